@@ -153,9 +153,9 @@ def test_every_failure_is_one_sentence_with_next_step(
         assert says in str(done.exception), command
         assert "\n" not in str(done.exception)
     checks = json.loads(CliRunner().invoke(app, ["doctor", "--json"], env=environment).stdout)
-    [found] = [check for check in checks if check["name"] == "database"]
-    assert found["state"] == "error"
-    assert says in found["finding"]
+    [found] = [check for check in checks if check["kind"] == "database"]
+    assert found["severity"] == "error"
+    assert says in found["message"]
 
 
 def test_hub_is_refused_immediately(postgresql: Postgresql, tmp_path: Path) -> None:

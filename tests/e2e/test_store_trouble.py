@@ -114,7 +114,7 @@ def ready(hub: Any) -> tuple[int, str]:
 
 def causes(hub: Any, integration: Any) -> dict[str, str]:
     judged = hub.api("GET", f"/integrations/{integration['id']}/freshness")
-    return {cause["kind"]: cause["says"] for cause in judged["causes"]}
+    return {finding["kind"]: finding["message"] for finding in judged["findings"]}
 
 
 def fill(url: str) -> tuple[set[int], int]:

@@ -161,7 +161,7 @@ def test_forged_deliveries_are_counted_and_shown(
         items = hub.api("GET", f"/integrations/{integration['id']}/findings")["items"]
         return [one for one in items if one["kind"] == "forged"]
 
-    assert "1 deliveries" in wait(shown, 20, "the finding")[0]["sentence"]
+    assert "1 deliveries" in wait(shown, 20, "the finding")[0]["message"]
     local_ion.faults.clear()
 
 
@@ -186,7 +186,7 @@ def test_lost_permission_is_reported_and_deletes_nothing(
 
     found = wait(lambda: findings("unreadable", "suppliers"), 30, "the finding")[0]
 
-    assert "could not read suppliers" in found["sentence"]
+    assert "could not read suppliers" in found["message"]
     assert "permission" in found["next_step"]
     assert held == len(hub.api("GET", "/objects/suppliers?limit=200")["items"]) > 0
     local_ion.faults.clear()
@@ -224,7 +224,7 @@ def test_changed_resource_without_events_is_fetched_and_reported(
 
     found = wait(lambda: findings("silent", "locations"), 30, "the finding")[0]
 
-    assert "Locations changed in ION" in found["sentence"]
+    assert "Locations changed in ION" in found["message"]
     wait(lambda: hub.find(f"/objects/locations/{made['id']}"), 30, "the change without event")
     local_ion.faults.clear()
     local_ion.execute(CREATE_LOCATION, i={"name": "Talkative room"})

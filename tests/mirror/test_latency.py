@@ -102,3 +102,19 @@ def test_quantile_has_an_error_of_at_most_a_fifth(seconds: list[float], share: f
 def test_unknown_latency_has_its_own_bucket() -> None:
     assert latency.latency_bucket(None) == latency.UNKNOWN_BUCKET
     assert latency.quantile({latency.UNKNOWN_BUCKET: 5}, 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "expected"),
+    [
+        ({}, 0.5, None),
+        ({0: 10}, 0.5, 0.025),
+        ({len(DELAYS): 4}, 1.0, 600.0),
+        ({0: 1, 1: 1}, 1.0, 0.071),
+        ({0: 1, 1: 1}, 0.5, 0.025),
+    ],
+)
+def test_quantiles_of_minutes_use_the_bounds_of_their_buckets(
+    counts: dict[int, int], share: float, expected: float | None
+) -> None:
+    assert latency.quantile(counts, share, DELAYS) == expected

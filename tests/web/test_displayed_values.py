@@ -428,13 +428,12 @@ def test_a_value_that_does_not_fit_is_reported_until_it_is_corrected(shown: Edge
     (found,) = shown.get("/integrations/plant/findings?open=true")["items"]
     assert ("invalid_value", "parts.leadTime") == (found["kind"], found["subject"])
     assert (
-        "2 of parts have a leadTime that is not a whole number, such as parts 5"
-        in found["sentence"]
+        "2 of parts have a leadTime that is not a whole number, such as parts 5" in found["message"]
     )
-    assert "'12 weeks'" in found["sentence"]
+    assert "'12 weeks'" in found["message"]
     assert "ultraviolet object show parts 5" in found["next_step"]
-    causes = shown.get("/integrations/plant/freshness")["causes"]
-    assert [False] == [one["red"] for one in causes if one["kind"] == "invalid_value"]
+    causes = shown.get("/integrations/plant/freshness")["findings"]
+    assert ["warning"] == [one["severity"] for one in causes if one["kind"] == "invalid_value"]
 
     keep(shown, {"id": 5, "leadTime": 12}, {"id": 6, "leadTime": 3})
     assert [] == shown.get("/integrations/plant/findings?open=true")["items"]

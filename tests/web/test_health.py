@@ -52,7 +52,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
     answer = edge.send("GET", "/readyz?verbose")
     assert (answer.status_code, "no process has maintained “plant”" in answer.text) == (503, True)
     judged = edge.get("/integrations/plant/freshness")
-    assert "unmaintained" in [cause["kind"] for cause in judged["causes"]]
+    assert "unmaintained" in [finding["kind"] for finding in judged["findings"]]
     assert metrics(edge)['ultraviolet_integration_maintained{integration="plant"}'] == 0
 
     waiting = """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, received_at, body, headers, signature)

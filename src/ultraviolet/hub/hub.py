@@ -1,12 +1,11 @@
 """The hub: create the components of one process and connect them."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import asyncio
+from collections.abc import Callable
 from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
-import msgspec
 from sqlalchemy import Connection
 
 from ultraviolet import clock
@@ -15,12 +14,12 @@ from ultraviolet.db import engine
 from ultraviolet.db.database import Database
 from ultraviolet.errors import InvalidError
 from ultraviolet.files import ensure_private_dir
-from ultraviolet.hub.accounts import oidc
-from ultraviolet.hub.accounts.sso import RoleRules
+from ultraviolet.hub.accounts import sso
 from ultraviolet.hub.alerts.service import AlertService
 from ultraviolet.hub.alerts.transports import mail_server
 from ultraviolet.hub.core.egress import LOOPBACK, EgressPolicy
 from ultraviolet.hub.core.encryption import SecretBox
+from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import freshness, heartbeat, maintenance
@@ -58,17 +57,29 @@ class Hub:
         one_off: bool = False,
     ) -> None:
         self.settings = settings
+        self.data, self.public_url = settings.data, settings.public_url
         self.database = database
         self.catalog = catalog
         self.secrets = secrets
         self.role: Role = role
         self.changes = changes = PubSub()
-        self.targets = EgressPolicy(settings.allowed_targets or _own_machine(settings.public_url))
-        self.provider, self.provider_rules = self._create_provider()
+        # Only this machine reaches a hub with a local address, so its ION may be local as well.
+        local = urlsplit(settings.public_url).hostname in ("localhost", "127.0.0.1", "::1")
+        self.targets = EgressPolicy(settings.allowed_targets or (LOOPBACK if local else ()))
         self._session: aiohttp.ClientSession | None = None
-        self._spool = None if one_off else _create_spool(settings)
+        self.provider, self.provider_rules = sso.create_provider(
+            settings, self._http, self.targets.check
+        )
+        self._spool = None
+        if settings.spool and not one_off:
+            self._spool = Spool(settings.spool, settings.spool_megabytes * 1_000_000)
         self.ingest = IngestService(
-            database, catalog, secrets, changes, self._wake_apply, self._spool
+            database,
+            catalog,
+            secrets,
+            changes,
+            lambda id_: self.pool.wake(id_, "apply"),
+            self._spool,
         )
         self.connections = Connections(
             database,
@@ -78,7 +89,7 @@ class Hub:
             self.ingest,
             public_url=settings.public_url,
             http=self._http,
-            on_tested=self._restart_controllers,
+            on_tested=self._restart,
         )
         leases = create_leases(database.engine, "web" if one_off else role)
         self._one_off = OneOffRunner(create_command_leases(database.engine)) if one_off else None
@@ -86,10 +97,12 @@ class Hub:
         self.controllers = self.pool.controllers
         self.requests = Requests(database, changes, self.connections, self.pool, self._one_off)
         self.field_indexes = FieldIndexer(database)
-        self._search_indexer = SearchIndexer(database, catalog, changes, self.controllers.keys)
-        self._alerts = AlertService(self)
-        self._purger = Purger(database, changes)
+        self.alerts = AlertService(settings, database, secrets, self.targets, self.freshness)
         self._deleter = IntegrationDeleter(database, changes)
+        self._tasks: list[PeriodicTask | SearchIndexer] = [self._deleter.task, self.alerts.task]
+        if role != "web":
+            indexer = SearchIndexer(database, catalog, changes, self.controllers.keys)
+            self._tasks += [Purger(database, changes).task, indexer]
 
     @classmethod
     def open(cls, settings: Settings, role: Role = "all", *, one_off: bool = False) -> Self:
@@ -114,16 +127,6 @@ class Hub:
         database = Database.open(settings.database_url)
         return cls(settings, database, load_catalog(), secrets, role, one_off=one_off)
 
-    @property
-    def data(self) -> Path:
-        """The data folder of this hub."""
-        return self.settings.data
-
-    @property
-    def public_url(self) -> str:
-        """The URL at which ION reaches this hub."""
-        return self.settings.public_url
-
     async def start(self) -> None:
         """Accept deliveries and start the controllers of the leased integrations."""
         if self._one_off is not None:
@@ -135,21 +138,15 @@ class Hub:
         await self.ingest.refresh()
         self.ingest.drain()
         await self.pool.start()
-        if self.role != "web":
-            self._purger.start()
-            self._search_indexer.start()
-        self._deleter.start()
-        self._alerts.start()
+        for task in self._tasks:
+            task.start()
 
     async def stop(self) -> None:
         """Finish the current transactions; unfinished work is in the tables."""
-        await self._purger.stop()
+        await asyncio.gather(*(task.stop() for task in self._tasks), self._deleter.stop())
         if self._one_off is not None:
             await self._one_off.stop()
         await self.field_indexes.settled()
-        await self._alerts.stop()
-        await self._search_indexer.stop()
-        await self._deleter.stop()
         await self.pool.stop()
         await self.ingest.close()
         self.changes.close()
@@ -165,31 +162,27 @@ class Hub:
 
     async def remove(self, actor: str, find: Callable[[Connection], int]) -> None:
         """Remove an integration; the data of a large one is deleted after this returns."""
-
-        def mark_removed(connection: Connection) -> None:
-            integrations.remove(connection, actor, find(connection))
-
-        await self.database.write(mark_removed)
+        await self.database.write(lambda c: integrations.remove(c, actor, find(c)))
         await self.pool.integrations_changed()
         await self.ingest.refresh()
         await self._deleter.begin()
 
     def freshness(self, connection: Connection, integration: Integration) -> Freshness:
         """Return the freshness of an integration."""
-        running = self.controllers.get(integration.id)
-        unmaintained = maintenance.unmaintained_since(
-            connection, integration.id, integration.updated_at
-        )
-        if running and not self.pool.is_started:
-            unmaintained = None
+        id_ = integration.id
+        running = self.controllers.get(id_)
+        unmaintained = None
+        if not running or self.pool.is_started:
+            changed_at = integration.updated_at
+            unmaintained = maintenance.unmaintained_since(connection, id_, changed_at)
         known = Circumstances(
             clock.utc_now(),
-            running.problem if running else maintenance.problem_of(connection, integration.id),
+            running.problem if running else maintenance.problem_of(connection, id_),
             heals=self.settings.heal,
             trouble=self.database.trouble,
             spooled=self.ingest.spooled,
             unmaintained_since=unmaintained,
-            limited=self.connections.is_rate_limited(integration.id),
+            limited=self.connections.is_rate_limited(id_),
         )
         catalog = self.catalog.following(integration.resources)
         return freshness.judge_freshness(connection, catalog, integration, known)
@@ -199,35 +192,5 @@ class Hub:
             self._session = self.targets.session()
         return self._session
 
-    def _create_provider(self) -> tuple[oidc.Provider | None, RoleRules]:
-        settings = self.settings
-        if not settings.oidc_issuer:
-            return None, RoleRules()
-        client = oidc.OidcClient(
-            settings.oidc_issuer,
-            settings.oidc_client_id,
-            settings.oidc_client_secret,
-            settings.oidc_roles_claim,
-        )
-        rules = {
-            "roles": settings.oidc_roles,
-            "default_role": settings.oidc_default_role or None,
-            "domains": settings.oidc_domains,
-        }
-        provider = oidc.Provider(client, self._http, self.targets.check)
-        return provider, msgspec.convert(rules, RoleRules)
-
-    def _wake_apply(self, integration_id: int) -> None:
-        self.pool.wake(integration_id, "apply")
-
-    async def _restart_controllers(self, integration_id: int) -> None:
+    async def _restart(self, integration_id: int) -> None:
         await self.pool.restart(integration_id)
-
-
-def _own_machine(public_url: str) -> Sequence[str]:
-    """Return the private targets of requests: this machine, while only it reaches the hub."""
-    return LOOPBACK if urlsplit(public_url).hostname in ("localhost", "127.0.0.1", "::1") else ()
-
-
-def _create_spool(settings: Settings) -> Spool | None:
-    return Spool(settings.spool, settings.spool_megabytes * 1_000_000) if settings.spool else None

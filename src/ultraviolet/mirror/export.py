@@ -4,13 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import RowMapping
 
 from ultraviolet.db import representation, sql_views
 from ultraviolet.db.representation import BYTE_ORDER_MARK, csv_line, csv_text, json_value
+from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
+from ultraviolet.text import did_you_mean
 
 Format = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -20,21 +22,9 @@ MEDIA_TYPES: dict[Format, str] = {
     "parquet": "application/vnd.apache.parquet",
 }
 PAGE_ROWS = 2_000
-
-_NEXT = text(
-    """SELECT o.id, o.doc, o.invalid_values, o.version, o.changed_at, o.observed_at FROM objects o
-    WHERE o.integration_id = :integration AND o.resource = :resource AND o.deleted_at IS NULL
-      AND (length(o.id), o.id) > (:length, :after)
-    ORDER BY length(o.id), o.id LIMIT :limit"""
-)
-"""The order does not change while objects change."""
-
-
-class Rows(msgspec.Struct, frozen=True):
-    """Rows with the names of their columns."""
-
-    columns: tuple[str, ...]
-    rows: Sequence[Sequence[Any]]
+"""Number of rows to read and write at once."""
+STATE = ViewColumn("mirror_state", "text", "", "fresh, stale, partial or deleted")
+"""A column that exports have on request."""
 
 
 class NoParquetError(InvalidError):
@@ -53,43 +43,38 @@ class Writer(Protocol):
         ...
 
 
-def read_page(
-    connection: Connection,
-    catalog: Catalog,
-    resource: Resource,
-    integration: tuple[int, str],
-    after: str,
-) -> Rows:
-    """Read the next rows of a resource after an id; "" for the first page.
+def columns(
+    catalog: Catalog, resource: Resource, names: Sequence[str] = ()
+) -> tuple[ViewColumn, ...]:
+    """Return the columns with these names of a resource's SQL view or of ION; all without names.
 
-    `integration` is the id and name. The rows have the columns of the resource's SQL view.
+    Raise InvalidError for an unknown name.
     """
-    columns = sql_views.columns(catalog, resource)
-    fields = [
-        (column.field, column.type)
-        for column in columns[len(sql_views.OWN) : -len(sql_views.PROVENANCE)]
-    ]
-    id_, name = integration
-    given = {
-        "integration": id_,
-        "resource": resource.name,
-        "length": len(after),
-        "after": after,
-        "limit": PAGE_ROWS,
-    }
-    rows: list[Sequence[Any]] = []
-    for row in connection.execute(_NEXT, given):
-        doc: Mapping[str, Any] = msgspec.json.decode(row.doc)
-        cells = [representation.cell(kind, doc.get(field)) for field, kind in fields]
-        rows.append(
-            [name, row.id, *cells, row.invalid_values, row.version, row.changed_at, row.observed_at]
+    every = sql_views.columns(catalog, resource)
+    known = {column.name: column for column in (*every, STATE)}
+    known = {column.field: column for column in every if column.field} | known
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise InvalidError(
+            f"{resource.title} has no column {unknown}.{did_you_mean(unknown, list(known))}",
+            field="column",
         )
-    return Rows(tuple(column.name for column in columns), rows)
+    return tuple(dict.fromkeys(known[name] for name in names)) or every
 
 
-def column_types(catalog: Catalog, resource: Resource) -> tuple[tuple[str, str], ...]:
-    """Return the names and types of the columns of a resource's SQL view."""
-    return tuple((column.name, column.type) for column in sql_views.columns(catalog, resource))
+def row_cells(shown: Sequence[ViewColumn], integration_name: str, row: RowMapping) -> list[Any]:
+    """Return the cells of an object, given as its row of `objects` with its state."""
+    doc: Mapping[str, Any] = row["doc"]
+    own = {"integration": integration_name, "id": row["id"]}
+    return [
+        own[column.name]
+        if column in sql_views.OWN
+        else representation.cell(
+            column.type,
+            doc.get(column.field) if column.field else row[column.name.removeprefix("mirror_")],
+        )
+        for column in shown
+    ]
 
 
 def make_writer(

@@ -24,8 +24,9 @@ ALL_CAUSES = ""
 UNKNOWN_BUCKET = -1
 """The bucket of changes whose time in ION is unknown."""
 _FINEST_SECONDS = 0.001
-_STEP = math.sqrt(2)
-_BUCKET_BOUNDS = [_FINEST_SECONDS * _STEP**bucket for bucket in range(100)]
+_BUCKET_BOUNDS = tuple(_FINEST_SECONDS * math.sqrt(2) ** bucket for bucket in range(100))
+_OUTER_BUCKET_RATIO = 4
+"""Assumed ratio of the bounds of the first and the last bucket, which have only one bound."""
 
 _ADD_LATENCY = text(
     """INSERT INTO arrivals (integration_id, hour, resource, cause, healed_by, bucket, count)
@@ -99,8 +100,7 @@ def record_activity(
     """Count measured changes of this minute."""
     if not news:
         return
-    latencies = [s.latency_seconds for s in news if s.latency_seconds is not None]
-    buckets = Counter(bisect_left(DELAYS, seconds) for seconds in latencies)
+    buckets = Counter(latency_bucket(state.latency_seconds, DELAYS) for state in news)
     counts = {name: buckets[number] for number, name in enumerate(_DELAY_COLUMNS)}
     row = {"integration": integration_id, "minute": now[:16], "changes": len(news)}
     connection.execute(_ADD_ACTIVITY, row | counts)
@@ -121,13 +121,18 @@ def seconds_between(began: str, now: str) -> float:
     return max(0.0, (_parse_now(now) - datetime.fromisoformat(began)).total_seconds())
 
 
-def latency_bucket(seconds: float | None) -> int:
-    """Return the bucket of a latency."""
-    return UNKNOWN_BUCKET if seconds is None else bisect_left(_BUCKET_BOUNDS, seconds)
+def latency_bucket(seconds: float | None, bounds: Sequence[float] = _BUCKET_BOUNDS) -> int:
+    """Return the bucket of a latency in a histogram with these upper bounds."""
+    return UNKNOWN_BUCKET if seconds is None else bisect_left(bounds, seconds)
 
 
-def quantile(counts: Mapping[int, int], share: float) -> float | None:
-    """Return a quantile in seconds with an error of at most 20 %; None if no latency is known."""
+def quantile(
+    counts: Mapping[int, int], share: float, bounds: Sequence[float] = _BUCKET_BOUNDS
+) -> float | None:
+    """Return a quantile in seconds: the geometric middle of its bucket; None if it is unknown.
+
+    With the default bounds, the error is at most 20 %.
+    """
     known = {
         bucket: count for bucket, count in counts.items() if bucket != UNKNOWN_BUCKET and count > 0
     }
@@ -135,7 +140,9 @@ def quantile(counts: Mapping[int, int], share: float) -> float | None:
     for bucket in sorted(known):
         remaining -= known[bucket]
         if remaining <= 0:
-            return round(_FINEST_SECONDS * _STEP ** max(0.0, bucket - 0.5), 3)
+            lower = bounds[bucket - 1] if bucket else bounds[0] / _OUTER_BUCKET_RATIO
+            upper = bounds[bucket] if bucket < len(bounds) else lower * _OUTER_BUCKET_RATIO
+            return round(max(_FINEST_SECONDS, math.sqrt(lower * upper)), 3)
     return None
 
 

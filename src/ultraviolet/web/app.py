@@ -25,6 +25,7 @@ from ultraviolet.web import health
 from ultraviolet.web.api import openapi as api_openapi
 from ultraviolet.web.api import router as api_router
 from ultraviolet.web.http.asgi import Asgi
+from ultraviolet.web.http.params import reject_unknown_parameters
 from ultraviolet.web.http.problem_details import as_problem
 from ultraviolet.web.live import live
 from ultraviolet.web.middleware import path_prefix
@@ -93,7 +94,7 @@ def _create_litestar(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
             "hub": Provide(lambda: hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
         },
-        before_request=csrf_check,
+        before_request=_check_request,
         exception_handlers={
             UltravioletError: handle_error,
             HTTPException: handle_error,
@@ -107,6 +108,11 @@ def _create_litestar(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
     )
     prepare_codecs()  # including those created by the framework
     return application, throttle
+
+
+async def _check_request(request: AnyRequest) -> None:
+    await csrf_check(request)
+    reject_unknown_parameters(request)
 
 
 def _actor_finder(hub: Hub) -> FindActor:

@@ -31,8 +31,8 @@ from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 
 def failures(checks: Iterable[CheckResult]) -> dict[str, str]:
-    """Return the failed checks as name and state; the worst state of each name."""
-    failed = [(one.name, one.state) for one in checks if one.state != "ok"]
+    """Return the failed checks as kind and severity; the worst severity of each kind."""
+    failed = [(str(one.kind), one.severity) for one in checks if one.severity != "info"]
     return dict(sorted(failed, key=lambda one: one[1] == "error"))
 
 
@@ -63,16 +63,16 @@ class TestMachine:
 
     def test_secret_key_readable_for_others(self, data: Path) -> None:
         (data / "secret.key").chmod(0o644)
-        assert failures(check_machine(data)) == {"secret-key": "error"}
+        assert failures(check_machine(data)) == {"secret_key": "error"}
 
     def test_missing_secret_key_is_not_created(self, data: Path) -> None:
         (data / "secret.key").unlink()
-        assert failures(check_machine(data)) == {"secret-key": "error"}
+        assert failures(check_machine(data)) == {"secret_key": "error"}
         assert not (data / "secret.key").exists()
 
     def test_changed_secret_key(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ULTRAVIOLET_SECRET_KEY", "not the key it was set up with")
-        assert failures(check_machine(data)) == {"secret-key": "error"}
+        assert failures(check_machine(data)) == {"secret_key": "error"}
 
     def test_damaged_database(self, data: Path) -> None:
         (data / "hub.db").write_bytes(b"not a database" * 100)
@@ -81,8 +81,8 @@ class TestMachine:
     def test_database_of_another_release(self, data: Path) -> None:
         with closing(sqlite3.connect(data / "hub.db")) as connection, connection:
             connection.execute("UPDATE alembic_version SET version_num = '0000'")
-        [result] = [one for one in check_machine(data) if one.state == "error"]
-        assert ("database", "ultraviolet db upgrade") == (result.name, result.next_step)
+        [result] = [one for one in check_machine(data) if one.severity == "error"]
+        assert ("database", "ultraviolet db upgrade") == (result.kind, result.next_step)
 
     def test_unreachable_database(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ULTRAVIOLET_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/hub")
@@ -146,9 +146,9 @@ class TestHub:
 
     def test_invalid_and_missing_api_key(self, hub: HubProcess, tmp_path: Path) -> None:
         assert failures(check_hub(HubAddress(hub.url, "uvk_of-another-hub", tmp_path), 0)) == {
-            "key": "error"
+            "api_key": "error"
         }
-        assert failures(check_hub(HubAddress(hub.url, None, tmp_path), 0)) == {"key": "error"}
+        assert failures(check_hub(HubAddress(hub.url, None, tmp_path), 0)) == {"api_key": "error"}
 
     def test_unreachable_ion_and_public_address(self, module_hub: Any) -> None:
         broken = module_hub(ULTRAVIOLET_PUBLIC_URL="http://127.0.0.1:9", ULTRAVIOLET_HEAL="off")
@@ -160,17 +160,17 @@ class TestHub:
         broken.api("POST", "/integrations", {"name": "away", "client_secret": "y", **given})
         where = HubAddress(None, None, broken.data)
         expected = {
-            "public-address": "error",
-            "ion-address": "error",
-            "paused": "error",
-            "silence": "warning",
+            "public_address": "error",
+            "unreachable": "error",
+            "healing_off": "error",
+            "no_event_yet": "warning",
         }
         assert expected.items() <= failures(check_hub(where, 0)).items()
         far = {"api_url": "https://ion.invalid", "client_secret": "y"}
         broken.api("PATCH", "/integrations/away", far)
         broken.api("POST", "/integrations/away/pause")
-        found = {one.name: one for one in check_hub(where, 0)}
-        assert "from this machine only" in found["public-address"].finding
+        found = {one.kind: one for one in check_hub(where, 0)}
+        assert "from this machine only" in found["public_address"].message
         assert "resume away" in found["paused"].next_step
 
 
@@ -190,7 +190,7 @@ class TestIntegration:
             30,
             "a read that failed",
         )
-        assert {"permission": "warning", "stale": "error"}.items() <= check().items()
+        assert {"permission": "warning", "unreadable": "error"}.items() <= check().items()
 
     def test_clock_skew(self, check: Check, local_ion: LocalIonProcess) -> None:
         local_ion.faults.set("clock_skew", seconds=-120)
@@ -207,7 +207,7 @@ class TestIntegration:
             30,
             "a refusal",
         )
-        assert check() == {"signatures": "warning"}
+        assert check() == {"forged": "warning"}
         hub.api("POST", f"/webhook-urls/{url['id']}/rotate")
         hub.api("DELETE", f"/webhook-urls/{url['id']}")
 
@@ -230,7 +230,7 @@ class TestIntegration:
         for number in range(3):
             local_ion.execute(CREATE, i={"name": f"created without a delivery {number}"})
         hub.fetch(integration, "incremental")
-        assert {"receiver": "error", "silence": "error"}.items() <= check().items()
+        assert {"receiver": "error", "silent": "error"}.items() <= check().items()
 
         local_ion.faults.set("permission_lost", only="createWebhookReceiver")
         now = receiver(local_ion)
@@ -243,5 +243,6 @@ class TestIntegration:
 
 
 def test_every_problem_has_a_cause_and_a_remedy() -> None:
-    assert len({one.name for one in PROBLEMS}) == len(PROBLEMS) >= 10
+    kinds = [kind for one in PROBLEMS for kind in one.kinds]
+    assert len(set(kinds)) == len(kinds) >= len(PROBLEMS) >= 10
     assert all(one.cause and one.remedy for one in PROBLEMS)

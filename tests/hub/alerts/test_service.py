@@ -19,21 +19,19 @@ from ultraviolet.clock import format_rfc3339, utc_now
 from ultraviolet.db.tables.alerts import alert_destinations, alert_notices, alerts
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub.alerts import destinations
-from ultraviolet.hub.alerts import service as alert_service
 from ultraviolet.hub.alerts import store as alert_store
-from ultraviolet.hub.alerts.conditions import AlertCondition, disk_conditions
-from ultraviolet.hub.alerts.service import AlertService
+from ultraviolet.hub.alerts.conditions import disk_conditions
 from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.encryption import SecretBox
-from ultraviolet.hub.core.findings import NewFinding
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.reencryption import reencrypt_all
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 
-REFUSED = NewFinding("credentials", "API key", "ION refuses the API key", "Make a new one")
-GONE = NewFinding("receiver", "deleted", "Receiver 7 was deleted in ION", "Run set-up again")
+REFUSED = Finding("credentials", "error", "ION refuses the API key", "Make a new one")
+GONE = Finding("receiver", "error", "Receiver 7 was deleted in ION", "Run set-up again")
 
 ONE_DAY = timedelta(days=1)
 
@@ -45,13 +43,12 @@ class AlertHub(Door):
         """Check all conditions and send what is due."""
 
         async def check_and_send() -> None:
-            service = AlertService(self.hub)
-            await service.check()
-            await service.send_due()
+            await self.hub.alerts.check()
+            await self.hub.alerts.send_due()
 
         run(check_and_send())
 
-    def save_findings(self, *found: NewFinding) -> None:
+    def save_findings(self, *found: Finding) -> None:
         kinds = ("credentials", "receiver")
         self.hub.database.write_now(findings.save_findings, self.integration_id, kinds, found)
 
@@ -117,7 +114,7 @@ def test_finding_is_sent_once_and_its_fix_once(hub: AlertHub, sink: Sink) -> Non
 
     sent = sink.messages()
     assert [one["type"] for one in sent] == ["alert.opened", "alert.fixed"]
-    assert sent[0]["data"]["sentence"] == GONE.sentence
+    assert sent[0]["data"]["message"] == GONE.message
     assert sent[0]["data"]["integration"] == "plant"
     assert sent[1]["data"]["fixed_at"]
     for headers, body in sink.posts:
@@ -149,7 +146,7 @@ def test_paused_integration_sends_nothing(hub: AlertHub, sink: Sink) -> None:
     database.write_now(
         alert_store.save_conditions,
         {id_},
-        [AlertCondition(id_, "credentials", "says", "next")],
+        {(id_, "credentials"): Finding("credentials", "error", "says", "next")},
         ONE_DAY,
     )
     database.write_now(integrations.pause, "ada", id_)
@@ -228,12 +225,7 @@ def test_concurrent_processes_send_once(
     hub.save_findings(GONE)
 
     async def check_and_send() -> None:
-        services = [
-            AlertService(hub.hub),
-            AlertService(other),
-            AlertService(hub.hub),
-            AlertService(other),
-        ]
+        services = [hub.hub.alerts, other.alerts, hub.hub.alerts, other.alerts]
         await asyncio.gather(*(service.check() for service in services))
         await asyncio.gather(*(service.send_due() for service in services))
 
@@ -264,17 +256,17 @@ def test_email_uses_starttls_and_password(
             open_hub(store_url, tmp_path, smtp_url=address, mail_from="hub@plant.example")
         )
         added, _ = hub.add_destination("email", "ops@plant.example, night@plant.example")
-        untrusted = run(alert_service.send_test(hub.hub, added.id))
+        untrusted = run(hub.hub.alerts.send_test(added.id))
         monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
         hub.save_findings(
-            NewFinding("receiver", "deleted", "Receiver “7”\nwas deleted", "Run set-up again")
+            Finding("receiver", "error", "Receiver “7”\nwas deleted", "Run set-up again")
         )
         mailbox.refuses = "451 come back later"
         hub.run_alerts()
         mailbox.refuses = None
         hub.move_back(seconds=1)
         hub.run_alerts()
-        tested = run(alert_service.send_test(hub.hub, added.id))
+        tested = run(hub.hub.alerts.send_test(added.id))
         hub.hub.close()
 
     assert not untrusted.last_well
@@ -313,7 +305,7 @@ def test_resolved_address_is_checked_when_sending(tmp_path: Path, sink: Sink) ->
     hub = AlertHub(open_hub(url, tmp_path, allowed_targets=("192.0.2.0/24",)))
     added, _ = hub.add_destination("webhook", f"https://localhost:{sink.url.split(':')[2]}")
 
-    tested = run(alert_service.send_test(hub.hub, added.id))
+    tested = run(hub.hub.alerts.send_test(added.id))
 
     assert not tested.last_well
     assert "ULTRAVIOLET_ALLOWED_TARGETS" in (tested.last_result or "")
@@ -380,6 +372,6 @@ def test_removed_integration_deletes_its_alerts(hub: AlertHub, sink: Sink) -> No
 
 
 def test_low_disk_space_is_a_condition() -> None:
-    assert disk_conditions(1000, 0) == []
-    [condition] = disk_conditions(400_000_000, 500_000_000)
-    assert "0.4 GB" in condition.sentence
+    assert disk_conditions(1000, 0) == {}
+    [condition] = disk_conditions(400_000_000, 500_000_000).values()
+    assert "0.4 GB" in condition.message

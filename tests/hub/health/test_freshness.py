@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from ultraviolet.db.database import Database
 from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.encryption import SecretBox
-from ultraviolet.hub.core.findings import NewFinding
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import freshness, heartbeat, maintenance
 from ultraviolet.hub.health.freshness import Circumstances, Freshness
@@ -74,14 +74,14 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 
 
 def kinds(judged: Freshness) -> list[str]:
-    return [cause.kind for cause in judged.causes]
+    return [finding.kind for finding in judged.findings]
 
 
 def test_recently_confirmed_resource_is_fresh(plant: Plant) -> None:
     judged = plant.judge(40)
     assert judged.sentence == "Fresh: last change 2 min ago, everything confirmed 40 s ago."
     assert judged.state == "fresh"
-    assert judged.causes == []
+    assert judged.findings == []
 
 
 def test_freshness_decays_without_confirmation(plant: Plant) -> None:
@@ -93,15 +93,15 @@ def test_freshness_decays_without_confirmation(plant: Plant) -> None:
     )
 
 
-def test_integration_without_a_fetch_is_unknown(plant: Plant) -> None:
+def test_integration_without_a_fetch_is_unread(plant: Plant) -> None:
     for table in ("watermarks", "versions", "objects"):
         plant.connection.execute(text(f"DELETE FROM {table}"))
     judged = plant.judge(0)
-    assert judged.state == "unknown"
-    assert (
-        judged.sentence
-        == "Unknown: nothing has been read from ION yet. Next: ultraviolet fetch run."
-    )
+    assert judged.state == "unread"
+    expected = "Unread: Nothing has been read from ION yet. Next: ultraviolet fetch run plant."
+    assert judged.sentence == expected
+    request_fetch(plant.connection, 1, "full", "test")
+    assert "The first full sync is running" in plant.judge(0).sentence
 
 
 def test_a_paused_integration_is_not_fresh(plant: Plant) -> None:
@@ -114,9 +114,9 @@ def test_a_paused_integration_is_not_fresh(plant: Plant) -> None:
 
 def test_failing_credentials_are_not_fresh(plant: Plant) -> None:
     judged = plant.judge(40, problem="ION refuses these credentials")
-    assert judged.state == "stale"
+    assert judged.state == "failing"
     assert judged.sentence.startswith(
-        "Stale: ION refuses these credentials. Next: ultraviolet integration test"
+        "Failing: ION refuses these credentials. Next: ultraviolet integration test"
     )
 
 
@@ -144,9 +144,9 @@ def test_changes_without_events_mean_a_dead_webhook(plant: Plant) -> None:
 
 
 def test_finding_is_a_cause_until_it_is_repaired(plant: Plant) -> None:
-    gone = NewFinding(
+    gone = Finding(
         "receiver",
-        "deleted",
+        "error",
         "Receiver 4 was deleted in ION",
         "Give the key the webhook permissions",
     )
@@ -156,7 +156,10 @@ def test_finding_is_a_cause_until_it_is_repaired(plant: Plant) -> None:
     expected = "Stale: Receiver 4 was deleted in ION. Next: Give the key the webhook permissions."
     assert judged.sentence == expected
     findings.save_findings(
-        plant.connection, 1, ("receiver",), [msgspec.structs.replace(gone, repaired=True)]
+        plant.connection,
+        1,
+        ("receiver",),
+        [msgspec.structs.replace(gone, severity="warning", repaired=True)],
     )
     assert (plant.judge(40).state, kinds(plant.judge(40))) == ("fresh", ["receiver"])
     findings.save_findings(plant.connection, 1, ("receiver",), [])
@@ -292,24 +295,24 @@ def test_failed_step_is_reported_while_its_fetch_runs(plant: Plant) -> None:
     ],
 )
 def test_next_step_fits_the_cause(plant: Plant, problem: str, step: str) -> None:
-    (cause,) = plant.judge(40, problem=problem).causes
+    (cause,) = plant.judge(40, problem=problem).findings
     assert step in cause.next_step
     mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
     plant.connection.execute(text("UPDATE stale SET error = :error"), {"error": problem})
-    assert step in plant.judge(40).causes[-1].next_step
+    assert step in plant.judge(40).findings[-1].next_step
 
 
 def test_next_step_does_not_suggest_more_requests_while_ion_limits_them(
     plant: Plant,
 ) -> None:
     mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
-    (cause,) = plant.judge(60, limited=True).causes
+    (cause,) = plant.judge(60, limited=True).findings
     assert (cause.kind, "limits the request rate" in cause.next_step) == ("behind", True)
 
 
 def test_names_in_suggested_commands_are_quoted(plant: Plant) -> None:
     plant.integration = msgspec.structs.replace(plant.integration, name="-my plant's", paused=True)
-    (cause,) = plant.judge(40).causes
+    (cause,) = plant.judge(40).findings
     assert shlex.split(cause.next_step) == [
         "ultraviolet",
         "integration",

@@ -13,7 +13,7 @@ from ultraviolet.clock import now_rfc3339, utc_now
 from ultraviolet.db.database import Database
 from ultraviolet.db.event_store import insert_events
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import NewFinding
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health import heartbeat, missed_deliveries
 from ultraviolet.hub.health.missed_deliveries import MissedDeliveries, SentDelivery
 from ultraviolet.hub.health.watchdog import _max_silence
@@ -29,7 +29,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
-def keep(database: Database, kinds: tuple[str, ...], *found: NewFinding) -> list[NewFinding]:
+def keep(database: Database, kinds: tuple[str, ...], *found: Finding) -> list[Finding]:
     return database.write_now(findings.save_findings, 1, kinds, found)
 
 
@@ -41,7 +41,7 @@ def listed(database: Database) -> list[tuple[str, bool, bool]]:
 
 
 def test_a_finding_is_new_once_and_resolved_when_it_is_not_found(database: Database) -> None:
-    first = NewFinding("receiver", "deleted", "It was deleted", "Nothing")
+    first = Finding("receiver", "error", "It was deleted", "Nothing", subject="deleted")
     assert [first] == keep(database, ("receiver",), first)
     assert [] == keep(database, ("receiver",), first)
     assert [("deleted", False, False)] == listed(database)
@@ -53,10 +53,10 @@ def test_a_finding_is_new_once_and_resolved_when_it_is_not_found(database: Datab
 
 
 def test_what_stands_comes_before_what_is_resolved(database: Database) -> None:
-    keep(database, ("a",), NewFinding("a", "old", "", "", repaired=True))
+    keep(database, ("gap",), Finding("gap", "warning", "", "", subject="old", repaired=True))
     keep(database, ("a",))
-    keep(database, ("b",), NewFinding("b", "standing", "", ""))
-    keep(database, ("c",), NewFinding("c", "newer", "", ""))
+    keep(database, ("silent",), Finding("silent", "error", "", "", subject="standing"))
+    keep(database, ("schema",), Finding("schema", "error", "", "", subject="newer"))
     keep(database, ("c",))
 
     assert ["standing", "newer", "old"] == [subject for subject, _, _ in listed(database)]

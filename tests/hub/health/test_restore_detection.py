@@ -38,7 +38,7 @@ def live(hub: Hub) -> None:
 def told(hub: Hub) -> list[str]:
     """Give the standing findings of a restored database, and close the hub."""
     found = hub.database.read_now(findings.list_findings, 1, 10, unresolved=True)
-    return [one.sentence for one in found if one.kind == restore_detection.KIND]
+    return [one.message for one in found if one.kind == restore_detection.KIND]
 
 
 def asked(hub: Hub) -> list[tuple[str, str]]:

@@ -81,7 +81,7 @@ def test_changed_resource_without_events_is_silent(database: Database, active_pl
 
     (found,) = asyncio.run(watchdog(active_plant)._silent_resources())
 
-    assert "Parts changed in ION" in found.sentence
+    assert "Parts changed in ION" in found.message
     assert ["a resource sent no events"] == [
         r.requested_by
         for r in select_all(database, "SELECT * FROM fetches WHERE state = 'running'")

@@ -79,7 +79,7 @@ def test_a_fetch_goes_on_without_a_field_that_was_removed(database: Database, wo
     )
     assert len(database.read_now(lambda c: c.execute(select(objects.c.id)).all())) == 5
     (found,) = database.read_now(findings.list_findings, 1, 10)
-    assert (found.kind, "Part.description" in found.sentence, found.resolved_at) == (
+    assert (found.kind, "Part.description" in found.message, found.resolved_at) == (
         "schema",
         True,
         None,

@@ -7,7 +7,7 @@ import pytest
 from tests.web.conftest import ADMIN_KEY
 
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import NewFinding
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.web.http.pagination import encode
 
 
@@ -146,7 +146,7 @@ def test_nothing_is_fetched_while_an_integration_is_paused(
 
 def test_findings_are_listed_page_by_page(edge: Any, integration: dict[str, Any]) -> None:
     def find(*subjects: int) -> None:
-        found = [NewFinding("gap", str(n), "says", "next") for n in subjects]
+        found = [Finding("gap", "warning", "says", "next", subject=str(n)) for n in subjects]
         edge.hub.database.write_now(findings.save_findings, integration["id"], ["gap"], found)
 
     find(1, 2, 3, 4, 5)

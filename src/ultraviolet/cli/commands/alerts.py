@@ -24,7 +24,7 @@ DESTINATIONS = {
 ACTIVE = {
     "id": "id",
     "integration": "integration",
-    "problem": "sentence",
+    "problem": "message",
     "next step": "next_step",
     "since": "opened_at",
 }

@@ -13,8 +13,8 @@ from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import DATA
 from ultraviolet.errors import UltravioletError
 
-COLUMNS = {"": "mark", "check": "subject", "finding": "finding", "next step": "next_step"}
-MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
+COLUMNS = {"": "mark", "check": "subject", "finding": "message", "next step": "next_step"}
+MARKS = {"info": "✓", "warning": "!", "error": "✗"}
 
 
 class ChecksFailedError(UltravioletError):
@@ -55,8 +55,8 @@ def doctor(
     if as_json:
         output.write_json(rows)
     else:
-        output.write_table([{**row, "mark": MARKS[row["state"]]} for row in rows], COLUMNS)
+        output.write_table([{**row, "mark": MARKS[row["severity"]]} for row in rows], COLUMNS)
         for cause in dict.fromkeys(f"{one.subject}: {one.cause}" for one in checks if one.cause):
             typer.echo(escape_controls(f"Common causes – {cause}"), err=True)
-    if any(check.state == "error" for check in checks):
+    if any(check.severity == "error" for check in checks):
         raise ChecksFailedError

@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.findings import next_step
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.command_text import command as line
@@ -37,7 +38,7 @@ RESOURCES = {
 }
 FINDINGS = {
     "found": "found_at",
-    "finding": "sentence",
+    "finding": "message",
     "next step": "next_step",
     "repaired": "repaired_at",
     "resolved": "resolved_at",
@@ -138,7 +139,16 @@ def check(session: Session, name: Name = None) -> None:
     """
     integration = session.integration(name)
     result = session.api.post(to("/integrations/{}/test", integration["id"]))
-    _show_test(session, result)
+    if session.as_json:
+        session.show(result)
+    else:
+        viewer: Json = result.get("viewer") or {}
+        organization = viewer.get("organization")
+        session.say(f"ION user: {viewer.get('name')} <{viewer.get('email')}>, {organization}.")
+        session.show_list(iter(result["resources"]), READABLE, "ION offers no known resources.")
+        for finding in result["findings"]:
+            step = next_step(finding, integration["name"])
+            session.say(f"{finding['severity']}: {finding['message']}. {step}")
     if not result["ok"]:
         raise TestFailedError
 
@@ -158,6 +168,8 @@ def findings(
     """
     found = session.integration(name)
     items = session.api.items(to("/integrations/{}/findings", found["id"]), limit, open=only_open)
+    if not session.as_json:
+        items = ({**one, "next_step": next_step(one, found["name"])} for one in items)
     session.show_list(items, FINDINGS, "No findings.")
 
 
@@ -323,21 +335,6 @@ def _addresses(environment: str | None, api_url: str | None, auth_url: str | Non
     names = ", ".join(preset.name for preset in PRESETS)
     hint = did_you_mean(environment, [preset.name for preset in PRESETS])
     raise InvalidError(f"Unknown environment “{environment}”. Available: {names}.{hint}")
-
-
-def _show_test(session: Session, result: Json) -> None:
-    if session.as_json:
-        session.show(result)
-        return
-    viewer: Json = result.get("viewer") or {}
-    session.say(
-        f"ION user: {viewer.get('name')} <{viewer.get('email')}>, {viewer.get('organization')}."
-    )
-    session.show_list(iter(result["resources"]), READABLE, "ION offers no known resources.")
-    for finding in result["findings"]:
-        session.say(
-            f"{finding['severity']}: {finding['message']} {finding.get('next_step') or ''}".rstrip()
-        )
 
 
 def parse_days(period: str) -> int | None:

@@ -6,13 +6,14 @@ import typer
 
 from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.findings import next_step
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time
 from ultraviolet.cli.support.session import Session, command
 
 app = typer.Typer()
 
-STATUS = {"integration": "name", "state": "state", "freshness": "sentence"}
+STATUS = {"integration": "name", "state": "state", "status": "sentence"}
 FRESHNESS = {
     "resource": "resource",
     "state": "state",
@@ -22,7 +23,7 @@ FRESHNESS = {
     "changes": "changes",
     "p50 s": "p50_seconds",
     "p99 s": "p99_seconds",
-    "cause": "cause.says",
+    "finding": "finding.message",
 }
 CAUSES = {
     "resource": "resource",
@@ -68,8 +69,8 @@ def freshness(session: Session, integration: Name = None) -> None:
         return
     session.show_list(iter(report["resources"]), FRESHNESS, "No resources yet.")
     session.say(report["sentence"])
-    for cause in report["causes"]:
-        session.say(f"- {cause['says']}. Next: {cause['next_step']}")
+    for finding in report["findings"]:
+        session.say(f"- {finding['message']}. Next: {next_step(finding, found['name'])}")
 
 
 @command(app, "drift", watchable=True)

@@ -38,7 +38,7 @@ def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
     yield from _check_readiness(url, ready)
     key = address.key or (hub.key if hub and hub.url.rstrip("/") == url.rstrip("/") else None)
     if key is None:
-        yield failed("key", "API key", f"No API key for {url}")
+        yield failed("api_key", "API key", f"No API key for {url}")
         return
     try:
         with Api(HttpTransport(url, key)) as api:
@@ -48,8 +48,10 @@ def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
             for integration in integrations:
                 yield from check_integration(api, integration)
     except UltravioletError as error:
-        name = "key" if error.kind == "unauthenticated" else "hub"
-        yield failed(name, "API key" if name == "key" else "hub", str(error))
+        if error.kind == "unauthenticated":
+            yield failed("api_key", "API key", str(error))
+        else:
+            yield failed("hub", "hub", str(error))
 
 
 def _report_missing(address: HubAddress, port: int) -> Iterator[CheckResult]:
@@ -62,7 +64,7 @@ def _report_missing(address: HubAddress, port: int) -> Iterator[CheckResult]:
                 "port", "port", f"Port {port} of 127.0.0.1 is not available: {error.strerror}"
             )
     serve = command("serve", data=str(address.data))
-    yield failed("hub", "hub", f"No hub is running on {address.data}", serve, state="warning")
+    yield failed("hub", "hub", f"No hub is running on {address.data}", serve, severity="warning")
 
 
 def _check_readiness(url: str, ready: Json) -> Iterator[CheckResult]:
@@ -80,22 +82,22 @@ def _check_public_address(url: str, integrations: list[Json]) -> Iterator[CheckR
     remote = [one["name"] for one in integrations if not _is_local(str(one["api_url"]))]
     if remote and _is_local(url):
         yield failed(
-            "public-address",
+            "public_address",
             "public address",
             f"{url} is reachable from this machine only, but {remote[0]} is remote",
         )
         return
     if remote and address.scheme != "https":
-        yield failed("public-address", "public address", f"{url} is not https, which ION requires")
+        yield failed("public_address", "public address", f"{url} is not https, which ION requires")
         return
     live = _get(f"{url}/livez")
     if not isinstance(live, dict):
-        yield failed("public-address", "public address", f"{url}: {live}")
+        yield failed("public_address", "public address", f"{url}: {live}")
     elif live.get("status") != "alive":
-        yield failed("public-address", "public address", f"{url}: {_NOT_A_HUB}")
+        yield failed("public_address", "public address", f"{url}: {_NOT_A_HUB}")
     else:
         yield passed(
-            "public-address", "public address", f"{url} responds (tested from this machine)"
+            "public_address", "public address", f"{url} responds (tested from this machine)"
         )
 
 

@@ -3,49 +3,14 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
-from ultraviolet.cli.doctor.problems import CheckResult, State, failed, passed
+from ultraviolet.cli.doctor.problems import CheckResult, failed, passed
 from ultraviolet.cli.support.api import Api, Json, to
+from ultraviolet.cli.support.findings import next_step
 from ultraviolet.command_text import command
 
 _RECENT = timedelta(hours=24)
-_PROBLEM_OF_FINDING = {
-    "unreachable": "ion-address",
-    "credentials": "credentials",
-    "permission": "permission",
-    "rate-limit": "rate-limit",
-    "clock": "clock",
-}
-"""The known problem for each kind of finding of the connection test."""
-_PROBLEM_OF_CAUSE = {
-    "silent": "silence",
-    "no_event_yet": "silence",
-    "ion_fails": "fetch",
-    "overdue": "fetch",
-    "never_proven": "fetch",
-    "unreadable": "stale",
-    "hopeless": "stale",
-    "behind": "stale",
-    "paused": "paused",
-    "healing_off": "paused",
-    "invalid_value": "values",
-    "unmaintained": "maintenance",
-    "events_wait": "maintenance",
-}
-"""The known problem for each kind of freshness cause; others are reported as `freshness`."""
-_CHECKED_HERE = ("credentials", "unreachable", "receiver", "forged")
-"""Freshness causes that the checks in this module report in more detail."""
-
-
-class _Facts(msgspec.Struct, frozen=True):
-    """The API responses about an integration."""
-
-    name: str
-    test: Json
-    setup: Json
-    freshness: Json
-    urls: list[Json]
+_CHECKED_HERE = ("credentials", "permission", "unreachable", "receiver", "forged")
+"""Kinds of findings of the freshness that the checks in this module report in more detail."""
 
 
 def check_integration(api: Api, integration: Json) -> Iterator[CheckResult]:
@@ -55,57 +20,53 @@ def check_integration(api: Api, integration: Json) -> Iterator[CheckResult]:
         return
     if integration["paused"]:
         step = command("integration resume", name)
-        yield failed(
-            "paused", name, "Paused: the hub does not read from ION", step, state="warning"
-        )
+        message = "Paused: the hub does not read from ION"
+        yield failed("paused", name, message, step, severity="warning")
         return
-    facts = _Facts(
-        name,
-        api.post(to("/integrations/{}/test", id_)),
-        api.get(to("/integrations/{}/setup", id_)),
-        api.get(to("/integrations/{}/freshness", id_)),
-        list(api.items(to("/integrations/{}/webhook-urls", id_), 100)),
-    )
-    yield from _check_connection(facts)
-    if facts.test["ok"]:
-        yield from _check_receiver(facts)
-        yield from _check_signatures(facts)
-    yield from _check_freshness(facts)
+    test = api.post(to("/integrations/{}/test", id_))
+    problems = list(_report(name, f"{name}: ION", test["findings"]))
+    yield from problems
+    if not problems:
+        viewer: Json = test.get("viewer") or {}
+        readable = sum(one["readable"] for one in test["resources"])
+        message = f"{viewer.get('name')} can read {readable} resources"
+        yield passed("credentials", f"{name}: ION", message)
+    if test["ok"]:
+        yield from _check_receiver(name, api.get(to("/integrations/{}/setup", id_)))
+        urls = api.items(to("/integrations/{}/webhook-urls", id_), 100)
+        yield from _check_signatures(name, [url for url in urls if url["state"] != "revoked"])
+    freshness = api.get(to("/integrations/{}/freshness", id_))
+    others = [one for one in freshness["findings"] if one["kind"] not in _CHECKED_HERE]
+    problems = list(_report(name, f"{name}: mirror", others))
+    yield from problems
+    if not problems:
+        yield passed("freshness", f"{name}: mirror", freshness["sentence"])
 
 
-def _check_connection(facts: _Facts) -> Iterator[CheckResult]:
-    subject = f"{facts.name}: ION"
-    findings = [one for one in facts.test["findings"] if one["severity"] != "info"]
-    for finding in findings:
-        problem = _PROBLEM_OF_FINDING.get(finding["kind"], "freshness")
-        state: State = "error" if finding["severity"] == "error" else "warning"
-        yield failed(problem, subject, finding["message"], finding["next_step"], state=state)
-    if not findings:
-        viewer: Json = facts.test.get("viewer") or {}
-        readable = sum(one["readable"] for one in facts.test["resources"])
-        yield passed("credentials", subject, f"{viewer.get('name')} can read {readable} resources")
+def _report(name: str, subject: str, findings: list[Json]) -> Iterator[CheckResult]:
+    """Return the findings of the hub that are not just information."""
+    for one in findings:
+        if one["severity"] != "info":
+            step = next_step(one, name)
+            yield failed(one["kind"], subject, one["message"], step, severity=one["severity"])
 
 
-def _check_receiver(facts: _Facts) -> Iterator[CheckResult]:
-    subject, apply = f"{facts.name}: receiver", command("setup apply", facts.name)
-    plan = facts.setup["plan"]
+def _check_receiver(name: str, setup: Json) -> Iterator[CheckResult]:
+    subject, apply = f"{name}: receiver", command("setup apply", name)
+    plan = setup["plan"]
     if plan is None:
-        yield failed("receiver", subject, str(facts.setup["problem"]))
+        yield failed("receiver", subject, str(setup["problem"]))
         return
     if plan["receiver"] is None:
-        yield failed(
-            "receiver", subject, "ION has no receiver with a webhook URL of this hub", apply
-        )
+        message = "ION has no receiver with a webhook URL of this hub"
+        yield failed("receiver", subject, message, apply)
         return
     for problem in plan["problems"]:
         yield failed("receiver", subject, problem, apply)
     if not plan["problems"]:
-        yield passed(
-            "receiver",
-            subject,
-            f"{plan['receiver']['name']}, id {plan['receiver']['id']}, is active",
-        )
-    subject = f"{facts.name}: subscriptions"
+        message = f"{plan['receiver']['name']}, id {plan['receiver']['id']}, is active"
+        yield passed("receiver", subject, message)
+    subject = f"{name}: subscriptions"
     if plan["missing"] or plan["inactive"]:
         counts = f"{len(plan['missing'])} missing, {len(plan['inactive'])} disabled"
         yield failed("subscriptions", subject, counts, apply)
@@ -113,38 +74,24 @@ def _check_receiver(facts: _Facts) -> Iterator[CheckResult]:
         yield passed("subscriptions", subject, f"all {len(plan['present'])} active")
 
 
-def _check_signatures(facts: _Facts) -> Iterator[CheckResult]:
-    subject = f"{facts.name}: signatures"
-    urls = [url for url in facts.urls if url["state"] != "revoked"]
+def _check_signatures(name: str, urls: list[Json]) -> Iterator[CheckResult]:
+    subject, is_good = f"{name}: signatures", True
     since = (datetime.now(UTC) - _RECENT).isoformat()
-    rejecting = [url for url in urls if (url["last_refused_at"] or "") > since]
-    for url in rejecting:
-        yield failed(
-            "signatures",
-            subject,
-            f"{url['refused']} deliveries to “{url['name']}” had an invalid signature and were"
-            f" rejected, the last at {url['last_refused_at']}",
-            state="warning",
-        )
-    unverified = [url for url in urls if url["last_delivery_at"] and not url["verifies"]]
-    for url in unverified:
-        finding = (
-            f"The shared secret of “{url['name']}” is unknown:"
-            " its deliveries are accepted without verification"
-        )
-        apply = command("setup apply", facts.name)
-        yield failed("signatures", subject, finding, apply, state="warning")
-    if not rejecting and not unverified and any(url["verifies"] for url in urls):
-        yield passed("signatures", subject, "verified with the receiver's shared secret")
-
-
-def _check_freshness(facts: _Facts) -> Iterator[CheckResult]:
-    """Return the causes for which the mirror may differ from ION."""
-    subject = f"{facts.name}: mirror"
-    causes = [one for one in facts.freshness["causes"] if one["kind"] not in _CHECKED_HERE]
-    for cause in causes:
-        problem = _PROBLEM_OF_CAUSE.get(cause["kind"], "freshness")
-        state: State = "error" if cause["red"] else "warning"
-        yield failed(problem, subject, cause["says"], cause["next_step"], state=state)
-    if not causes:
-        yield passed("freshness", subject, facts.freshness["sentence"])
+    for url in urls:
+        if (url["last_refused_at"] or "") > since:
+            is_good = False
+            message = (
+                f"{url['refused']} deliveries to “{url['name']}” had an invalid signature and were"
+                f" rejected, the last at {url['last_refused_at']}"
+            )
+            yield failed("forged", subject, message, severity="warning")
+        if url["last_delivery_at"] and not url["verifies"]:
+            is_good = False
+            message = (
+                f"The shared secret of “{url['name']}” is unknown:"
+                " its deliveries are accepted without verification"
+            )
+            apply = command("setup apply", name)
+            yield failed("unverified", subject, message, apply, severity="warning")
+    if is_good and any(url["verifies"] for url in urls):
+        yield passed("forged", subject, "verified with the receiver's shared secret")

@@ -27,7 +27,7 @@ def check_machine(data: Path) -> Iterator[CheckResult]:
     )
     if not data.exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
         step = "`ultraviolet serve` creates it; or name another directory with --data."
-        yield failed("data", "data", f"{data} does not exist", step, state="warning")
+        yield failed("data", "data", f"{data} does not exist", step, severity="warning")
         return
     if data.exists() and not data.is_dir():
         yield failed("data", "data", f"{data} is not a directory")
@@ -46,11 +46,11 @@ def _check_directory(data: Path) -> Iterator[CheckResult]:
     if free > MIN_FREE_BYTES:
         yield passed("disk", "disk", finding)
     else:
-        yield failed("disk", "disk", finding, state="warning")
+        yield failed("disk", "disk", finding, severity="warning")
     key = data / "secret.key"
     if key.exists() and (mode := key.stat().st_mode & 0o777) & 0o077:
         finding = f"{key} is readable for other users (mode {mode:o})"
-        yield failed("secret-key", "secret key", finding, f"chmod 600 {key}")
+        yield failed("secret_key", "secret key", finding, f"chmod 600 {key}")
 
 
 def _check_database(data: Path) -> Iterator[CheckResult]:
@@ -115,13 +115,13 @@ def _check_secret_key(connection: "Connection", settings: "Settings") -> CheckRe
     if settings.secret_key is None and not file.exists():
         if stored:
             finding = f"{file} is missing, and {len(stored)} credentials are encrypted with it"
-            return failed("secret-key", "secret key", finding)
-        return passed("secret-key", "secret key", "not needed yet")
+            return failed("secret_key", "secret key", finding)
+        return passed("secret_key", "secret key", "not needed yet")
     try:
         secrets = SecretBox.from_settings(settings)
         for integration in stored:
             integrations.credentials(connection, secrets, integration.id)
     except UltravioletError as error:
-        return failed("secret-key", "secret key", str(error) or str(type(error).__doc__))
+        return failed("secret_key", "secret key", str(error) or str(type(error).__doc__))
     source = "ULTRAVIOLET_SECRET_KEY" if settings.secret_key else str(file)
-    return passed("secret-key", "secret key", f"{source} decrypts all stored credentials")
+    return passed("secret_key", "secret key", f"{source} decrypts all stored credentials")

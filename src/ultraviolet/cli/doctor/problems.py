@@ -1,53 +1,46 @@
 """The problems that `ultraviolet doctor` knows, each with its cause and next step."""
 
-from typing import Literal
-
 import msgspec
 
-State = Literal["ok", "warning", "error"]
+from ultraviolet.hub.core.finding import Finding, Kind, Severity
 
 
 class KnownProblem(msgspec.Struct, frozen=True):
-    """A common problem."""
+    """A common problem, which explains findings of these kinds."""
 
-    name: str
+    kinds: tuple[Kind, ...]
     title: str
     cause: str
     remedy: str
 
 
-class CheckResult(msgspec.Struct, frozen=True):
-    """The result of one check."""
+class CheckResult(Finding, frozen=True):
+    """The finding of a check, with its usual cause; information means that the check passed."""
 
-    name: str
-    subject: str
-    state: State
-    finding: str
     cause: str = ""
-    next_step: str = ""
 
 
 PROBLEMS = (
     KnownProblem(
-        "data",
+        ("data",),
         "The data directory is not usable",
         "It belongs to another user, or the hub uses another directory.",
         "Run as the user that owns it, or set the directory with --data or ULTRAVIOLET_DATA.",
     ),
     KnownProblem(
-        "disk",
+        ("disk",),
         "The disk is nearly full",
         "Events, history and backups grow. When the disk is full, the hub rejects deliveries.",
         "Free space on the disk of the data directory, or move it to a larger disk.",
     ),
     KnownProblem(
-        "secret-key",
+        ("secret_key",),
         "Stored credentials cannot be decrypted, or other users can read the secret key",
         "ULTRAVIOLET_SECRET_KEY has changed, or secret.key is missing or was replaced.",
         "Restore the original key. If it is lost, enter the credentials of each integration again.",
     ),
     KnownProblem(
-        "database",
+        ("database",),
         "The database is unreachable, damaged, or has the tables of another release",
         "ULTRAVIOLET_DATABASE_URL is wrong, the server is down, the file is damaged, or the tables"
         " were not migrated.",
@@ -55,25 +48,25 @@ PROBLEMS = (
         " `ultraviolet db check` to find damage.",
     ),
     KnownProblem(
-        "port",
+        ("port",),
         "The hub's port is in use",
         "Another hub or another program listens on it.",
         "Stop that program, or start the hub with another --port.",
     ),
     KnownProblem(
-        "hub",
+        ("hub",),
         "No hub is running, or commands use the wrong address",
         "The hub was not started or has stopped, or ULTRAVIOLET_URL is wrong.",
         "Run `ultraviolet serve`, or set ULTRAVIOLET_URL to the address that it prints.",
     ),
     KnownProblem(
-        "key",
+        ("api_key",),
         "The hub rejects the API key",
         "ULTRAVIOLET_KEY belongs to another hub, was revoked, or has expired.",
         "Run `ultraviolet key create` on the hub's machine, and set ULTRAVIOLET_KEY to the token.",
     ),
     KnownProblem(
-        "public-address",
+        ("public_address",),
         "ION cannot reach the hub at its public address",
         "ULTRAVIOLET_PUBLIC_URL is not set behind a proxy, has the wrong scheme or port, or the"
         " proxy does not forward requests.",
@@ -81,109 +74,116 @@ PROBLEMS = (
         " `ultraviolet webhook rotate`.",
     ),
     KnownProblem(
-        "ion-address",
+        ("unreachable", "ion_fails"),
         "ION does not respond",
         "The address is wrong, a proxy or firewall blocks requests, or ION is down.",
         "Check the addresses of the integration and the network; the hub keeps retrying.",
     ),
     KnownProblem(
-        "credentials",
+        ("credentials",),
         "ION rejects the credentials",
         "The API key was mistyped, revoked, or disabled together with its user.",
         "Create an API key in ION under a service account, and enter it on the integration's page.",
     ),
     KnownProblem(
-        "permission",
+        ("permission",),
         "The API key lacks a permission in ION",
         "A key keeps the permissions that its user had when it was created.",
         "Grant the permission to the user in ION, then create a new key.",
     ),
     KnownProblem(
-        "rate-limit",
+        ("rate_limit",),
         "ION limits the request rate",
         "The hub, or other programs with the same API key, exceed ION's rate limit (429).",
         "Wait. If it persists, lower the requests per second on the integration's page.",
     ),
     KnownProblem(
-        "clock",
+        ("clock",),
         "The clocks of hub and ION differ",
         "The hub's machine does not synchronize its clock.",
         "Enable NTP. The mirror stays correct, but measured latencies are wrong.",
     ),
     KnownProblem(
-        "receiver",
+        ("receiver",),
         "The receiver in ION is missing or disabled",
         "The set-up was not finished, or the receiver was deleted, changed or disabled in ION.",
         "Run `ultraviolet setup apply` to create or repair the receiver; it is safe to run again.",
     ),
     KnownProblem(
-        "subscriptions",
+        ("subscriptions",),
         "Subscriptions are missing or disabled",
         "They were removed in ION, or a newer ION has additional resources.",
         "Run `ultraviolet setup apply`.",
     ),
     KnownProblem(
-        "signatures",
+        ("forged", "unverified"),
         "Deliveries are rejected, or cannot be verified",
         "The shared secret has changed or is unknown, or another program posts to the URL.",
         "Run `ultraviolet setup apply` to read the secret again; if rejections continue, run"
         " `ultraviolet webhook rotate`.",
     ),
     KnownProblem(
-        "silence",
+        ("silent", "no_event_yet"),
         "No deliveries arrive",
         "The receiver does not reach the hub, or subscriptions are missing.",
         "Check the webhook events in ION, then run `ultraviolet setup plan`.",
     ),
     KnownProblem(
-        "fetch",
+        ("overdue", "never_proven", "unread"),
         "Fetches fail or are overdue",
         "ION returns errors, the request budget is too small, or no process holds the lease.",
         "Run `ultraviolet fetch list` and `ultraviolet fetch show ID` to see the error.",
     ),
     KnownProblem(
-        "maintenance",
+        ("unmaintained", "events_wait"),
         "No process works on the integration, or events are not applied",
         "No hub with role all or worker is running, none holds the lease, or a controller hangs.",
         "Check the hub's log, and restart the hub.",
     ),
     KnownProblem(
-        "stale",
+        ("unreadable", "hopeless", "behind"),
         "Objects stay stale",
         "ION cannot return them, or changes exceed the request budget.",
         "Run `ultraviolet object list RESOURCE --state stale`. Raise the requests per second,"
         " unless ION limits them.",
     ),
     KnownProblem(
-        "paused",
+        ("paused", "healing_off"),
         "The integration is paused, or healing is off",
         "A user paused it, or the hub runs with ULTRAVIOLET_HEAL=off.",
         "Run `ultraviolet integration resume`, or start the hub without ULTRAVIOLET_HEAL.",
     ),
     KnownProblem(
-        "values",
+        ("invalid_value",),
         "ION has values that do not match the type of their field",
         "They were entered or imported, or ION changed the type of a field.",
         "Correct the values in ION. Until then, filters, SQL views and exports treat them as null.",
     ),
     KnownProblem(
-        "freshness",
+        ("freshness",),
         "The mirror may differ from ION for another reason",
         "See the finding.",
         "Run `ultraviolet freshness` for details.",
     ),
 )
-_PROBLEMS_BY_NAME = {problem.name: problem for problem in PROBLEMS}
+_PROBLEMS_BY_KIND = {kind: problem for problem in PROBLEMS for kind in problem.kinds}
+_OTHER = _PROBLEMS_BY_KIND["freshness"]
 
 
-def passed(name: str, subject: str, finding: str) -> CheckResult:
+def passed(kind: Kind, subject: str, message: str) -> CheckResult:
     """Return the result of a passed check."""
-    return CheckResult(_PROBLEMS_BY_NAME[name].name, subject, "ok", finding)
+    return CheckResult(kind, "info", message, "", subject=subject)
 
 
 def failed(
-    name: str, subject: str, finding: str, next_step: str | None = None, *, state: State = "error"
+    kind: Kind,
+    subject: str,
+    message: str,
+    next_step: str | None = None,
+    *,
+    severity: Severity = "error",
 ) -> CheckResult:
     """Return the result of a failed check, with the cause and next step of its problem."""
-    problem = _PROBLEMS_BY_NAME[name]
-    return CheckResult(name, subject, state, finding, problem.cause, next_step or problem.remedy)
+    problem = _PROBLEMS_BY_KIND.get(kind, _OTHER)
+    step = next_step or problem.remedy
+    return CheckResult(kind, severity, message, step, subject=subject, cause=problem.cause)

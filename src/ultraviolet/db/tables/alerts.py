@@ -46,7 +46,7 @@ alerts = Table(
         comment="null: the alert is about the hub itself",
     ),
     Column("topic", Text, nullable=False),
-    Column("sentence", Text, nullable=False),
+    Column("message", Text, nullable=False),
     Column("next_step", Text, nullable=False),
     Column("opened_at", Text, nullable=False, comment="when the condition was first found"),
     Column("gone_since", Text, comment="when the condition was first no longer found"),

@@ -200,8 +200,10 @@ findings = Table(
     Column(
         "subject", Text, nullable=False, comment="the subject of the problem, such as a resource"
     ),
-    Column("sentence", Text, nullable=False),
+    Column("severity", Text, nullable=False, comment="error, warning or info"),
+    Column("message", Text, nullable=False),
     Column("next_step", Text, nullable=False),
+    Column("action", Text, comment="the action of pages and command line, such as test"),
     Column("found_at", Text, nullable=False),
     Column("repaired_at", Text, comment="when the hub repaired it"),
     Column("resolved_at", Text, comment="when it was no longer found"),

@@ -4,18 +4,20 @@ Issuer and subject identify an account, because they are never reassigned; an e-
 does not. An existing user is linked only if an administrator has entered its provider address.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import aiohttp
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ultraviolet import clock
 from ultraviolet.db.tables.accounts import sessions, users
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.accounts.oidc import ProviderIdentity
+from ultraviolet.hub.accounts.oidc import OidcClient, Provider, ProviderIdentity
 from ultraviolet.hub.accounts.sessions import ClientInfo, create_session
 from ultraviolet.hub.accounts.users import ROLES, Role, User, get_user
 from ultraviolet.hub.core import audit
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.core.validation import check_characters
 
 _PROVIDER = "provider"
@@ -33,6 +35,26 @@ class RoleRules(msgspec.Struct, frozen=True):
         """Return the highest role of these groups, or the default role; None means no access."""
         granted: list[Role] = [role for group, role in self.roles if group in groups]
         return max(granted, key=ROLES.index) if granted else self.default_role
+
+
+def create_provider(
+    settings: Settings, session: Callable[[], aiohttp.ClientSession], check: Callable[[str], None]
+) -> tuple[Provider | None, RoleRules]:
+    """Return the configured provider, if any, and its rules; `check` is the egress policy."""
+    if not settings.oidc_issuer:
+        return None, RoleRules()
+    client = OidcClient(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        settings.oidc_client_secret,
+        settings.oidc_roles_claim,
+    )
+    rules = {
+        "roles": settings.oidc_roles,
+        "default_role": settings.oidc_default_role or None,
+        "domains": settings.oidc_domains,
+    }
+    return Provider(client, session, check), msgspec.convert(rules, RoleRules)
 
 
 class ProviderSignIn(msgspec.Struct, frozen=True):

@@ -28,7 +28,7 @@ def make_test_notification() -> Notification:
         integration_id=None,
         integration=None,
         topic="connection",
-        sentence="This is a test of this destination; everything works",
+        message="This is a test of this destination; everything works",
         next_step="None",
         opened_at=now_rfc3339(),
         fixed_at=None,
@@ -41,14 +41,22 @@ def render_title(notifications: Sequence[Notification]) -> str:
     not_fixed = [each for each in notifications if each.kind != "fixed"]
     first = (not_fixed or notifications)[0]
     prefix = "Fixed: " if first.kind == "fixed" else ""
-    title = f"{prefix}{_location(first.alert)}{first.alert.sentence}"
+    title = f"{prefix}{_location(first.alert)}{first.alert.message}"
     more = f", and {len(notifications) - 1} more" if len(notifications) > 1 else ""
     return " ".join(title.split())[:_MAX_TITLE_CHARACTERS] + more
 
 
 def render_lines(notifications: Sequence[Notification], public_url: str) -> list[str]:
     """Return one line per alert: the integration, the problem, the next step and a link."""
-    return [_render_line(each, public_url) for each in notifications]
+    lines: list[str] = []
+    for each in notifications:
+        alert, link = each.alert, _link(each.alert, public_url)
+        problem = " ".join(f"{_location(alert)}{alert.message}".split())
+        if each.kind == "fixed":
+            lines.append(f"Fixed: {problem} (since {alert.opened_at[:19]}Z). {link}")
+        else:
+            lines.append(f"{problem}. Next: {alert.next_step}. {link}")
+    return lines
 
 
 def render_email(
@@ -81,15 +89,6 @@ def render_event(notification: Notification, public_url: str) -> dict[str, Any]:
         "timestamp": now_rfc3339(),
         "data": {**msgspec.to_builtins(alert), "url": _link(alert, public_url)},
     }
-
-
-def _render_line(notification: Notification, public_url: str) -> str:
-    alert = notification.alert
-    problem = " ".join(f"{_location(alert)}{alert.sentence}".split())
-    link = _link(alert, public_url)
-    if notification.kind == "fixed":
-        return f"Fixed: {problem} (since {alert.opened_at[:19]}Z). {link}"
-    return f"{problem}. Next: {alert.next_step}. {link}"
 
 
 def _location(alert: Alert) -> str:

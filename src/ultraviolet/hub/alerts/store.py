@@ -16,7 +16,7 @@ from ultraviolet.clock import format_rfc3339, now_rfc3339, utc_now
 from ultraviolet.db import locks
 from ultraviolet.db.tables.alerts import alert_notices, alerts
 from ultraviolet.db.tables.integrations import integrations
-from ultraviolet.hub.alerts.conditions import AlertCondition, Topic
+from ultraviolet.hub.alerts.conditions import Conditions, Topic
 
 NoticeKind = Literal["opened", "fixed"]
 
@@ -58,7 +58,7 @@ class Alert(msgspec.Struct, frozen=True):
     integration_id: int | None
     integration: str | None
     topic: Topic
-    sentence: str
+    message: str
     next_step: str
     opened_at: str
     fixed_at: str | None
@@ -76,7 +76,7 @@ class Due(msgspec.Struct, frozen=True):
 def save_conditions(
     connection: Connection,
     checked_ids: Collection[int | None],
-    conditions: Sequence[AlertCondition],
+    conditions: Conditions,
     settle: timedelta,
 ) -> None:
     """Update the alerts of the checked integrations, and create the notifications that are due.
@@ -91,14 +91,13 @@ def save_conditions(
         for row in open_rows
         if row.integration_id in checked_ids
     }
-    for condition in conditions:
-        key = {"integration_id": condition.integration_id, "topic": condition.topic}
-        row = rows.pop((condition.integration_id, condition.topic), None)
-        values = {"sentence": condition.sentence, "next_step": condition.next_step}
-        values |= {"gone_since": None}
+    for (integration_id, topic), finding in conditions.items():
+        row = rows.pop((integration_id, topic), None)
+        values = {"message": finding.message, "next_step": finding.next_step, "gone_since": None}
         if row is None:
+            key = {"integration_id": integration_id, "topic": topic}
             connection.execute(insert(alerts).values(**key, **values, opened_at=now))
-        elif row.sentence != condition.sentence or row.gone_since:
+        elif row.message != finding.message or row.gone_since:
             connection.execute(update(alerts).where(alerts.c.id == row.id).values(**values))
     for row in rows.values():
         if row.gone_since is None:

@@ -1,60 +1,42 @@
-"""Findings: problems of an integration with their next step, stored until they are resolved."""
+"""The findings of integrations, stored until they are resolved."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.tables.sync import findings
 from ultraviolet.errors import InvalidError
+from ultraviolet.hub.core.finding import Finding, StoredFinding
 
 _RESOLVED_PREFIX = "resolved "
-
-
-class NewFinding(msgspec.Struct, frozen=True):
-    """A problem that a check found."""
-
-    kind: str
-    subject: str
-    sentence: str
-    next_step: str
-    repaired: bool = False
-    """The hub has corrected it."""
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """A stored problem of an integration."""
-
-    id: int
-    integration_id: int
-    kind: str
-    subject: str
-    sentence: str
-    next_step: str
-    found_at: str
-    repaired_at: str | None
-    resolved_at: str | None
 
 
 def save_findings(
     connection: Connection,
     integration_id: int,
     kinds: Collection[str],
-    found: Sequence[NewFinding],
+    found: Sequence[Finding],
     subjects: Collection[str] | None = None,
-) -> list[NewFinding]:
+) -> list[Finding]:
     """Store the findings of a check of these kinds, and resolve earlier ones that it did not find.
 
     `subjects` are the checked subjects; None means all. Return the findings that are new.
     """
     new = add_findings(connection, integration_id, found)
     found_keys = {(finding.kind, finding.subject) for finding in found}
-    for row in _select_unresolved(connection, integration_id, kinds):
-        checked = subjects is None or row["subject"] in subjects
-        if checked and (row["kind"], row["subject"]) not in found_keys:
-            _resolve(connection, row)
+    query = select(findings).where(*_unresolved(integration_id, kinds))
+    gone = [
+        row.id
+        for row in connection.execute(query)
+        if (subjects is None or row.subject in subjects)
+        and (row.kind, row.subject) not in found_keys
+    ]
+    if gone:
+        statement = update(findings).where(findings.c.id.in_(gone))
+        connection.execute(statement.values(resolved_at=now_rfc3339()))
     return new
 
 
@@ -62,26 +44,30 @@ def resolve_findings(
     connection: Connection, integration_id: int, kinds: Collection[str], before: str
 ) -> None:
     """Resolve the findings of these kinds that were found up to the given time."""
-    for row in _select_unresolved(connection, integration_id, kinds):
-        if row["found_at"] <= before:
-            _resolve(connection, row)
+    statement = update(findings).where(
+        *_unresolved(integration_id, kinds), findings.c.found_at <= before
+    )
+    connection.execute(statement.values(resolved_at=now_rfc3339()))
 
 
 def add_findings(
-    connection: Connection, integration_id: int, found: Sequence[NewFinding]
-) -> list[NewFinding]:
+    connection: Connection, integration_id: int, found: Sequence[Finding]
+) -> list[Finding]:
     """Store findings, or update those that are unresolved; return the new ones."""
-    table, now = findings.c, now_rfc3339()
-    known = _select_unresolved(connection, integration_id, {finding.kind for finding in found})
-    unresolved = {(row["kind"], row["subject"]): row for row in known}
-    new: list[NewFinding] = []
+    now = now_rfc3339()
+    kinds = {finding.kind for finding in found}
+    query = select(findings).where(*_unresolved(integration_id, kinds))
+    known = {(row.kind, row.subject): row.id for row in connection.execute(query)}
+    new: list[Finding] = []
     for finding in found:
-        row = unresolved.get((finding.kind, finding.subject))
-        values: dict[str, Any] = {"sentence": finding.sentence, "next_step": finding.next_step}
+        id_ = known.get((finding.kind, finding.subject))
+        values: dict[str, Any] = {
+            name: getattr(finding, name) for name in ("severity", "message", "next_step", "action")
+        }
         if finding.repaired:
             values["repaired_at"] = now
-        if row is not None:
-            connection.execute(update(findings).where(table.id == row["id"]).values(**values))
+        if id_ is not None:
+            connection.execute(update(findings).where(findings.c.id == id_).values(**values))
             continue
         new.append(finding)
         values |= {"kind": finding.kind, "subject": finding.subject, "found_at": now}
@@ -89,7 +75,7 @@ def add_findings(
     return new
 
 
-def findings_cursor(finding: Finding) -> str:
+def findings_cursor(finding: StoredFinding) -> str:
     """Return the cursor after a finding of `list_findings`."""
     return f"{_RESOLVED_PREFIX if finding.resolved_at else ''}{finding.id}"
 
@@ -101,7 +87,7 @@ def list_findings(
     *,
     unresolved: bool = False,
     after: str | None = None,
-) -> list[Finding]:
+) -> list[StoredFinding]:
     """Return findings, unresolved ones first, then newest first, after the cursor `after`."""
     table = findings.c
     query = select(findings).where(table.integration_id == integration_id)
@@ -118,19 +104,17 @@ def list_findings(
         rest = and_(is_resolved if resolved else table.resolved_at.is_(None), table.id < int(id_))
         query = query.where(rest if resolved else or_(rest, is_resolved))
     ordered = query.order_by(table.resolved_at.is_not(None), table.id.desc()).limit(limit)
-    return [Finding(**row) for row in connection.execute(ordered).mappings()]
+    return [
+        msgspec.convert({**row, "repaired": row["repaired_at"] is not None}, StoredFinding)
+        for row in connection.execute(ordered).mappings()
+    ]
 
 
-def _select_unresolved(
-    connection: Connection, integration_id: int, kinds: Collection[str]
-) -> Sequence[RowMapping]:
+def _unresolved(integration_id: int, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for unresolved findings of these kinds."""
     table = findings.c
-    query = select(findings).where(
-        table.integration_id == integration_id, table.resolved_at.is_(None), table.kind.in_(kinds)
+    return (
+        table.integration_id == integration_id,
+        table.resolved_at.is_(None),
+        table.kind.in_(kinds),
     )
-    return connection.execute(query).mappings().all()
-
-
-def _resolve(connection: Connection, row: RowMapping) -> None:
-    statement = update(findings).where(findings.c.id == row["id"])
-    connection.execute(statement.values(resolved_at=now_rfc3339()))

@@ -1,14 +1,14 @@
-"""Freshness: whether the mirror is up to date, per resource and as a whole, and the causes if not.
+"""Freshness: whether the mirror is up to date, per resource and as a whole, and the reasons if not.
 
 A resource is fresh while its last confirmation is no older than the fetch schedule allows.
 Freshness decays without new confirmations, so a dead webhook, failing credentials, a pause or a
-stopped hub never look healthy. Each cause has a next step.
+stopped hub never look healthy. Each finding has a next step.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from enum import StrEnum
 
 import msgspec
 from cronsim import CronSim
@@ -19,9 +19,9 @@ from ultraviolet.command_text import command
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.mirror import versions
 from ultraviolet.db.tables.stats import arrivals as counted
-from ultraviolet.db.tables.sync import drift, stale, watermarks
+from ultraviolet.db.tables.sync import drift, fetches, stale, watermarks
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import Finding
+from ultraviolet.hub.core.finding import Action, Finding, Kind
 from ultraviolet.hub.health import heartbeat, maintenance
 from ultraviolet.hub.health.failed_steps import failed_steps
 from ultraviolet.hub.integrations.models import Integration
@@ -31,7 +31,23 @@ from ultraviolet.ion.errors import NEXT_STEPS, known_step, next_step
 from ultraviolet.mirror import latency
 from ultraviolet.mirror.object_state import VERIFICATION
 
-State: TypeAlias = Literal["fresh", "ageing", "stale", "unknown", "paused"]
+
+class State(StrEnum):
+    """The state of an integration's mirror or of one of its resources, the worst first."""
+
+    DELETING = "deleting"
+    PAUSED = "paused"
+    FAILING = "failing"
+    """ION does not respond or rejects the credentials."""
+    UNREAD = "unread"
+    """No fetch has finished yet."""
+    STALE = "stale"
+    UNKNOWN = "unknown"
+    """Never confirmed, or not mirrored."""
+    AGEING = "ageing"
+    """Not confirmed for longer than the schedule allows, but not for long."""
+    FRESH = "fresh"
+
 
 CATCH_UP_SECONDS = 30.0
 """How long an object may wait for a read before its resource is stale; most changes take less."""
@@ -40,17 +56,11 @@ _FETCH_SLACK_SECONDS = 60.0
 _DEAD_WEBHOOK_CHANGES = 3
 """Number of changes without a later event after which the webhook counts as dead."""
 _MAX_FINDINGS = 200
-_WORST_FIRST: tuple[State, ...] = ("paused", "stale", "unknown", "ageing", "fresh")
-
-
-class Cause(msgspec.Struct, frozen=True):
-    """A reason why the mirror may be out of date, with the next step."""
-
-    kind: str
-    says: str
-    next_step: str
-    red: bool = True
-    """Whether this cause makes the mirror stale."""
+_CATCHING_UP_SECONDS = 10.0
+"""How long an object may wait for a read before a note says so."""
+_NO_CONNECTION: frozenset[Kind] = frozenset(
+    {"ion_fails", "unreachable", "credentials", "permission", "rate_limit"}
+)
 
 
 class ResourceFreshness(msgspec.Struct, frozen=True):
@@ -67,16 +77,19 @@ class ResourceFreshness(msgspec.Struct, frozen=True):
     changes: int = 0
     p50_seconds: float | None = None
     p99_seconds: float | None = None
-    cause: Cause | None = None
+    finding: Finding | None = None
 
 
 class Freshness(msgspec.Struct, frozen=True):
-    """The freshness of an integration's mirror, as a sentence and in detail."""
+    """The freshness of an integration's mirror, as a sentence and in detail.
+
+    An error among the findings makes the mirror stale.
+    """
 
     integration_id: int
     state: State
     sentence: str
-    causes: list[Cause]
+    findings: list[Finding]
     last_change_at: str | None
     proven_at: str | None
     """When the least recently confirmed resource was confirmed."""
@@ -128,18 +141,32 @@ def judge_freshness(
     mirrored = [one for one in resources if not one.skipped]
     proven = [one.proven_at for one in mirrored if one.proven_at]
     proven_at = min(proven) if proven and len(proven) == len(mirrored) else None
-    last = _last_change(connection, integration.id)
-    causes = list(_causes(connection, catalog, integration, known, proven_at))
-    causes += [one.cause for one in mirrored if one.cause]
-    state = _state(integration, causes, mirrored)
+    newest = select(versions.c.observed_at).where(versions.c.integration_id + 0 == integration.id)
+    last = connection.execute(newest.order_by(versions.c.seq.desc()).limit(1)).scalar()
+    found = list(_integration_findings(connection, catalog, integration, known, proven_at))
+    found += [one.finding for one in mirrored if one.finding]
+    errors = [finding for finding in found if finding.severity == "error"]
+    if integration.removed:
+        state = State.DELETING
+    elif integration.paused:
+        state = State.PAUSED
+    elif any(finding.kind in _NO_CONNECTION for finding in errors):
+        state = State.FAILING
+    elif any(finding.kind == "unread" for finding in found):
+        state = State.UNREAD
+    elif errors:
+        state = State.STALE
+    else:
+        states = {one.state for one in mirrored}
+        state = next((one for one in State if one in states), State.UNKNOWN)
     total = Counter[int]()
     for counts in latencies.values():
         total.update(counts)
     return Freshness(
         integration_id=integration.id,
         state=state,
-        sentence=_sentence(state, causes, last, proven_at, known.moment),
-        causes=causes,
+        sentence=_sentence(state, errors or found, last, proven_at, known.moment),
+        findings=found,
         last_change_at=last,
         proven_at=proven_at,
         changes=total.total(),
@@ -187,16 +214,17 @@ def _resources(
         proven_at = row["proven_at"] if row else None
         skipped = (row["skipped"] if row else None) if followed else NOT_CHOSEN
         interval = incremental_interval if dated else full_interval
-        state, cause = _judge_resource(name, proven_at, counted, interval, now)
+        state, finding = _judge_resource(integration, name, proven_at, counted, interval, now)
         if name in failed and followed:
-            says = f"The last fetch could not read {name.replace('_', ' ')}: {failed[name]}"
-            state, cause = "stale", Cause("unreadable", says, next_step(failed[name]))
+            message = f"The last fetch could not read {name.replace('_', ' ')}: {failed[name]}"
+            step = next_step(failed[name])
+            state, finding = State.STALE, _unreadable(name, message, step)
         if integration.paused:
-            state = "paused"
+            state = State.PAUSED
         counts = latencies.get(name, {})
         yield ResourceFreshness(
             resource=name,
-            state="unknown" if skipped else state,
+            state=State.UNKNOWN if skipped else state,
             stale=counted.count if counted else 0,
             failing=counted.failing if counted else 0,
             proven_at=proven_at,
@@ -206,199 +234,216 @@ def _resources(
             changes=sum(counts.values()),
             p50_seconds=latency.quantile(counts, 0.5),
             p99_seconds=latency.quantile(counts, 0.99),
-            cause=None if skipped or integration.paused else cause,
+            finding=None if skipped or integration.paused else finding,
         )
 
 
 def _judge_resource(
+    integration: Integration,
     name: str,
     proven_at: str | None,
     counted: _StaleCount | None,
     interval: float,
     now: Circumstances,
-) -> tuple[State, Cause | None]:
+) -> tuple[State, Finding | None]:
     title = name.replace("_", " ")
     if counted and counted.failing:
-        says = f"{counted.failing} {title} cannot be read: {counted.error}"
+        message = f"{counted.failing} {title} cannot be read: {counted.error}"
         step = known_step(counted.error or "") or command("object list", name, state="stale")
-        return "stale", Cause("unreadable", says, step)
+        return State.STALE, _unreadable(name, message, step)
     if counted and counted.differing:
-        says = f"A verification found {counted.differing} {title} that differ from ION"
+        message = f"A verification found {counted.differing} {title} that differ from ION"
         step = "No action needed: the hub is reading them from ION again"
-        return "stale", Cause("differs", says, step)
-    if counted and now.heals:
-        waiting_seconds = _age_seconds(counted.since, now.moment)
-        if waiting_seconds > CATCH_UP_SECONDS:
-            says = (
-                f"{counted.count} changed {title} have not been read from ION yet,"
-                f" the oldest for {span(waiting_seconds)}"
-            )
-            step = (
-                "Raise the integration's requests per second if ION allows more;"
-                " `ultraviolet integration findings` lists problems"
-            )
-            step = NEXT_STEPS["ion-rate-limited"] if now.limited else step
-            return "stale", Cause("behind", says, step)
+        return State.STALE, Finding("differs", "error", message, step, subject=name)
+    waiting_seconds = _age_seconds(counted.since, now.moment) if counted and now.heals else 0.0
+    if counted and waiting_seconds > CATCH_UP_SECONDS:
+        message = (
+            f"{counted.count} changed {title} have not been read from ION yet,"
+            f" the oldest for {span(waiting_seconds)}"
+        )
+        step = (
+            NEXT_STEPS["ion-rate-limited"]
+            if now.limited
+            else "Raise the integration's requests per second if ION allows more;"
+            " `ultraviolet integration findings` lists problems"
+        )
+        return State.STALE, Finding(
+            "behind", "error", message, step, Action.SHOW_FRESHNESS, subject=name
+        )
     if proven_at is None:
-        says = f"{title} have not been compared with ION yet"
-        step = "ultraviolet fetch run --mode full"
-        return "unknown", Cause("never_proven", says, step, red=False)
+        message = f"{title} have not been compared with ION yet"
+        step = command("fetch run", integration.name, mode="full")
+        return State.UNKNOWN, Finding(
+            "never_proven", "warning", message, step, Action.FETCH, subject=name
+        )
     age_seconds = _age_seconds(proven_at, now.moment)
     if age_seconds <= interval * 1.5 + _FETCH_SLACK_SECONDS:
-        return "fresh", None
-    says = (
+        finding = None
+        if counted and waiting_seconds > _CATCHING_UP_SECONDS:
+            message = f"{counted.count} {title} changed in ION and are being re-read"
+            step = "No action needed: the hub reads them within seconds"
+            finding = Finding("behind", "info", message, step, subject=name)
+        return State.FRESH, finding
+    message = (
         f"{title} were last confirmed {age(proven_at, now.moment)},"
         f" but a fetch is due every {span(interval)}"
     )
     overdue = age_seconds > interval * 3 + _FETCH_SLACK_SECONDS
-    step = "`ultraviolet fetch list` shows failed fetches"
-    return "stale" if overdue else "ageing", Cause("overdue", says, step, red=overdue)
+    return State.STALE if overdue else State.AGEING, Finding(
+        "overdue",
+        "error" if overdue else "warning",
+        message,
+        "`ultraviolet fetch list` shows failed fetches",
+        Action.FETCH,
+        subject=name,
+    )
 
 
-def _causes(
+def _unreadable(resource: str, message: str, step: str) -> Finding:
+    return Finding("unreadable", "error", message, step, Action.SHOW_FRESHNESS, subject=resource)
+
+
+def _integration_findings(
     connection: Connection,
     catalog: Catalog,
     integration: Integration,
     now: Circumstances,
     proven_at: str | None,
-) -> Iterator[Cause]:
-    """Yield the causes that concern the integration as a whole, the most severe first."""
+) -> Iterator[Finding]:
+    """Yield the findings about the integration as a whole, the most severe first."""
     if integration.removed:
-        says = "The integration is being deleted"
-        yield Cause("paused", says, "No action needed: its data is deleted in batches")
+        message, step = "The integration is being deleted", "No action needed: batches delete it"
+        yield Finding("paused", "error", message, step)
         return
     if integration.paused:
-        step = command("integration resume", integration.name)
-        yield Cause("paused", "The integration is paused, so nothing is read from ION", step)
+        message = "The integration is paused, so nothing is read from ION"
+        step = Action.RESUME.command(integration.name)
+        yield Finding("paused", "error", message, step, Action.RESUME)
         return
-    found = findings.list_findings(connection, integration.id, _MAX_FINDINGS, unresolved=True)
-    yield from _processing_causes(connection, integration, now)
-    if now.trouble:
-        step = "Free disk space and check that the hub may write to its database"
-        yield Cause("database", now.trouble, step)
-    if now.spooled:
-        says = f"{now.spooled} deliveries wait in the spool"
-        step = "No action needed: the hub writes them to the database in order"
-        yield Cause("spool", says, step, red=False)
-    yield from _watchdog_causes(found)
-    yield from _connection_causes(integration, found, now)
+    yield from _processing_findings(connection, integration, now)
+    stored = findings.list_findings(connection, integration.id, _MAX_FINDINGS, unresolved=True)
+    for one in sorted(stored, key=lambda one: one.kind == invalid_values.KIND):
+        if one.kind != "unreadable":  # the resource reports it, and sooner
+            yield msgspec.convert(one, Finding, from_attributes=True)
+    yield from _connection_findings(integration, stored, now)
+    if proven_at is None and (unread := _unread(connection, integration)):
+        yield unread
     down = heartbeat.last_down(connection)
     if down and (proven_at is None or proven_at < down.until):
-        says = (
+        message = (
             f"The hub was down from {down.since[:19]}Z to {down.until[:19]}Z,"
             " and some objects have not been confirmed since"
         )
         step = "The next fetch confirms them; `ultraviolet fetch run` starts one now"
-        yield Cause("hub_was_down", says, step)
-    yield from _event_causes(connection, catalog, integration, now)
+        yield Finding("hub_was_down", "error", message, step, Action.FETCH)
+    yield from _event_findings(connection, catalog, integration, now)
     if not now.heals:
-        says = "Healing is turned off by ULTRAVIOLET_HEAL, so stale objects are not read again"
-        yield Cause("healing_off", says, "Remove the setting and restart the hub")
+        message = "Healing is turned off by ULTRAVIOLET_HEAL, so stale objects are not read again"
+        step = "Remove the setting and restart the hub"
+        yield Finding("healing_off", "error", message, step)
 
 
-def _connection_causes(
-    integration: Integration, found: Sequence[Finding], now: Circumstances
-) -> Iterator[Cause]:
-    """Yield the latest ION error that no finding reports, or else the error of the last test."""
-    if (
-        now.problem
-        and not now.trouble
-        and not any(one.kind in ("credentials", "unreachable") for one in found)
-    ):
-        step = known_step(now.problem) or command("integration test", integration.name)
-        yield Cause("ion_fails", now.problem, step)
-    elif integration.test_result and not integration.test_result.ok:
-        errors = [f for f in integration.test_result.findings if f.severity == "error"]
-        if errors:
-            yield Cause("credentials", errors[0].message, errors[0].next_step)
-        else:
-            step = command("integration test", integration.name)
-            yield Cause("credentials", "The last connection test failed", step)
-
-
-def _event_causes(
-    connection: Connection, catalog: Catalog, integration: Integration, now: Circumstances
-) -> Iterator[Cause]:
-    """Yield a cause if events do not arrive."""
-    last_event, without_event = _changes_without_event(
-        connection, catalog, integration.id, now.moment
-    )
-    if without_event >= _DEAD_WEBHOOK_CHANGES:
-        since = f"the last event arrived {age(last_event, now.moment)}"
-        says = (
-            f"A fetch found {without_event} changes without a webhook event;"
-            f" {since if last_event else 'no event has arrived yet'}"
-        )
-        plan = command("setup plan", integration.name)
-        step = f"Check the receiver and its subscriptions with `{plan}`"
-        yield Cause("silent", says, step)
-    elif last_event is None:
-        says = "No webhook event has arrived yet, so changes appear only after the next fetch"
-        yield Cause("no_event_yet", says, command("setup apply", integration.name), red=False)
-
-
-def _processing_causes(
+def _processing_findings(
     connection: Connection, integration: Integration, now: Circumstances
-) -> Iterator[Cause]:
-    """Yield a cause if no process maintains the integration, or if its events are not applied."""
+) -> Iterator[Finding]:
+    """Yield a finding if nobody maintains the integration or writes or applies its events."""
     if now.unmaintained_since:
         idle = span(_age_seconds(now.unmaintained_since, now.moment))
-        says = f"No hub process has maintained this integration for {idle}"
+        message = f"No hub process has maintained this integration for {idle}"
         step = "Check that a hub with role all or worker is running; read its log and restart it"
-        yield Cause("unmaintained", says, step)
+        yield Finding("unmaintained", "error", message, step)
     since = maintenance.waits_since(connection, integration.id)
     if since and _age_seconds(since, now.moment) > maintenance.EVENTS_WAIT_SECONDS:
         waiting = span(_age_seconds(since, now.moment))
-        says = f"Received events are not applied yet, the oldest for {waiting}"
+        message = f"Received events are not applied yet, the oldest for {waiting}"
         step = "Wait if many arrived at once; otherwise read the hub's log and restart it"
-        yield Cause("events_wait", says, step)
+        yield Finding("events_wait", "error", message, step)
+    if now.trouble:
+        step = "Free disk space and check that the hub may write to its database"
+        yield Finding("database", "error", now.trouble, step)
+    if now.spooled:
+        message = f"{now.spooled} deliveries wait in the spool"
+        step = "No action needed: the hub writes them to the database in order"
+        yield Finding("spool", "warning", message, step)
 
 
-def _watchdog_causes(open_findings: Sequence[Finding]) -> Iterator[Cause]:
-    """Yield the open findings of the watchdog; repaired ones do not make the mirror stale."""
-    for one in sorted(open_findings, key=lambda one: one.kind == invalid_values.KIND):
-        if one.kind == "unreadable":
-            continue  # the resource reports it, and sooner
-        harmless = (
-            one.repaired_at is not None
-            or one.kind in ("gap", "forged", invalid_values.KIND)
-            or one.subject == "none"
+def _connection_findings(
+    integration: Integration, stored: Sequence[Finding], now: Circumstances
+) -> Iterator[Finding]:
+    """Yield the latest ION error that no finding reports, or else the errors of the last test."""
+    reported = any(one.kind in ("credentials", "unreachable") for one in stored)
+    if now.problem and not now.trouble and not reported:
+        step = known_step(now.problem) or Action.TEST.command(integration.name)
+        yield Finding("ion_fails", "error", now.problem, step, Action.TEST)
+    elif integration.test_result:
+        yield from (f for f in integration.test_result.findings if f.severity == "error")
+
+
+def _unread(connection: Connection, integration: Integration) -> Finding | None:
+    """Return a finding if no fetch has finished, not even the one that runs now."""
+    query = select(fetches.c.state).distinct().where(fetches.c.integration_id == integration.id)
+    states = set(connection.execute(query).scalars())
+    if "done" in states:
+        return None
+    if "running" in states:
+        message = "The first full sync is running, so the mirror is incomplete until it finishes"
+        return Finding("unread", "warning", message, "No action needed")
+    message = "Nothing has been read from ION yet"
+    return Finding(
+        "unread", "warning", message, Action.FETCH.command(integration.name), Action.FETCH
+    )
+
+
+def _event_findings(
+    connection: Connection, catalog: Catalog, integration: Integration, now: Circumstances
+) -> Iterator[Finding]:
+    """Yield a finding if events do not arrive.
+
+    Changes of resources for which ION never sends events do not count.
+    """
+    # `+ 0` makes SQLite scan back from the newest row instead of sorting all rows.
+    newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration.id)
+    last = connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
+    since = max(last or "", format_rfc3339(now.moment - timedelta(days=1)))
+    query = select(func.count()).where(
+        drift.c.integration_id == integration.id,
+        drift.c.cause == "no_event_sent",
+        drift.c.resource.not_in([r.name for r in catalog.silent]),
+        drift.c.wrong_since > since,
+        drift.c.healed_at > since,
+    )
+    without_event = connection.execute(query).scalar_one()
+    if without_event >= _DEAD_WEBHOOK_CHANGES:
+        arrived = f"the last event arrived {age(last, now.moment)}"
+        message = (
+            f"A fetch found {without_event} changes without a webhook event;"
+            f" {arrived if last else 'no event has arrived yet'}"
         )
-        yield Cause(one.kind, one.sentence, one.next_step, red=not harmless)
-
-
-def _state(
-    integration: Integration, causes: Sequence[Cause], mirrored: Sequence[ResourceFreshness]
-) -> State:
-    if integration.paused:
-        return "paused"
-    if any(cause.red for cause in causes):
-        return "stale"
-    if not mirrored:
-        return "unknown"
-    found = {one.state for one in mirrored}
-    return next(state for state in _WORST_FIRST if state in found)
+        step = f"Check the receiver and its subscriptions with `{command('setup plan', integration.name)}`"
+        yield Finding("silent", "error", message, step, Action.REPAIR_WEBHOOKS)
+    elif last is None:
+        message = "No webhook event has arrived yet, so changes appear only after the next fetch"
+        step = Action.SET_UP_WEBHOOKS.command(integration.name)
+        yield Finding("no_event_yet", "warning", message, step, Action.SET_UP_WEBHOOKS)
 
 
 def _sentence(
-    state: State, causes: Sequence[Cause], last: str | None, proven_at: str | None, now: datetime
+    state: State, reasons: Sequence[Finding], last: str | None, proven_at: str | None, now: datetime
 ) -> str:
     confirmed = (
         f"everything confirmed {age(proven_at, now)}"
         if proven_at
         else "not everything confirmed yet"
     )
-    red = [cause for cause in causes if cause.red]
-    if state == "fresh":
+    if state == State.FRESH:
         return f"Fresh: last change {age(last, now)}, {confirmed}."
-    if state == "unknown" and last is None:
-        return "Unknown: nothing has been read from ION yet. Next: ultraviolet fetch run."
-    if state == "paused":
+    if state == State.PAUSED:
         return f"Paused: nothing is read from ION, deliveries are stored; {confirmed}."
-    reasons = red or list(causes)
+    if state == State.UNREAD:
+        reasons = [finding for finding in reasons if finding.kind == "unread"] or reasons
     more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-    says, step = (reasons[0].says, reasons[0].next_step) if reasons else (confirmed, "")
-    return f"{state.capitalize()}: {says.rstrip('.')}{more}. Next: {step.rstrip('.')}."
+    message, step = (reasons[0].message, reasons[0].next_step) if reasons else (confirmed, "")
+    return f"{state.capitalize()}: {message.rstrip('.')}{more}. Next: {step.rstrip('.')}."
 
 
 def _stale_counts(connection: Connection, integration_id: int) -> dict[str, _StaleCount]:
@@ -432,32 +477,6 @@ def _latencies(
     for resource, bucket, count in connection.execute(query):
         found.setdefault(resource, {})[bucket] = int(count)
     return found
-
-
-def _changes_without_event(
-    connection: Connection, catalog: Catalog, integration_id: int, now: datetime
-) -> tuple[str | None, int]:
-    """Return the time of the last event and the number of later changes without an event.
-
-    Resources for which ION never sends events do not count.
-    """
-    # `+ 0` makes SQLite scan back from the newest row instead of sorting all rows.
-    newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration_id)
-    last = connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
-    since = max(last or "", format_rfc3339(now - timedelta(days=1)))
-    query = select(func.count()).where(
-        drift.c.integration_id == integration_id,
-        drift.c.cause == "no_event_sent",
-        drift.c.resource.not_in([r.name for r in catalog.silent]),
-        drift.c.wrong_since > since,
-        drift.c.healed_at > since,
-    )
-    return last, connection.execute(query).scalar_one()
-
-
-def _last_change(connection: Connection, integration_id: int) -> str | None:
-    query = select(versions.c.observed_at).where(versions.c.integration_id + 0 == integration_id)
-    return connection.execute(query.order_by(versions.c.seq.desc()).limit(1)).scalar()
 
 
 def _interval_seconds(schedule: str, now: datetime) -> float:

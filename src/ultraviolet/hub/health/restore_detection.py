@@ -19,7 +19,7 @@ from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations, settings
 from ultraviolet.db.tables.sync import fetches
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import NewFinding
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health import heartbeat
 from ultraviolet.hub.sync import fetch
 
@@ -115,8 +115,9 @@ def begin(connection: Connection, integration_id: int, sentence: str) -> None:
     )
     connection.execute(cancelled.values(state="cancelled", finished_at=now_rfc3339()))
     step = "No action needed: `ultraviolet fetch list` shows the progress of the full fetch"
-    says = f"{sentence}. A full fetch reads all later changes from ION again"
-    findings.add_findings(connection, integration_id, [NewFinding(KIND, "database", says, step)])
+    message = f"{sentence}. A full fetch reads all later changes from ION again"
+    finding = Finding(KIND, "error", message, step, subject="database")
+    findings.add_findings(connection, integration_id, [finding])
     fetch.request_fetch(connection, integration_id, "full", "restored database")
 
 

@@ -18,7 +18,7 @@ from ultraviolet.clock import format_rfc3339 as as_text
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import NewFinding
+from ultraviolet.hub.core.finding import Action, Finding, Kind
 from ultraviolet.hub.health import missed_deliveries, restore_detection
 from ultraviolet.hub.health.failed_steps import failed_steps
 from ultraviolet.hub.ingest import webhook_urls
@@ -87,8 +87,8 @@ class Watchdog:
     def __init__(
         self,
         connections: Connections,
+        wake: Callable[[int, str], None],
         site: SyncContext,
-        wake: Callable[[str], None],
     ) -> None:
         self._connections = connections
         self._site = site
@@ -103,14 +103,27 @@ class Watchdog:
         try:
             (await client.execute("query Me { me { id } }")).must()
         except IonError as error:
-            await self._keep(("credentials", "unreachable"), [_no_answer(error)])
+            unauthorized = isinstance(error, IonUnauthorizedError)
+            kind, subject = ("credentials", "API key") if unauthorized else ("unreachable", "ION")
+            step = NEXT_STEPS.get(error.kind) or next_step(str(error))
+            found = Finding(kind, "error", str(error), step, Action.TEST, subject)
+            await self._save(("credentials", "unreachable"), [found])
             raise
-        await self._keep(("credentials", "unreachable"), [])
+        await self._save(("credentials", "unreachable"), [])
         receiver = await self._check_receiver(client)
         if receiver:
-            await self._check_deliveries(client, receiver)
-        await self._keep(("silent",), await self._silent_resources())
-        await self._keep(
+            # A missing permission to read ION's record does not stop the other checks.
+            try:
+                await self._recover_missed(client, receiver)
+            except IonInterceptedError:
+                raise
+            except IonRefusedError as error:
+                message = f"The hub cannot read ION's record of its deliveries: {error}"
+                step = next_step(str(error))
+                found = Finding("gap", "warning", message, step, subject="not readable")
+                await self._save(("gap",), [found])
+        await self._save(("silent",), await self._silent_resources())
+        await self._save(
             ("unreadable", "hopeless", "forged"),
             await self._site.database.read(self._database_findings),
         )
@@ -119,9 +132,15 @@ class Watchdog:
         """Compare the receiver and its subscriptions with the desired state, and repair them."""
         url = await self._site.database.read(webhook_urls.current_url, self._site.id)
         if url and url.receiver_id is None:
-            url = await self._adopt()
+            # Adopt a receiver that was created by hand in ION and posts to this hub.
+            try:
+                url = await webhook_setup.adopt_receiver(self._connections, ACTOR, self._site.id)
+            except (IonRefusedError, InvalidError):
+                url = None
         if url is None or url.receiver_id is None:
-            await self._keep(("receiver",), [_not_set_up()])
+            message, step = "No receiver in ION posts to this hub", "Finish the set-up guide"
+            found = Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, "none")
+            await self._save(("receiver",), [found])
             return None
         if self._connections.setup_lock(self._site.id).locked():
             return None  # a set-up is running
@@ -129,7 +148,7 @@ class Watchdog:
             receiver = await webhooks.read_receiver(client, url.receiver_id)
             wrong = await self._receiver_problems(url, receiver)
             if not wrong:
-                await self._keep(("receiver",), [])
+                await self._save(("receiver",), [])
                 return receiver
             done = await webhook_setup.apply_setup(self._connections, ACTOR, self._site.id)
         except (
@@ -140,25 +159,23 @@ class Watchdog:
         ):
             raise
         except IonError as error:
-            await self._keep(("receiver",), [_unreadable_receiver(error)])
+            message = f"The receiver and its subscriptions cannot be checked: {error}"
+            await self._save(
+                ("receiver",), [_receiver_finding("not readable", message, str(error))]
+            )
             return None
         refused = "; ".join(done.refused)
-        found = [
-            NewFinding(
-                "receiver", subject, _repaired(sentence, refused), _next_step(refused), not refused
-            )
-            for subject, sentence in wrong
-        ]
-        await self._keep(("receiver",), found)
+        outcome = (
+            f", and ION refused the repair: {refused}"
+            if refused
+            else "; the hub repaired the set-up and is fetching missed changes"
+        )
+        await self._save(
+            ("receiver",),
+            [_receiver_finding(subject, message + outcome, refused) for subject, message in wrong],
+        )
         await self._request_fetch("deliveries were interrupted")
         return await webhooks.read_receiver(client, done.webhook_url.receiver_id or "")
-
-    async def _adopt(self) -> WebhookUrl | None:
-        """Adopt a receiver that was created by hand in ION and posts to this hub."""
-        try:
-            return await webhook_setup.adopt_receiver(self._connections, ACTOR, self._site.id)
-        except (IonRefusedError, InvalidError):
-            return None
 
     async def _receiver_problems(
         self, url: WebhookUrl, receiver: Receiver | None
@@ -192,18 +209,6 @@ class Watchdog:
         if plan.inactive:
             wrong.append(("inactive", f"{len(plan.inactive)} subscriptions are disabled in ION"))
         return wrong
-
-    async def _check_deliveries(self, client: IonClient, receiver: Receiver) -> None:
-        """Check ION's record of its deliveries; a missing permission does not stop other checks."""
-        try:
-            await self._recover_missed(client, receiver)
-        except IonInterceptedError:
-            raise
-        except IonRefusedError as error:
-            sentence = f"The hub cannot read ION's record of its deliveries: {error}"
-            await self._keep(
-                ("gap",), [NewFinding("gap", "not readable", sentence, next_step(str(error)))]
-            )
 
     async def _recover_missed(self, client: IonClient, receiver: Receiver) -> None:
         """Compare ION's record of its deliveries with the received events, and add missing ones."""
@@ -242,20 +247,35 @@ class Watchdog:
                 await self._site.database.read(missed_deliveries.cursor, self._site.id) > after
             )
         if recovered:
-            self._wake("apply")
+            self._wake(self._site.id, "apply")
         if is_restored:
-            self._wake("fetch")
+            self._wake(self._site.id, "fetch")
         elif given_up + lost > recovered:
             await self._request_fetch("events of which ION kept no body")
-        await self._keep(
-            ("gap",), _missed_deliveries(given_up, lost, recovered, comparable=comparable)
-        )
+        found_gaps: list[Finding] = []
+        if not comparable:
+            message = (
+                "ION's delivery numbers do not match those in the payloads,"
+                " so missed deliveries cannot be detected"
+            )
+            step = "No action needed: fetches find changes that webhooks miss"
+            found_gaps.append(Finding("gap", "warning", message, step, subject="numbers"))
+        elif given_up + lost:
+            message = (
+                f"ION gave up on {given_up} deliveries and reports {lost} as delivered that did"
+                f" not arrive; the hub recovered {recovered} from ION's record"
+            )
+            step = "Check the proxies and firewalls between ION and the hub"
+            found_gaps.append(
+                Finding("gap", "warning", message, step, subject="deliveries", repaired=True)
+            )
+        await self._save(("gap",), found_gaps)
 
-    async def _silent_resources(self) -> list[NewFinding]:
+    async def _silent_resources(self) -> list[Finding]:
         """Return a finding per resource that changed in ION but had no event for unusually long."""
         moment = datetime.fromisoformat(now_rfc3339())
         hours = await self._site.database.read(self._active_hours, moment - _ACTIVITY_WINDOW)
-        found: list[NewFinding] = []
+        found: list[Finding] = []
         for resource in self._site.readable():
             limit = _max_silence(hours[resource.name])
             if (
@@ -269,14 +289,15 @@ class Watchdog:
                 continue
             newest = await self._site.reader.newest(resource)
             if newest and datetime.fromisoformat(newest) > last + _CLOCK_TOLERANCE:
-                sentence = (
+                message = (
                     f"{resource.title} changed in ION at {newest},"
                     f" but the last event arrived at {as_text(last)}"
                 )
                 step = (
                     "Check the receiver's events in ION; the hub has started a fetch of the changes"
                 )
-                found.append(NewFinding("silent", resource.name, sentence, step))
+                action = Action.REPAIR_WEBHOOKS
+                found.append(Finding("silent", "error", message, step, action, resource.name))
         if found:
             await self._request_fetch("a resource sent no events")
         return found
@@ -302,51 +323,56 @@ class Watchdog:
                 known = self._last_event_at[resource] = datetime.fromisoformat(last)
         return known
 
-    def _database_findings(self, connection: Connection) -> list[NewFinding]:
+    def _database_findings(self, connection: Connection) -> list[Finding]:
         given: dict[str, Any] = {"integration": self._site.id, "attempts": _MIN_FAILED_ATTEMPTS}
         given["since"] = as_text(datetime.fromisoformat(now_rfc3339()) - timedelta(hours=1))
-        unreadable = [
-            NewFinding(
+        found = [
+            Finding(
                 "unreadable",
-                resource,
+                "error",
                 f"The last fetch could not read {_title(resource)}: {error}",
                 next_step(error),
+                Action.SHOW_FRESHNESS,
+                resource,
             )
             for resource, error in sorted(failed_steps(connection, self._site.id).items())
         ]
-        hopeless = [
-            NewFinding(
+        found += [
+            Finding(
                 "hopeless",
-                r.resource,
+                "error",
                 f"{r.count} {_title(r.resource)} cannot be read, such as {r.first}: {r.error}",
                 next_step(r.error),
+                Action.SHOW_FRESHNESS,
+                r.resource,
             )
             for r in connection.execute(_UNREADABLE_OBJECTS, given)
         ]
-        forged = [
-            NewFinding(
+        found += [
+            Finding(
                 "forged",
-                f"webhook URL {r.id}",
+                "warning",
                 f"{r.refused} deliveries to “{r.name}” had a wrong signature and were rejected,"
                 f" the last at {r.last_refused_at}",
                 "If this continues, the URL is known to another party: rotate the webhook URL",
+                subject=f"webhook URL {r.id}",
             )
             for r in connection.execute(_REFUSED, given)
         ]
-        return [*unreadable, *hopeless, *forged]
+        return found
 
     async def _request_fetch(self, reason: str) -> None:
         await self._site.database.write(fetch.request_fetch, self._site.id, "incremental", reason)
-        self._wake("fetch")
+        self._wake(self._site.id, "fetch")
 
-    async def _keep(self, kinds: Sequence[str], found: Sequence[NewFinding]) -> None:
+    async def _save(self, kinds: Sequence[Kind], found: Sequence[Finding]) -> None:
         new = await self._site.database.write(findings.save_findings, self._site.id, kinds, found)
         for each in new:
             log.warning(
                 "watchdog.found",
                 integration_id=self._site.id,
                 kind=each.kind,
-                found=each.sentence,
+                found=each.message,
                 repaired=each.repaired,
             )
         if new:
@@ -379,61 +405,12 @@ def _title(resource: str) -> str:
     return resource.replace("_", " ")
 
 
-def _no_answer(error: IonError) -> NewFinding:
-    if isinstance(error, IonUnauthorizedError):
-        return NewFinding("credentials", "API key", str(error), NEXT_STEPS[error.kind])
-    return NewFinding(
-        "unreachable", "ION", str(error), NEXT_STEPS.get(error.kind) or next_step(str(error))
-    )
-
-
-def _not_set_up() -> NewFinding:
-    return NewFinding(
-        "receiver", "none", "No receiver in ION posts to this hub", "Finish the set-up guide"
-    )
-
-
-def _unreadable_receiver(error: IonError) -> NewFinding:
-    sentence = f"The receiver and its subscriptions cannot be checked: {error}"
-    step = _webhook_step(str(error))
-    return NewFinding("receiver", "not readable", sentence, step)
-
-
-def _repaired(sentence: str, refused: str) -> str:
-    if refused:
-        return f"{sentence}, and ION refused the repair: {refused}"
-    return f"{sentence}; the hub repaired the set-up and is fetching missed changes"
-
-
-def _next_step(refused: str) -> str:
+def _receiver_finding(subject: str, message: str, refused: str) -> Finding:
+    """Return a finding about the receiver; `refused` is the error of ION, if the repair failed."""
     if not refused:
-        return "No action needed, unless the change in ION was intended"
-    return _webhook_step(refused)
-
-
-def _webhook_step(error: str) -> str:
-    """Return the next step after an error about receivers or subscriptions."""
-    step = known_step(error)
+        step = "No action needed, unless the change in ION was intended"
+        return Finding("receiver", "warning", message, step, subject=subject, repaired=True)
+    step = known_step(refused)
     if step is None or step == ASK_FOR_PERMISSION:
-        return "Give the API key's user the webhook permissions in ION, then create a new key"
-    return step
-
-
-def _missed_deliveries(
-    given_up: int, lost: int, recovered: int, *, comparable: bool
-) -> list[NewFinding]:
-    if not comparable:
-        sentence = (
-            "ION's delivery numbers do not match those in the payloads,"
-            " so missed deliveries cannot be detected"
-        )
-        step = "No action needed: fetches find changes that webhooks miss"
-        return [NewFinding("gap", "numbers", sentence, step)]
-    if not given_up + lost:
-        return []
-    sentence = (
-        f"ION gave up on {given_up} deliveries and reports {lost} as delivered that did not arrive;"
-        f" the hub recovered {recovered} from ION's record"
-    )
-    step = "Check the proxies and firewalls between ION and the hub"
-    return [NewFinding("gap", "deliveries", sentence, step, repaired=True)]
+        step = "Give the API key's user the webhook permissions in ION, then create a new key"
+    return Finding("receiver", "error", message, step, Action.REPAIR_WEBHOOKS, subject)

@@ -1,5 +1,6 @@
 """Create, rotate and revoke webhook URLs. The secret part is shown once and stored as a hash."""
 
+import itertools
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -85,8 +86,15 @@ def create_url(
     query = select(integrations.c.id).where(
         integrations.c.id == integration_id, ~integrations.c.removed
     )
-    if connection.execute(query).scalar_one_or_none() is None:
+    if connection.execute(for_update(query, to_change=True)).scalar_one_or_none() is None:
         raise NotFoundError(f"Integration {integration_id} does not exist.")
+    if name.strip() in {
+        url.name for url in list_urls(connection, integration_id) if url.state != "revoked"
+    }:
+        raise ConflictError(
+            f"This integration already has a webhook URL named “{name.strip()}”. Use another name,"
+            " or rotate or revoke the existing URL."
+        )
     created = _insert(connection, integration_id=integration_id, name=name.strip())
     audit.record(
         connection,
@@ -96,6 +104,13 @@ def create_url(
         {"integration_id": integration_id},
     )
     return created
+
+
+def free_name(connection: Connection, integration_id: int, name: str) -> str:
+    """Return the name, or with a number if a URL of the integration has it."""
+    taken = {url.name for url in list_urls(connection, integration_id) if url.state != "revoked"}
+    numbered = (name if number == 1 else f"{name} {number}" for number in itertools.count(1))
+    return next(each for each in numbered if each not in taken)
 
 
 def rotate_url(connection: Connection, actor: str, url_id: int) -> tuple[WebhookUrl, str]:
@@ -149,9 +164,17 @@ def find_by_token(connection: Connection, integration_id: int, token: str) -> We
     return None if row is None or _state(row) == "revoked" else _url(row)
 
 
-def current_url(connection: Connection, integration_id: int) -> WebhookUrl | None:
-    """Return the active URL that setup uses: the newest with a receiver, otherwise the newest."""
+def current_url(
+    connection: Connection, integration_id: int, url_id: int | None = None
+) -> WebhookUrl | None:
+    """Return the active URL that setup uses: the newest with a receiver, otherwise the newest.
+
+    If `url_id` is the id of an active URL of the integration, return that one.
+    """
     active = [url for url in list_urls(connection, integration_id) if url.state == "active"]
+    chosen = next((url for url in active if url.id == url_id), None)
+    if chosen:
+        return chosen
     with_receiver = [url for url in active if url.receiver_id]
     return next(iter(with_receiver or active), None)
 

@@ -1,15 +1,15 @@
 """The connection test: the owner of the API key, its permissions, and problems with next steps."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 
 from ultraviolet import clock
+from ultraviolet.hub.core.finding import Action, Finding, Kind
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import ALIVE_QUERY, IonClient, Result
 from ultraviolet.ion.errors import NEXT_STEPS, IonError
-from ultraviolet.ion.model import Resource
 from ultraviolet.ion.queries import OfferedSchema
 
 _VIEWERS = (
@@ -20,15 +20,14 @@ _RECEIVERS = "query Receivers { webhookReceivers(first: 1) { edges { node { id s
 _BATCH_SIZE = 12
 _MAX_LISTED = 5
 _MAX_CLOCK_SKEW_SECONDS = 5.0
-Severity = Literal["error", "warning", "info"]
-Kind = Literal["unreachable", "credentials", "permission", "rate-limit", "clock", "other"]
 _NOT_OFFERED = "Not offered by this ION environment"
 _KINDS: dict[str, Kind] = {
     "ion-unreachable": "unreachable",
     "ion-intercepted": "unreachable",
     "ion-unauthorized": "credentials",
-    "ion-rate-limited": "rate-limit",
+    "ion-rate-limited": "rate_limit",
 }
+"""The kind of finding for errors of ION; other errors are `ion_fails`."""
 
 
 class Viewer(msgspec.Struct, frozen=True):
@@ -46,15 +45,6 @@ class Readable(msgspec.Struct, frozen=True):
     readable: bool
     count: int | None = None
     reason: str | None = None
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """A problem or a note, with the next step."""
-
-    severity: Severity
-    message: str
-    next_step: str
-    kind: Kind = "other"
 
 
 class TestResult(msgspec.Struct, frozen=True):
@@ -80,15 +70,30 @@ async def run_connection_test(
         await client.look()
         viewer = await _read_viewer(client, findings)
         offered = await _read_schema(client, findings)
-        known = offered or OfferedSchema.whole(catalog)
-        resources = await _test_resources(client, catalog, known)
+        resources = await _test_resources(client, catalog, offered or OfferedSchema.whole(catalog))
         findings += _resource_findings(resources)
-        findings += await _webhook_findings(client)
+        receivers = await client.execute(_RECEIVERS)
+        if receivers.errors:
+            message = f"The API key cannot read webhook receivers: {'; '.join(receivers.errors)}"
+            step = (
+                "Grant the key the webhook permissions in ION. Until then only manual set-up works,"
+                " and signatures of deliveries cannot be verified."
+            )
+            findings.append(Finding("permission", "warning", message, step))
     except IonError as error:
-        kind = _KINDS.get(error.kind, "other")
+        kind = _KINDS.get(error.kind, "ion_fails")
         step = NEXT_STEPS.get(error.kind, NEXT_STEPS["ion-intercepted"])
-        findings.append(Finding("error", str(error), f"{step}, then test again.", kind))
-    findings += _clock_findings(client.ahead)
+        findings.append(
+            Finding(kind, "error", str(error), f"{step}, then test again.", Action.TEST)
+        )
+    if client.ahead is not None and abs(client.ahead) > _MAX_CLOCK_SKEW_SECONDS:
+        direction = "ahead of" if client.ahead > 0 else "behind"
+        message = (
+            f"ION's clock is {abs(client.ahead):.0f} s {direction} the hub's clock,"
+            " so reported sync latencies are wrong"
+        )
+        step = "Set the clock of the hub's machine, preferably with NTP."
+        findings.append(Finding("clock", "warning", message, step))
     ok = not any(finding.severity == "error" for finding in findings)
     return TestResult(ok, clock.now_rfc3339(), viewer, resources, findings), offered
 
@@ -108,28 +113,24 @@ async def _read_viewer(client: IonClient, findings: list[Finding]) -> Viewer | N
             )
     reason = "; ".join(result.errors) or "the answer to `me` is empty"
     message = f"ION does not return the owner of the API key: {reason}"
-    findings.append(Finding("warning", message, "No action needed if resources can be read."))
+    step = "No action needed if resources can be read."
+    findings.append(Finding("permission", "warning", message, step))
     return None
 
 
 async def _read_schema(client: IonClient, findings: list[Finding]) -> OfferedSchema | None:
     result = await client.execute(ALIVE_QUERY)
     if result.errors:
-        findings.append(
-            Finding(
-                "error",
-                f"ION rejects queries: {'; '.join(result.errors)}",
-                "Check the permissions of the API key in ION.",
-                "permission",
-            )
-        )
+        message = f"ION rejects queries: {'; '.join(result.errors)}"
+        step = "Check the permissions of the API key in ION."
+        findings.append(Finding("permission", "error", message, step, Action.TEST))
         return None
     try:
         return await client.introspect()
     except IonError as error:
         message = f"The hub cannot read ION's schema ({error}) and uses the documented one"
         step = "No action needed, unless resources below cannot be read."
-        findings.append(Finding("info", message, step))
+        findings.append(Finding("schema", "info", message, step))
         return None
 
 
@@ -143,28 +144,22 @@ async def _test_resources(
     }
     for start in range(0, len(asked), _BATCH_SIZE):
         batch = asked[start : start + _BATCH_SIZE]
-        results = await client.execute_batch([(_count_query(resource), None) for resource in batch])
-        found |= {
-            each.name: _parse_count(each, result)
-            for each, result in zip(batch, results, strict=True)
-        }
+        queries = [
+            f"query Glance {{ page: {each.list}(first: 1) {{"
+            f" edges {{ node {{ {' '.join(each.key)} }} }} pageInfo {{ totalCount }} }} }}"
+            for each in batch
+        ]
+        results = await client.execute_batch([(query, None) for query in queries])
+        for each, result in zip(batch, results, strict=True):
+            page = _object((result.data or {}).get("page"))
+            if result.errors or not page:
+                reason = "; ".join(result.errors) or "The answer is empty"
+                found[each.name] = Readable(each.name, readable=False, reason=reason)
+            else:
+                count = _object(page.get("pageInfo")).get("totalCount")
+                known = count if type(count) is int else None
+                found[each.name] = Readable(each.name, readable=True, count=known)
     return [found[resource.name] for resource in catalog.mirrored]
-
-
-def _count_query(resource: Resource) -> str:
-    node = f"edges {{ node {{ {' '.join(resource.key)} }} }}"
-    page = f"{resource.list}(first: 1) {{ {node} pageInfo {{ totalCount }} }}"
-    return f"query Glance {{ page: {page} }}"
-
-
-def _parse_count(resource: Resource, result: Result) -> Readable:
-    page = _object((result.data or {}).get("page"))
-    if result.errors or not page:
-        return Readable(
-            resource.name, readable=False, reason="; ".join(result.errors) or "The answer is empty"
-        )
-    count = _object(page.get("pageInfo")).get("totalCount")
-    return Readable(resource.name, readable=True, count=count if type(count) is int else None)
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -176,34 +171,23 @@ def _resource_findings(resources: Sequence[Readable]) -> list[Finding]:
     unknown = [each for each in resources if each.reason == _NOT_OFFERED]
     findings: list[Finding] = []
     if not any(each.readable for each in resources):
-        findings.append(
-            Finding(
-                "error",
-                "The API key cannot read any resource",
-                "Grant its user read permissions in ION, then create a new API key:"
-                " a key keeps the permissions of its creation time.",
-                "permission",
-            )
+        step = (
+            "Grant its user read permissions in ION, then create a new API key:"
+            " a key keeps the permissions of its creation time."
         )
+        message = "The API key cannot read any resource"
+        findings.append(Finding("permission", "error", message, step, Action.TEST))
     elif refused:
         message = f"The API key cannot read {_names(refused)}: {refused[0].reason}"
-        findings.append(
-            Finding(
-                "warning",
-                message,
-                "These resources are not mirrored. To mirror them, grant the key's user the"
-                " permission in ION and create a new API key.",
-                "permission",
-            )
+        step = (
+            "These resources are not mirrored. To mirror them, grant the key's user the"
+            " permission in ION and create a new API key."
         )
+        findings.append(Finding("permission", "warning", message, step))
     if unknown:
-        findings.append(
-            Finding(
-                "info",
-                f"This ION environment does not offer {_names(unknown)}",
-                "No action needed: these resources are not mirrored.",
-            )
-        )
+        message = f"This ION environment does not offer {_names(unknown)}"
+        step = "No action needed: these resources are not mirrored."
+        findings.append(Finding("not_offered", "info", message, step))
     return findings
 
 
@@ -211,27 +195,3 @@ def _names(resources: Sequence[Readable]) -> str:
     shown = ", ".join(each.resource.replace("_", " ") for each in resources[:_MAX_LISTED])
     more = len(resources) - _MAX_LISTED
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-async def _webhook_findings(client: IonClient) -> list[Finding]:
-    result = await client.execute(_RECEIVERS)
-    if not result.errors:
-        return []
-    message = f"The API key cannot read webhook receivers: {'; '.join(result.errors)}"
-    step = (
-        "Grant the key the webhook permissions in ION. Until then only manual set-up works,"
-        " and signatures of deliveries cannot be verified."
-    )
-    return [Finding("warning", message, step, "permission")]
-
-
-def _clock_findings(ahead: float | None) -> list[Finding]:
-    if ahead is None or abs(ahead) <= _MAX_CLOCK_SKEW_SECONDS:
-        return []
-    direction = "ahead of" if ahead > 0 else "behind"
-    message = (
-        f"ION's clock is {abs(ahead):.0f} s {direction} the hub's clock,"
-        " so reported sync latencies are wrong"
-    )
-    step = "Set the clock of the hub's machine, preferably with NTP."
-    return [Finding("warning", message, step, "clock")]

@@ -5,8 +5,6 @@ The remaining work is in the tables: integrations marked as removed, and their r
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
-from typing import Any
 
 import structlog
 from sqlalchemy import Connection, delete, select
@@ -15,6 +13,7 @@ from ultraviolet.db import locks
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.failpoints import failpoint
+from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.mirror import purge
 
@@ -33,58 +32,47 @@ class IntegrationDeleter:
         self._changes = changes
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def start(self) -> None:
-        """Delete in the background, including deletions that another process left unfinished."""
-        self._start(self._loop())
+        self.task = PeriodicTask("deletion", self.delete_removed, _CHECK_SECONDS)
 
     async def begin(self) -> None:
         """Start a deletion; return when it is done, or after two seconds."""
-        await asyncio.wait([self._start(self._delete_removed())], timeout=_MAX_WAIT_SECONDS)
+        # A new context, so that log lines do not have the id of the request.
+        context = contextvars.Context()
+        task = asyncio.create_task(self.delete_removed(), name="deletion", context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.wait([task], timeout=_MAX_WAIT_SECONDS)
 
     async def stop(self) -> None:
-        """Stop after the current transaction."""
+        """Stop the started deletions after the current transaction."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name="deletion", context=contextvars.Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    async def delete_removed(self) -> None:
+        """Delete the removed integrations, including those that another process left unfinished."""
 
-    async def _loop(self) -> None:
-        while True:
-            await self._delete_removed()
-            await asyncio.sleep(_CHECK_SECONDS)
+        def list_removed(connection: Connection) -> list[int]:
+            query = select(integrations.c.id).where(integrations.c.removed)
+            return [*connection.execute(query).scalars()]
 
-    async def _delete_removed(self) -> None:
+        def delete_batch(connection: Connection, integration_id: int) -> bool:
+            """Delete some rows and return True, or delete the integration if none are left."""
+            locks.lock(connection, "mirror", integration_id)
+            if purge.delete_integration_batch(connection, integration_id):
+                return True
+            connection.execute(delete(integrations).where(integrations.c.id == integration_id))
+            return False
+
         async with self._lock:
             try:
-                for integration_id in await self._database.read(_list_removed):
-                    await self._delete(integration_id)
+                for integration_id in await self._database.read(list_removed):
+                    while await self._database.write(delete_batch, integration_id):
+                        failpoint("integration.emptied")
+                        await asyncio.sleep(purge.PAUSE_SECONDS)
+                    log.info("integration.removed", integration_id=integration_id)
+                    self._changes.publish("integration", integration_id)
             except Exception as error:
                 log.warning(
                     "integration.not_removed", error=str(error), exc_info=not hasattr(error, "kind")
                 )
-
-    async def _delete(self, integration_id: int) -> None:
-        while await self._database.write(_delete_batch, integration_id):
-            failpoint("integration.emptied")
-            await asyncio.sleep(purge.PAUSE_SECONDS)
-        log.info("integration.removed", integration_id=integration_id)
-        self._changes.publish("integration", integration_id)
-
-
-def _list_removed(connection: Connection) -> list[int]:
-    return [*connection.execute(select(integrations.c.id).where(integrations.c.removed)).scalars()]
-
-
-def _delete_batch(connection: Connection, integration_id: int) -> bool:
-    """Delete a batch of rows and return True, or delete the integration if there are none left."""
-    locks.lock(connection, "mirror", integration_id)
-    if purge.delete_integration_batch(connection, integration_id):
-        return True
-    connection.execute(delete(integrations).where(integrations.c.id == integration_id))
-    return False

@@ -1,15 +1,12 @@
 """Changes of ION's schema: omit fields that ION no longer offers, and report them."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import structlog
 from sqlalchemy import Connection, select, update
 
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import NewFinding
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.errors import IonError
@@ -47,33 +44,29 @@ def save_schema(
     known = before or {
         name: sorted(fields) for name, fields in catalog.types().items() if name in offered
     }
-    removed = _removed_fields(known, offered)
+    removed = sorted(
+        f"{type_}.{field}"
+        for type_, fields in known.items()
+        for field in set(fields) - set(offered.get(type_, ()))
+    )
     if removed:
-        findings.add_findings(connection, integration_id, [_finding(removed)])
+        listed, more = ", ".join(removed[:_MAX_LISTED_FIELDS]), len(removed) - _MAX_LISTED_FIELDS
+        finding = Finding(
+            "schema",
+            "warning",
+            f"ION's schema changed: it no longer has {listed}"
+            f"{f' and {more} more' if more > 0 else ''}."
+            " Objects are read without these fields; earlier values remain in the history",
+            "Check reports and queries that use these fields; the hub needs no change",
+            subject=", ".join(removed)[:200],
+            repaired=True,
+        )
+        findings.add_findings(connection, integration_id, [finding])
         log.warning(
             "schema.changed", integration_id=integration_id, removed=removed[:_MAX_LISTED_FIELDS]
         )
     connection.execute(update(integrations).where(here).values(offered=offered))
     return True
-
-
-def _removed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    return sorted(
-        f"{type_}.{field}"
-        for type_, fields in before.items()
-        for field in set(fields) - set(after.get(type_, ()))
-    )
-
-
-def _finding(removed: list[str]) -> NewFinding:
-    listed = ", ".join(removed[:_MAX_LISTED_FIELDS])
-    more = len(removed) - _MAX_LISTED_FIELDS
-    sentence = (
-        f"ION's schema changed: it no longer has {listed}{f' and {more} more' if more > 0 else ''}."
-        " Objects are read without these fields; earlier values remain in the history"
-    )
-    step = "Check reports and queries that use these fields; the hub needs no change"
-    return NewFinding("schema", ", ".join(removed)[:200], sentence, step, repaired=True)
 
 
 def _useful(catalog: Catalog) -> list[str]:

@@ -66,15 +66,19 @@ class RotationResult(msgspec.Struct, frozen=True):
     detail: str
 
 
-async def setup_overview(connections: Connections, integration_id: int) -> Overview:
+async def setup_overview(
+    connections: Connections, integration_id: int, url_id: int | None = None
+) -> Overview:
     """Return the status of set-up without changing the hub or ION.
 
     It includes a receiver created by hand; `adopt_receiver`, called by the watchdog too, adopts it.
+    `url_id` selects an active webhook URL; None means the one that is in use.
     """
-    view = await _view(connections, integration_id)
+    view = await _view(connections, integration_id, url_id)
     found, problem = None, None
     try:
-        found = await plan_setup(connections, integration_id)
+        receiver = await _known_receiver(connections, integration_id, view, url_id)
+        found = compare_subscriptions(connections.catalog, view.wanted, receiver)
     except (IonError, InvalidError) as error:
         problem = str(error)
     wanted = view.url.wanted if view.url else None
@@ -222,10 +226,10 @@ class _View(msgspec.Struct, frozen=True):
     wanted: list[tuple[str, str]]
 
 
-async def _view(connections: Connections, integration_id: int) -> _View:
+async def _view(connections: Connections, integration_id: int, url_id: int | None = None) -> _View:
     def read(connection: Connection) -> _View:
         offered = integrations.offered_schema(connection, connections.catalog, integration_id)
-        url = webhook_urls.current_url(connection, integration_id)
+        url = webhook_urls.current_url(connection, integration_id, url_id)
         catalog = connections.catalog.following(
             integrations.get(connection, integration_id).resources
         )
@@ -238,7 +242,7 @@ async def _view(connections: Connections, integration_id: int) -> _View:
 
 
 async def _known_receiver(
-    connections: Connections, integration_id: int, view: _View
+    connections: Connections, integration_id: int, view: _View, url_id: int | None = None
 ) -> Receiver | None:
     """Read the receiver of this hub, by its recorded id or by its address."""
     client = await connections.client(integration_id)
@@ -246,18 +250,18 @@ async def _known_receiver(
     if view.url and view.url.receiver_id:
         receiver = await webhooks.read_receiver(client, view.url.receiver_id)
     if receiver is None and view.url:
-        found = await _find_receiver(connections, client, integration_id)
+        found = await _find_receiver(connections, client, integration_id, url_id)
         receiver = await webhooks.read_receiver(client, found) if found else None
     return receiver
 
 
 async def _find_receiver(
-    connections: Connections, client: IonClient, integration_id: int
+    connections: Connections, client: IonClient, integration_id: int, url_id: int | None = None
 ) -> str | None:
-    """Return the id of a receiver that posts to a webhook URL of the integration."""
+    """Return the id of a receiver that posts to this or any webhook URL of the integration."""
     for receiver_id, token in reversed(await webhooks.list_receivers(client)):
         url = await connections.database.read(webhook_urls.find_by_token, integration_id, token)
-        if url and url.state == "active":
+        if url and url.state == "active" and url_id in (None, url.id):
             return receiver_id
     return None
 
@@ -265,9 +269,11 @@ async def _find_receiver(
 async def _create_receiver(
     connections: Connections, client: IonClient, actor: str, integration_id: int
 ) -> int:
-    url, token = await connections.database.write(
-        webhook_urls.create_url, actor, integration_id, RECEIVER_NAME
-    )
+    def create(connection: Connection) -> tuple[WebhookUrl, str]:
+        name = webhook_urls.free_name(connection, integration_id, RECEIVER_NAME)
+        return webhook_urls.create_url(connection, actor, integration_id, name)
+
+    url, token = await connections.database.write(create)
     failpoint("setup.minted")
     try:
         receiver = await webhooks.create_receiver(

@@ -1,7 +1,6 @@
 """Run the controllers of the integrations that this process has leased, and wake them."""
 
 import asyncio
-import contextlib
 import functools
 import time
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from ultraviolet.db import dialect, engine
 from ultraviolet.db.database import Database, StoreUnavailableError
 from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.log_throttle import OutageLog
+from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import maintenance
@@ -22,7 +22,6 @@ from ultraviolet.hub.integrations.connections import Connections
 from ultraviolet.hub.runtime.controllers import Controllers
 from ultraviolet.hub.runtime.leases import Leases
 from ultraviolet.hub.runtime.scheduler import Scheduler
-from ultraviolet.hub.sync.context import SyncContext
 
 if TYPE_CHECKING:
     from ultraviolet.hub.runtime.pg_notify import PgNotify
@@ -60,20 +59,24 @@ class ControllerPool:
         self._updated_at: dict[int, str] = {}
         self._problems: dict[int, str | None] = {}
         self._recorded_at = float("-inf")
-        self._reload_requested = asyncio.Event()
+        self._reload_requested = False
+        self._reloaded_at = float("-inf")
         self._reload_lock = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._outage = OutageLog("integrations.not_followed", "integrations.followed_again")
+        self._task = PeriodicTask(
+            "integrations", self._follow, _TICK_SECONDS, first_delay_seconds=_TICK_SECONDS
+        )
         self._restarts: set[asyncio.Task[None]] = set()
 
     @property
     def is_started(self) -> bool:
         """Whether this process follows the integrations or has done so."""
-        return self._task is not None
+        return self._task.is_started
 
     @property
     def is_running(self) -> bool:
         """Whether the pool follows the integrations; False only if its task ended unexpectedly."""
-        return self._task is None or not self._task.done()
+        return not self._task.has_ended
 
     def start_messages(self) -> None:
         """Exchange messages with the other processes of a hub on PostgreSQL."""
@@ -90,7 +93,7 @@ class ControllerPool:
         """Start the controllers and follow changes of the integrations."""
         await self.reload()
         await self._record_maintenance()
-        self._task = asyncio.create_task(self._run(), name="integrations")
+        self._task.start()
 
     async def record_start(self) -> None:
         """Record the first heartbeat of this process."""
@@ -98,10 +101,9 @@ class ControllerPool:
 
     async def stop(self) -> None:
         """Stop the controllers after their current transactions and release all leases."""
-        tasks = [*self._restarts, *filter(None, (self._task,))]
-        for task in tasks:
+        for task in self._restarts:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(self._task.stop(), *self._restarts, return_exceptions=True)
         await self.release()
 
     async def stop_messages(self) -> None:
@@ -128,9 +130,18 @@ class ControllerPool:
                     await self.controllers.pop(id_).stop()
             await self._leases.release(leased)
             new = wanted.keys() - self.controllers.keys()
+            heals = self._settings.heal
             for id_ in new:
                 self._updated_at[id_] = wanted[id_]
-                self.controllers[id_] = self._create_controllers(id_)
+                self.controllers[id_] = Controllers(
+                    id_,
+                    self._changes,
+                    functools.partial(self._connections.open_context, id_),
+                    functools.partial(Watchdog, self._connections, self.wake) if heals else None,
+                    watch_seconds=self._settings.watch_seconds,
+                    heal=heals,
+                    count_integrations=functools.partial(len, self.controllers),
+                )
             for id_ in new:
                 self.controllers[id_].start()
             metrics.set_active_integrations(len(self.controllers))
@@ -166,45 +177,22 @@ class ControllerPool:
             self._messenger.send(f"{_VIEW}{resource}:{id_}", integration_id)
         self.wake(integration_id, "heal")
 
-    def _create_controllers(self, integration_id: int) -> Controllers:
-        heals = self._settings.heal
-        return Controllers(
-            integration_id,
-            self._changes,
-            functools.partial(self._connections.open_context, integration_id),
-            self._create_watchdog if heals else None,
-            watch_seconds=self._settings.watch_seconds,
-            heal=heals,
-            count_integrations=functools.partial(len, self.controllers),
-        )
-
-    def _create_watchdog(self, site: SyncContext) -> Watchdog:
-        return Watchdog(self._connections, site, functools.partial(self.wake, site.id))
-
-    async def _run(self) -> None:
-        """Wake controllers with due work each second; reload the integrations regularly."""
-        reloaded = time.monotonic()
+    async def _follow(self) -> None:
+        """Wake controllers with due work; reload the integrations regularly."""
         reload_seconds = _TICK_SECONDS if self._messenger else _RELOAD_SECONDS
-        outage = OutageLog("integrations.not_followed", "integrations.followed_again")
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._reload_requested.wait(), _TICK_SECONDS)
-            requested = self._reload_requested.is_set()
-            self._reload_requested.clear()
-            try:
-                await self._heartbeat.record_if_due()
-                if requested or time.monotonic() - reloaded >= reload_seconds:
-                    reloaded = time.monotonic()
-                    await self.reload()
-                    await self._record_maintenance()
-                else:
-                    await self._scheduler.wake_due(self.controllers, self.wake)
-                outage.record_success()
-            except StoreUnavailableError as error:
-                outage.record_failure(error)
-                await self.release()  # another process may get the leases when the database is back
-            except Exception as error:
-                log.warning("integrations.not_followed", error=str(error), exc_info=True)
+        requested, self._reload_requested = self._reload_requested, False
+        try:
+            await self._heartbeat.record_if_due()
+            if requested or time.monotonic() - self._reloaded_at >= reload_seconds:
+                self._reloaded_at = time.monotonic()
+                await self.reload()
+                await self._record_maintenance()
+            else:
+                await self._scheduler.wake_due(self.controllers, self.wake)
+            self._outage.record_success()
+        except StoreUnavailableError as error:
+            self._outage.record_failure(error)
+            await self.release()  # another process may get the leases when the database is back
 
     async def _record_maintenance(self) -> None:
         """Record the maintained integrations and their problems, at once if they changed."""
@@ -229,7 +217,8 @@ class ControllerPool:
     def _receive(self, kind: str, integration_id: int) -> None:
         """Handle a message of another process."""
         if kind == _RELOAD:
-            self._reload_requested.set()
+            self._reload_requested = True
+            self._task.wake()
         elif kind.startswith(_WAKE):
             controllers = self.controllers.get(integration_id)
             if controllers:

@@ -8,11 +8,13 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 import psycopg
 
 from ultraviolet.hub.core.log_throttle import OutageLog
+from ultraviolet.hub.core.periodic_task import PeriodicTask
 
 _CHANNEL = "ultraviolet"
 _SEND_INTERVAL_SECONDS = 0.05
@@ -39,7 +41,10 @@ class PgNotify:
         self._name = uuid.uuid4().hex
         self._queue: dict[Signal, None] = {}
         self._has_signals = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = [
+            PeriodicTask(f"messages-{number}", partial(self._connect, work), _RECONNECT_SECONDS)
+            for number, work in enumerate((self._send, self._listen))
+        ]
         self._outage = OutageLog("messages.interrupted", "messages.go_on")
 
     def send(self, kind: str, integration_id: int) -> None:
@@ -49,26 +54,25 @@ class PgNotify:
 
     def start(self) -> None:
         """Start sending and listening."""
-        self._tasks = [
-            asyncio.create_task(self._reconnect(work), name=f"messages-{number}")
-            for number, work in enumerate((self._send, self._listen))
-        ]
+        for task in self._tasks:
+            task.start()
 
     async def stop(self) -> None:
         """Stop sending and listening."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(task.stop() for task in self._tasks))
 
-    async def _reconnect(self, work: Callable[[psycopg.AsyncConnection], Awaitable[None]]) -> None:
-        while True:
-            try:
-                async with await self._connect() as connection:
-                    self._outage.record_success()
-                    await work(connection)
-            except psycopg.Error as error:
-                self._outage.record_failure(error)
-            await asyncio.sleep(_RECONNECT_SECONDS)
+    async def _connect(self, work: Callable[[psycopg.AsyncConnection], Awaitable[None]]) -> None:
+        """Connect and work until the connection is lost."""
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                self._address, autocommit=True, application_name="ultraviolet messages"
+            ) as connection:
+                # A message need not wait for the disk.
+                await connection.execute("SET synchronous_commit = off")
+                self._outage.record_success()
+                await work(connection)
+        except psycopg.Error as error:
+            self._outage.record_failure(error)
 
     async def _send(self, connection: psycopg.AsyncConnection) -> None:
         while True:
@@ -91,11 +95,3 @@ class PgNotify:
                 if message.sender != self._name:
                     for kind, integration_id in message.signals:
                         self._receive(kind, integration_id)
-
-    async def _connect(self) -> psycopg.AsyncConnection:
-        connection = await psycopg.AsyncConnection.connect(
-            self._address, autocommit=True, application_name="ultraviolet messages"
-        )
-        # A message need not wait for the disk.
-        await connection.execute("SET synchronous_commit = off")
-        return connection

@@ -22,6 +22,7 @@ from ultraviolet.db.tables.integrations import integrations, retention
 from ultraviolet.errors import InvalidError
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core import audit
+from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.mirror import purge
 from ultraviolet.mirror.purge import KINDS, ExpiredCounts, Kind, Tally
@@ -173,27 +174,7 @@ class Purger:
         self._database = database
         self._changes = changes
         self._pause = pause
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Purge in the background when due."""
-        self._task = asyncio.create_task(self._run(), name="retention")
-
-    async def stop(self) -> None:
-        """Stop after the current transaction."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.purge_if_due()
-            except Exception as error:
-                log.warning(
-                    "retention.failed", error=str(error), exc_info=not hasattr(error, "kind")
-                )
-            await asyncio.sleep(_CHECK_SECONDS)
+        self.task = PeriodicTask("retention", self.purge_if_due, _CHECK_SECONDS)
 
     async def purge_if_due(self) -> Counter[str]:
         """Create future partitions and delete expired data; return the deleted rows by kind."""

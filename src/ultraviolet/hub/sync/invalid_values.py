@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import NewFinding
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 
@@ -41,9 +41,7 @@ def report(
         )
 
 
-def _find_invalid(
-    connection: Connection, resource: Resource, integration_id: int
-) -> list[NewFinding]:
+def _find_invalid(connection: Connection, resource: Resource, integration_id: int) -> list[Finding]:
     table = objects.c
     query = (
         select(table.id, table.invalid_values)
@@ -74,11 +72,11 @@ def _id_order(id_: str) -> tuple[int, str]:
     return len(id_), id_
 
 
-def _create_finding(resource: Resource, field: str, count: str, id_: str, value: Any) -> NewFinding:
+def _create_finding(resource: Resource, field: str, count: str, id_: str, value: Any) -> Finding:
     shown = repr(value)
     if len(shown) > _MAX_SHOWN_CHARACTERS:
         shown = f"{shown[:_MAX_SHOWN_CHARACTERS]}…"
-    sentence = (
+    message = (
         f"{count} of {resource.title.lower()} have a {field}"
         f" that is not {_TYPES[resource.kinds[field]]}, such as {resource.name} {id_} with {shown};"
         " filters, SQL views and exports treat it as null"
@@ -87,4 +85,4 @@ def _create_finding(resource: Resource, field: str, count: str, id_: str, value:
         f"Correct the value in ION; `ultraviolet object show {resource.name} {id_}` shows it"
         " as ION sent it"
     )
-    return NewFinding(KIND, f"{resource.name}.{field}", sentence, next_step)
+    return Finding(KIND, "warning", message, next_step, subject=f"{resource.name}.{field}")

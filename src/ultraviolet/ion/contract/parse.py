@@ -7,6 +7,7 @@ from graphql.language import NonNullTypeNode
 from msgspec import Raw, json
 
 from ultraviolet.ion.contract import derive as contract
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Field, Join, Link, ParsedContract, Relation, Resource
 from ultraviolet.ion.naming import camel, snake
 
@@ -81,7 +82,7 @@ class _Reader:
             kind="attribute" if attribute else "object",
             subscribable=table.upper() in self.resource_enum,
             type=name,
-            title=table.replace("_", " ").capitalize(),
+            title=resource_label(table).plural,
             key=tuple(mark.get("key") or ("id",)),  # type: ignore[arg-type]
             **roots,
             **self._mutations_of(name),
@@ -220,7 +221,7 @@ class _Reader:
             kind="join",
             subscribable=join.table.upper() in self.resource_enum,
             type="",
-            title=join.table.replace("_", " ").capitalize(),
+            title=resource_label(join.table).plural,
             key=tuple(f.name for f in fields),
             fields=fields,
             links=tuple(links),

@@ -10,7 +10,6 @@ from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from ultraviolet.hub.alerts import destinations
-from ultraviolet.hub.alerts import service as alert_service
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.destinations import Destination, Kind
 from ultraviolet.hub.alerts.store import Alert
@@ -91,7 +90,7 @@ async def test_alert_destination(hub: GivenHub, destination_id: FromPath[int]) -
     Sends a test message.
     `last_well` and `last_result` contain the result.
     """
-    return await alert_service.send_test(hub, destination_id)
+    return await hub.alerts.send_test(destination_id)
 
 
 @delete(

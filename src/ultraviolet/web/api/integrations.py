@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import Finding
+from ultraviolet.hub.core.finding import StoredFinding
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connection_test import TestResult
@@ -205,7 +205,7 @@ async def list_findings(
     ] = False,
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Page[Finding]:
+) -> Page[StoredFinding]:
     """List findings.
 
     Open findings come first.
@@ -213,7 +213,7 @@ async def list_findings(
     """
     after = decode(cursor)
 
-    def read(connection: Connection) -> list[Finding]:
+    def read(connection: Connection) -> list[StoredFinding]:
         found = integrations.find(connection, integration)
         return findings.list_findings(
             connection, found.id, limit + 1, unresolved=open_only, after=after

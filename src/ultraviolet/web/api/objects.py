@@ -1,6 +1,6 @@
 """API: the objects of the mirror, their history, comparison and export."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -32,11 +32,44 @@ from ultraviolet.web.http.params import IntegrationName, parse_time, required_in
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.queries import history, ion_filters, object_table, objects, versions
 from ultraviolet.web.queries.history import Comparison, Difference, ObjectAt, ResourceScope
+from ultraviolet.web.queries.object_table import ObjectQuery
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, ResourceCount
 from ultraviolet.web.queries.versions import VersionDetail
 
 TAGS = ["objects"]
 
+Search = Annotated[
+    str | None, QueryParameter(required=False, description="Text in any field, or an id.")
+]
+StateName = Annotated[
+    Literal["fresh", "stale", "partial", "deleted", "any"] | None,
+    QueryParameter(name="state", required=False, description="Default: all that are not deleted."),
+]
+WrittenFilter = Annotated[
+    str | None,
+    QueryParameter(
+        name="filter",
+        required=False,
+        description="A filter in ION's filter language, as JSON: fields with the operators "
+        f"{', '.join(ion_filters.OPERATORS)}; `or_`, `and_`; links with a filter of the linked object.",
+    ),
+]
+Sort = Annotated[
+    str | None,
+    QueryParameter(
+        required=False,
+        description="A field, `-field` for descending order, or ION's `FIELD_DESC`; also `changed` and `id`.",
+    ),
+]
+ExportColumns = Annotated[
+    list[str] | None,
+    QueryParameter(
+        name="column",
+        required=False,
+        description="Columns in this order, each by its name in the SQL view or by ION's name of the"
+        " field; also `mirror_state`. Default: all columns of the SQL view.",
+    ),
+]
 At = Annotated[
     str | None,
     QueryParameter(name="at", required=False, description="State at this time (RFC 3339)."),
@@ -105,31 +138,10 @@ async def list_objects(
     hub: GivenHub,
     resource: FromPath[str],
     integration: IntegrationName = None,
-    q: Annotated[
-        str | None, QueryParameter(required=False, description="Text in any field, or an id.")
-    ] = None,
-    object_state: Annotated[
-        Literal["fresh", "stale", "partial", "deleted", "any"] | None,
-        QueryParameter(
-            name="state", required=False, description="Default: all that are not deleted."
-        ),
-    ] = None,
-    written_filter: Annotated[
-        str | None,
-        QueryParameter(
-            name="filter",
-            required=False,
-            description="A filter in ION's filter language, as JSON: fields with the operators "
-            f"{', '.join(ion_filters.OPERATORS)}; `or_`, `and_`; links with a filter of the linked object.",
-        ),
-    ] = None,
-    sort: Annotated[
-        str | None,
-        QueryParameter(
-            required=False,
-            description="A field, `-field` for descending order, or ION's `FIELD_DESC`; also `changed` and `id`.",
-        ),
-    ] = None,
+    q: Search = None,
+    object_state: StateName = None,
+    written_filter: WrittenFilter = None,
+    sort: Sort = None,
     at: At = None,
     clock: Clock = "hub",
     cursor: Cursor = None,
@@ -144,8 +156,7 @@ async def list_objects(
     after, when = decode(cursor), parse_time(at)
     if when and (q or object_state or written_filter or sort):
         raise InvalidError("`at` cannot be combined with q, state, filter or sort.", field="at")
-    by = object_table.parse_order(known, sort) if sort else object_table.Order("id", down=False)
-    field_filter = ion_filters.parse_filter(written_filter or "{}")
+    choose = _object_query(known, q, object_state, written_filter, sort)
 
     def read_at(connection: Connection) -> list[ObjectAt]:
         place = ResourceScope(required_integration(connection, integration), known, clock)
@@ -155,14 +166,26 @@ async def list_objects(
         return page_of(await hub.database.read(read_at), limit, lambda found: found.id)
 
     def read(connection: Connection) -> object_table.TablePage:
-        chosen = required_integration(connection, integration)
-        object_filter = ObjectFilter(chosen, known, q or None, object_state)
-        compiler = ion_filters.FilterCompiler(connection, hub.catalog)
-        also = compiler.compile(known, field_filter)
-        return object_table.read_page(connection, object_filter, [], by, after, limit, also)
+        query = choose(required_integration(connection, integration))
+        return object_table.read_page(connection, hub.catalog, query, after, limit)
 
     found = await hub.database.read(read)
     return Page(found.rows, encode(found.next) if found.next else None)
+
+
+def _object_query(
+    resource: Resource,
+    text: str | None,
+    state: str | None,
+    written_filter: str | None,
+    sort: str | None,
+) -> Callable[[int], ObjectQuery]:
+    """Return the query of these parameters for an integration; raise InvalidError."""
+    by = object_table.parse_order(resource, sort) if sort else object_table.Order("id", down=False)
+    fields = ion_filters.parse_filter(written_filter or "{}")
+    return lambda chosen: ObjectQuery(
+        ObjectFilter(chosen, resource, text or None, state or None), fields, by
+    )
 
 
 @get("/objects/{resource:str}/{object_id:str}", guards=[require_role("viewer")], tags=TAGS)
@@ -334,54 +357,50 @@ async def export_objects(
     hub: GivenHub,
     resource: FromPath[str],
     integration: IntegrationName = None,
+    q: Search = None,
+    object_state: StateName = None,
+    written_filter: WrittenFilter = None,
+    sort: Sort = None,
+    names: ExportColumns = None,
     as_format: ExportFormat = "csv",
     for_spreadsheets: ForSpreadsheets = False,
 ) -> Stream:
     """Export objects.
 
-    Returns all objects of a resource with the columns of its SQL view.
-    Deleted objects are left out.
+    Returns the objects that `GET /objects/{resource}` lists for the same parameters, in the same
+    order. An object that changes during the export is exported in its newest state.
     """
     known = objects.find_resource(hub.catalog, resource)
+    choose = _object_query(known, q, object_state, written_filter, sort)
+    shown = export.columns(hub.catalog, known, names or ())
+    typed = [(column.name, column.type) for column in shown]
+    writer = export.make_writer(as_format, typed, for_spreadsheets=for_spreadsheets)
 
-    def find(connection: Connection) -> tuple[int, str]:
+    def find(connection: Connection) -> tuple[ObjectFilter, str, list[str]]:
         found = integrations.get(connection, required_integration(connection, integration))
-        return found.id, found.name
+        query = choose(found.id)
+        ids = object_table.read_all_ids(connection, hub.catalog, query, export.PAGE_ROWS)
+        return query.objects, found.name, ids
 
-    id_and_name = await hub.database.read(find)
-    columns = export.column_types(hub.catalog, known)
-    writer = export.make_writer(as_format, columns, for_spreadsheets=for_spreadsheets)
-    chunks = _export_chunks(hub, known, id_and_name, writer)
-    first = await anext(chunks)  # an error in the first chunk can still become a problem response
+    scope, integration_name, batches = await hub.database.read(find)
 
     async def stream() -> AsyncIterator[bytes]:
-        yield first
-        async for chunk in chunks:
-            yield chunk
+        for batch in batches:
+
+            def read(connection: Connection, ids: Sequence[str]) -> bytes:
+                rows = object_table.read_export_rows(
+                    connection, scope, integration_name, shown, ids
+                )
+                return writer.write(rows)
+
+            yield await hub.database.read(read, batch.split(","))
+        yield writer.end()
 
     return Stream(
         stream(),
         media_type=MEDIA_TYPES[as_format],
         headers={"content-disposition": f'attachment; filename="{known.name}.{as_format}"'},
     )
-
-
-async def _export_chunks(
-    hub: Hub, resource: Resource, id_and_name: tuple[int, str], writer: export.Writer
-) -> AsyncIterator[bytes]:
-    after = ""
-    while True:
-
-        def read(connection: Connection, last: str = after) -> tuple[export.Rows, bytes]:
-            found = export.read_page(connection, hub.catalog, resource, id_and_name, last)
-            return found, writer.write(found.rows)
-
-        rows, chunk = await hub.database.read(read)
-        if not rows.rows:
-            break
-        yield chunk
-        after = rows.rows[-1][rows.columns.index("id")]
-    yield writer.end()
 
 
 HANDLERS = [

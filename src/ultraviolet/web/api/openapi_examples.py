@@ -87,7 +87,6 @@ _VALUES: dict[str, Any] = {
     "requested_by": "ada",
     "requests_per_second": 20,
     "resource": "purchase_orders",
-    "says": "1 object is stale.",
     "sentence": "Fresh: last change 3 s ago, everything confirmed 40 s ago.",
     "seq": 4711,
     "signature": "verified",

@@ -23,6 +23,7 @@ from ultraviolet.web.api import (
     webhook_urls,
 )
 from ultraviolet.web.http.asgi import Asgi
+from ultraviolet.web.http.params import REJECT_UNKNOWN
 from ultraviolet.web.http.problem_details import MEDIA_TYPE, Problem
 from ultraviolet.web.middleware.auth import require_role
 from ultraviolet.web.middleware.etags import ETagMiddleware
@@ -75,7 +76,12 @@ def router(hub: Hub) -> Router:
         idempotent = IdempotencyMiddleware(ETagMiddleware(cast("Asgi", app)), hub)
         return cast("ASGIApp", RateLimitMiddleware(idempotent, limiter))
 
-    return Router("/api/v1", route_handlers=handlers, middleware=[middleware])
+    return Router(
+        "/api/v1",
+        route_handlers=handlers,
+        middleware=[middleware],
+        opt={REJECT_UNKNOWN: True},
+    )
 
 
 def _problem_responses() -> dict[int, ResponseSpec]:

@@ -1,7 +1,11 @@
-"""Shared query parameters: the integration and times."""
+"""Query parameters: those shared by routes, and rejection of those a route does not have."""
 
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any, cast
 
+from litestar import Request
+from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 from sqlalchemy import Connection, select
 
@@ -9,6 +13,12 @@ from ultraviolet.clock import normalize_rfc3339
 from ultraviolet.db.tables import integrations as tables_integrations
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.text import did_you_mean
+
+REJECT_UNKNOWN = "reject_unknown_parameters"
+"""Option of a route: whether it rejects query parameters that its handler does not declare."""
+EXTRA_PARAMETERS = "query_parameters"
+"""Option of a route: query parameters that its handler reads without declaring them."""
 
 IntegrationName = Annotated[
     str | None,
@@ -52,3 +62,34 @@ def required_integration(connection: Connection, name: str | None) -> int:
 def optional_integration(connection: Connection, name: str | None) -> int | None:
     """Return the id of an integration by name; None without a name."""
     return integrations.find(connection, name).id if name else None
+
+
+@cache
+def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
+    """Return the names of the query parameters of a route."""
+    parameters = handler.parsed_fn_signature.parameters
+    declared = {name: field.kwarg_definition for name, field in parameters.items()}
+    return frozenset(handler.opt.get(EXTRA_PARAMETERS, ())).union(
+        definition.name or name
+        for name, definition in declared.items()
+        if isinstance(definition, QueryParameter)
+    )
+
+
+def reject_unknown_parameters(request: Request[Any, Any, State]) -> None:
+    """Raise InvalidError for a query parameter that the route does not have."""
+    handler = cast("BaseRouteHandler", request.route_handler)
+    if not handler.opt.get(REJECT_UNKNOWN):
+        return
+    known = query_parameters(handler)
+    unknown = next((name for name in request.query_params if name not in known), None)
+    if unknown is not None:
+        near = did_you_mean(unknown, sorted(known))
+        known_names = f" Parameters: {', '.join(sorted(known))}." if known and not near else ""
+        raise UnknownParameterError(
+            f"{unknown} is not a parameter of this URL.{near or known_names}", field=unknown
+        )
+
+
+class UnknownParameterError(InvalidError):
+    """This URL does not have this query parameter."""

@@ -12,6 +12,8 @@ from litestar.exceptions import HTTPException, InternalServerException, Validati
 from sqlalchemy.exc import DataError
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.text import did_you_mean
+from ultraviolet.web.http.params import UnknownParameterError, query_parameters
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "https://ultraviolet.invalid/problems/"
@@ -79,7 +81,8 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
     """Return the problem of an error; unexpected errors reveal no internals."""
     match error:
         case UltravioletError():
-            fields = [FieldProblem(error.field, detail_of(error))] if error.field else []
+            source = _source(handler, error)
+            fields = [FieldProblem(error.field, detail_of(error), source)] if error.field else []
             return _problem(error.kind, error.status, detail_of(error), fields)
         case ValidationException():
             found = list(_field_problems(error, handler))
@@ -172,12 +175,34 @@ def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldP
         problem = msgspec.to_builtins(item, str_keys=True)
         message, key = str(problem.get("message", "")), str(problem.get("key", ""))
         path, quoted = _JSON_PATH.search(message), _QUOTED.search(message)
+        message = _JSON_PATH.sub("", message)
         if key == "data" and path:
             key = path[1]
+        elif key == "data" and quoted and "field" in message:
+            key = quoted[1]
+            if "unknown field" in message:
+                message = f"Unknown field.{did_you_mean(key, _body_fields(handler))}"
         elif key == "data":
-            key = quoted[1] if quoted and "field" in message else ""
+            key = ""
         source = str(problem.get("source", "body"))
-        yield FieldProblem(_request_name(handler, key), _JSON_PATH.sub("", message), source)
+        yield FieldProblem(_request_name(handler, key), message, source)
+
+
+def _body_fields(handler: Any) -> list[str]:
+    """Return the names of the fields of a handler's body."""
+    body = handler.parsed_fn_signature.parameters["data"].annotation
+    return [field.encode_name for field in msgspec.structs.fields(body)]
+
+
+def _source(handler: Any, error: UltravioletError) -> str:
+    """Return the part of the request that the invalid value of an error comes from."""
+    if "-" in error.field:
+        return "header"
+    if isinstance(error, UnknownParameterError) or (
+        handler and error.field in query_parameters(handler)
+    ):
+        return "query"
+    return "body"
 
 
 def _request_name(handler: Any, key: str) -> str:

@@ -8,29 +8,36 @@ from litestar.response import Redirect
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.alerts import destinations
-from ultraviolet.hub.alerts import service as alert_service
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.destinations import Kind
-from ultraviolet.hub.hub import Hub
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub
-from ultraviolet.web.pages.settings import ADMIN, Shown
-from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm
+from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
+from ultraviolet.web.pages.settings import ADMIN
+from ultraviolet.web.pages.templating import GivenRenderer, confirm
 
 _SHOWN = 50
 _KINDS = {"email": "E-mail", "slack": "Chat webhook", "webhook": "Signed webhook"}
 
 
 @get("/settings/alerts", guards=ADMIN, include_in_schema=False)
-async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str]:
     """Show destinations and alerts."""
-    return await _page(request, hub, render, None)
+    return render.page(
+        request,
+        "alerts.html",
+        secret=find_secret(request, hub, caller.name, "signing_secret"),
+        kinds=_KINDS,
+        mails=hub.settings.smtp_url is not None,
+        destinations=await hub.database.read(destinations.list_destinations),
+        alerts=await hub.database.read(alert_store.list_recent, _SHOWN),
+    )
 
 
 @post("/settings/alerts", guards=ADMIN, include_in_schema=False)
-async def add(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
-) -> Response[str]:
-    """Add a destination; the secret of a signed webhook is shown once."""
+async def add(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
+    """Add a destination; the next page shows the secret of a signed webhook."""
     sent = await request.form()
     name, kind, address = (
         str(sent.get("name", "")),
@@ -46,14 +53,16 @@ async def add(
         kind=kind,
         address=address,
     )
-    shown = Shown(f"Signing secret of {added.name}", secret) if secret else None
-    return await _page(request, hub, render, shown)
+    if not secret:
+        return _back()
+    shown = OneTimeSecret("signing_secret", f"Signing secret of {added.name}", secret, added.id)
+    return redirect_with_secret(request, hub, caller.name, "/settings/alerts", shown)
 
 
 @post("/settings/alerts/{destination_id:int}/test", guards=ADMIN, include_in_schema=False)
 async def test(hub: GivenHub, destination_id: FromPath[int]) -> Redirect:
     """Send a test; the page shows the result."""
-    await alert_service.send_test(hub, destination_id)
+    await hub.alerts.send_test(destination_id)
     return _back()
 
 
@@ -66,20 +75,6 @@ async def remove(
     confirm(await request.form(), found.name, "The destination still receives alerts.")
     await hub.database.write(destinations.remove, caller.name, destination_id)
     return _back()
-
-
-async def _page(
-    request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
-) -> Response[str]:
-    return render.page(
-        request,
-        "alerts.html",
-        shown=shown,
-        kinds=_KINDS,
-        mails=hub.settings.smtp_url is not None,
-        destinations=await hub.database.read(destinations.list_destinations),
-        alerts=await hub.database.read(alert_store.list_recent, _SHOWN),
-    )
 
 
 def _kind(given: Any) -> Kind:

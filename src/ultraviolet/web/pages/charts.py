@@ -1,17 +1,18 @@
-"""Charts drawn on the server: from numbers to the places of bars and lines in an SVG, and the same numbers as a table."""
+"""Charts drawn on the server: coordinates of bars and lines in an SVG, and the same numbers as a table."""
 
 import math
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 440.0, 120.0, 44.0, 18.0, 8.0
-_PLOT = HEIGHT - BOTTOM - TOP
+WIDTH = 440.0
+"""Width of the plot in its own units; the browser stretches it."""
+PLOT_HEIGHT_PIXELS = 112.0
 _DECADES = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36000.0)
 _WIDEST = 26.0
 """Maximum width of a bar."""
 _FEW = 24
-"""So many places are all in the table; of more, only those where something is."""
+"""With more places, the table has only those with a value."""
 _ROUND = (1, 1.5, 2, 3, 5, 7.5, 10)
 
 
@@ -41,32 +42,34 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """What a template draws; `says` is the chart in words, `rows` is all of it for those who read tables."""
+    """A chart for the template; `says` describes it in words, `rows` has its numbers."""
 
     says: str
     rules: list[Rule]
     marks: list[tuple[float, str]]
-    """Places along the bottom."""
+    """Labels of the horizontal axis, with their place in percent."""
     keys: list[str]
     rows: list[list[str]]
-    """A place and its values; of many places only those where something is."""
+    """A place and its values; of many places only those with a value."""
+    points: list[list[str]]
+    """Every place and its values, for tooltips."""
     bars: list[Bar] = []
     lines: list[str] = []
     """Paths, one for each series."""
 
 
 def count(value: float) -> str:
-    """Write a number of things."""
+    """Return a count as text."""
     return f"{value:,.0f}"
 
 
 def share(value: float) -> str:
-    """Write a part of a whole."""
+    """Return a ratio as a percentage."""
     return f"{value:.0%}" if value in (0, 1) or value < 0.99 else f"{value:.1%}"  # noqa: PLR2004
 
 
 def seconds(value: float) -> str:
-    """Write a duration as people say it."""
+    """Return a duration as text."""
     if value < 1:
         return f"{value * 1000:.0f} ms"
     if value < 60:  # noqa: PLR2004
@@ -86,7 +89,7 @@ def columns(
     """Draw values side by side, those of one place on top of each other; the scale reaches at least to `least`."""
     sums = [sum(line.values[n] or 0 for line in series) for n in range(len(places))]
     top = _round_up(max(sums, default=0), least)
-    step = (WIDTH - LEFT) / max(1, len(places))
+    step = (WIDTH) / max(1, len(places))
     bars: list[Bar] = []
     for number, place in enumerate(places):
         below = 0.0
@@ -107,8 +110,9 @@ def columns(
                 )
             below += value
     rules = [Rule(_linear(value, top), write(value)) for value in (0, top)]
-    rows = _table(places, series, write)
-    return Chart(says, rules, _marks(places, step), [line.name for line in series], rows, bars=bars)
+    rows, points = _table(places, series, write)
+    keys = [line.name for line in series]
+    return Chart(says, rules, _marks(places), keys, rows, points, bars=bars)
 
 
 def curves(
@@ -122,25 +126,28 @@ def curves(
     low = max((d for d in _DECADES if d <= min(known, default=0.1)), default=_DECADES[0])
     high = min((d for d in _DECADES if d >= max(known, default=1.0)), default=_DECADES[-1])
     high = max(high, low * 10)
-    step = (WIDTH - LEFT) / max(1, len(places))
+    step = (WIDTH) / max(1, len(places))
     decades = [d for d in _DECADES if low <= d <= high]
     rules = [Rule(_logarithmic(d, low, high), write(d)) for d in decades]
     lines = [_path(line.values, step, low, high) for line in series]
-    rows = _table(places, series, write)
-    return Chart(
-        says, rules, _marks(places, step), [line.name for line in series], rows, lines=lines
-    )
+    rows, points = _table(places, series, write)
+    keys = [line.name for line in series]
+    return Chart(says, rules, _marks(places), keys, rows, points, lines=lines)
 
 
 def _table(
     places: Sequence[str], series: Sequence[Series], write: Callable[[float], str]
-) -> list[list[str]]:
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the rows of the table, and all points."""
     rows: list[list[str]] = []
+    points: list[list[str]] = []
     for number, place in enumerate(places):
         values = [line.values[number] for line in series]
+        point = [place, *("" if value is None else write(value) for value in values)]
+        points.append(point)
         if any(values) or len(places) <= _FEW:
-            rows.append([place, *("" if value is None else write(value) for value in values)])
-    return rows
+            rows.append(point)
+    return rows, points
 
 
 def _bar(
@@ -148,7 +155,7 @@ def _bar(
 ) -> Bar:
     high, low = _linear(below + value, top), _linear(below, top)
     return Bar(
-        round(LEFT + left, 1),
+        round(left, 1),
         high,
         round(min(step * 0.78, _WIDEST), 1),
         round(max(low - high, 0.7), 1),
@@ -162,28 +169,28 @@ def _path(line: Sequence[float | None], step: float, low: float, high: float) ->
     for number, value in enumerate(line):
         if value is None:
             continue
-        place = f"{LEFT + (number + 0.4) * step:.1f} {_logarithmic(value, low, high):.1f}"
+        place = f"{(number + 0.4) * step:.1f} {_logarithmic(value, low, high):.1f}"
         goes_on = number and line[number - 1] is not None
         parts.append(f"L{place}" if goes_on else f"M{place}h2")
     return "".join(parts)
 
 
-def _marks(places: Sequence[str], step: float) -> list[tuple[float, str]]:
+def _marks(places: Sequence[str]) -> list[tuple[float, str]]:
     quarter = max(1, math.ceil(len(places) / 4))
     return [
-        (round(LEFT + number * step, 1), place)
+        (round(100 * number / len(places), 1), place)
         for number, place in enumerate(places)
         if number % quarter == 0
     ]
 
 
 def _linear(value: float, top: float) -> float:
-    return round(TOP + _PLOT * (1 - value / top), 1)
+    return round(PLOT_HEIGHT_PIXELS * (1 - value / top), 1)
 
 
 def _logarithmic(value: float, low: float, high: float) -> float:
     part = math.log(max(value, low) / low) / math.log(high / low)
-    return round(TOP + _PLOT * (1 - min(1.0, part)), 1)
+    return round(PLOT_HEIGHT_PIXELS * (1 - min(1.0, part)), 1)
 
 
 def _round_up(value: float, least: float) -> float:

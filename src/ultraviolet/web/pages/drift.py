@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from litestar import Response, get
+from litestar.params import FromQuery
 from sqlalchemy import Connection
 
 from ultraviolet import clock
@@ -23,19 +24,26 @@ _SHORTEST_DAYS = 2
 
 
 @get("/drift", guards=[require_role("viewer")], include_in_schema=False)
-async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show(
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    integration: FromQuery[str] = "",
+    resource: FromQuery[str] = "",
+    cause: FromQuery[str] = "",
+    days: FromQuery[str] = "",
+    cursor: FromQuery[str | None] = None,
+) -> Response[str]:
     """Show some days summed up, by cause over time, and every case, newest first."""
-    asked = request.query_params
-    chosen, before = asked.get("integration", ""), number(asked.get("cursor"))
-    cause, resource = asked.get("cause") or None, asked.get("resource") or None
-    days = next((days for days in _SPANS if str(days) == asked.get("days")), _SHORTEST_DAYS)
-    by: drift.By = "hour" if days == _SHORTEST_DAYS else "day"
-    places = _places(clock.utc_now(), days, by)
+    before = number(cursor)
+    span = next((span for span in _SPANS if str(span) == days), _SHORTEST_DAYS)
+    by: drift.By = "hour" if span == _SHORTEST_DAYS else "day"
+    places = _places(clock.utc_now(), span, by)
     recent = DriftFilter(resource, cause, since=places[0])
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
-        given = int(chosen) if chosen.isdecimal() else next((one.id for one in choice), 0)
+        given = int(integration) if integration.isdecimal() else next((one.id for one in choice), 0)
         found = drift.list_samples(
             connection, given, DriftFilter(resource, cause), before, _SHOWN + 1
         )
@@ -58,7 +66,7 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
         cause=cause,
         resource=resource,
         live=before is None,
-        days=days,
+        days=span,
         spans=_SPANS,
         by=by,
         chart=_chart(context["report"].over_time, places, by),

@@ -17,6 +17,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.sync.replay import ObjectReplayed, Range, preview_replay
 from ultraviolet.ion import answers
 from ultraviolet.web.http.pagination import encode, number
+from ultraviolet.web.http.params import EXTRA_PARAMETERS
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.templating import GivenRenderer
@@ -28,11 +29,28 @@ _MAX_REPLAYED = 200
 _PREVIEW_TIMEOUT_SECONDS = 5.0
 _ACTIONS = ("CREATE", "UPDATE", "DELETE")
 _OUTCOMES = ("waiting", "applied", "nothing_new", "not_chosen", "not_understood", "replayed")
+_PARAMETERS = (
+    "integration",
+    "resource",
+    "object",
+    "action",
+    "outcome",
+    "q",
+    "since",
+    "until",
+    "url",
+    "cursor",
+)
 _VERIFIED = "HMAC verified"
 _UNVERIFIED = "The shared secret was unknown. The delivery was accepted by its secret URL."
 
 
-@get("/events", guards=[require_role("viewer")], include_in_schema=False)
+@get(
+    "/events",
+    guards=[require_role("viewer")],
+    include_in_schema=False,
+    opt={EXTRA_PARAMETERS: _PARAMETERS},
+)
 async def show_all(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:

@@ -1,9 +1,9 @@
 """Pages: fetches and how far they are."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -22,16 +22,19 @@ _MODES = ("incremental", "full")
 
 
 @get("/fetches", guards=[require_role("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show_all(
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    integration: FromQuery[str] = "",
+    mode: FromQuery[str] = "",
+    fetch_state: Annotated[str, QueryParameter(name="state")] = "",
+    cursor: FromQuery[str | None] = None,
+) -> Response[str]:
     """List fetches, newest first, and chart the newest of them run by run."""
-    asked = request.query_params
-    chosen, mode, state = (
-        asked.get("integration", ""),
-        asked.get("mode") or None,
-        asked.get("state") or None,
-    )
-    wanted = FetchFilter(int(chosen) if chosen.isdecimal() else None, mode, state)
-    before = number(asked.get("cursor"))
+    chosen = int(integration) if integration.isdecimal() else None
+    wanted = FetchFilter(chosen, mode or None, fetch_state or None)
+    before = number(cursor)
 
     def read(connection: Connection) -> dict[str, Any]:
         found = fetches.list_fetches(connection, wanted, before, _SHOWN + 1)

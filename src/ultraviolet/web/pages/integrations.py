@@ -3,7 +3,7 @@
 from typing import Any
 
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -17,7 +17,7 @@ from ultraviolet.hub.integrations.resource_selection import list_selectable
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.overview import integration_status
+from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.schedules import describe, schedule
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm
 from ultraviolet.web.pages.webhook_urls import count_day
@@ -29,9 +29,11 @@ _EDITED = ("name", "api_url", "auth_url", "incremental_schedule", "full_schedule
 
 
 @get("/integrations", guards=[require_role("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show_all(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
+) -> Response[str]:
     """List integrations in the order they were added."""
-    after = number(request.query_params.get("cursor")) or 0
+    after = number(cursor) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
         page = page_of(
@@ -40,7 +42,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
         rows = [
             {
                 "integration": one,
-                "status": integration_status(connection, hub, one),
+                "status": status_of(hub.freshness(connection, one)),
                 "incremental": describe(one.incremental_schedule),
                 "full": describe(one.full_schedule),
             }
@@ -81,6 +83,14 @@ async def show(
 ) -> Response[str]:
     """Show one integration."""
     return await _page(request, hub, render, integration_id)
+
+
+@get("/freshness", guards=[require_role("viewer")], include_in_schema=False)
+async def show_first_freshness(hub: GivenHub) -> Redirect:
+    """Redirect to the freshness of the first integration."""
+    first = await hub.database.read(integrations.list_page, limit=1)
+    address = f"/integrations/{first[0].id}/freshness" if first else "/integrations"
+    return Redirect(address, status_code=303)
 
 
 @get(
@@ -304,6 +314,7 @@ HANDLERS = [
     form,
     add,
     show,
+    show_first_freshness,
     show_freshness,
     edit,
     choose_resources,

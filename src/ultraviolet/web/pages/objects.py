@@ -1,4 +1,4 @@
-"""Pages: the mirror by resource, a resource as a table, one object with its links, its origin and its history."""
+"""Pages: the resources of the mirror, and the objects of a resource as a table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,30 +6,29 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from ultraviolet import clock
-from ultraviolet.db import representation
 from ultraviolet.hub.accounts import saved_views
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.ion.model import Resource
+from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.queries import is_read
+from ultraviolet.mirror import export
 from ultraviolet.web.api.objects import index_fields
 from ultraviolet.web.http.pagination import decode, encode
-from ultraviolet.web.http.params import required_integration
+from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.history_slider import history_slider, moment
-from ultraviolet.web.pages.templating import GivenRenderer, runner
-from ultraviolet.web.pages.templating import clock as clock_label
-from ultraviolet.web.queries import links, object_table, objects, versions
+from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.queries import object_table, objects
+from ultraviolet.web.queries.columns import columns as all_columns
+from ultraviolet.web.queries.object_table import ObjectQuery
 from ultraviolet.web.queries.objects import ObjectFilter
 
 _SHOWN = 50
-_VERSIONS = 50
-_PEOPLE_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
-_TECHNICAL = ("_etag", "Etag", "LastSessionId", "entityId", "prettyStr")
+_GROUPS = ("Purchasing", "Parts", "Inventory", "Production", "Quality", "Bills of materials")
 _FORM = ("field", "operator", "value")
+_PARAMETERS = ("integration", "q", "state", "where", *_FORM, "sort", "column", "cursor")
 _OPERATORS = {
     "is": "is",
     "not": "is not",
@@ -38,26 +37,24 @@ _OPERATORS = {
     "to": "at most",
     "empty": "is empty",
 }
-_STATES = {
-    "fresh": "Up to date with ION.",
-    "stale": "Changed in ION. A re-read is pending.",
-    "partial": "Known from events only. A full read is pending.",
-    "deleted": "Deleted in ION. The last content and the history are kept.",
-}
+
+
+def group_rank(name: str) -> tuple[int, str]:
+    """Order the groups by how often people look for them; others follow by name."""
+    return (_GROUPS.index(name) if name in _GROUPS else len(_GROUPS)), name
 
 
 @get("/objects", guards=[require_role("viewer")], include_in_schema=False)
 async def show_resources(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration: FromQuery[str] = ""
 ) -> Response[str]:
     """Show the resources with counts."""
-    asked = request.query_params.get("integration")
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         chosen = (
-            integrations.find(connection, asked).id
-            if asked
+            integrations.find(connection, integration).id
+            if integration
             else next((each.id for each in choice), None)
         )
         found = (
@@ -65,12 +62,28 @@ async def show_resources(
         )
         resources = integrations.get(connection, chosen).resources if chosen is not None else None
         followed = hub.catalog.following(resources).follows
-        return {"integrations": choice, "chosen": chosen, "resources": found, "followed": followed}
+        groups: dict[str, list[objects.ResourceCount]] = {}
+        for counted in found:
+            groups.setdefault(resource_label(counted.resource).group, []).append(counted)
+        return {
+            "integrations": choice,
+            "chosen": chosen,
+            "groups": {name: groups[name] for name in sorted(groups, key=group_rank)},
+            "descriptions": {
+                counted.resource: resource_label(counted.resource).description for counted in found
+            },
+            "followed": followed,
+        }
 
     return render.page(request, "resources.html", **await hub.database.read(read))
 
 
-@get("/objects/{name:str}", guards=[require_role("viewer")], include_in_schema=False)
+@get(
+    "/objects/{name:str}",
+    guards=[require_role("viewer")],
+    include_in_schema=False,
+    opt={EXTRA_PARAMETERS: _PARAMETERS},
+)
 async def show_objects(
     request: AnyRequest,
     hub: GivenHub,
@@ -83,14 +96,17 @@ async def show_objects(
     asked = request.query_params
     here = _Address(request)
     conditions = [object_table.parse_condition(resource, written) for written in here.conditions]
+    field_filter = object_table.page_filter(resource, conditions)
     by = object_table.parse_order(resource, asked.get("sort"))
+    columns = object_table.selected_columns(resource, asked.getall("column", []), by)
     after = decode(asked.get("cursor") or None)
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = required_integration(connection, asked.get("integration") or None)
         wanted = ObjectFilter(chosen, resource, asked.get("q") or None, asked.get("state") or None)
-        found = object_table.read_page(connection, wanted, conditions, by, after, _SHOWN)
-        fields = object_table.indexable_fields(resource, conditions, by)
+        query = ObjectQuery(wanted, field_filter, by)
+        found = object_table.read_page(connection, hub.catalog, query, after, _SHOWN)
+        fields = object_table.indexable_fields(resource, field_filter, by)
         return {
             "indexable": object_table.missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
@@ -100,18 +116,28 @@ async def show_objects(
         }
 
     found = await hub.database.read(read)
+    shown = [
+        ("integration", found["integration"].id),
+        *((name, asked[name]) for name in ("q", "state") if asked.get(name)),
+        *([("filter", msgspec.json.encode(field_filter).decode())] if field_filter else []),
+        ("sort", str(by)),
+        ("column", "id"),
+        *(("column", column.name) for column in columns if is_read(column.name)),
+        ("column", export.STATE.name),
+        ("column", "mirror_changed_at"),
+    ]
     return render.page(
         request,
         "objects.html",
         **found,
         followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
-        columns=object_table.selected_columns(resource, asked.getall("column", []), by),
-        all_columns=object_table.columns(resource),
+        columns=columns,
+        all_columns=all_columns(resource),
         conditions=conditions,
         operators=_OPERATORS,
         direction="descending" if by.down else "ascending",
-        export_path=f"/api/v1/exports/{resource.name}?integration={found['integration'].id}",
+        export_path=f"/api/v1/exports/{resource.name}?{urlencode(shown)}",
         by=by,
         q=asked.get("q") or "",
         state=asked.get("state") or "",
@@ -167,116 +193,6 @@ async def forget_view(
     return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
 
 
-@get(
-    "/objects/{name:str}/{object_id:str}", guards=[require_role("viewer")], include_in_schema=False
-)
-async def show_object(
-    request: AnyRequest,
-    hub: GivenHub,
-    render: GivenRenderer,
-    name: FromPath[str],
-    object_id: FromPath[str],
-) -> Response[str]:
-    """Show one object as it is, or as it was in the version or at the time asked for."""
-    resource = objects.find_resource(hub.catalog, name)
-    asked, version = (
-        request.query_params.get("integration"),
-        request.query_params.get("version", ""),
-    )
-    at = moment(request.query_params.get("at"))
-
-    def read(connection: Connection) -> dict[str, Any]:
-        chosen = required_integration(connection, asked)
-        place = (chosen, resource, object_id)
-        known = versions.find_version_at(connection, *place, at) if at else None
-        wanted = int(version) if version.isdecimal() else known
-        return {
-            "integration": integrations.get(connection, chosen),
-            "object": objects.get_object(connection, *place),
-            "then": versions.get_version(connection, *place, wanted) if wanted else None,
-            "moments": versions.list_version_starts(connection, *place),
-            "history": versions.list_versions(connection, *place, None, _VERSIONS),
-            "history_since": versions.complete_since(connection, chosen),
-            "provenance": versions.field_provenance(connection, *place),
-            "linked_from": links.list_linked_from(connection, hub.catalog, *place),
-        }
-
-    found = await hub.database.read(read)
-    shown, then = found["object"], found["then"]
-    hub.pool.mark_viewed(found["integration"].id, resource.name, object_id)
-    as_of = at or (then.observed_at if then else None)
-    fields = then.fields if then else shown.fields
-    title = f"{_singular(resource)} {object_id}" + (f": {shown.title}" if shown.title else "")
-    return render.page(
-        request,
-        "object.html",
-        **found,
-        followed=hub.catalog.following(found["integration"].resources).follows,
-        mirrorable={one.name for one in hub.catalog.mirrorable},
-        resource=resource,
-        title=title,
-        here=f"/objects/{resource.name}/{shown.id}?integration={found['integration'].id}",
-        at=as_of,
-        as_of=clock_label(as_of) if as_of else "now",
-        shown_version=(then or shown).version,
-        state_text=_STATES[shown.state],
-        unknown=at is not None and then is None,
-        life=history_slider(
-            found["moments"], then.version if then else shown.version, as_of, clock.utc_now()
-        ),
-        by_key={
-            link.key: shown.links[link.field]
-            for link in resource.links
-            if link.field in shown.links
-        },
-        columns=object_table.columns(resource),
-        groups=_groups(resource, fields),
-        invalid_fields=representation.invalid_values(resource.kinds, fields),
-        runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),
-    )
-
-
-class Group(msgspec.Struct, frozen=True):
-    """A group of fields, folded unless `open`."""
-
-    title: str
-    fields: dict[str, Any]
-    open: bool = True
-
-
-def _groups(resource: Resource, fields: dict[str, Any]) -> list[Group]:
-    """Return the fields in groups, without empty groups."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, value in fields.items():
-        found.setdefault(_group(resource, name, value), {})[name] = value
-    order = (
-        ("Fields", True),
-        ("Links", True),
-        ("Computed by ION", True),
-        ("Lists", True),
-        ("People and times", True),
-        ("Counts", False),
-        ("Technical", False),
-        ("Empty", False),
-    )
-    return [Group(title, found[title], is_open) for title, is_open in order if title in found]
-
-
-def _group(resource: Resource, name: str, value: Any) -> str:
-    field = resource.field(name)
-    links = {link.key for link in resource.links}
-    rules = (
-        (name in _PEOPLE_AND_TIMES, "People and times"),
-        (name in _TECHNICAL, "Technical"),
-        (value is None or value in ("", [], {}), "Empty"),
-        (name.startswith("_") and name.endswith("Count"), "Counts"),
-        (name in links, "Links"),
-        (field is None or field.list, "Lists"),
-        (field is not None and not field.stored, "Computed by ION"),
-    )
-    return next((title for holds, title in rules if holds), "Fields")
-
-
 class _Address:
     """The address of a table, to be changed in one part; the condition that the filter form adds is one like the others."""
 
@@ -327,19 +243,4 @@ def _query(sent: Mapping[str, Any]) -> str:
     )
 
 
-def _reading(resource: Resource) -> str:
-    """Write the GraphQL that reads one object, to be run in ION."""
-    fields = " ".join(field.name for field in resource.fields if field.stored)
-    if resource.single:
-        return f"query ($id: ID!) {{ {resource.single}(id: $id) {{ {fields} }} }}"
-    return f"query ($id: ID!) {{ {resource.list}(filters: {{id: {{eq: $id}}}}, first: 1) {{ edges {{ node {{ {fields} }} }} }} }}"
-
-
-def _singular(resource: Resource) -> str:
-    words = "".join(
-        f" {letter.lower()}" if letter.isupper() else letter for letter in resource.type
-    )
-    return words.strip().capitalize()
-
-
-HANDLERS = [show_resources, show_objects, create_index, save_view, forget_view, show_object]
+HANDLERS = [show_resources, show_objects, create_index, save_view, forget_view]

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -43,9 +43,11 @@ class IntegrationRetention(msgspec.Struct, frozen=True):
 
 
 @get("/settings/retention", guards=ADMIN, include_in_schema=False)
-async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
+) -> Response[str]:
     """Show integrations in the order they were added."""
-    after = number(request.query_params.get("cursor")) or 0
+    after = number(cursor) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
         page = page_of(

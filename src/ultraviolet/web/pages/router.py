@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.web.http.params import REJECT_UNKNOWN
 from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.middleware.auth import AnyRequest
 from ultraviolet.web.middleware.throttle import SignInThrottle
@@ -19,8 +20,12 @@ from ultraviolet.web.pages import (
     events,
     fetches,
     integrations,
+    navigation,
+    object_page,
     objects,
+    one_time,
     overview,
+    palette,
     retention,
     search,
     settings,
@@ -31,6 +36,7 @@ from ultraviolet.web.pages import (
     verifications,
     webhook_urls,
 )
+from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
 
 
@@ -62,8 +68,10 @@ _BY_STATUS = {
 }
 
 
-def _advice(problem: Problem) -> Advice:
+def _advice(problem: Problem, method: str) -> Advice:
     """Return the title and the next step for a problem."""
+    if problem.status == 422 and method == "GET":  # noqa: PLR2004
+        return Advice("Invalid address", "Correct the address of the page, or start from a link.")
     known = _BY_STATUS.get(problem.status)
     if known:
         return known
@@ -78,6 +86,7 @@ def _advice(problem: Problem) -> Advice:
 
 def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
     """Return the router of all pages."""
+    setup_runs = SetupRuns()
     handlers = [
         *overview.HANDLERS,
         *sign_in.HANDLERS,
@@ -87,10 +96,14 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *setup_guide.HANDLERS,
         *events.HANDLERS,
         *objects.HANDLERS,
+        *object_page.HANDLERS,
         *fetches.HANDLERS,
         *drift.HANDLERS,
         *verifications.HANDLERS,
         *search.HANDLERS,
+        *palette.HANDLERS,
+        *navigation.HANDLERS,
+        *one_time.HANDLERS,
         *settings.HANDLERS,
         *retention.HANDLERS,
         *alerts.HANDLERS,
@@ -99,9 +112,10 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
     ]
     given = {
         "render": Provide(lambda: render, sync_to_thread=False),
+        "setup_runs": Provide(lambda: setup_runs, sync_to_thread=False),
         "sign_ins": Provide(lambda: sign_ins, sync_to_thread=False),
     }
-    return Router("/", route_handlers=handlers, dependencies=given)
+    return Router("/", route_handlers=handlers, dependencies=given, opt={REJECT_UNKNOWN: True})
 
 
 def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response[str] | Redirect:
@@ -119,7 +133,7 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
         "error.html",
         status=problem.status,
         problem=problem,
-        advice=_advice(problem),
+        advice=_advice(problem, request.method),
         back=back,
     )
     if isinstance(error, UltravioletError | HTTPException):

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ultraviolet import clock
@@ -17,29 +16,47 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.about import about
-from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm, number_in
+from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
+from ultraviolet.web.pages.templating import GivenRenderer, confirm, number_in
 
 ADMIN = [require_role("admin")]
 _SHOWN = 100
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """A secret, shown once."""
-
-    title: str
-    text: str
-
-
 @get("/settings", guards=ADMIN, include_in_schema=False)
-async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """Show people and keys."""
-    return await _page(request, hub, render, None)
+async def show_people(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str]:
+    """List the people who may sign in."""
+    return render.page(
+        request,
+        "people.html",
+        secret=find_secret(request, hub, caller.name, "sign_in_link"),
+        users=await hub.database.read(accounts_users.list_users),
+        signed_in=await hub.database.read(sessions.count_sessions),
+    )
+
+
+@get("/settings/keys", guards=ADMIN, include_in_schema=False)
+async def show_keys(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str]:
+    """List the API keys."""
+    return render.page(
+        request,
+        "keys.html",
+        secret=find_secret(request, hub, caller.name, "api_key"),
+        keys=await hub.database.read(api_keys.list_keys),
+        now=clock.now_rfc3339(),
+    )
 
 
 @get("/settings/audit", guards=ADMIN, include_in_schema=False)
-async def show_audit(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show_audit(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
+) -> Response[str]:
     """Show the audit log, newest first."""
-    before = number(request.query_params.get("cursor"))
+    before = number(cursor)
     found = await hub.database.read(audit.list_recent, before, _SHOWN + 1)
     page = page_of(found, _SHOWN, lambda entry: entry.seq)
     return render.page(request, "audit.html", entries=page.items, next=page.next)
@@ -63,28 +80,34 @@ async def change_role(
 
 @post("/settings/users", guards=ADMIN, include_in_schema=False)
 async def add_user(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
-    """Add a person."""
+    """Add a person, and create the link for the first sign-in."""
     sent = await request.form()
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
-    await hub.database.write(accounts_users.create_user, caller.name, name, role)
-    return _back()
+    user = await hub.database.write(accounts_users.create_user, caller.name, name, role)
+    return await _invite(request, hub, caller.name, user)
 
 
 @post("/settings/users/{user_id:int}/link", guards=ADMIN, include_in_schema=False)
 async def make_link(
-    request: AnyRequest,
-    hub: GivenHub,
-    render: GivenRenderer,
-    caller: GivenCaller,
-    user_id: FromPath[int],
-) -> Response[str]:
-    """Create a sign-in link and show it once."""
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
+) -> Redirect:
+    """Create another sign-in link for a person."""
     user = await hub.database.read(accounts_users.get_user, user_id)
-    token = await hub.database.write(sessions.create_sign_in_link, user_id, caller.name)
-    shown = Shown(
-        f"Sign-in link for {user.name}, valid for 15 minutes", f"{hub.public_url}/sign-in/{token}"
+    return await _invite(request, hub, caller.name, user)
+
+
+async def _invite(
+    request: AnyRequest, hub: Hub, caller: str, user: accounts_users.User
+) -> Redirect:
+    token = await hub.database.write(sessions.create_sign_in_link, user.id, caller)
+    link = OneTimeSecret(
+        "sign_in_link",
+        f"Sign-in link for {user.name}",
+        f"{hub.public_url}/sign-in/{token}",
+        user.id,
+        "Send it to this person. It works once, within 15 minutes.",
     )
-    return await _page(request, hub, render, shown)
+    return redirect_with_secret(request, hub, caller, "/settings", link)
 
 
 @post("/settings/users/{user_id:int}/remove", guards=ADMIN, include_in_schema=False)
@@ -108,16 +131,15 @@ async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) 
 
 
 @post("/settings/keys", guards=ADMIN, include_in_schema=False)
-async def make_key(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
-) -> Response[str]:
-    """Make an API key and show it once."""
+async def make_key(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
+    """Create an API key."""
     sent = await request.form()
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
     day = str(sent.get("expires", "")).strip()
     expires = f"{day}T23:59:59Z" if day else None
     key, token = await hub.database.write(api_keys.create_key, caller.name, name, role, expires)
-    return await _page(request, hub, render, Shown(f"API key {key.name}", token))
+    secret = OneTimeSecret("api_key", f"API key {key.name}", token, key.id)
+    return redirect_with_secret(request, hub, caller.name, "/settings/keys", secret)
 
 
 @post("/settings/keys/{key_id:int}/revoke", guards=ADMIN, include_in_schema=False)
@@ -128,22 +150,7 @@ async def revoke_key(
     key = await hub.database.read(api_keys.get_key, key_id)
     confirm(await request.form(), key.name, "The key still works.")
     await hub.database.write(api_keys.revoke_key, caller.name, key_id)
-    return _back()
-
-
-async def _page(
-    request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
-) -> Response[str]:
-    users = await hub.database.read(accounts_users.list_users)
-    keys = await hub.database.read(api_keys.list_keys)
-    signed_in = await hub.database.read(sessions.count_sessions)
-    context: dict[str, Any] = {
-        "users": users,
-        "keys": keys,
-        "signed_in": signed_in,
-        "now": clock.now_rfc3339(),
-    }
-    return render.page(request, "settings.html", shown=shown, **context)
+    return Redirect("/settings/keys", status_code=303)
 
 
 def _role(given: Any) -> Role:
@@ -159,7 +166,8 @@ def _back() -> Redirect:
 
 
 HANDLERS = [
-    show,
+    show_people,
+    show_keys,
     show_audit,
     show_about,
     add_user,

@@ -1,26 +1,28 @@
-"""Page: setup guide with live status."""
+"""Page: the setup of webhooks in ION, step by step, manual or automatic."""
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from graphql import parse, print_ast
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from ultraviolet.errors import UltravioletError
-from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions, webhook_setup
 from ultraviolet.hub.integrations.setup_guide import SubscriptionState
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.queries import OfferedSchema
-from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.templating import GivenRenderer, Renderer, runner
+from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE, find_secret
+from ultraviolet.web.pages.setup_runs import GivenSetupRuns
+from ultraviolet.web.pages.templating import GivenRenderer, runner
+from ultraviolet.web.pages.webhook_urls import WEBHOOK_URL, create_and_show
 
+_RECEIVER_STEP = 1
 _ACTIONS = ("CREATE", "UPDATE", "DELETE")
 
 
@@ -44,121 +46,35 @@ PATH = "/integrations/{integration_id:int}/set-up"
 
 @get(PATH, guards=[require_role("viewer")], include_in_schema=False)
 async def show(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    setup_runs: GivenSetupRuns,
+    integration_id: FromPath[int],
+    way: FromQuery[Literal["automatic", "manual"] | None] = None,
 ) -> Response[str]:
-    """Show the setup status and the texts to paste."""
-    return await _page(request, hub, render, integration_id)
-
-
-@post(PATH + "/url", guards=[require_role("admin")], status_code=201, include_in_schema=False)
-async def mint(
-    request: AnyRequest,
-    hub: GivenHub,
-    render: GivenRenderer,
-    caller: GivenCaller,
-    integration_id: FromPath[int],
-) -> Response[str]:
-    """Create a webhook URL and show it once, filled into the texts."""
-    _, token = await hub.database.write(
-        webhook_urls.create_url, caller.name, integration_id, webhook_setup.RECEIVER_NAME
-    )
-    await hub.ingest.refresh()
-    return await _page(
-        request,
-        hub,
-        render,
-        integration_id,
-        created_url=webhook_urls.public_address(hub.public_url, token),
-    )
-
-
-@post(PATH + "/automatic", guards=[require_role("admin")], include_in_schema=False)
-async def automatic(
-    request: AnyRequest,
-    hub: GivenHub,
-    render: GivenRenderer,
-    caller: GivenCaller,
-    integration_id: FromPath[int],
-) -> Response[str] | Redirect:
-    """Set up webhooks through ION's API."""
-    try:
-        done = await webhook_setup.apply_setup(hub.connections, caller.name, integration_id)
-    except UltravioletError as error:
-        return await _page(request, hub, render, integration_id, failed=detail_of(error))
-    if done.refused:
-        return await _page(request, hub, render, integration_id, refused=done.refused)
-    return _to(integration_id)
-
-
-@post(PATH + "/receiver", guards=[require_role("admin")], include_in_schema=False)
-async def receiver(
-    request: AnyRequest,
-    hub: GivenHub,
-    render: GivenRenderer,
-    caller: GivenCaller,
-    integration_id: FromPath[int],
-) -> Response[str] | Redirect:
-    """Adopt a receiver that was created manually."""
-    sent = await request.form()
-    try:
-        await webhook_setup.adopt_receiver(
-            hub.connections,
-            caller.name,
-            integration_id,
-            str(sent.get("receiver_id", "")).strip() or None,
-        )
-    except UltravioletError as error:
-        return await _page(request, hub, render, integration_id, failed=detail_of(error))
-    return _to(integration_id)
-
-
-@post(PATH + "/wanted", guards=[require_role("admin")], include_in_schema=False)
-async def choose(
-    request: AnyRequest,
-    hub: GivenHub,
-    render: GivenRenderer,
-    caller: GivenCaller,
-    integration_id: FromPath[int],
-) -> Response[str] | Redirect:
-    """Save the selected subscriptions."""
-    sent = await request.form()
-    pairs = [
-        (resource, action)
-        for resource, _, action in (str(one).partition(" ") for one in sent.getall("wanted", []))
-    ]
-    try:
-        await webhook_setup.select_subscriptions(
-            hub.connections, caller.name, integration_id, pairs
-        )
-    except UltravioletError as error:
-        return await _page(request, hub, render, integration_id, failed=detail_of(error))
-    return _to(integration_id)
-
-
-async def _page(
-    request: AnyRequest,
-    hub: Hub,
-    render: Renderer,
-    integration_id: int,
-    *,
-    created_url: str = "",
-    failed: str = "",
-    refused: Sequence[str] = (),
-) -> Response[str]:
+    """Show the steps of the manual or automatic setup, with their status."""
+    secret = find_secret(request, hub, caller.name, WEBHOOK_URL)
     integration = await hub.database.read(integrations.get, integration_id)
-    found = await webhook_setup.setup_overview(hub.connections, integration_id)
+    found = await webhook_setup.setup_overview(
+        hub.connections, integration_id, secret.subject_id if secret else None
+    )
     offered = await hub.database.read(integrations.offered_schema, hub.catalog, integration_id)
     url = found.webhook_url
-    filled = _filled(found.texts, created_url, url.receiver_id if url and not created_url else None)
+    address = secret.text if secret and url and url.id == secret.subject_id else ""
+    texts = _filled(found.texts, url, address)
     groups = _groups(found.plan)
-    return render.page(
+    run = setup_runs.get(integration_id)
+    done = all(step.done for step in found.steps)
+    usual = "manual" if address else "automatic"
+    page = render.page(
         request,
         "set_up.html",
-        status=201 if created_url else 422 if failed else 200,
         address=f"/integrations/{integration_id}/set-up",
         integration=integration,
         overview=found,
-        texts=filled,
+        texts=texts,
         wanted=url.wanted if url else None,
         choosable=_choosable(hub.catalog.following(integration.resources), offered),
         there={pair: group.cell for group in groups for pair in group.keys},
@@ -166,28 +82,90 @@ async def _page(
         repairable=any(group.repairable and group.pairs for group in groups)
         or bool(found.plan and found.plan.problems),
         actions=_ACTIONS,
-        receiver_id=(url.receiver_id or "") if url else "",
-        poll_interval="10s" if all(step.done for step in found.steps) else "1500ms",
-        runner=_runner_links(integration.api_url, filled),
-        created_url=created_url,
-        failed=failed,
-        refused=refused,
+        way=way or usual,
+        current=next((i for i, step in enumerate(found.steps) if not step.done), len(found.steps)),
+        poll_interval="10s" if done else "2s",
+        runner=_runner_links(integration.api_url, texts),
+        webhook_address=address,
+        run=run,
+        failed=run.error if run else "",
+        refused=run.refused if run else (),
     )
+    if address and found.steps[_RECEIVER_STEP].done:
+        page.delete_cookie(ONE_TIME_COOKIE, path="/")  # the receiver in ION has the address now
+    return page
 
 
-def _filled(texts: webhook_setup.SetupTexts, url: str, receiver_id: str | None) -> dict[str, str]:
-    subscribing = texts.subscription_variables
+@post(PATH + "/url", guards=[require_role("admin")], include_in_schema=False)
+async def create_url(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
+) -> Redirect:
+    """Create a webhook URL, and continue with it filled into the texts."""
+    name = await hub.database.read(
+        webhook_urls.free_name, integration_id, webhook_setup.RECEIVER_NAME
+    )
+    address = f"/integrations/{integration_id}/set-up?way=manual"
+    return await create_and_show(request, hub, caller.name, integration_id, name, address)
+
+
+@post(PATH + "/automatic", guards=[require_role("admin")], include_in_schema=False)
+async def automatic(
+    hub: GivenHub,
+    caller: GivenCaller,
+    setup_runs: GivenSetupRuns,
+    integration_id: FromPath[int],
+) -> Redirect:
+    """Start the setup through ION's API; the page shows its progress."""
+    await hub.database.read(integrations.get, integration_id)
+    setup_runs.start(hub.connections, caller.name, integration_id)
+    return _to(integration_id)
+
+
+@post(PATH + "/receiver", guards=[require_role("admin")], include_in_schema=False)
+async def receiver(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
+) -> Redirect:
+    """Adopt a receiver that was created manually."""
+    given = str((await request.form()).get("receiver_id", "")).strip()
+    await webhook_setup.adopt_receiver(hub.connections, caller.name, integration_id, given or None)
+    return _to(integration_id, "manual")
+
+
+@post(PATH + "/wanted", guards=[require_role("admin")], include_in_schema=False)
+async def choose(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
+) -> Redirect:
+    """Save the selected subscriptions."""
+    sent = await request.form()
+    pairs = [
+        (resource, action)
+        for resource, _, action in (str(one).partition(" ") for one in sent.getall("wanted", []))
+    ]
+    await webhook_setup.select_subscriptions(hub.connections, caller.name, integration_id, pairs)
+    return _to(integration_id)
+
+
+def _filled(
+    texts: webhook_setup.SetupTexts, url: webhook_urls.WebhookUrl | None, address: str
+) -> dict[str, str]:
+    """Return the texts with the address and the id of the receiver, where they are known."""
+    variables = {"input": {"name": url.name if url else webhook_setup.RECEIVER_NAME}}
+    variables["input"]["webhookUri"] = address or texts.placeholder
+    receiver_id = (url.receiver_id if url else None) or texts.receiver_placeholder
     return {
-        "receiver": texts.receiver_mutation,
-        "receiver_variables": texts.receiver_variables.replace(
-            texts.placeholder, url or texts.placeholder
-        ),
+        "receiver": _broken(texts.receiver_mutation),
+        "receiver_variables": json.dumps(variables, indent=2, ensure_ascii=False),
         "subscriptions": texts.subscription_document,
-        "subscriptions_variables": subscribing.replace(
-            texts.receiver_placeholder, receiver_id or texts.receiver_placeholder
+        "subscriptions_variables": texts.subscription_variables.replace(
+            texts.receiver_placeholder, receiver_id
         ),
         "placeholder": texts.placeholder,
     }
+
+
+def _broken(mutation: str) -> str:
+    """Return a mutation over several lines, so that it is readable in a narrow column."""
+    return print_ast(parse(mutation))
 
 
 def _groups(plan: webhook_setup.Plan | None) -> list[SubscriptionGroup]:
@@ -216,8 +194,8 @@ def _choosable(catalog: Catalog, offered: OfferedSchema) -> list[Any]:
     return sorted((catalog.resources[name] for name in names), key=lambda resource: resource.title)
 
 
-def _to(integration_id: int) -> Redirect:
-    return Redirect(f"/integrations/{integration_id}/set-up", status_code=303)
+def _to(integration_id: int, way: str = "automatic") -> Redirect:
+    return Redirect(f"/integrations/{integration_id}/set-up?way={way}", status_code=303)
 
 
-HANDLERS = [show, mint, automatic, receiver, choose]
+HANDLERS = [show, create_url, automatic, receiver, choose]

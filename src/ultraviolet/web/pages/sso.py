@@ -19,6 +19,7 @@ from ultraviolet.hub.accounts.oidc import (
 )
 from ultraviolet.hub.core.encryption import SecretKeyError
 from ultraviolet.hub.hub import Hub
+from ultraviolet.web.http.params import REJECT_UNKNOWN
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, is_secure
 from ultraviolet.web.middleware.throttle import GivenSignInGuard
@@ -56,7 +57,7 @@ async def go(
     return Redirect(address, status_code=303, cookies=[cookie])
 
 
-@get(BACK, include_in_schema=False)
+@get(BACK, include_in_schema=False, opt={REJECT_UNKNOWN: False})  # providers add parameters
 async def back(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, sign_ins: GivenSignInGuard
 ) -> Response[str] | Redirect:

@@ -18,18 +18,24 @@ from markupsafe import Markup
 
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.errors import InvalidError
-from ultraviolet.web.middleware.auth import AnyRequest, Caller, known_caller
-from ultraviolet.web.pages.actions import action_for
+from ultraviolet.ion.labels import resource_label
+from ultraviolet.web.middleware.auth import AnyRequest, known_caller
+from ultraviolet.web.pages.cells import changes
 from ultraviolet.web.pages.charts import seconds, share
+from ultraviolet.web.pages.navigation import current_address, visible_groups
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
 THEME_COOKIE = "ultraviolet_theme"
 THEMES = ("light", "dark")
+SYSTEM_THEME = "system"
+"""Follow the setting of the device."""
 MAX_LINE_CHARACTERS = 100
 """Limit for JSON values on one line."""
 _MAX_ADDRESS_CHARACTERS = 8000
 _MAX_NUMBER_DIGITS = 18
+_MAX_EXACT_AMOUNT = 1e9
+"""Larger amounts are rounded to cents."""
 _UNITS = ((86400, "day"), (3600, "hr"), (60, "min"), (1, "sec"))
 _GOOD = {"active", "done", "fresh", "applied", "verified", "ok", "create", "connected", "equal"}
 _WARN = {
@@ -81,28 +87,6 @@ _MISMATCHES = {
 }
 
 
-class _Page(msgspec.Struct, frozen=True):
-    """An entry of the navigation; `key` opens it after `g`, and `apart` starts a group."""
-
-    address: str
-    name: str
-    key: str
-    apart: bool = False
-
-
-_NAVIGATION = (
-    _Page("/", "Overview", "o"),
-    _Page("/events", "Events", "e"),
-    _Page("/objects", "Objects", "b"),
-    _Page("/fetches", "Syncs", "f"),
-    _Page("/drift", "Corrections", "d"),
-    _Page("/verifications", "Verify", "v"),
-    _Page("/integrations", "Integrations", "i", apart=True),
-    _Page("/webhooks", "Webhooks", "w"),
-    _Page("/settings", "Settings", "s", apart=True),
-)
-
-
 class Renderer:
     """Renders templates as pages."""
 
@@ -124,7 +108,13 @@ class Renderer:
             "canonical": canonical,
             "hour": hour,
             "kind": kind_label,
+            "json_text": json_text,
             "plain_number": plain_number,
+            "changes": changes,
+            "singular": singular,
+            "plural": plural,
+            "money": money,
+            "day": day,
             "pretty": pretty,
             "clock": clock,
             "tone": tone_of,
@@ -135,7 +125,6 @@ class Renderer:
             "json": as_json,
             "with_cursor": with_cursor,
             "origin": functools.partial(origin, root),
-            "remedy": action_for,
         }
         self._environment.filters.update(filters)
         cast("dict[str, Any]", self._environment.globals)["root"] = root
@@ -148,7 +137,8 @@ class Renderer:
         given = {
             "caller": caller,
             "theme": theme_of(request),
-            "navigation": _navigation(request.url.path, caller),
+            "navigation": visible_groups(caller),
+            "here": current_address(request.url.path),
             "searched": request.query_params.get("q", "") if request.url.path == "/search" else "",
             "csrf": caller.csrf or "" if caller else "",
             "path": request.url.path,
@@ -160,25 +150,12 @@ class Renderer:
         return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
 
 
-def _navigation(path: str, caller: Caller | None) -> list[dict[str, Any]]:
-    """Return the visible entries, with the current one marked."""
-    return [
-        msgspec.structs.asdict(page)
-        | {
-            "current": path == page.address
-            or (page.address != "/" and path.startswith(page.address)),
-        }
-        for page in _NAVIGATION
-        if page.address != "/settings" or (caller and caller.actor.may("admin"))
-    ]
-
-
 GivenRenderer = NamedDependency[Renderer]
 """The renderer, as a page's route asks for it."""
 
 
 def theme_of(request: AnyRequest) -> str:
-    """Return the selected theme; empty for the theme of the system."""
+    """Return the selected theme; empty for the system theme."""
     chosen = request.cookies.get(THEME_COOKIE, "")
     return chosen if chosen in THEMES else ""
 
@@ -255,9 +232,38 @@ def kind_label(origin_kind: str) -> str:
     return "webhook" if origin_kind == "event" else _ORIGINS.get(origin_kind, origin_kind)
 
 
+def json_text(value: Any) -> str:
+    """Return a value as compact JSON, for an attribute that a script reads."""
+    return msgspec.json.encode(value).decode()
+
+
 def plain_number(value: Any) -> str:
     """Return a number without floating point noise."""
     return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def singular(resource: str) -> str:
+    """Return the name of one object of a resource."""
+    return resource_label(resource).singular
+
+
+def plural(resource: str) -> str:
+    """Return the name of the objects of a resource."""
+    return resource_label(resource).plural
+
+
+def money(value: Any) -> str:
+    """Return an amount with two decimals, or more if it has them."""
+    if not isinstance(value, int | float):
+        return str(value)
+    exact = f"{value:,.10g}" if abs(value) < _MAX_EXACT_AMOUNT else f"{value:,.2f}"
+    decimals = len(exact.partition(".")[2])
+    return f"{value:,.2f}" if decimals <= 2 else exact  # noqa: PLR2004
+
+
+def day(moment: str) -> str:
+    """Return the date of a time that stands for a day, as ION wrote it."""
+    return moment[:10]
 
 
 def pretty(value: Any) -> str:

@@ -8,15 +8,15 @@ from litestar.response import Redirect
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.web.middleware.auth import AnyRequest, require_role
-from ultraviolet.web.pages.templating import THEME_COOKIE, THEMES
+from ultraviolet.web.pages.templating import SYSTEM_THEME, THEME_COOKIE, THEMES
 
 
 @post("/theme", guards=[require_role("viewer")], include_in_schema=False)
 async def choose_theme(request: AnyRequest) -> Redirect:
     """Store the selected theme in a cookie and redirect back."""
     chosen = str((await request.form()).get("theme", ""))
-    if chosen not in THEMES:
-        raise InvalidError("Select light or dark.")
+    if chosen not in (*THEMES, SYSTEM_THEME):
+        raise InvalidError("Select system, light or dark.")
     kept = Cookie(
         key=THEME_COOKIE, value=chosen, path="/", max_age=31_536_000, samesite="lax", httponly=True
     )

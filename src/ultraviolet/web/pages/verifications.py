@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -32,10 +32,11 @@ class Result(msgspec.Struct, frozen=True):
 
 
 @get("/verifications", guards=[require_role("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show_all(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration: FromQuery[str] = ""
+) -> Response[str]:
     """Show the newest verifications of one or all integrations, with charts of their results."""
-    asked = request.query_params.get("integration", "")
-    chosen = int(asked) if asked.isdecimal() else None
+    chosen = int(integration) if integration.isdecimal() else None
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
@@ -103,17 +104,21 @@ def _charts(runs: list[Verification]) -> dict[str, Chart]:
     "/verifications/{verification_id:int}", guards=[require_role("viewer")], include_in_schema=False
 )
 async def show(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, verification_id: FromPath[int]
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    verification_id: FromPath[int],
+    kind: FromQuery[str] = "",
+    resource: FromQuery[str] = "",
+    cursor: FromQuery[str] = "",
 ) -> Response[str]:
     """Show one comparison with the differences it found."""
-    asked = request.query_params
-    after = decode(asked.get("cursor") or None)
-    kind, resource = asked.get("kind") or None, asked.get("resource") or None
+    after = decode(cursor or None)
 
     def read(connection: Connection) -> dict[str, Any]:
         one = verifications.get_verification(connection, verification_id)
         found = verifications.list_differences(
-            connection, verification_id, after, _SHOWN + 1, resource, kind
+            connection, verification_id, after, _SHOWN + 1, resource or None, kind or None
         )
         page = page_of(found, _SHOWN, verifications.difference_cursor)
         integration = integrations.get(connection, one.integration_id)

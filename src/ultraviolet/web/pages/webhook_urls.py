@@ -1,4 +1,4 @@
-"""Pages: webhook URLs. Only the response to creating or rotating one shows the full URL."""
+"""Pages: webhook URLs. Only the page after creating or rotating one shows the full URL."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -17,13 +17,16 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
-from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm, number_in, words
+from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
+from ultraviolet.web.pages.templating import GivenRenderer, confirm, number_in, words
 from ultraviolet.web.queries import delivery_counts, events
 from ultraviolet.web.queries.delivery_counts import DeliveryHour
 from ultraviolet.web.queries.events import EventFilter
 
 _HOURS = 48
 _LAST_EVENTS = 10
+WEBHOOK_URL = "webhook_url"
+"""The kind of one-time secret that is the full address of a webhook URL."""
 
 
 class DayCount(msgspec.Struct, frozen=True):
@@ -33,19 +36,39 @@ class DayCount(msgspec.Struct, frozen=True):
     rejected: int
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """A webhook URL with its secret part, shown once after its creation."""
-
-    name: str
-    integration_id: int
-    url: str
-    detail: str = ""
-
-
 @get("/webhooks", guards=[require_role("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """List all URLs, without their secret parts."""
-    return await _page(request, hub, render, None)
+async def show_all(
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration: FromQuery[str] = "",
+) -> Response[str]:
+    """List all URLs; the full address of a new one is shown to its creator."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        choice = integrations.list_page(connection)
+        urls = [url for one in choice for url in webhook_urls.list_urls(connection, one.id)]
+        return {
+            "integrations": choice,
+            "names": {one.id: one.name for one in choice},
+            "urls": urls,
+            "day": count_day(connection, urls),
+            "chosen": int(integration) if integration.isdecimal() else None,
+            "usual_name": webhook_setup.RECEIVER_NAME,
+        }
+
+    found = await hub.database.read(read)
+    secret = find_secret(request, hub, caller.name, WEBHOOK_URL)
+    return render.page(
+        request,
+        "webhooks.html",
+        secret=secret,
+        created=next(
+            (url for url in found["urls"] if secret and url.id == secret.subject_id), None
+        ),
+        **found,
+    )
 
 
 @get("/webhooks/{url_id:int}", guards=[require_role("viewer")], include_in_schema=False)
@@ -98,34 +121,48 @@ def _chart(found: list[DeliveryHour], hours: list[str]) -> Chart:
     return columns([f"{hour[11:]}:00" for hour in hours], series, says)
 
 
-@post("/webhooks", guards=[require_role("admin")], status_code=201, include_in_schema=False)
-async def mint(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
-) -> Response[str]:
-    """Create a URL and show it once."""
+@post("/webhooks", guards=[require_role("admin")], include_in_schema=False)
+async def create(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
+    """Create a URL; the next page shows it."""
     sent = await request.form()
     integration_id, name = number_in(sent, "integration"), str(sent.get("name", ""))
-    made, token = await hub.database.write(
-        webhook_urls.create_url, caller.name, integration_id, name
-    )
+    return await create_and_show(request, hub, caller.name, integration_id, name, "/webhooks")
+
+
+async def create_and_show(
+    request: AnyRequest, hub: Hub, caller: str, integration_id: int, name: str, address: str
+) -> Redirect:
+    """Create a URL, and redirect to a page that shows it."""
+    url, token = await hub.database.write(webhook_urls.create_url, caller, integration_id, name)
     await hub.ingest.refresh()
-    return await _page(request, hub, render, _shown(hub, made, token))
+    return redirect_with_url(
+        request, hub, caller, address, url, webhook_urls.public_address(hub.public_url, token)
+    )
+
+
+def redirect_with_url(
+    request: AnyRequest,
+    hub: Hub,
+    caller: str,
+    address: str,
+    url: webhook_urls.WebhookUrl,
+    text: str,
+    detail: str = "",
+) -> Redirect:
+    """Redirect to a page that shows the full address of a URL."""
+    secret = OneTimeSecret(WEBHOOK_URL, f"Webhook URL “{url.name}” created", text, url.id, detail)
+    return redirect_with_secret(request, hub, caller, address, secret)
 
 
 @post("/webhooks/{url_id:int}/rotate", guards=[require_role("admin")], include_in_schema=False)
 async def rotate(
-    request: AnyRequest,
-    hub: GivenHub,
-    render: GivenRenderer,
-    caller: GivenCaller,
-    url_id: FromPath[int],
-) -> Response[str]:
-    """Create a successor and show it once."""
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
+) -> Redirect:
+    """Create a successor; the next page shows it."""
     rotated = await webhook_setup.rotate_url(hub.connections, caller.name, url_id)
     await hub.ingest.refresh()
-    url = rotated.webhook_url
-    return await _page(
-        request, hub, render, Shown(url.name, url.integration_id, rotated.url, rotated.detail)
+    return redirect_with_url(
+        request, hub, caller.name, "/webhooks", rotated.webhook_url, rotated.url, rotated.detail
     )
 
 
@@ -154,35 +191,4 @@ def count_day(
     }
 
 
-def _shown(hub: Hub, url: webhook_urls.WebhookUrl, token: str) -> Shown:
-    return Shown(url.name, url.integration_id, webhook_urls.public_address(hub.public_url, token))
-
-
-async def _page(
-    request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
-) -> Response[str]:
-    asked = request.query_params.get("integration", "")
-
-    def read(connection: Connection) -> dict[str, object]:
-        choice = integrations.list_page(connection)
-        urls = [url for one in choice for url in webhook_urls.list_urls(connection, one.id)]
-        return {
-            "integrations": choice,
-            "names": {one.id: one.name for one in choice},
-            "urls": urls,
-            "day": count_day(connection, urls),
-            "chosen": int(asked) if asked.isdecimal() else None,
-            "usual_name": webhook_setup.RECEIVER_NAME,
-        }
-
-    return render.page(
-        request,
-        "webhooks.html",
-        status=201 if shown else 200,
-        shown=shown,
-        address="/webhooks",
-        **await hub.database.read(read),
-    )
-
-
-HANDLERS = [show_all, show, mint, rotate, revoke]
+HANDLERS = [show_all, show, create, rotate, revoke]

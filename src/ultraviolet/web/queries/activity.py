@@ -1,19 +1,23 @@
-"""Changes per minute, and their latency from ION to the mirror."""
+"""Changes over time, and their latency from ION to the mirror."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from ultraviolet.clock import format_rfc3339, utc_now
 from ultraviolet.db.tables.stats import DELAYS, activity
+from ultraviolet.mirror.latency import quantile
 
-_MAX_DELAY_SECONDS = DELAYS[-1] * 4
+Range = Literal["hour", "day", "week"]
+_MINUTE_CHARACTERS, _HOUR_CHARACTERS = 16, 13
+_HOURS: dict[Range, int] = {"hour": 1, "day": 24, "week": 24 * 7}
+_DELAY_COLUMNS = [activity.c[f"within_{bucket}"] for bucket in range(len(DELAYS) + 1)]
 
 
-class ActivityMinute(msgspec.Struct, frozen=True):
-    """The changes of one minute; latencies in seconds, None if ION gave no time of change."""
+class Activity(msgspec.Struct, frozen=True):
+    """The changes in one minute or hour; latencies in seconds, None if ION gave no time of change."""
 
     at: str
     changes: int = 0
@@ -21,31 +25,33 @@ class ActivityMinute(msgspec.Struct, frozen=True):
     p99: float | None = None
 
 
-def last_hour(
-    connection: Connection, integration_id: int, now: datetime | None = None
-) -> list[ActivityMinute]:
-    """Return the last 60 minutes, including the current one and those without changes."""
+def list_activity(
+    connection: Connection, integration_id: int, span: Range = "hour", now: datetime | None = None
+) -> list[Activity]:
+    """Return the last hour by minute, or the last day or week by hour, with empty intervals."""
     end = (now or utc_now()).replace(second=0, microsecond=0)
-    minutes = [format_rfc3339(end - timedelta(minutes=ago))[:16] for ago in range(59, -1, -1)]
-    query = select(activity).where(
-        activity.c.integration_id == integration_id, activity.c.minute >= minutes[0]
-    )
-    known: dict[str, ActivityMinute] = {}
-    for row in connection.execute(query).mappings():
-        counts = [*row.values()][3:]
-        p50, p99 = quantile(counts, 0.5), quantile(counts, 0.99)
-        known[row["minute"]] = ActivityMinute(row["minute"], row["changes"], p50, p99)
-    return [known.get(minute) or ActivityMinute(minute) for minute in minutes]
+    minutes = span == "hour"
+    size = _MINUTE_CHARACTERS if minutes else _HOUR_CHARACTERS
+    count, step = (60, timedelta(minutes=1)) if minutes else (_HOURS[span], timedelta(hours=1))
+    places = [format_rfc3339(end - step * ago)[:size] for ago in range(count - 1, -1, -1)]
+    place = func.substr(activity.c.minute, 1, size).label("place")
+    here = (activity.c.integration_id == integration_id, activity.c.minute >= places[0])
+    sums = [func.sum(column).label(column.name) for column in (activity.c.changes, *_DELAY_COLUMNS)]
+    query = select(place, *sums).where(*here).group_by(place)
+    known = {row["place"]: _activity(row) for row in connection.execute(query).mappings()}
+    return [known.get(place) or Activity(place) for place in places]
 
 
-def quantile(counts: Sequence[int], share: float) -> float | None:
-    """Estimate a quantile from histogram counts, assuming an even distribution within each bucket."""
-    rank = sum(counts) * share
-    if rank == 0:
-        return None
-    bounds = (0.0, *DELAYS, _MAX_DELAY_SECONDS)
-    for number, count in enumerate(counts):
-        if rank <= count:
-            return bounds[number] + (bounds[number + 1] - bounds[number]) * rank / count
-        rank -= count
-    return _MAX_DELAY_SECONDS
+def summarize(connection: Connection, integration_id: int, since: datetime) -> Activity:
+    """Return all changes since a time, as one interval."""
+    start = format_rfc3339(since)[:_MINUTE_CHARACTERS]
+    sums = [func.sum(column).label(column.name) for column in (activity.c.changes, *_DELAY_COLUMNS)]
+    here = (activity.c.integration_id == integration_id, activity.c.minute >= start)
+    row = connection.execute(select(*sums).where(*here)).mappings().one()
+    return _activity({"place": start, **row})
+
+
+def _activity(row: Any) -> Activity:
+    counts = {bucket: int(row[c.name] or 0) for bucket, c in enumerate(_DELAY_COLUMNS)}
+    p50, p99 = (quantile(counts, share, DELAYS) for share in (0.5, 0.99))
+    return Activity(row["place"], int(row["changes"] or 0), p50, p99)

@@ -2,15 +2,18 @@
 
 Example: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`. All members
 must match. `or_` and `and_` take lists of filters. A link or a list of links takes a filter of
-the linked objects. Names come from the contract; values are always bound.
+the linked objects. `eq`, `neq` and `in` compare texts exactly; `gt`, `gte`, `lt` and `lte` compare
+them without regard to case, in the order by which lists are sorted. Names come from the contract;
+values are always bound.
 """
 
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, not_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, func, literal, not_, or_, select, true
 from sqlalchemy.sql.selectable import FromClause
 
 from ultraviolet.db import sql
@@ -18,8 +21,10 @@ from ultraviolet.db.tables.mirror import link_kinds, links, objects
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Link, Relation, Resource
+from ultraviolet.mirror import field_indexes
+from ultraviolet.mirror.search_index import UNSEARCHED_FIELDS
 from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.object_table import Column, bind, columns, parse_operand
+from ultraviolet.web.queries.columns import Column, bind, columns, parse_operand
 
 Filter = Mapping[str, Any]
 OPERATORS = (
@@ -36,6 +41,7 @@ OPERATORS = (
     "notilike",
     "isnull",
 )
+_TEXT_TYPES = ("text", "json")
 _MAX_DEPTH = 6
 _MAX_PARTS = 100
 _GROUPS: dict[str, Callable[..., ColumnElement[bool]]] = {"or_": or_, "and_": and_}
@@ -47,6 +53,12 @@ _COMPARISONS: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]
     "lt": operator.lt,
     "lte": operator.le,
 }
+_KEY_COMPARISONS = {
+    "eq": operator.eq,
+    **dict.fromkeys(("gt", "gte"), operator.ge),
+    **dict.fromkeys(("lt", "lte"), operator.le),
+}
+"""Comparisons of sort keys, which contain only the beginning of long texts."""
 
 
 def parse_filter(written: str) -> Filter:
@@ -94,28 +106,21 @@ class FilterCompiler:
                 raise _filter_error(f"{name} must be a list of filters.")
             parts = cast("list[Any]", wanted)
             return _GROUPS[name](*(self._all(resource, part, of, depth + 1) for part in parts))
-        column = columns(resource).get(name)
-        if column:
-            return self._field(column, wanted, of)
-        link = next((one for one in resource.links if one.field == name), None)
-        if link:
-            return self._through_link(link, wanted, of, depth)
-        relation = next((one for one in resource.relations if one.field == name), None)
-        if relation and relation.kind == "foreign_key" and relation.key:
-            return self._through_relation(resource, relation, wanted, of, depth)
+        known = columns(resource)
+        if name in known:
+            if not isinstance(wanted, dict):
+                raise _filter_error(f'{name} must be an object of operators, such as {{"eq": …}}.')
+            operators = cast("dict[str, Any]", wanted).items()
+            return and_(true(), *(self._operator(known[name], of, *each) for each in operators))
+        for joined in (*resource.links, *resource.relations):
+            if joined.field == name and (
+                isinstance(joined, Link) or (joined.kind == "foreign_key" and joined.key)
+            ):
+                return self._linked(resource, joined, wanted, of, depth)
         near = did_you_mean(
-            name,
-            [*columns(resource), *(one.field for one in (*resource.links, *resource.relations))],
+            name, [*known, *(one.field for one in (*resource.links, *resource.relations))]
         )
         raise _filter_error(f"{resource.title} cannot be filtered by {name}.{near}")
-
-    def _field(self, column: Column, wanted: Any, of: FromClause) -> ColumnElement[bool]:
-        if not isinstance(wanted, dict):
-            raise _filter_error(
-                f'{column.name} must be an object of operators, such as {{"eq": …}}.'
-            )
-        operators = cast("dict[str, Any]", wanted)
-        return and_(true(), *(self._operator(column, of, *one) for one in operators.items()))
 
     def _operator(
         self, column: Column, of: FromClause, name: str, given: Any
@@ -126,75 +131,122 @@ class FilterCompiler:
             )
         if name == "isnull" and not isinstance(given, bool):
             raise _filter_error(f"{column.name}: isnull must be true or false; {given!r} is not.")
+        text = sql.text_of(self._connection, of, column.name, column.type)
         if name == "isnull" or given is None:
-            text = sql.text_of(self._connection, of, column.name, column.type)
             absent = given if name == "isnull" else name == "eq"
             return text.is_(None) if absent else text.is_not(None)
-        if column.kind == "other":
-            raise _filter_error(f"{column.name} is a list or a document; it supports only isnull.")
-        if name.endswith("like"):
-            text = sql.text_of(self._connection, of, column.name, column.type)
-            return self._like(text, name, _check_pattern(column, given))
         value = sql.value_of(self._connection, of, column.name, column.type)
+        if name.endswith("like"):
+            text = value if column.type == "json" else text  # without the quotes of JSON
+            return self._like(column, of, text, name, str(given))
+        if column.kind == "other":
+            raise _filter_error(
+                f"{column.name} is a list or a document; it supports only isnull, like and ilike."
+            )
         if name == "in":
             values = cast("list[Any]", given if isinstance(given, list) else [given])
             return value.in_([bind(_operand(column, each)) for each in values])
-        return _COMPARISONS[name](value, bind(_operand(column, given)))
+        operand = bind(_operand(column, given))
+        compare = _COMPARISONS[name]
+        if column.type in _TEXT_TYPES and name in _KEY_COMPARISONS and name != "eq":
+            exact = compare(func.lower(value), func.lower(operand))
+        else:
+            exact = compare(value, operand)
+        return and_(*self._by_key(column, of, name, operand), exact)
 
-    def _like(self, text: ColumnElement[Any], name: str, pattern: str) -> ColumnElement[bool]:
+    def _by_key(
+        self, column: Column, of: FromClause, name: str, operand: ColumnElement[Any]
+    ) -> Iterator[ColumnElement[bool]]:
+        """Yield a wider condition on the sort key of a field, for which an index may exist."""
+        if of is objects and name in _KEY_COMPARISONS:
+            key = field_indexes.sort_key(self._connection, column.name, column.type)
+            if column.type in _TEXT_TYPES:
+                operand = func.substr(func.lower(operand), 1, field_indexes.INDEXED_CHARACTERS)
+            yield _KEY_COMPARISONS[name](key, operand)
+
+    def _like(
+        self, column: Column, of: FromClause, text: ColumnElement[Any], name: str, pattern: str
+    ) -> ColumnElement[bool]:
+        if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
+            raise _filter_error(
+                f"{column.name}: the backslash at the end of the pattern escapes nothing."
+            )
         if name.endswith("ilike"):
             found = text.ilike(pattern, escape="\\")
+            parts = _literal_parts(pattern)
+            if name == "ilike" and len(parts) == 1 and column.type == "text":
+                return and_(*self._by_key(column, of, "eq", literal(parts[0])), found)
         else:
             found = sql.like(self._connection, text, pattern)
         return not_(found) if name.startswith("not") else found
 
-    def _through_link(
-        self, link: Link, wanted: Any, of: FromClause, depth: int
+    def _linked(
+        self, resource: Resource, joined: Link | Relation, wanted: Any, of: FromClause, depth: int
     ) -> ColumnElement[bool]:
-        target, other = self._catalog.resources[link.resource], objects.alias()
-        key = sql.text_of(self._connection, of, link.key, "id")
-        return (
-            select(other.c.id)
-            .where(
-                *_is_current(other, of, target),
-                other.c.id == key,
-                self._all(target, wanted, other, depth + 1),
+        """Return the condition that a linked object that is not deleted matches a filter."""
+        target, other = self._catalog.resources[joined.resource], objects.alias()
+        query = select(other.c.id).where(
+            other.c.integration_id == of.c.integration_id,
+            other.c.resource == target.name,
+            other.c.deleted_at.is_(None),
+        )
+        if isinstance(joined, Link):
+            key = sql.text_of(self._connection, of, joined.key, "id")
+            query = query.where(other.c.id == key)
+        else:
+            link = links.alias()
+            kind = select(link_kinds.c.id).where(
+                link_kinds.c.resource == target.name,
+                link_kinds.c.field == joined.key,
+                link_kinds.c.target_resource == resource.name,
             )
-            .exists()
-        )
-
-    def _through_relation(
-        self, resource: Resource, relation: Relation, wanted: Any, of: FromClause, depth: int
-    ) -> ColumnElement[bool]:
-        target = self._catalog.resources[relation.resource]
-        other, link = objects.alias(), links.alias()
-        kind = select(link_kinds.c.id).where(
-            link_kinds.c.resource == target.name,
-            link_kinds.c.field == relation.key,
-            link_kinds.c.target_resource == resource.name,
-        )
-        return (
-            select(other.c.id)
-            .where(
+            query = query.where(
                 link.c.integration_id == of.c.integration_id,
                 link.c.target_id == of.c.id,
                 link.c.kind == kind.scalar_subquery(),
-                *_is_current(other, of, target),
                 other.c.id == link.c.id,
-                self._all(target, wanted, other, depth + 1),
             )
-            .exists()
-        )
+        return query.where(self._all(target, wanted, other, depth + 1)).exists()
 
 
-def _is_current(
-    other: FromClause, of: FromClause, target: Resource
-) -> tuple[ColumnElement[bool], ...]:
-    return (
-        other.c.integration_id == of.c.integration_id,
-        other.c.resource == target.name,
-        other.c.deleted_at.is_(None),
+def required_comparisons(resource: Resource, wanted: Filter) -> Iterator[tuple[Column, str, Any]]:
+    """Yield the comparisons of own fields that each match must meet: column, operator, value."""
+    known = columns(resource)
+    for name, given in wanted.items():
+        if name == "and_":
+            for part in given:
+                yield from required_comparisons(resource, part)
+        elif name in known:
+            for name_of_operator, operand in given.items():
+                yield known[name], name_of_operator, operand
+
+
+def is_indexable(column: Column, name: str, given: Any) -> bool:
+    """Return whether an index of the field makes this comparison faster."""
+    if column.kind in ("flag", "other") or column.name == "id":
+        return False
+    return name in _KEY_COMPARISONS or (
+        name == "ilike" and column.type == "text" and len(_literal_parts(given)) == 1
     )
+
+
+def search_text(column: Column, name: str, given: Any) -> str:
+    """Return the text that the search index must contain for this comparison; "" if none."""
+    searched = column.kind in ("text", "choice") and column.name not in UNSEARCHED_FIELDS
+    return max(_literal_parts(given), key=len) if searched and name in ("like", "ilike") else ""
+
+
+def escape_pattern(text: str) -> str:
+    """Return the pattern of LIKE that matches exactly this text."""
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+def _literal_parts(pattern: Any) -> list[str]:
+    """Return the texts between the wildcards of a pattern."""
+    return [
+        re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL)
+        for part in re.findall(r"(?:^|[%_])((?:\\.|[^\\%_])*)", str(pattern), re.DOTALL)
+    ]
 
 
 def _operand(column: Column, given: Any) -> Any:
@@ -210,15 +262,6 @@ def _operand(column: Column, given: Any) -> Any:
         raise _filter_error(
             f"{column.name} must be {kinds.get(column.type, 'a time')}; {given!r} is not."
         ) from error
-
-
-def _check_pattern(column: Column, given: Any) -> str:
-    pattern = str(given)
-    if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-        raise _filter_error(
-            f"{column.name}: the backslash at the end of the pattern escapes nothing."
-        )
-    return pattern
 
 
 def _filter_error(message: str) -> InvalidError:

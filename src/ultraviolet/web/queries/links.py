@@ -48,8 +48,10 @@ class LinkedFrom(msgspec.Struct, frozen=True):
     some: list[LinkValue]
 
 
-_MAX_EXAMPLES = 8
+_MAX_EXAMPLES = 10
 _MAX_COUNTED_LINKS = 100_000
+_MAX_SORTED_LINKS = 1_000
+"""The examples of a larger group are any of its objects, because sorting would read all."""
 
 
 def list_linked_from(
@@ -75,7 +77,7 @@ def list_linked_from(
             resource_title(catalog, name),
             key,
             total,
-            _first_linked(connection, to_object, kind, name),
+            _first_linked(connection, to_object, kind, name, total),
         )
         for kind, total in groups
         for name, key in [kinds[kind]]
@@ -83,7 +85,7 @@ def list_linked_from(
 
 
 def _first_linked(
-    connection: Connection, to_object: Sequence[Any], kind: int, resource: str
+    connection: Connection, to_object: Sequence[Any], kind: int, resource: str, total: int
 ) -> list[LinkValue]:
     joined = and_(
         objects.c.integration_id == links.c.integration_id,
@@ -95,6 +97,8 @@ def _first_linked(
         .where(*to_object, joined, links.c.kind == kind)
         .limit(_MAX_EXAMPLES)
     )
+    if total <= _MAX_SORTED_LINKS:
+        query = query.order_by(func.length(objects.c.id), objects.c.id)
     return [
         LinkValue(resource, row.id, object_title(row.doc), found=True)
         for row in connection.execute(query)

@@ -1,4 +1,4 @@
-// Client-side behavior: copy buttons, relative times, theme switch, connection status.
+// Client-side behavior: copy buttons, times, theme, navigation, keyboard shortcuts, connection status.
 "use strict";
 
 document.addEventListener("click", async (event) => {
@@ -32,11 +32,33 @@ document.addEventListener("submit", (event) => {
   if (!form.matches("[data-theme-switch]")) return;
   event.preventDefault();
   const theme = event.submitter.value;
-  document.documentElement.dataset.theme = theme;
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
   fetch(form.action, { method: "POST", body: new URLSearchParams([...new FormData(form), ["theme", theme]]), redirect: "manual" });
-  for (const button of form.querySelectorAll("button")) button.hidden = button === event.submitter;
-  form.querySelector("button:not([hidden])").focus();
+  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button === event.submitter));
 });
+
+// The menu of a narrow screen, and the collapsed side bar of a wide one.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-menu], [data-collapse], [data-shortcuts]");
+  if (!button) return;
+  if (button.matches("[data-shortcuts]")) document.getElementById("shortcuts").showModal();
+  if (button.matches("[data-menu]")) {
+    const open = document.body.classList.toggle("menu-open");
+    button.setAttribute("aria-expanded", String(open));
+  }
+  if (button.matches("[data-collapse]")) collapse(!document.documentElement.classList.contains("collapsed"));
+});
+
+function collapse(collapsed) {
+  document.documentElement.classList.toggle("collapsed", collapsed);
+  localStorage.setItem("collapsed", collapsed ? "yes" : "");
+  const label = collapsed ? "Expand the navigation" : "Collapse the navigation";
+  const button = document.querySelector("[data-collapse]");
+  button?.setAttribute("aria-label", label);
+  button?.setAttribute("title", label);
+}
+if (localStorage.getItem("collapsed")) collapse(true);
 
 document.addEventListener("change", (event) => {
   const field = event.target;
@@ -76,24 +98,37 @@ document.addEventListener("change", (event) => {
     event.target.form.requestSubmit();
   }, 600);
 });
-document.getElementById(sessionStorage.getItem("focus"))?.focus();
-sessionStorage.removeItem("focus");
-
 // Unfold the target of a link.
 function unfold() {
   const part = document.getElementById(location.hash.slice(1));
-  if (part?.tagName === "DETAILS") part.open = true;
+  const drawer = part?.closest("[popover]");
+  if (drawer && !drawer.matches(":popover-open")) drawer.showPopover();
+  if (part?.tagName === "DETAILS") {
+    part.open = true;
+    part.scrollIntoView({ block: "nearest" });
+  }
 }
+for (const drawer of document.querySelectorAll("[popover][data-open]")) drawer.showPopover();
 window.addEventListener("hashchange", unfold);
 unfold();
+document.getElementById(sessionStorage.getItem("focus"))?.focus();
+sessionStorage.removeItem("focus");
 
-// "/" focuses the search; "g" and a letter open a page of the navigation.
+// "/" opens the search, "?" the list of shortcuts; "g" and a letter open a page of the navigation.
 let going = false;
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, [contenteditable]")) return;
+  if (event.key === "Escape" && document.body.classList.contains("menu-open")) {
+    const button = document.querySelector("[data-menu]");
+    button.click();
+    button.focus();
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, [contenteditable], dialog[open]")) return;
   if (event.key === "/") {
     event.preventDefault();
-    document.getElementById("search")?.focus();
+    if (window.openPalette) openPalette();
+    else document.getElementById("search")?.focus();
+  } else if (event.key === "?") {
+    document.getElementById("shortcuts")?.showModal();
   } else if (going) {
     document.querySelector(`.side nav a[data-key="${CSS.escape(event.key)}"]`)?.click();
   }
@@ -110,12 +145,42 @@ function age(element) {
   return relative.format(Math.trunc(seconds / size), unit).replace(".", "");
 }
 
+// Times are shown in the viewer's zone or in UTC; the other one is the tooltip.
+const zoneButton = document.querySelector("[data-zone-switch]");
+const pad = (number) => String(number).padStart(2, "0");
+
+function absolute(date, utc) {
+  if (utc) return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" }).formatToParts(date).find((part) => part.type === "timeZoneName").value;
+  const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
+  return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())} ${zone}`;
+}
+
 function refreshTimes() {
-  for (const element of document.querySelectorAll("time[data-age]")) {
-    const text = age(element);
+  const utc = localStorage.getItem("zone") === "UTC";
+  for (const element of document.querySelectorAll("time[data-age], time[data-clock]")) {
+    const date = new Date(element.dateTime);
+    const relative = element.matches("[data-age]");
+    const text = relative ? age(element) : absolute(date, utc);
+    const title = relative ? `${absolute(date, utc)}${utc ? "" : `, ${absolute(date, true)}`}` : absolute(date, !utc);
     if (element.textContent !== text) element.textContent = text;
+    if (element.title !== title) element.title = title;
   }
 }
+
+function showZone() {
+  if (!zoneButton) return;
+  const utc = localStorage.getItem("zone") === "UTC";
+  zoneButton.textContent = utc ? "UTC" : "Local";
+  zoneButton.title = utc ? "Times are in UTC. Switch to your time zone." : "Times are in your time zone. Switch to UTC.";
+  zoneButton.setAttribute("aria-label", zoneButton.title);
+}
+zoneButton?.addEventListener("click", () => {
+  localStorage.setItem("zone", localStorage.getItem("zone") === "UTC" ? "" : "UTC");
+  showZone();
+  refreshTimes();
+});
+showZone();
 
 setInterval(refreshTimes, 1000);
 document.addEventListener("htmx:afterSettle", refreshTimes);
@@ -130,15 +195,69 @@ if (window.Idiomorph) {
   });
 }
 
+// A chart shows the values under the pointer; the same numbers are in its table.
+document.addEventListener("pointermove", (event) => {
+  const area = event.target.closest?.(".plot-area");
+  for (const other of document.querySelectorAll(".tooltip, .crosshair")) if (other.parentElement !== area) other.remove();
+  if (!area) return;
+  const plot = area.querySelector(".plot").getBoundingClientRect();
+  const left = area.getBoundingClientRect().left;
+  const points = JSON.parse(area.dataset.points);
+  const keys = JSON.parse(area.dataset.keys);
+  const index = Math.floor(((event.clientX - plot.left) / area.clientWidth) * points.length * (area.clientWidth / (area.clientWidth - 52)));
+  if (index < 0 || index >= points.length) return;
+  const tooltip = area.querySelector(".tooltip") ?? area.appendChild(Object.assign(document.createElement("div"), { className: "tooltip" }));
+  const crosshair = area.querySelector(".crosshair") ?? area.appendChild(Object.assign(document.createElement("div"), { className: "crosshair" }));
+  const [place, ...values] = points[index];
+  tooltip.textContent = [place, ...values.map((value, number) => `${keys[number]} ${value || "–"}`)].join(" · ");
+  crosshair.style.left = `${event.clientX - left}px`;
+  tooltip.style.left = `${Math.max(0, Math.min(event.clientX - left + 8, area.clientWidth - tooltip.offsetWidth))}px`;
+});
+
 const live = document.querySelector(".live");
-function tell(state, text) {
+function showConnection(state, text) {
   if (!live || live.dataset.state === state) return;
   live.dataset.state = state;
   live.textContent = text;
+  document.body.classList.toggle("disconnected", state === "off");
+  document.getElementById("offline")?.remove();
+  if (state !== "off") return;
+  const note = document.createElement("p");
+  note.id = "offline";
+  note.className = "note bad offline";
+  note.setAttribute("role", "alert");
+  note.textContent = `${text} The values on this page may be out of date.`;
+  document.getElementById("content").prepend(note);
 }
-document.addEventListener("htmx:sseOpen", () => tell("on", "Live"));
+document.addEventListener("htmx:sseOpen", () => showConnection("on", "Live"));
 document.addEventListener("htmx:sseError", () => {
-  tell("off", `Disconnected since ${new Date().toISOString().slice(11, 19)} UTC. Reconnecting …`);
+  showConnection("off", `Disconnected since ${absolute(new Date(), localStorage.getItem("zone") === "UTC").slice(11)}. Reconnecting …`);
 });
+
+// Badges of the navigation: waiting events, running syncs, open findings.
+async function refreshBadges() {
+  const response = await fetch(`${document.body.dataset.root}/navigation/badges`).catch(() => null);
+  const badges = response?.ok ? await response.json() : [];
+  for (const link of document.querySelectorAll(".side nav a")) {
+    const badge = badges.find((one) => document.body.dataset.root + one.address === link.getAttribute("href"));
+    let count = link.querySelector(".count");
+    if (!badge) {
+      count?.remove();
+      continue;
+    }
+    if (!count) {
+      count = document.createElement("span");
+      link.append(count);
+    }
+    count.className = `count ${badge.tone}`;
+    count.textContent = badge.text;
+    count.title = badge.label;
+  }
+}
+const BADGE_INTERVAL_MS = 10_000;
+if (document.querySelector(".side nav")) {
+  refreshBadges();
+  setInterval(() => { if (!document.hidden) refreshBadges(); }, BADGE_INTERVAL_MS);
+}
 
 document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -1,0 +1,146 @@
+"""A finding: what the hub tells a user about a problem, and what the user can do about it.
+
+Checks create findings. Freshness, connection tests, alerts, pages, API and the command line show
+them as they are.
+"""
+
+from enum import StrEnum
+from typing import Any, Literal, Self, TypeAlias
+
+import msgspec
+
+from ultraviolet.command_text import command
+
+Severity: TypeAlias = Literal["error", "warning", "info"]
+"""An error makes the mirror stale or stops the hub; information needs no action."""
+
+Kind: TypeAlias = Literal[
+    # the connection to ION
+    "unreachable",
+    "credentials",
+    "ion_fails",
+    "permission",
+    "rate_limit",
+    "clock",
+    "schema",
+    "not_offered",
+    # webhooks
+    "receiver",
+    "subscriptions",
+    "silent",
+    "no_event_yet",
+    "forged",
+    "unverified",
+    "gap",
+    # content of the mirror
+    "unread",
+    "unreadable",
+    "hopeless",
+    "behind",
+    "differs",
+    "never_proven",
+    "overdue",
+    "invalid_value",
+    "restored",
+    # operation of the hub
+    "paused",
+    "healing_off",
+    "hub_was_down",
+    "unmaintained",
+    "events_wait",
+    "spool",
+    "database",
+    "disk",
+    "data",
+    "secret_key",
+    "port",
+    "hub",
+    "api_key",
+    "public_address",
+    "freshness",
+    "not_understood",
+]
+"""What is wrong."""
+
+
+class Action(StrEnum):
+    """What a user can do about a finding: a button or link on pages, and a command."""
+
+    label: str
+    verb: str
+    role: Literal["operator", "admin"] | None
+    """The role that the button requires; None: a link."""
+    route: str
+
+    def __new__(cls, value: str, label: str, route: str, verb: str, role: Any = None) -> Self:
+        """Create an action with the text, route and role of its button, and its command."""
+        action = str.__new__(cls, value)
+        action._value_ = value
+        action.label, action.route, action.verb, action.role = label, route, verb, role
+        return action
+
+    REPAIR_WEBHOOKS = (
+        "repair_webhooks",
+        "Repair webhooks",
+        "/integrations/{}/set-up/automatic",
+        "setup apply",
+        "admin",
+    )
+    SET_UP_WEBHOOKS = (
+        "set_up_webhooks",
+        "Set up webhooks",
+        "/integrations/{}/set-up",
+        "setup apply",
+    )
+    FETCH = "fetch", "Sync now", "/fetches", "fetch run", "operator"
+    TEST = (
+        "test",
+        "Test connection again",
+        "/integrations/{}/test",
+        "integration test",
+        "operator",
+    )
+    RESUME = "resume", "Resume", "/integrations/{}/resume", "integration resume", "operator"
+    SHOW_FRESHNESS = (
+        "show_freshness",
+        "View freshness",
+        "/integrations/{}/freshness",
+        "freshness",
+    )
+
+    def path(self, integration_id: int) -> str:
+        """Return the path of the page or, with a role, of the form."""
+        return self.route.format(integration_id)
+
+    def fields(self, integration_id: int) -> dict[str, str]:
+        """Return the fields of the form."""
+        is_fetch = self is Action.FETCH
+        return {"integration": str(integration_id), "mode": "incremental"} if is_fetch else {}
+
+    def command(self, integration: str) -> str:
+        """Return the command for an integration."""
+        return command(self.verb, integration)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A problem or a note: what happened, its effect on the data, and the next step."""
+
+    kind: Kind
+    severity: Severity
+    message: str
+    next_step: str
+    action: Action | None = None
+    subject: str = ""
+    """The subject of the problem, such as a resource."""
+    repaired: bool = False
+    """Whether the hub has corrected it."""
+
+
+class StoredFinding(Finding, frozen=True, kw_only=True):
+    """A finding of an integration, stored until it is resolved."""
+
+    id: int
+    integration_id: int
+    found_at: str
+    repaired_at: str | None
+    resolved_at: str | None

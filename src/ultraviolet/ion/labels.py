@@ -1,0 +1,53 @@
+"""Names of resources and fields for people: `contract/labels.json`."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+Format = Literal["", "date", "time", "money", "percent", "seconds", "inches", "boolean"]
+
+
+class ResourceLabel(msgspec.Struct, frozen=True):
+    """Names of a resource, its group in the navigation and its meaning.
+
+    `columns` are the fields that a list shows by default; empty if none are chosen.
+    """
+
+    singular: str
+    plural: str
+    group: str
+    description: str
+    columns: tuple[str, ...] = ()
+
+
+class FieldLabel(msgspec.Struct, frozen=True):
+    """The name of a field, and how its values are shown."""
+
+    label: str
+    format: Format = ""
+
+
+class _Labels(msgspec.Struct, frozen=True):
+    resources: Mapping[str, ResourceLabel]
+    fields: Mapping[str, FieldLabel]
+
+
+@cache
+def _labels() -> _Labels:
+    content = (files("ultraviolet.ion.contract") / "labels.json").read_bytes()
+    return msgspec.json.decode(content, type=_Labels)
+
+
+def resource_label(name: str) -> ResourceLabel:
+    """Return the names of a resource of the contract; another name is its own label."""
+    known = _labels().resources.get(name)
+    words = name.replace("_", " ").capitalize()
+    return known or ResourceLabel(words, words, "Other", "")
+
+
+def field_label(name: str) -> FieldLabel:
+    """Return the name and format of a field by its GraphQL name; another name is its own label."""
+    return _labels().fields.get(name) or FieldLabel(name)

@@ -1,0 +1,117 @@
+"""Values of objects with their labels and formats, as the pages show them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from ultraviolet.ion.labels import Format, field_label
+from ultraviolet.ion.model import Resource
+from ultraviolet.web.queries.columns import Column, columns
+from ultraviolet.web.queries.links import LinkValue
+from ultraviolet.web.queries.objects import ObjectDetail
+from ultraviolet.web.queries.versions import FieldChange
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One value of an object.
+
+    `unit` is the currency of an amount, and `invalid_type` the type that the value does not match.
+    """
+
+    name: str
+    label: str
+    value: Any
+    kind: str
+    format: Format = ""
+    link: LinkValue | None = None
+    unit: str = ""
+    invalid_type: str | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether ION has no value."""
+        return self.value is None or self.value in ("", [], {})
+
+
+def cells(
+    resource: Resource,
+    detail: ObjectDetail,
+    names: Iterable[str],
+    fields: Mapping[str, Any] | None = None,
+) -> list[Cell]:
+    """Return the values of these fields; `fields` are those of an earlier version."""
+    known, values = columns(resource), detail.fields if fields is None else fields
+    currency = detail.links.get("currency")
+    return [
+        _cell(
+            known.get(name),
+            name,
+            values.get(name),
+            detail,
+            (currency.title or "") if currency else "",
+        )
+        for name in names
+    ]
+
+
+def _cell(
+    column: Column | None, name: str, value: Any, detail: ObjectDetail, currency: str
+) -> Cell:
+    label = field_label(name)
+    link = detail.links.get(column.link.field) if column and column.link else None
+    return Cell(
+        name,
+        label.label,
+        value,
+        column.kind if column else "other",
+        label.format,
+        link if link and link.id == str(value) else None,
+        currency if label.format == "money" else "",
+        column.type if column and name in detail.invalid_fields else None,
+    )
+
+
+class _Attribute(msgspec.Struct, frozen=True):
+    """A custom attribute in a document, as `ion/queries.py` stores it."""
+
+    type: str = "STRING"
+    value: Any = None
+
+
+def attribute_cells(attributes: Any) -> list[Cell]:
+    """Return the custom attributes of an object, by key; none if their form is unknown."""
+    kinds = {"BOOLEAN": "flag", "DATETIME": "time", "NUMBER": "number", "SELECT": "choice"}
+    try:
+        known = msgspec.convert(attributes or {}, dict[str, _Attribute])
+    except msgspec.ValidationError:
+        return []
+    return [
+        Cell(key, key, each.value, kinds.get(each.type, "text"))
+        for key, each in sorted(known.items())
+    ]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """The old and the new value of a field or custom attribute."""
+
+    label: str
+    old: Any
+    new: Any
+
+
+def changes(fields: Iterable[FieldChange]) -> list[Change]:
+    """Return the changed values; a change of `attributes` is one of each changed attribute."""
+    found: list[Change] = []
+    for field in fields:
+        if field.name != "attributes":
+            found.append(Change(field_label(field.name).label, field.old, field.new))
+            continue
+        old = {cell.label: cell.value for cell in attribute_cells(field.old)}
+        new = {cell.label: cell.value for cell in attribute_cells(field.new)}
+        found += [
+            Change(key, old.get(key), new.get(key))
+            for key in sorted({*old, *new})
+            if old.get(key) != new.get(key)
+        ]
+    return found

@@ -1,0 +1,201 @@
+"""Page: one object with its key facts, fields, related objects and history."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get
+from litestar.params import FromPath, FromQuery, QueryParameter
+from sqlalchemy import Connection
+
+from ultraviolet import clock
+from ultraviolet.db.tables.mirror import objects as objects_table
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.ion.model import Resource
+from ultraviolet.web.http.params import required_integration
+from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.pages.cells import Cell, attribute_cells, cells
+from ultraviolet.web.pages.history_slider import history_slider, moment
+from ultraviolet.web.pages.templating import GivenRenderer, runner
+from ultraviolet.web.pages.templating import clock as clock_label
+from ultraviolet.web.queries import links, object_table, objects, versions
+from ultraviolet.web.queries.columns import columns
+from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
+
+_MAX_VERSIONS = 50
+_MAX_RELATED_COLUMNS = 7
+_STATUS = "status"
+_AUTHORS_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
+_TECHNICAL = ("id", "_etag", "Etag", "LastSessionId", "entityId", "prettyStr")
+_STATES = {
+    "fresh": "Up to date with ION.",
+    "stale": "Changed in ION. A re-read is pending.",
+    "partial": "Known from events only. A full read is pending.",
+    "deleted": "Deleted in ION. The last content and the history are kept.",
+}
+
+
+class Section(msgspec.Struct, frozen=True):
+    """Fields under a heading, folded unless `open`."""
+
+    title: str
+    cells: list[Cell]
+    open: bool = True
+
+
+class Related(msgspec.Struct, frozen=True):
+    """Objects of one resource that link to this object; `rows` has the values of the first ones."""
+
+    resource: str
+    title: str
+    field: str
+    field_label: str
+    count: int
+    columns: list[str]
+    rows: list[tuple[str, list[Cell]]]
+
+
+@get(
+    "/objects/{name:str}/{object_id:str}", guards=[require_role("viewer")], include_in_schema=False
+)
+async def show_object(
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    name: FromPath[str],
+    object_id: FromPath[str],
+    integration: FromQuery[str | None] = None,
+    version: FromQuery[str] = "",
+    time: Annotated[str | None, QueryParameter(name="at")] = None,
+) -> Response[str]:
+    """Show the current object, or its content in a version or at a time."""
+    resource = objects.find_resource(hub.catalog, name)
+    at = moment(time)
+
+    def read(connection: Connection) -> dict[str, Any]:
+        chosen = required_integration(connection, integration)
+        place = (chosen, resource, object_id)
+        known = versions.find_version_at(connection, *place, at) if at else None
+        wanted = int(version) if version.isdecimal() else known
+        return {
+            "integration": integrations.get(connection, chosen),
+            "object": objects.get_object(connection, *place),
+            "then": versions.get_version(connection, *place, wanted) if wanted else None,
+            "moments": versions.list_version_starts(connection, *place),
+            "history": versions.list_versions(connection, *place, None, _MAX_VERSIONS),
+            "history_since": versions.complete_since(connection, chosen),
+            "provenance": versions.field_provenance(connection, *place),
+            "related": _related(connection, hub.catalog, *place),
+        }
+
+    found = await hub.database.read(read)
+    shown, then = found["object"], found["then"]
+    hub.pool.mark_viewed(found["integration"].id, resource.name, object_id)
+    as_of = at or (then.observed_at if then else None)
+    fields = then.fields if then else shown.fields
+    label = resource_label(resource.name)
+    [status] = cells(resource, shown, [_STATUS], fields)
+    return render.page(
+        request,
+        "object.html",
+        **found,
+        followed=hub.catalog.following(found["integration"].resources).follows,
+        resource=resource,
+        kind=label.singular,
+        title=f"{label.singular} {object_id}" + (f": {shown.title}" if shown.title else ""),
+        here=f"/objects/{resource.name}/{shown.id}?integration={found['integration'].id}",
+        at=as_of,
+        as_of=clock_label(as_of) if as_of else "now",
+        shown_version=(then or shown).version,
+        state_text=_STATES[shown.state],
+        before_first=at is not None and then is None,
+        life=history_slider(
+            found["moments"], then.version if then else shown.version, as_of, clock.utc_now()
+        ),
+        status_cell=None if status.empty else status,
+        facts=[
+            cell
+            for cell in cells(resource, shown, label.columns, fields)
+            if not cell.empty and cell.name not in ("id", _STATUS)
+        ],
+        sections=_sections(resource, shown, fields),
+        runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),
+    )
+
+
+def _sections(resource: Resource, detail: ObjectDetail, fields: dict[str, Any]) -> list[Section]:
+    """Return the fields in sections, without empty sections."""
+    order = columns(resource)
+    names = [name for name in order if name in fields] + [n for n in fields if n not in order]
+    found = {"Attributes": attribute_cells(fields.get("attributes"))}
+    for cell in cells(resource, detail, names, fields):
+        if cell.name == "attributes":
+            continue
+        rules = (
+            (cell.name in _AUTHORS_AND_TIMES, "Created and updated"),
+            (cell.name in _TECHNICAL, "Technical fields"),
+            (cell.empty, "Empty fields"),
+            (cell.name.startswith("_") and cell.name.endswith("Count"), "Counts"),
+        )
+        title = next((title for holds, title in rules if holds), "Details")
+        found.setdefault(title, []).append(cell)
+    folded = ("Counts", "Technical fields", "Empty fields")
+    titles = ("Details", "Attributes", "Created and updated", *folded)
+    return [Section(one, found[one], one not in folded) for one in titles if found.get(one)]
+
+
+def _related(
+    connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
+) -> list[Related]:
+    """Return the objects that link to this one; groups by author have no rows."""
+    found: list[Related] = []
+    for group in links.list_linked_from(connection, catalog, integration_id, resource, id_):
+        other = catalog.resources.get(group.resource)
+        by_author = group.field in _AUTHORS_AND_TIMES
+        rows: list[tuple[str, list[Cell]]] = []
+        names: list[str] = []
+        if other and not by_author:
+            labels = resource_label(other.name)
+            names = [
+                name
+                for name in labels.columns or _default_columns(other)
+                if name not in ("id", group.field)
+            ][:_MAX_RELATED_COLUMNS]
+            query = objects.select_objects(
+                connection, ObjectFilter(integration_id, other, state="any")
+            ).where(objects_table.c.id.in_([link.id for link in group.some]))
+            details = objects.read_objects(connection, other, query)
+            details.sort(key=lambda one: (len(one.id), one.id))
+            rows = [(detail.id, cells(other, detail, names)) for detail in details]
+        found.append(
+            Related(
+                group.resource,
+                group.title,
+                group.field,
+                field_label(group.field).label,
+                group.count,
+                [field_label(name).label for name in names],
+                rows,
+            )
+        )
+    return sorted(found, key=lambda one: (not one.rows, -one.count))
+
+
+def _default_columns(resource: Resource) -> list[str]:
+    order = object_table.Order()
+    return [column.name for column in object_table.selected_columns(resource, [], order)]
+
+
+def _reading(resource: Resource) -> str:
+    """Return the GraphQL query that reads one object in ION."""
+    fields = " ".join(field.name for field in resource.fields if field.stored)
+    if resource.single:
+        return f"query ($id: ID!) {{ {resource.single}(id: $id) {{ {fields} }} }}"
+    return (
+        f"query ($id: ID!) {{ {resource.list}(filters: {{id: {{eq: $id}}}}, first: 1)"
+        f" {{ edges {{ node {{ {fields} }} }} }} }}"
+    )
+
+
+HANDLERS = [show_object]

@@ -1,0 +1,59 @@
+"""Suggestions of the command palette: resources and objects that match a text."""
+
+import msgspec
+from litestar import get
+from litestar.params import FromQuery
+from sqlalchemy import Connection
+
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.queries.search import search
+
+MAX_RESOURCES = 5
+MAX_OBJECTS = 12
+
+
+class Suggestion(msgspec.Struct, frozen=True):
+    """A page that the palette offers, with the reason for it."""
+
+    title: str
+    detail: str
+    address: str
+    icon: str
+
+
+@get("/palette", guards=[require_role("viewer")], include_in_schema=False)
+async def suggest(hub: GivenHub, q: FromQuery[str] = "") -> list[Suggestion]:
+    """Return resources by title, then objects by the kind of their match."""
+    text = q.strip()
+
+    def read(connection: Connection) -> list[Suggestion]:
+        hits = search(connection, hub.catalog, text).hits[:MAX_OBJECTS]
+        return [
+            Suggestion(
+                hit.title or hit.id,
+                f"{hit.kind} {hit.id}"
+                if hit.field == "id" or hit.text == hit.title
+                else f"{hit.kind} {hit.id} · {hit.field}: {hit.text[:80]}",
+                f"/objects/{hit.resource}/{hit.id}?integration={hit.integration_id}",
+                "database",
+            )
+            for hit in hits
+        ]
+
+    if not text:
+        return []
+    return [*_resources(hub.catalog, text.lower()), *await hub.database.read(read)]
+
+
+def _resources(catalog: Catalog, text: str) -> list[Suggestion]:
+    """Return resources whose title contains the text, those that begin with it first."""
+    matching = [resource for resource in catalog.mirrored if text in resource.title.lower()]
+    matching.sort(key=lambda one: (not one.title.lower().startswith(text), one.title))
+    return [
+        Suggestion(resource.title, "List of objects", f"/objects/{resource.name}", "columns-3")
+        for resource in matching[:MAX_RESOURCES]
+    ]
+
+
+HANDLERS = [suggest]

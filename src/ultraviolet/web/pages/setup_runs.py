@@ -1,0 +1,57 @@
+"""Automatic setups that run in the background, so that the page can show their progress."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from litestar.di import NamedDependency
+
+from ultraviolet.errors import UltravioletError
+from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.hub.integrations.connections import Connections
+from ultraviolet.web.http.problem_details import detail_of
+
+
+class SetupRun(msgspec.Struct):
+    """The state of a setup: running, failed with an error, or done with what ION refused."""
+
+    running: bool = True
+    error: str = ""
+    refused: Sequence[str] = ()
+
+
+class SetupRuns:
+    """The last setup of each integration in this process; another process only sees its effect."""
+
+    def __init__(self) -> None:
+        self._runs: dict[int, SetupRun] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def get(self, integration_id: int) -> SetupRun | None:
+        """Return the last setup."""
+        return self._runs.get(integration_id)
+
+    def start(self, connections: Connections, actor: str, integration_id: int) -> None:
+        """Start a setup, unless one is running."""
+        current = self._runs.get(integration_id)
+        if current and current.running:
+            return
+        run = self._runs[integration_id] = SetupRun()
+        task = asyncio.create_task(self._apply(run, connections, actor, integration_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _apply(
+        self, run: SetupRun, connections: Connections, actor: str, integration_id: int
+    ) -> None:
+        try:
+            done = await webhook_setup.apply_setup(connections, actor, integration_id)
+            run.refused = done.refused
+        except UltravioletError as error:
+            run.error = detail_of(error)
+        finally:
+            run.running = False
+
+
+GivenSetupRuns = NamedDependency[SetupRuns]
+"""The background setups, as a route asks for them."""

@@ -1,0 +1,116 @@
+"""Typed columns of resources, and the values to compare them with."""
+
+import math
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import BigInteger, ColumnElement, literal
+
+from ultraviolet.clock import normalize_rfc3339
+from ultraviolet.ion.model import Field, Link, Resource
+
+Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
+_NUMBER_TYPES = {"Int", "Float", "Decimal"}
+_LEADING_FIELDS = (
+    "title",
+    "name",
+    "partNumber",
+    "serialNumber",
+    "status",
+    "description",
+    "revision",
+    "quantity",
+    "type",
+    "partType",
+)
+_TRAILING_PREFIXES = ("_", "Last", "createdBy", "updatedBy", "entityId", "thumbnail", "prettyStr")
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column; `link` is set if it contains the id of another object."""
+
+    name: str
+    kind: Kind
+    type: str
+    """The column type of the SQL view: integer, real, boolean, time, text, id or json."""
+    link: Link | None = None
+
+
+def columns(resource: Resource) -> dict[str, Column]:
+    """Return all columns of a resource, the most informative ones first."""
+    keys = {link.key: link for link in resource.links}
+    fields = sorted(resource.fields, key=lambda field: _column_rank(field, keys))
+    return {
+        field.name: Column(
+            field.name, _column_kind(field, keys), resource.kinds[field.name], keys.get(field.name)
+        )
+        for field in fields
+    }
+
+
+def bind(value: Any) -> ColumnElement[Any]:
+    """Return a value as a bound parameter; integers may have 64 bits."""
+    return literal(value, BigInteger()) if isinstance(value, int) else literal(value)
+
+
+def parse_operand(kind: str, given: Any) -> Any:
+    """Return the value to compare a field of a column type with.
+
+    Raise ValueError if it does not fit.
+    """
+    match kind:
+        case "integer" | "id" | "real":
+            return _parse_number(given, whole=kind != "real")
+        case "boolean":
+            return _BOOLEANS[str(given).lower()]
+        case "time":
+            return parse_microseconds(str(given))
+        case _:
+            return str(given)
+
+
+_BOOLEANS = {"true": 1, "yes": 1, "1": 1, "false": 0, "no": 0, "0": 0}
+_MAX_INTEGER = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _parse_number(given: Any, *, whole: bool) -> float:
+    """Return a number; one too large for an integer column becomes a float beyond its range."""
+    if isinstance(given, bool):
+        raise ValueError(given)  # noqa: TRY004  handled like any other wrong type
+    with suppress(ValueError):
+        exact = int(given) if not isinstance(given, float) or given.is_integer() else None
+        if whole and exact is not None and abs(exact) <= _MAX_INTEGER:
+            return exact
+    number = float(given)
+    if math.isnan(number):
+        raise ValueError(given)
+    return number
+
+
+def parse_microseconds(written: str) -> int:
+    """Return a time as microseconds since 1970; raise ValueError if it is invalid."""
+    return (datetime.fromisoformat(normalize_rfc3339(written)) - _EPOCH) // timedelta(
+        microseconds=1
+    )
+
+
+def _column_kind(field: Field, keys: dict[str, Link]) -> Kind:
+    if field.list or field.type in ("JSONString", "SlateContent", "ScalarValue"):
+        return "other"
+    if field.name in keys:
+        return "link"
+    if field.enum:
+        return "choice"
+    named: dict[str, Kind] = {"Boolean": "flag", "DateTime": "time"}
+    return named.get(field.type, "number" if field.type in _NUMBER_TYPES else "text")
+
+
+def _column_rank(field: Field, keys: dict[str, Link]) -> tuple[int, ...]:
+    if field.name in _LEADING_FIELDS:
+        return 0, _LEADING_FIELDS.index(field.name)
+    if field.name.startswith(_TRAILING_PREFIXES) or not field.stored:
+        return (3 if field.enum else 4,)
+    return (1 if field.enum or field.name in keys else 2,)
