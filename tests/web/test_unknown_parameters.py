@@ -130,3 +130,20 @@ def test_problems_name_the_part_of_the_request(signed_in: Any) -> None:
     assert answer.status_code in (404, 422)
     if answer.status_code == 422:
         assert answer.json()["errors"][0]["source"] == "path"
+
+
+def test_each_list_is_read_page_by_page(signed_in: Any) -> None:
+    lists = 0
+    for method, path, operation, _ in api_routes(signed_in):
+        if method == "GET" and "Page" in str(operation["responses"].get("200")):
+            names = {parameter.get("name") for parameter in operation.get("parameters", [])}
+            assert {"limit", "cursor"} <= names, path
+            lists += 1
+    assert lists > 15
+    for name in ("bo", "cy"):
+        assert signed_in.api("POST", "/users", {"name": name}).status_code == 201
+    every = signed_in.get("/users")
+    first = signed_in.get("/users?limit=2")
+    second = signed_in.get(f"/users?limit=2&cursor={first['next']}")
+    assert (len(first["items"]), every["next"], second["next"]) == (2, None, None)
+    assert first["items"] + second["items"] == every["items"]
