@@ -18,7 +18,7 @@ PAGES = (
     "/events?resource=parts&action=UPDATE&outcome=waiting&object=1&integration=1",
     "/objects",
     "/objects/purchase_orders",
-    "/objects/purchase_orders?order=id&q=x&state=stale",
+    "/objects/purchase_orders?sort=id&q=x&state=stale",
     "/fetches",
     "/drift",
     "/drift?cause=event+told+only+a+part",

@@ -44,6 +44,17 @@ Clock = Annotated[
 Format = Literal["csv", "jsonl", "parquet"]
 Resource = Annotated[str, typer.Argument(help="Resource: purchase_orders, PurchaseOrder, parts, …")]
 Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
+Query = Annotated[
+    str | None, typer.Option("--query", "-q", help="Only objects that contain these words.")
+]
+State = Annotated[str | None, typer.Option(help="Only fresh, stale, partial or deleted objects.")]
+Filter = Annotated[
+    str | None,
+    typer.Option(
+        "--filter", help='Filter in ION\'s syntax, such as {"status": {"eq": "ORDERED"}}.'
+    ),
+]
+Sort = Annotated[str | None, typer.Option(help="Field to sort by; -field for descending order.")]
 Integration = Annotated[str | None, typer.Option(help="Name or id; optional if there is only one.")]
 
 
@@ -56,21 +67,10 @@ def list_(
     ] = None,
     *,
     integration: Integration = None,
-    query: Annotated[
-        str | None, typer.Option("--query", "-q", help="Only objects that contain these words.")
-    ] = None,
-    state: Annotated[
-        str | None, typer.Option(help="Only fresh, stale, partial or deleted objects.")
-    ] = None,
-    filter_: Annotated[
-        str | None,
-        typer.Option(
-            "--filter", help='Filter in ION\'s syntax, such as {"status": {"eq": "ORDERED"}}.'
-        ),
-    ] = None,
-    sort: Annotated[
-        str | None, typer.Option(help="Field to sort by; -field for descending order.")
-    ] = None,
+    query: Query = None,
+    state: State = None,
+    filter_: Filter = None,
+    sort: Sort = None,
     at: At = None,
     clock: Clock = "hub",
     limit: Annotated[int, typer.Option(min=1)] = 50,
@@ -215,6 +215,14 @@ def export(
     resource: Resource,
     *,
     integration: Integration = None,
+    query: Query = None,
+    state: State = None,
+    filter_: Filter = None,
+    sort: Sort = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="Only this column; repeat it for several. Default: all."),
+    ] = None,
     as_format: Annotated[
         Format, typer.Option("--format", help="csv, jsonl (JSON lines) or parquet.")
     ] = "csv",
@@ -227,7 +235,7 @@ def export(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,
 ) -> None:
-    """Export all objects of a resource, except deleted ones.
+    """Export objects: those that `ultraviolet object list` shows for the same options.
 
     Examples: `ultraviolet object export parts > parts.csv`,
     `ultraviolet object export runs --format parquet --out runs.parquet`,
@@ -239,6 +247,11 @@ def export(
             to("/exports/{}", resource),
             file.write,
             integration=found,
+            q=query,
+            state=state,
+            filter=filter_,
+            sort=sort,
+            column=columns,
             format=as_format,
             for_spreadsheets="true" if for_spreadsheets else None,
         )

@@ -45,7 +45,7 @@ PRESETS: tuple[Preset, ...] = (
 )
 
 
-class NewIntegration(msgspec.Struct, frozen=True):
+class NewIntegration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The values of a new integration."""
 
     name: str
@@ -60,7 +60,9 @@ class NewIntegration(msgspec.Struct, frozen=True):
     """Names of the mirrored resources; null means all."""
 
 
-class IntegrationChanges(msgspec.Struct, frozen=True, omit_defaults=True):
+class IntegrationChanges(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """The values to change; omitted ones stay unchanged."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET

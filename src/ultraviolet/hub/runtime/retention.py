@@ -54,7 +54,7 @@ class RetentionPeriods(msgspec.Struct, frozen=True):
     """Samples of drift; its counts are kept."""
 
 
-class RetentionChanges(msgspec.Struct, frozen=True, omit_defaults=True):
+class RetentionChanges(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The periods to change; omitted ones stay unchanged."""
 
     events: int | msgspec.UnsetType | None = msgspec.UNSET

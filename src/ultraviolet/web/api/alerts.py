@@ -13,7 +13,7 @@ from ultraviolet.hub.alerts import destinations
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.destinations import Destination, Kind
 from ultraviolet.hub.alerts.store import Alert
-from ultraviolet.web.http.pagination import Cursor, Limit, Page, full_page, number, page_of
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of, part_of
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 
 
@@ -52,12 +52,14 @@ async def list_alerts(
 
 
 @get("/alert-destinations", guards=[require_role("admin")], tags=["alerts"])
-async def list_alert_destinations(hub: GivenHub) -> Page[Destination]:
+async def list_alert_destinations(
+    hub: GivenHub, cursor: Cursor = None, limit: Limit = 1000
+) -> Page[Destination]:
     """List alert destinations.
 
     Each includes the result of its last message.
     """
-    return full_page(await hub.database.read(destinations.list_destinations))
+    return part_of(await hub.database.read(destinations.list_destinations), cursor, limit)
 
 
 @post("/alert-destinations", guards=[require_role("admin")], tags=["alerts"])

@@ -16,7 +16,7 @@ from ultraviolet.hub.integrations.models import Integration, IntegrationChanges,
 from ultraviolet.hub.integrations.resource_selection import SelectableResource, list_selectable
 from ultraviolet.hub.runtime import retention
 from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
-from ultraviolet.web.http.pagination import Cursor, Limit, Page, decode, full_page, number, page_of
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, decode, number, page_of, part_of
 from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
@@ -179,7 +179,7 @@ async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Integratio
 
 @get("/integrations/{integration:str}/resources", guards=[require_role("viewer")], tags=TAGS)
 async def list_integration_resources(
-    hub: GivenHub, integration: FromPath[str]
+    hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 1000
 ) -> Page[SelectableResource]:
     """List selectable resources.
 
@@ -193,7 +193,7 @@ async def list_integration_resources(
         offered = integrations.offered_schema(connection, hub.catalog, found.id)
         return list_selectable(connection, hub.catalog, found.id, found.resources, offered)
 
-    return full_page(await hub.database.read(read))
+    return part_of(await hub.database.read(read), cursor, limit)
 
 
 @get("/integrations/{integration:str}/findings", guards=[require_role("viewer")], tags=TAGS)

@@ -24,9 +24,9 @@ from ultraviolet.web.http.pagination import (
     Page,
     decode,
     encode,
-    full_page,
     number,
     page_of,
+    part_of,
 )
 from ultraviolet.web.http.params import IntegrationName, parse_time, required_integration
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
@@ -119,7 +119,9 @@ class IndexResult(msgspec.Struct, frozen=True):
 
 
 @get("/objects", guards=[require_role("viewer")], tags=TAGS)
-async def list_resources(hub: GivenHub, integration: IntegrationName = None) -> Page[ResourceCount]:
+async def list_resources(
+    hub: GivenHub, integration: IntegrationName = None, cursor: Cursor = None, limit: Limit = 1000
+) -> Page[ResourceCount]:
     """List resources.
 
     Lists the resources that have objects, with counts.
@@ -130,7 +132,7 @@ async def list_resources(hub: GivenHub, integration: IntegrationName = None) -> 
             connection, hub.catalog, required_integration(connection, integration)
         )
 
-    return full_page(await hub.database.read(read))
+    return part_of(await hub.database.read(read), cursor, limit)
 
 
 @get("/objects/{resource:str}", guards=[require_role("viewer")], tags=TAGS)

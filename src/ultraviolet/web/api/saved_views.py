@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.hub.accounts import saved_views
 from ultraviolet.hub.accounts.saved_views import SavedView
-from ultraviolet.web.http.pagination import Page, full_page
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, part_of
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 from ultraviolet.web.queries import objects
@@ -35,13 +35,17 @@ async def list_saved_views(
     hub: GivenHub,
     caller: GivenCaller,
     resource: Annotated[str | None, QueryParameter(required=False)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 1000,
 ) -> Page[SavedView]:
     """List saved views.
 
     Lists your own views by resource and name.
     """
     name = objects.find_resource(hub.catalog, resource).name if resource else None
-    return full_page(await hub.database.read(saved_views.list_views, caller.name, name))
+    return part_of(
+        await hub.database.read(saved_views.list_views, caller.name, name), cursor, limit
+    )
 
 
 @post("/saved-views", guards=[require_role("viewer")], tags=TAGS)

@@ -10,7 +10,7 @@ from ultraviolet.hub.accounts.api_keys import ApiKey
 from ultraviolet.hub.accounts.sessions import Session
 from ultraviolet.hub.accounts.users import Role, User
 from ultraviolet.hub.core import audit
-from ultraviolet.web.http.pagination import Cursor, Limit, Page, full_page, number, page_of
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of, part_of
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 
@@ -81,12 +81,12 @@ async def get_me(caller: GivenCaller) -> Me:
 
 
 @get("/users", guards=[require_role("admin")], tags=["access"])
-async def list_users(hub: GivenHub) -> Page[User]:
+async def list_users(hub: GivenHub, cursor: Cursor = None, limit: Limit = 1000) -> Page[User]:
     """List users.
 
     Lists the people who can sign in.
     """
-    return full_page(await hub.database.read(users.list_users))
+    return part_of(await hub.database.read(users.list_users), cursor, limit)
 
 
 @post("/users", guards=[require_role("admin")], tags=["access"])
@@ -185,13 +185,17 @@ async def update_user_sso(
 
 
 @get("/users/{user:str}/sessions", guards=[require_role("admin")], tags=["access"])
-async def list_user_sessions(hub: GivenHub, user: FromPath[str]) -> Page[Session]:
+async def list_user_sessions(
+    hub: GivenHub, user: FromPath[str], cursor: Cursor = None, limit: Limit = 1000
+) -> Page[Session]:
     """List user sessions.
 
     Last used first.
     """
-    return full_page(
-        await hub.database.read(lambda c: sessions.list_sessions(c, users.find_user(c, user).id))
+    return part_of(
+        await hub.database.read(lambda c: sessions.list_sessions(c, users.find_user(c, user).id)),
+        cursor,
+        limit,
     )
 
 
@@ -222,12 +226,12 @@ async def delete_user_session(
 
 
 @get("/api-keys", guards=[require_role("admin")], tags=["access"])
-async def list_api_keys(hub: GivenHub) -> Page[ApiKey]:
+async def list_api_keys(hub: GivenHub, cursor: Cursor = None, limit: Limit = 1000) -> Page[ApiKey]:
     """List API keys.
 
     Secrets are not included.
     """
-    return full_page(await hub.database.read(api_keys.list_keys))
+    return part_of(await hub.database.read(api_keys.list_keys), cursor, limit)
 
 
 @post("/api-keys", guards=[require_role("admin")], tags=["access"])

@@ -11,7 +11,7 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
-from ultraviolet.web.http.pagination import Page, full_page
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, part_of
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 
@@ -43,7 +43,9 @@ class RotatedWebhookUrl(CreatedWebhookUrl, frozen=True, kw_only=True):
     guards=[require_role("viewer")],
     tags=["webhook URLs"],
 )
-async def list_webhook_urls(hub: GivenHub, integration: FromPath[str]) -> Page[WebhookUrl]:
+async def list_webhook_urls(
+    hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 1000
+) -> Page[WebhookUrl]:
     """List webhook URLs.
 
     Newest first.
@@ -52,7 +54,7 @@ async def list_webhook_urls(hub: GivenHub, integration: FromPath[str]) -> Page[W
     def read(connection: Connection) -> list[WebhookUrl]:
         return webhook_urls.list_urls(connection, integrations.find(connection, integration).id)
 
-    return full_page(await hub.database.read(read))
+    return part_of(await hub.database.read(read), cursor, limit)
 
 
 @post(

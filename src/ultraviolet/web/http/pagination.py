@@ -29,9 +29,11 @@ class Page(msgspec.Struct, Generic[T]):
     next: str | None = None
 
 
-def full_page(items: Sequence[T]) -> Page[T]:
-    """Return a short list as its only page."""
-    return Page(list(items))
+def part_of(items: Sequence[T], cursor: str | None, limit: int) -> Page[T]:
+    """Return a page of a short list, which is read whole; its cursor is a position."""
+    start = number(cursor) or 0
+    end = start + limit
+    return Page(list(items[start:end]), encode(str(end)) if len(items) > end else None)
 
 
 def page_of(items: Sequence[T], limit: int, key: Callable[[T], str | int]) -> Page[T]:

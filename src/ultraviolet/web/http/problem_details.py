@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 import structlog
@@ -191,7 +191,8 @@ def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldP
 def _body_fields(handler: Any) -> list[str]:
     """Return the names of the fields of a handler's body."""
     body = handler.parsed_fn_signature.parameters["data"].annotation
-    return [field.encode_name for field in msgspec.structs.fields(body)]
+    structs = (each for each in (*get_args(body), body) if hasattr(each, "__struct_fields__"))
+    return [field.encode_name for struct in structs for field in msgspec.structs.fields(struct)]
 
 
 def _source(handler: Any, error: UltravioletError) -> str:

@@ -1,0 +1,159 @@
+"""The exports that a list of objects links to contain the rows and columns of the list."""
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from ultraviolet.ion.naming import snake
+from ultraviolet.mirror import export
+
+
+@pytest.fixture
+def orders(signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A hub with 70 orders, more than one page of a list, exported in several batches."""
+    monkeypatch.setattr(export, "PAGE_ROWS", 30)
+    keep("suppliers", {"id": 4, "name": "Bolts & Co"})
+    made = [
+        {
+            "id": n,
+            "description": f"50% of Order {n}" if n % 3 else None,
+            "status": "ORDERED" if n % 2 else "RECEIVED",
+            "cost": (n * 7) % 71,
+            "supplierId": 4 if n % 5 else None,
+        }
+        for n in range(1, 71)
+    ]
+    keep("purchase_orders", *made)
+    keep("purchase_orders", *({**order, "cost": 99} for order in made[10:13]))
+    signed_in.hub.database.write_now(
+        lambda connection: (
+            connection.exec_driver_sql(
+                "UPDATE objects SET deleted_at = changed_at"
+                " WHERE resource = 'purchase_orders' AND id IN ('20', '21')"
+            )
+            and None
+        )
+    )
+    return signed_in
+
+
+def listed(edge: Any, query: str) -> tuple[list[str], list[str], str]:
+    """Return the ids of all pages of a list, its column heads, and its first page."""
+    address, ids = f"/objects/purchase_orders?{query}", list[str]()
+    first = edge.send("GET", address).text
+    page = first
+    while True:
+        ids += re.findall(r'id="object-(\d+)"', page)
+        following = re.search(r'href="(\?[^"]*cursor=[^"]+)"', page)
+        if following is None:
+            break
+        page = edge.send("GET", f"/objects/purchase_orders{html.unescape(following[1])}").text
+    heads = re.findall(r"<th(?: [^>]*)?>\s*(?:<a[^>]*>)?\s*([^<]*?)\s*<", first)
+    return ids, heads, first
+
+
+def exported(edge: Any, page: str, as_format: str) -> bytes:
+    link = re.search(rf'href="(/api/v1/exports/[^"]*format={as_format})"', page)
+    assert link
+    answer = edge.send("GET", html.unescape(link[1]))
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+CASES = [
+    ("", 68),
+    ("where=status:is:ordered", 34),
+    ("where=status:not:ORDERED&where=cost:from:30&sort=-cost", None),
+    ("where=description:empty:", 22),
+    ("where=description:has:50%25%20of%20order%202", None),
+    ("where=supplierId:is:4&sort=supplierId", None),
+    ("where=status:from:p", 34),
+    ("q=order%207", None),
+    ("state=deleted", 2),
+    ("state=stale", 0),
+    ("sort=description", 68),
+    ("sort=-status&column=cost&column=status", 68),
+    ("sort=cost&where=status:is:ORDERED&q=order&state=fresh&column=description", None),
+]
+
+
+def test_an_export_has_the_rows_and_columns_of_its_list(
+    orders: Any, subtests: pytest.Subtests
+) -> None:
+    for query, number in CASES:
+        with subtests.test(query=query):
+            ids, heads, page = listed(orders, query)
+            assert number in (None, len(ids))
+            assert ids or number == 0
+
+            rows = list(csv.reader(io.StringIO(exported(orders, page, "csv").decode())))
+
+            assert [row[0] for row in rows[1:]] == ids
+            assert (rows[0][0], rows[0][-2:]) == ("id", ["mirror_state", "mirror_changed_at"])
+            if ids:
+                columns = [name.removesuffix("_id") for name in rows[0][1:-2]]
+                assert columns == [snake(head) for head in heads[1:-2]]
+                states = {"deleted"} if "state=deleted" in query else {"fresh"}
+                assert {row[-2] for row in rows[1:]} == states
+
+
+def test_all_formats_have_the_same_rows(orders: Any) -> None:
+    ids, _, page = listed(orders, "where=cost:to:40&sort=-cost&column=cost")
+    assert len(ids) > 1
+    lines = [json.loads(line) for line in exported(orders, page, "jsonl").splitlines()]
+    table = parquet.read_table(io.BytesIO(exported(orders, page, "parquet")))
+    assert [line["id"] for line in lines] == table.column("id").to_pylist() == ids
+    assert [line["cost"] for line in lines] == table.column("cost").to_pylist()
+    assert list(lines[0]) == ["id", "cost", "mirror_state", "mirror_changed_at"]
+
+
+def test_the_api_exports_what_it_lists(orders: Any) -> None:
+    for query in (
+        "sort=-cost",
+        "filter=%7B%22cost%22%3A%7B%22gt%22%3A40%7D%7D&sort=cost",
+        "state=any&sort=changed",
+        "q=order&state=fresh",
+    ):
+        items = orders.get(f"/objects/purchase_orders?{query}&limit=1000")["items"]
+        answer = orders.api("GET", f"/exports/purchase_orders?{query}&column=id&column=supplierId")
+        rows = list(csv.reader(io.StringIO(answer.text)))
+        assert rows[0] == ["id", "supplier_id"], query
+        assert [row[0] for row in rows[1:]] == [item["id"] for item in items], query
+        assert len(rows) > 1, query
+
+
+def test_an_unknown_column_is_rejected_with_a_suggestion(orders: Any) -> None:
+    answer = orders.api("GET", "/exports/purchase_orders?column=statuss")
+    assert answer.status_code == 422
+    [problem] = answer.json()["errors"]
+    assert (problem["field"], problem["source"]) == ("column", "query")
+    assert "Did you mean status?" in problem["message"]
+
+
+def test_pages_and_api_filter_alike(orders: Any) -> None:
+    for where, written in (
+        ("status:is:ordered", {"status": {"ilike": "ordered"}}),
+        ("status:from:p", {"status": {"gte": "P"}}),
+        ("status:to:ordered", {"status": {"lte": "ORDERED"}}),
+        ("cost:to:40", {"cost": {"lte": 40}}),
+        ("description:has:50%", {"description": {"like": "%50\\%%"}}),
+        ("supplierId:is:4", {"supplier": {"name": {"eq": "Bolts & Co"}}}),
+    ):
+        by_page = orders.send(
+            "GET", "/objects/purchase_orders", params={"where": where, "sort": "id"}
+        ).text
+        shown = re.findall(r'id="object-(\d+)"', by_page)
+        by_api = orders.send(
+            "GET",
+            "/api/v1/objects/purchase_orders",
+            params={"filter": json.dumps(written), "limit": 50},
+        ).json()["items"]
+        assert shown == [item["id"] for item in by_api], where
+        assert shown

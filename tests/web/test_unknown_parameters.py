@@ -1,0 +1,149 @@
+"""Every route rejects query parameters and body fields that it does not have."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
+from ultraviolet.web.pages import router as pages
+from ultraviolet.web.pages.templating import Renderer
+
+FROM_PROVIDER = "/sign-in/provider/back"
+"""The page to which an identity provider redirects, with parameters of its own."""
+
+
+@pytest.fixture
+def store_url(tmp_path: Any) -> str:
+    return f"sqlite:///{tmp_path / 'hub.db'}"
+
+
+def with_values(path: str) -> str:
+    return re.sub(r"\{[^}]+\}", "1", path)
+
+
+def operations(edge: Any) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+    document = edge.send("GET", "/api/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), with_values(path), operation, document
+
+
+def api_routes(edge: Any) -> list[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+    return [each for each in operations(edge) if each[1].startswith("/api/v1")]
+
+
+def page_routes() -> list[tuple[str, str]]:
+    router = pages.router(Renderer(""), SignInThrottle(WebhookThrottle((), ())))
+    return [
+        (method, with_values(route.path))
+        for route in router.routes
+        for handler in route.route_handlers  # pyright: ignore[reportAttributeAccessIssue]
+        for method in sorted(handler.http_methods)
+        if method in ("GET", "POST")
+    ]
+
+
+def test_each_api_route_rejects_an_unknown_parameter(signed_in: Any) -> None:
+    routes = api_routes(signed_in)
+    assert len(routes) > 50
+    for method, path, _, _ in routes:
+        answer = signed_in.api(method, f"{path.removeprefix('/api/v1')}?unheard_of=1")
+        assert answer.status_code == 422, (method, path, answer.text)
+        [problem] = answer.json()["errors"]
+        assert (problem["field"], problem["source"]) == ("unheard_of", "query"), path
+
+
+def test_each_api_route_suggests_a_parameter_of_similar_name(signed_in: Any) -> None:
+    checked = 0
+    for method, path, operation, _ in api_routes(signed_in):
+        for parameter in operation.get("parameters", []):
+            name = parameter.get("name", "")
+            if parameter.get("in") == "query" and len(name) > 3:
+                mistyped = f"{name[:-1]}{name[-1]}{name[-1]}"
+                answer = signed_in.api(method, f"{path.removeprefix('/api/v1')}?{mistyped}=1")
+                assert answer.status_code == 422, (method, path)
+                assert f"Did you mean {name}" in answer.json()["detail"], answer.text
+                checked += 1
+    assert checked > 50
+
+
+def test_each_api_route_rejects_an_unknown_body_field(signed_in: Any) -> None:
+    checked = 0
+    for method, path, operation, document in api_routes(signed_in):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is None:
+            continue
+        schema = content["schema"]
+        options = schema.get("oneOf", schema.get("anyOf", [schema]))
+        schema = next(each for each in options if "$ref" in each)
+        fields = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"]
+        name = max(fields, key=len)
+        mistyped = f"{name}{name[-1]}"
+        answer = signed_in.api(method, path.removeprefix("/api/v1"), {mistyped: 1})
+        assert answer.status_code == 422, (method, path, answer.text)
+        [problem] = answer.json()["errors"]
+        assert (problem["field"], problem["source"]) == (mistyped, "body"), (method, path)
+        assert f"Did you mean {name}" in problem["message"], (method, path)
+        checked += 1
+    assert checked > 10
+
+
+def test_each_page_rejects_an_unknown_parameter(signed_in: Any) -> None:
+    routes = page_routes()
+    assert len(routes) > 50
+    for method, path in routes:
+        if path == FROM_PROVIDER:
+            continue
+        address = f"{path}?unheard_of=1"
+        answer = signed_in.send("GET", address) if method == "GET" else signed_in.submit(address)
+        assert answer.status_code == 422, (method, path)
+        assert "unheard_of is not a parameter" in answer.text, (method, path)
+
+
+def test_an_unknown_parameter_of_a_page_comes_with_a_suggestion(signed_in: Any) -> None:
+    page = signed_in.send("GET", "/events?resourc=parts").text
+    assert "Did you mean resource?" in page
+    assert "Invalid address" in page
+
+
+@pytest.mark.usefixtures("integration")
+def test_problems_name_the_part_of_the_request(signed_in: Any) -> None:
+    for path, field in (
+        ("/objects/parts?limit=many", "limit"),
+        ("/objects/parts?cursor=1", "cursor"),
+        ("/objects/parts?filter=x", "filter"),
+        ("/objects/parts?sort=colour", "sort"),
+        ("/diffs/parts", "from"),
+    ):
+        [problem] = signed_in.api("GET", path).json()["errors"]
+        assert (problem["field"], problem["source"]) == (field, "query"), path
+    [problem] = signed_in.api("POST", "/users", {"name": 5}).json()["errors"]
+    assert (problem["field"], problem["source"]) == ("name", "body")
+    bad = {"authorization": "Bearer uvk_admin-key-of-the-tests", "idempotency-key": "ä" * 300}
+    bad = {name: value.encode() for name, value in bad.items()}
+    answer = signed_in.send("POST", "/api/v1/users", json={"name": "Bo"}, headers=bad)
+    [problem] = answer.json()["errors"]
+    assert (problem["field"], problem["source"]) == ("Idempotency-Key", "header")
+    answer = signed_in.api("GET", "/events/many")
+    assert answer.status_code in (404, 422)
+    if answer.status_code == 422:
+        assert answer.json()["errors"][0]["source"] == "path"
+
+
+def test_each_list_is_read_page_by_page(signed_in: Any) -> None:
+    lists = 0
+    for method, path, operation, _ in api_routes(signed_in):
+        if method == "GET" and "Page" in str(operation["responses"].get("200")):
+            names = {parameter.get("name") for parameter in operation.get("parameters", [])}
+            assert {"limit", "cursor"} <= names, path
+            lists += 1
+    assert lists > 15
+    for name in ("bo", "cy"):
+        assert signed_in.api("POST", "/users", {"name": name}).status_code == 201
+    every = signed_in.get("/users")
+    first = signed_in.get("/users?limit=2")
+    second = signed_in.get(f"/users?limit=2&cursor={first['next']}")
+    assert (len(first["items"]), every["next"], second["next"]) == (2, None, None)
+    assert first["items"] + second["items"] == every["items"]
