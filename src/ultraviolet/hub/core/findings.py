@@ -106,7 +106,11 @@ def list_findings(
     found: list[StoredFinding] = []
     for row in connection.execute(ordered).mappings():
         action = Action(row["action"]) if row["action"] else None
-        values = {**row, "action": action, "repaired": row["repaired_at"] is not None}
+        values: dict[str, Any] = {
+            **row,
+            "action": action,
+            "repaired": row["repaired_at"] is not None,
+        }
         found.append(StoredFinding(**values))
     return found
 

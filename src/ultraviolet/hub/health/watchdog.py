@@ -274,16 +274,22 @@ class Watchdog:
     async def _silent_resources(self) -> list[Finding]:
         """Return a finding per resource that changed in ION but had no event for unusually long."""
         moment = datetime.fromisoformat(now_rfc3339())
-        hours = await self._site.database.read(self._active_hours, moment - _ACTIVITY_WINDOW)
+        since = moment - _ACTIVITY_WINDOW
+        hours: defaultdict[str, list[datetime]] = defaultdict(list)
+        given = {"integration": self._site.id, "since": as_text(since)[:13]}
+        for row in await self._site.database.read(lambda c: c.execute(_ACTIVE_HOURS, given).all()):
+            hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
         found: list[Finding] = []
         for resource in self._site.readable():
-            limit = _max_silence(hours[resource.name])
+            active = hours[resource.name]
             if (
-                limit is None
+                len(active) < _MIN_ACTIVE_HOURS
                 or resource in self._site.catalog.silent
                 or not self._site.reader.dates(resource)
             ):
                 continue
+            usual_gap = max(later - earlier for earlier, later in pairwise(active))
+            limit = max(_MIN_SILENCE, _SILENCE_FACTOR * usual_gap)
             last = await self._last_event(resource.name, moment - limit)
             if last is None or moment - last < limit:
                 continue
@@ -302,22 +308,17 @@ class Watchdog:
             await self._request_fetch("a resource sent no events")
         return found
 
-    def _active_hours(
-        self, connection: Connection, since: datetime
-    ) -> defaultdict[str, list[datetime]]:
-        """Return the hours in which events of each resource arrived."""
-        given = {"integration": self._site.id, "since": as_text(since)[:13]}
-        hours: defaultdict[str, list[datetime]] = defaultdict(list)
-        for row in connection.execute(_ACTIVE_HOURS, given):
-            hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
-        return hours
-
     async def _last_event(self, resource: str, since: datetime) -> datetime | None:
         """Return when the last event of a resource arrived; read it only if none since is known."""
         known = self._last_event_at.get(resource)
         if known is None or known < since:
+            behind = self._checked_seq.get(resource, 0)
+            given = {"integration": self._site.id, "resource": resource, "behind": behind}
             last, self._checked_seq[resource] = await self._site.database.read(
-                _read_last_event, self._site.id, resource, self._checked_seq.get(resource, 0)
+                lambda c: (
+                    c.execute(_LAST_EVENT, given).scalar(),
+                    c.execute(_NEWEST_SEQ).scalar_one(),
+                )
             )
             if last:
                 known = self._last_event_at[resource] = datetime.fromisoformat(last)
@@ -379,26 +380,10 @@ class Watchdog:
             self._site.changes.publish("integration", self._site.id)
 
 
-def _read_last_event(
-    connection: Connection, integration_id: int, resource: str, after_seq: int
-) -> tuple[str | None, int]:
-    given = {"integration": integration_id, "resource": resource, "behind": after_seq}
-    last = connection.execute(_LAST_EVENT, given).scalar()
-    return last, connection.execute(_NEWEST_SEQ).scalar_one()
-
-
 _RESTORED = (
     "ION delivered events while, by this database, no hub ran:"
     " the database was restored from a backup"
 )
-
-
-def _max_silence(hours: Sequence[datetime]) -> timedelta | None:
-    """Return how long a resource may be silent, or None if its usual gaps are not known yet."""
-    if len(hours) < _MIN_ACTIVE_HOURS:
-        return None
-    gaps = (later - earlier for earlier, later in pairwise(hours))
-    return max(_MIN_SILENCE, _SILENCE_FACTOR * max(gaps))
 
 
 def _title(resource: str) -> str:
