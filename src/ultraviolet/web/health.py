@@ -54,13 +54,22 @@ async def readyz(
     hub: GivenHub, verbose: Annotated[str | None, Parameter()] = None
 ) -> Response[Readiness]:
     """Check database, secret key, disk, controllers and integrations; return 503 if not ready."""
+    free = shutil.disk_usage(hub.data).free
+    needed = engine.min_free_bytes(hub.database.engine)
+    failing = sum(one.problem is not None for one in hub.controllers.values())
+    active = len(hub.controllers)
+    running = f"{active} active integrations in this process, {failing} with a problem"
     checks = [
-        await _database(hub),
-        _disk(hub),
-        _controllers(hub),
-        await _integrations(hub),
-        *_spool(hub),
+        await _check_database(hub),
+        HealthCheck("disk", free >= needed, f"{free / 1e9:.1f} GB free"),
+        HealthCheck("controllers", hub.pool.is_running, running),
+        await _check_integrations(hub),
     ]
+    if hub.settings.spool:
+        detail = f"{hub.ingest.spooled} deliveries in the spool"
+        if rejected := hub.ingest.refused:
+            detail += f"; the database rejected {rejected} more, which the next process retries"
+        checks.append(HealthCheck("spool", well=True, detail=detail))
     well = all(check.well for check in checks)
     readiness = Readiness("ready" if well else "not ready", checks if verbose is not None else [])
     return Response(
@@ -78,7 +87,7 @@ async def metrics(hub: GivenHub) -> Response[bytes]:
     return Response(_render_metrics(found), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _database(hub: Hub) -> HealthCheck:
+async def _check_database(hub: Hub) -> HealthCheck:
     def look(connection: Connection) -> HealthCheck:
         found = check_revision(connection)
         if not found.well:
@@ -95,19 +104,7 @@ async def _database(hub: Hub) -> HealthCheck:
         return HealthCheck("database", well=False, detail=str(error))
 
 
-def _disk(hub: Hub) -> HealthCheck:
-    free = shutil.disk_usage(hub.data).free
-    needed = engine.min_free_bytes(hub.database.engine)
-    return HealthCheck("disk", free >= needed, f"{free / 1e9:.1f} GB free")
-
-
-def _controllers(hub: Hub) -> HealthCheck:
-    failing = sum(one.problem is not None for one in hub.controllers.values())
-    detail = f"{len(hub.controllers)} active integrations in this process, {failing} with a problem"
-    return HealthCheck("controllers", well=hub.pool.is_running, detail=detail)
-
-
-async def _integrations(hub: Hub) -> HealthCheck:
+async def _check_integrations(hub: Hub) -> HealthCheck:
     """Check that a process maintains every active integration, and that no events are overdue."""
     try:
         found = await hub.database.read(maintenance.troubles)
@@ -118,17 +115,6 @@ async def _integrations(hub: Hub) -> HealthCheck:
         well=not found,
         detail="; ".join(map(str, found)) or "all active integrations are maintained",
     )
-
-
-def _spool(hub: Hub) -> list[HealthCheck]:
-    if not hub.settings.spool:
-        return []
-    detail = f"{hub.ingest.spooled} deliveries in the spool"
-    if hub.ingest.refused:
-        detail += (
-            f"; the database rejected {hub.ingest.refused} more, which the next process retries"
-        )
-    return [HealthCheck("spool", well=True, detail=detail)]
 
 
 class _FamiliesCollector(Collector):

@@ -54,10 +54,10 @@ def test_a_finding_is_new_once_and_resolved_when_it_is_not_found(database: Datab
 
 def test_what_stands_comes_before_what_is_resolved(database: Database) -> None:
     keep(database, ("gap",), Finding("gap", "warning", "", "", subject="old", repaired=True))
-    keep(database, ("a",))
+    keep(database, ("gap",))
     keep(database, ("silent",), Finding("silent", "error", "", "", subject="standing"))
     keep(database, ("schema",), Finding("schema", "error", "", "", subject="newer"))
-    keep(database, ("c",))
+    keep(database, ("schema",))
 
     assert ["standing", "newer", "old"] == [subject for subject, _, _ in listed(database)]
 

@@ -28,7 +28,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def watchdog(plant: Plant) -> Watchdog:
     unused: Any = None
-    return Watchdog(unused, make_site(plant.database, plant.ion, only={PARTS}), lambda _: None)
+    site = make_site(plant.database, plant.ion, only={PARTS})
+    return Watchdog(unused, lambda _id, _name: None, site)
 
 
 def test_resource_stays_unreadable_until_a_full_fetch_reads_it(

@@ -19,14 +19,14 @@ from ultraviolet.web.pages.schedules import describe
 @pytest.mark.parametrize(
     ("cron", "expected"),
     [
-        ("* * * * *", "every minute"),
-        ("*/5 * * * *", "every 5 minutes"),
-        ("15 * * * *", "every hour, at 15 minutes past"),
-        ("0 */6 * * *", "every 6 hours, at 0 minutes past"),
-        ("0 3 * * *", "every day at 03:00 UTC"),
-        ("30 4 * * 0", "every Sunday at 04:30 UTC"),
-        ("0 3 1 * *", "on day 1 of every month at 03:00 UTC"),
-        ("0 3 1-7 2 *", "at the times of the expression"),
+        ("* * * * *", "Every minute, in UTC"),
+        ("*/5 * * * *", "Every fifth minute of every hour, in UTC"),
+        ("15 * * * *", "At minute 15 of every hour, in UTC"),
+        ("0 */6 * * *", "At minute 0 past every sixth hour, in UTC"),
+        ("0 3 * * *", "At 03:00 every day, in UTC"),
+        ("30 4 * * 0", "At 04:30 on Sunday, in UTC"),
+        ("0 3 1 * *", "At 03:00 on the first day of every month, in UTC"),
+        ("0 3 1-7 2 *", "At 03:00 on every day of month from 1 through 7 in February, in UTC"),
     ],
 )
 def test_a_schedule_is_said_in_words(cron: str, expected: str) -> None:
@@ -35,11 +35,11 @@ def test_a_schedule_is_said_in_words(cron: str, expected: str) -> None:
 
 def test_an_integration_is_changed_on_its_page(signed_in: Any, integration: dict[str, Any]) -> None:
     page = signed_in.send("GET", "/integrations/1").text
-    assert "every 5 minutes" in page
+    assert "Every fifth minute of every hour" in page
     changed = {"name": "plant 2", "full_schedule": "30 4 * * 0", "requests_per_second": "7"}
     assert signed_in.submit("/integrations/1", **changed).status_code == 303
     page = signed_in.send("GET", "/integrations/1").text
-    assert "every Sunday at 04:30 UTC" in page
+    assert "At 04:30 on Sunday, in UTC" in page
     assert "7 requests per second" in page
 
     wrong = signed_in.submit("/integrations/1", full_schedule="whenever")

@@ -13,6 +13,7 @@ from ultraviolet.cli.support.api import Api, Json
 from ultraviolet.cli.support.connection import HubAddress, find_running
 from ultraviolet.command_text import command
 from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.hub.core.finding import Kind
 from ultraviolet.outgoing import AnswerTooLargeError, opener, read_file
 
 _TIMEOUT_SECONDS = 10.0
@@ -28,14 +29,29 @@ def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
     hub = find_running(address.data)
     url = address.url or (hub.url if hub else None)
     if url is None:
-        yield from _report_missing(address, port)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                message = f"Port {port} of 127.0.0.1 is not available: {error.strerror}"
+                yield failed("port", "port", message)
+        serve = command("serve", data=str(address.data))
+        message = f"No hub is running on {address.data}"
+        yield failed("hub", "hub", message, serve, severity="warning")
         return
     ready = _get(f"{url.rstrip('/')}/readyz?verbose")
     if not isinstance(ready, dict) or "status" not in ready:
         reason = ready if isinstance(ready, str) else _NOT_A_HUB
         yield failed("hub", "hub", f"{url}: {reason}")
         return
-    yield from _check_readiness(url, ready)
+    failures = [check for check in ready.get("checks", []) if not check["well"]]
+    if not failures:
+        yield passed("hub", "hub", f"{url} is ready")
+    for check in failures:
+        kinds: dict[str, Kind] = {"database": "database", "disk": "disk"}
+        name = check["name"]
+        yield failed(kinds.get(name, "hub"), f"hub: {name}", str(check["detail"]))
     key = address.key or (hub.key if hub and hub.url.rstrip("/") == url.rstrip("/") else None)
     if key is None:
         yield failed("api_key", "API key", f"No API key for {url}")
@@ -52,29 +68,6 @@ def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
             yield failed("api_key", "API key", str(error))
         else:
             yield failed("hub", "hub", str(error))
-
-
-def _report_missing(address: HubAddress, port: int) -> Iterator[CheckResult]:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            yield failed(
-                "port", "port", f"Port {port} of 127.0.0.1 is not available: {error.strerror}"
-            )
-    serve = command("serve", data=str(address.data))
-    yield failed("hub", "hub", f"No hub is running on {address.data}", serve, severity="warning")
-
-
-def _check_readiness(url: str, ready: Json) -> Iterator[CheckResult]:
-    """Return the results of the hub's own readiness checks."""
-    failures = [check for check in ready.get("checks", []) if not check["well"]]
-    if not failures:
-        yield passed("hub", "hub", f"{url} is ready")
-    for check in failures:
-        name = check["name"] if check["name"] in ("database", "disk") else "hub"
-        yield failed(name, f"hub: {check['name']}", str(check["detail"]))
 
 
 def _check_public_address(url: str, integrations: list[Json]) -> Iterator[CheckResult]:

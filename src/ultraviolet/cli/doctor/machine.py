@@ -33,24 +33,20 @@ def check_machine(data: Path) -> Iterator[CheckResult]:
         yield failed("data", "data", f"{data} is not a directory")
         return
     if data.exists():
-        yield from _check_directory(data)
+        if not os.access(data, os.W_OK):
+            user = os.environ.get("USER") or os.getuid()
+            yield failed("data", "data", f"{data} is not writable for {user}")
+        free = shutil.disk_usage(data).free
+        message = f"{free / 1e9:.1f} GB free"
+        if free > MIN_FREE_BYTES:
+            yield passed("disk", "disk", message)
+        else:
+            yield failed("disk", "disk", message, severity="warning")
+        key = data / "secret.key"
+        if key.exists() and (mode := key.stat().st_mode & 0o777) & 0o077:
+            message = f"{key} is readable for other users (mode {mode:o})"
+            yield failed("secret_key", "secret key", message, f"chmod 600 {key}")
     yield from _check_database(data)
-
-
-def _check_directory(data: Path) -> Iterator[CheckResult]:
-    if not os.access(data, os.W_OK):
-        user = os.environ.get("USER") or os.getuid()
-        yield failed("data", "data", f"{data} is not writable for {user}")
-    free = shutil.disk_usage(data).free
-    finding = f"{free / 1e9:.1f} GB free"
-    if free > MIN_FREE_BYTES:
-        yield passed("disk", "disk", finding)
-    else:
-        yield failed("disk", "disk", finding, severity="warning")
-    key = data / "secret.key"
-    if key.exists() and (mode := key.stat().st_mode & 0o777) & 0o077:
-        finding = f"{key} is readable for other users (mode {mode:o})"
-        yield failed("secret_key", "secret key", finding, f"chmod 600 {key}")
 
 
 def _check_database(data: Path) -> Iterator[CheckResult]:

@@ -35,7 +35,13 @@ def create_key(
         raise InvalidError("A key needs a name that describes its use", field="name")
     check_characters(name)
     token = new_token("uvk")
-    key = _insert_key(connection, name, check_role(role), token, _normalize_expiry(expires_at))
+    try:
+        expiry = None if expires_at is None else clock.normalize_rfc3339(expires_at)
+    except ValueError as error:
+        raise InvalidError(
+            f"{expires_at} is not a time such as 2027-01-31T12:00:00Z", field="expires_at"
+        ) from error
+    key = _insert_key(connection, name, check_role(role), token, expiry)
     audit.record(connection, actor, "key.create", key.name, {"id": key.id, "role": role})
     return key, token
 
@@ -116,12 +122,3 @@ def _insert_key(
 
 def _key(row: RowMapping) -> ApiKey:
     return ApiKey(**{name: row[name] for name in ApiKey.__struct_fields__})
-
-
-def _normalize_expiry(value: str | None) -> str | None:
-    try:
-        return None if value is None else clock.normalize_rfc3339(value)
-    except ValueError as error:
-        raise InvalidError(
-            f"{value} is not a time such as 2027-01-31T12:00:00Z", field="expires_at"
-        ) from error

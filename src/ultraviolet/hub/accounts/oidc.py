@@ -235,10 +235,15 @@ class Provider:
     async def _find_key(self, metadata: _ProviderMetadata, header: Mapping[str, Any]) -> jwt.PyJWK:
         """Return the provider's key of a token; reload the keys once if it is unknown."""
         for reload in (False, True):
-            keys = await self._load_keys(metadata, reload=reload)
+            age = self._clock() - self._keys[1] if self._keys else _CACHE_SECONDS
+            max_age = _MIN_KEY_RELOAD_SECONDS if reload else _CACHE_SECONDS
+            if self._keys is None or age >= max_age:
+                body = await self._request("GET", metadata.jwks_uri)
+                jwks: dict[str, Any] = self._parse(body, dict)
+                self._keys = jwt.PyJWKSet.from_dict(jwks), self._clock()
             matching = [
                 key
-                for key in keys.keys
+                for key in self._keys[0].keys
                 if key.public_key_use in (None, "sig")
                 and header.get("alg") in _ALGORITHMS.get(key.key_type or "", ())
                 and header.get("kid") in (None, key.key_id)
@@ -246,17 +251,6 @@ class Provider:
             if len(matching) == 1:
                 return matching[0]
         raise jwt.InvalidKeyError("it is signed with a key that the provider does not publish")
-
-    async def _load_keys(self, metadata: _ProviderMetadata, *, reload: bool) -> jwt.PyJWKSet:
-        age = self._clock() - self._keys[1] if self._keys else _CACHE_SECONDS
-        if (
-            self._keys is None
-            or age >= _CACHE_SECONDS
-            or (reload and age >= _MIN_KEY_RELOAD_SECONDS)
-        ):
-            jwks: dict[str, Any] = self._parse(await self._request("GET", metadata.jwks_uri), dict)
-            self._keys = jwt.PyJWKSet.from_dict(jwks), self._clock()
-        return self._keys[0]
 
     async def _add_userinfo(
         self, url: str, access_token: str, claims: dict[str, Any]
@@ -324,9 +318,13 @@ class Provider:
                 f"{self.client.issuer} answered {status}; try again later"
             )
         if status != 200:  # noqa: PLR2004
-            raise SignInRefusedError(
-                f"The provider refused this hub: {_describe_refusal(status, body)}"
-            )
+            try:
+                problem = msgspec.convert(answers.decode(body).value, type=dict[str, Any])
+            except (msgspec.ValidationError, ValueError):
+                problem = {}
+            reason = problem.get("error_description") or problem.get("error")
+            shown = str(reason or f"it answered {status}")[:_MAX_MESSAGE_CHARACTERS]
+            raise SignInRefusedError(f"The provider refused this hub: {shown}")
         return body
 
     def _parse(self, body: bytes, kind: type[Any]) -> Any:
@@ -348,12 +346,3 @@ def _parse_groups(claims: dict[str, Any], path: str) -> tuple[str, ...]:
     if isinstance(found, str):
         return (found,)
     return tuple(map(str, cast("list[Any]", found))) if isinstance(found, list) else ()
-
-
-def _describe_refusal(status: int, body: bytes) -> str:
-    try:
-        problem = msgspec.convert(answers.decode(body).value, type=dict[str, Any])
-    except (msgspec.ValidationError, ValueError):
-        return f"it answered {status}"
-    reason = problem.get("error_description") or problem.get("error") or f"it answered {status}"
-    return str(reason)[:_MAX_MESSAGE_CHARACTERS]

@@ -71,7 +71,13 @@ def sign_in_from_provider(
     if rules.domains and identity.email.rpartition("@")[2] not in rules.domains:
         return ProviderSignIn(None, f"{identity.email} is not in an allowed domain.")
     role = rules.role_of(identity.groups)
-    user = _find_linked(connection, identity) or _link_expected(connection, identity)
+    linked = select(users.c.id).where(
+        users.c.issuer == identity.issuer, users.c.subject == identity.subject
+    )
+    user_id = connection.execute(linked).scalar_one_or_none()
+    user = (
+        _link_expected(connection, identity) if user_id is None else get_user(connection, user_id)
+    )
     if user is None:
         return _create_and_sign_in(connection, identity, role, client)
     if rules.roles:
@@ -85,7 +91,10 @@ def sign_in_from_provider(
                 {"groups": list(identity.groups)},
             )
             return ProviderSignIn(None, _no_access_message(identity))
-        _update_role(connection, user, role)
+        if user.role != role:
+            connection.execute(update(users).where(users.c.id == user.id).values(role=role))
+            change = {"from": user.role, "to": role}
+            audit.record(connection, _PROVIDER, "user.set_role", user.name, change)
     return ProviderSignIn(create_session(connection, user.id, "provider", client))
 
 
@@ -105,14 +114,6 @@ def set_provider_email(connection: Connection, actor: str, user_id: int, email: 
     )
     audit.record(connection, actor, "user.await_from_provider", name, {"email": address})
     return get_user(connection, user_id)
-
-
-def _find_linked(connection: Connection, identity: ProviderIdentity) -> User | None:
-    query = select(users.c.id).where(
-        users.c.issuer == identity.issuer, users.c.subject == identity.subject
-    )
-    user_id = connection.execute(query).scalar_one_or_none()
-    return None if user_id is None else get_user(connection, user_id)
 
 
 def _link_expected(connection: Connection, identity: ProviderIdentity) -> User | None:
@@ -147,14 +148,6 @@ def _create_and_sign_in(
     user_id = connection.execute(insert(users).values(**values).returning(users.c.id)).scalar_one()
     audit.record(connection, _PROVIDER, "user.create", identity.email, {"role": role})
     return ProviderSignIn(create_session(connection, user_id, "provider", client))
-
-
-def _update_role(connection: Connection, user: User, role: Role) -> None:
-    if user.role != role:
-        connection.execute(update(users).where(users.c.id == user.id).values(role=role))
-        audit.record(
-            connection, _PROVIDER, "user.set_role", user.name, {"from": user.role, "to": role}
-        )
 
 
 def _no_access_message(identity: ProviderIdentity) -> str:

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.tables.sync import findings
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.core.finding import Finding, StoredFinding
+from ultraviolet.hub.core.finding import Action, Finding, StoredFinding
 
 _RESOLVED_PREFIX = "resolved "
 
@@ -104,10 +103,16 @@ def list_findings(
         rest = and_(is_resolved if resolved else table.resolved_at.is_(None), table.id < int(id_))
         query = query.where(rest if resolved else or_(rest, is_resolved))
     ordered = query.order_by(table.resolved_at.is_not(None), table.id.desc()).limit(limit)
-    return [
-        msgspec.convert({**row, "repaired": row["repaired_at"] is not None}, StoredFinding)
-        for row in connection.execute(ordered).mappings()
-    ]
+    found: list[StoredFinding] = []
+    for row in connection.execute(ordered).mappings():
+        action = Action(row["action"]) if row["action"] else None
+        values: dict[str, Any] = {
+            **row,
+            "action": action,
+            "repaired": row["repaired_at"] is not None,
+        }
+        found.append(StoredFinding(**values))
+    return found
 
 
 def _unresolved(integration_id: int, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:

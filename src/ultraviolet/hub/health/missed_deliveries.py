@@ -141,7 +141,13 @@ def insert_missed(
     Stop before an event that ION is still delivering, unless it is old. `ahead` is the number of
     seconds by which ION's clock is ahead.
     """
-    settled = _settled(sent, subscriptions)
+    settled: list[SentDelivery] = []
+    recently = clock.format_rfc3339(clock.utc_now() - _MAX_PENDING_AGE)
+    for each in sent:
+        ended = each.status in ("SUCCEEDED", "FAILED") or "" < each.created_at <= recently
+        if each.subscription in subscriptions and not ended:
+            break
+        settled.append(each)
     if not settled:
         return MissedDeliveries()
     ours = [each for each in settled if each.subscription in subscriptions]
@@ -158,7 +164,16 @@ def insert_missed(
         insert_events(connection, rows, deliveries=0, again=0)
     connection.execute(_MOVE, {"integration": integration_id, "value": settled[-1].id})
     lost = [each for each in missing if each.status == "SUCCEEDED"]
-    restored = _acknowledged_without_hub(connection, integration_id, lost, ahead)
+    # ION delivered some of these while, by this database, no hub ran: it was restored. Periods
+    # before the last full fetch do not count.
+    last_full = connection.execute(_LAST_FULL, {"integration": integration_id}).scalar() or ""
+    spans = [span for span in heartbeat.without_hub(connection) if span.until > last_full]
+    moments = [
+        clock.format_rfc3339(datetime.fromisoformat(each.created_at) - timedelta(seconds=ahead))
+        for each in lost
+        if each.created_at
+    ]
+    restored = any(span.since < moment < span.until for span in spans for moment in moments)
     return MissedDeliveries(len(missing) - len(lost), len(lost), len(rows), comparable, restored)
 
 
@@ -214,36 +229,6 @@ def _received(
         return True
     given = {"integration": integration_id, "first": min(times_), "last": max(times_)}
     return connection.execute(_RECEIVED, given).first() is not None
-
-
-def _acknowledged_without_hub(
-    connection: Connection, integration_id: int, lost: Sequence[SentDelivery], ahead: float
-) -> bool:
-    """Return whether ION delivered some of these while, by this database, no hub ran.
-
-    Periods before the last full fetch do not count.
-    """
-    last_full = connection.execute(_LAST_FULL, {"integration": integration_id}).scalar() or ""
-    spans = [span for span in heartbeat.without_hub(connection) if span.until > last_full]
-    moments = [_by_our_clock(each.created_at, ahead) for each in lost if each.created_at]
-    return any(span.since < moment < span.until for span in spans for moment in moments)
-
-
-def _by_our_clock(moment: str, ahead: float) -> str:
-    return clock.format_rfc3339(datetime.fromisoformat(moment) - timedelta(seconds=ahead))
-
-
-def _settled(sent: Sequence[SentDelivery], subscriptions: Collection[str]) -> list[SentDelivery]:
-    settled: list[SentDelivery] = []
-    recently = clock.format_rfc3339(clock.utc_now() - _MAX_PENDING_AGE)
-    for each in sent:
-        pending = (
-            each.status not in ("SUCCEEDED", "FAILED") and not "" < each.created_at <= recently
-        )
-        if pending and each.subscription in subscriptions:
-            break
-        settled.append(each)
-    return settled
 
 
 def _row(catalog: Catalog, integration_id: int, url_id: int, sent: SentDelivery) -> dict[str, Any]:

@@ -274,7 +274,11 @@ class Watchdog:
     async def _silent_resources(self) -> list[Finding]:
         """Return a finding per resource that changed in ION but had no event for unusually long."""
         moment = datetime.fromisoformat(now_rfc3339())
-        hours = await self._site.database.read(self._active_hours, moment - _ACTIVITY_WINDOW)
+        since = moment - _ACTIVITY_WINDOW
+        hours: defaultdict[str, list[datetime]] = defaultdict(list)
+        given = {"integration": self._site.id, "since": as_text(since)[:13]}
+        for row in await self._site.database.read(lambda c: c.execute(_ACTIVE_HOURS, given).all()):
+            hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
         found: list[Finding] = []
         for resource in self._site.readable():
             limit = _max_silence(hours[resource.name])
@@ -302,22 +306,17 @@ class Watchdog:
             await self._request_fetch("a resource sent no events")
         return found
 
-    def _active_hours(
-        self, connection: Connection, since: datetime
-    ) -> defaultdict[str, list[datetime]]:
-        """Return the hours in which events of each resource arrived."""
-        given = {"integration": self._site.id, "since": as_text(since)[:13]}
-        hours: defaultdict[str, list[datetime]] = defaultdict(list)
-        for row in connection.execute(_ACTIVE_HOURS, given):
-            hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
-        return hours
-
     async def _last_event(self, resource: str, since: datetime) -> datetime | None:
         """Return when the last event of a resource arrived; read it only if none since is known."""
         known = self._last_event_at.get(resource)
         if known is None or known < since:
+            behind = self._checked_seq.get(resource, 0)
+            given = {"integration": self._site.id, "resource": resource, "behind": behind}
             last, self._checked_seq[resource] = await self._site.database.read(
-                _read_last_event, self._site.id, resource, self._checked_seq.get(resource, 0)
+                lambda c: (
+                    c.execute(_LAST_EVENT, given).scalar(),
+                    c.execute(_NEWEST_SEQ).scalar_one(),
+                )
             )
             if last:
                 known = self._last_event_at[resource] = datetime.fromisoformat(last)
@@ -377,14 +376,6 @@ class Watchdog:
             )
         if new:
             self._site.changes.publish("integration", self._site.id)
-
-
-def _read_last_event(
-    connection: Connection, integration_id: int, resource: str, after_seq: int
-) -> tuple[str | None, int]:
-    given = {"integration": integration_id, "resource": resource, "behind": after_seq}
-    last = connection.execute(_LAST_EVENT, given).scalar()
-    return last, connection.execute(_NEWEST_SEQ).scalar_one()
 
 
 _RESTORED = (

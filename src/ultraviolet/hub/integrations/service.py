@@ -281,9 +281,18 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         values[name] = value
     check_name(values["name"])
     for name in _ADDRESSES:
-        values[name] = _check_address(name, values[name])
+        values[name] = with_scheme(values[name])
+        try:
+            parse_url(values[name])
+        except AddressNotAllowedError as error:
+            raise InvalidError(f"{name}: {error}", field=name) from error
     for name in ("incremental_schedule", "full_schedule"):
-        _check_schedule(values[name])
+        try:
+            CronSim(values[name], datetime.now(UTC))
+        except CronSimError as error:
+            raise InvalidError(
+                f"{values[name]!r} is not a cron schedule (UTC) such as `{INCREMENTAL_SCHEDULE}`"
+            ) from error
     if not 1 <= cast("int", values["requests_per_second"]) <= _MAX_REQUESTS_PER_SECOND:
         raise InvalidError(
             f"requests_per_second must be between 1 and {_MAX_REQUESTS_PER_SECOND}",
@@ -293,24 +302,6 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _check_address(name: str, typed: str) -> str:
-    address = with_scheme(typed)
-    try:
-        parse_url(address)
-    except AddressNotAllowedError as error:
-        raise InvalidError(f"{name}: {error}", field=name) from error
-    return address
-
-
 def _origin(address: str) -> tuple[str, str]:
     parts = urlsplit(address)
     return parts.scheme, parts.netloc
-
-
-def _check_schedule(schedule: str) -> None:
-    try:
-        CronSim(schedule, datetime.now(UTC))
-    except CronSimError as error:
-        raise InvalidError(
-            f"{schedule!r} is not a cron schedule (UTC) such as `{INCREMENTAL_SCHEDULE}`"
-        ) from error

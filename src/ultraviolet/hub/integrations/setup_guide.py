@@ -82,6 +82,12 @@ def setup_texts(
 def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
     """Return the steps of set-up with their status."""
     receiver = found.receiver if found else None
+    subscribed = SetupStep("Subscribed", done=False, detail="ION could not be read")
+    if found:
+        present = len(found.present)
+        wanted = present + len(found.missing) + len(found.inactive)
+        done = receiver is not None and present == wanted
+        subscribed = SetupStep("Subscribed", done, f"{present} of {wanted}")
     first, verified = (url.first_delivery_at, url.first_verified_at) if url else (None, None)
     address = f"Ends in …{url.last_four}" if url else "Create one, or use automatic set-up"
     name = f"{receiver.name}, ID {receiver.id}" if receiver else "Not found yet"
@@ -93,7 +99,7 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
     return [
         SetupStep("Webhook URL created", url is not None, address),
         SetupStep("Receiver exists in ION", receiver is not None, name),
-        _subscription_step(found),
+        subscribed,
         SetupStep(
             "First delivery received",
             first is not None,
@@ -103,30 +109,11 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
     ]
 
 
-def _subscription_step(found: Plan | None) -> SetupStep:
-    if found is None:
-        return SetupStep("Subscribed", done=False, detail="ION could not be read")
-    wanted = len(found.present) + len(found.missing) + len(found.inactive)
-    done = found.receiver is not None and len(found.present) == wanted
-    return SetupStep("Subscribed", done, f"{len(found.present)} of {wanted}")
-
-
 def compare_subscriptions(
     catalog: Catalog, wanted: Sequence[tuple[str, str]], receiver: Receiver | None
 ) -> Plan:
     """Return the difference between the desired subscriptions and those of the receiver."""
     found = subscriptions.difference(catalog, wanted, receiver)
-    return Plan(
-        receiver=ReceiverState(receiver.id, receiver.name, receiver.active) if receiver else None,
-        present=found.present,
-        missing=found.missing,
-        inactive=found.inactive,
-        extra=found.extra,
-        problems=_problems(receiver),
-    )
-
-
-def _problems(receiver: Receiver | None) -> tuple[str, ...]:
     problems: list[str] = []
     if receiver and not receiver.active:
         problems.append("The receiver is disabled in ION")
@@ -135,7 +122,14 @@ def _problems(receiver: Receiver | None) -> tuple[str, ...]:
             f"The receiver expects status {receiver.expected_response_code},"
             " but the hub answers 200, which ION counts as a failure"
         )
-    return tuple(problems)
+    return Plan(
+        receiver=ReceiverState(receiver.id, receiver.name, receiver.active) if receiver else None,
+        present=found.present,
+        missing=found.missing,
+        inactive=found.inactive,
+        extra=found.extra,
+        problems=tuple(problems),
+    )
 
 
 def _pretty(value: Any) -> str:

@@ -87,7 +87,8 @@ def difference(
     for each in sorted(
         receiver.subscriptions if receiver else (), key=lambda s: (not s.active, len(s.id), s.id)
     ):
-        pair = (_name(catalog, each.resource), each.action)
+        resource = catalog.resolve(each.resource)
+        pair = (resource.name if resource else each.resource.lower(), each.action)
         if pair in actual or pair not in wanted:
             extra.append(SubscriptionState(*pair, each.id))
         else:
@@ -100,11 +101,6 @@ def difference(
         ),
         extra=tuple(extra),
     )
-
-
-def _name(catalog: Catalog, value: str) -> str:
-    resource = catalog.resolve(value)
-    return resource.name if resource else value.lower()
 
 
 def _affects_mirror(catalog: Catalog, resource: Resource) -> bool:

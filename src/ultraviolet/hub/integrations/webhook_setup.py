@@ -125,37 +125,26 @@ async def apply_setup(
     `wanted` None keeps the previous selection, initially all supported subscriptions.
     """
     async with connections.setup_lock(integration_id):
-        done = await _apply(connections, actor, integration_id, wanted, remove_extra=remove_extra)
+        integration = await connections.database.read(integrations.get, integration_id)
+        if integration.test_result is None:
+            await connections.test(integration_id)  # loads the schema that ION offers
+        client = await connections.client(integration_id)
+        view = await _view(connections, integration_id)
+        await client.look()
+        receiver = await _known_receiver(connections, integration_id, view)
+        created = receiver is None
+        if receiver is None:
+            url_id = await _create_receiver(connections, client, actor, integration_id)
+        else:
+            url_id = await _repair_address(connections, actor, integration_id, receiver)
+        if wanted is not None:
+            pairs = subscriptions.checked(view.catalog, view.offered, wanted)
+            await connections.database.write(webhook_urls.set_wanted, actor, url_id, pairs)
+        done = await _repair(
+            connections, client, integration_id, created=created, remove_extra=remove_extra
+        )
     await connections.ingest.refresh()
     return done
-
-
-async def _apply(
-    connections: Connections,
-    actor: str,
-    integration_id: int,
-    wanted: Sequence[Sequence[str]] | None,
-    *,
-    remove_extra: bool,
-) -> SetupResult:
-    integration = await connections.database.read(integrations.get, integration_id)
-    if integration.test_result is None:
-        await connections.test(integration_id)  # loads the schema that ION offers
-    client = await connections.client(integration_id)
-    view = await _view(connections, integration_id)
-    await client.look()
-    receiver = await _known_receiver(connections, integration_id, view)
-    created = receiver is None
-    if receiver is None:
-        url_id = await _create_receiver(connections, client, actor, integration_id)
-    else:
-        url_id = await _repair_address(connections, actor, integration_id, receiver)
-    if wanted is not None:
-        pairs = subscriptions.checked(view.catalog, view.offered, wanted)
-        await connections.database.write(webhook_urls.set_wanted, actor, url_id, pairs)
-    return await _repair(
-        connections, client, integration_id, created=created, remove_extra=remove_extra
-    )
 
 
 async def adopt_receiver(

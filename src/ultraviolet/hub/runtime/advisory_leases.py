@@ -73,12 +73,8 @@ class AdvisoryLockLeases:
         kept = set(sorted(self._held & wanted)[:share])
         free = sorted(wanted - others - self._held)[: share - len(kept)]
         if free:
-            claimed = {
-                id_
-                for (id_,) in await (
-                    await connection.execute(_LOCK, [free, self._class])
-                ).fetchall()
-            }
+            rows = await (await connection.execute(_LOCK, [free, self._class])).fetchall()
+            claimed = {id_ for (id_,) in rows}
             log.info("leases.claimed", integrations=sorted(claimed), processes=len(processes))
             self._held |= claimed
             kept |= claimed

@@ -156,27 +156,24 @@ class Controllers:
                 delay = await run()
                 failures = 0
                 self._problems.pop(name, None)
-            except Exception as error:  # noqa: BLE001  a controller continues after any error
+            except Exception as error:
                 failures += 1
                 jitter = random.uniform(0.8, 1.2)  # noqa: S311
                 pause = min(_MAX_RETRY_SECONDS, 0.5 * 2**failures) * jitter
-                self._report(name, error, pause)
+                known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
+                self._problems[name] = str(error)
+                metrics.count_failure(name)
+                log.warning(
+                    "controller.failed",
+                    controller=name,
+                    integration_id=self._id,
+                    error=f"{type(error).__name__}: {error}",
+                    retry_seconds=round(pause, 1),
+                    exc_info=not known,
+                )
+                self._changes.publish("integration", self._id)
                 await asyncio.sleep(pause)
                 delay = 0.0
-
-    def _report(self, name: str, error: Exception, delay: float) -> None:
-        known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
-        self._problems[name] = str(error)
-        metrics.count_failure(name)
-        log.warning(
-            "controller.failed",
-            controller=name,
-            integration_id=self._id,
-            error=f"{type(error).__name__}: {error}",
-            retry_seconds=round(delay, 1),
-            exc_info=not known,
-        )
-        self._changes.publish("integration", self._id)
 
     async def _apply(self) -> None:
         site = await self._get_site()
@@ -186,7 +183,18 @@ class Controllers:
             applied = await self._apply_batch(site)
             if applied.count:
                 self._changed_at = _clock()
-                await self._trace(began, applied)
+                if tracing.is_enabled():
+                    # A span links the deliveries of the batch to its versions.
+                    traces = await site.database.read(apply_events.traces_of, applied.seqs)
+                    attributes = {
+                        "integration_id": site.id,
+                        "events": applied.count,
+                        "versions": version_names(applied.changes),
+                    }
+                    with tracing.span(
+                        "apply", links=traces, start_ns=began, root=True, **attributes
+                    ):
+                        pass
                 failpoint("apply.committed")
                 site.publish_changes(applied.changes)
                 site.changes.publish("event", site.id)
@@ -208,37 +216,23 @@ class Controllers:
                 "events.not_applied", integration_id=site.id, error=first_line(error), exc_info=True
             )
         seqs, _ = await site.database.read(apply_events.list_pending, site.id)
-        applied = [await self._apply_one(site, seq) for seq in seqs]
+        applied: list[AppliedBatch] = []
+        for seq in seqs:
+            try:
+                one = await site.database.write(
+                    apply_events.apply_pending, site.catalog, site.id, only=seq
+                )
+            except StoreUnavailableError:
+                raise
+            except Exception as error:  # noqa: BLE001  the event is kept after any error
+                reason = first_line(error)
+                log.warning("event.not_applied", integration_id=site.id, seq=seq, error=reason)
+                message = f"The event could not be applied: {reason}"
+                one = await site.database.write(
+                    apply_events.mark_not_applied, site.catalog, site.id, seq, message
+                )
+            applied.append(one)
         return apply_events.merge_batches(applied)
-
-    async def _apply_one(self, site: SyncContext, seq: int) -> AppliedBatch:
-        try:
-            return await site.database.write(
-                apply_events.apply_pending, site.catalog, site.id, only=seq
-            )
-        except StoreUnavailableError:
-            raise
-        except Exception as error:  # noqa: BLE001  the event is kept after any error
-            log.warning(
-                "event.not_applied", integration_id=site.id, seq=seq, error=first_line(error)
-            )
-            reason = f"The event could not be applied: {first_line(error)}"
-            return await site.database.write(
-                apply_events.mark_not_applied, site.catalog, site.id, seq, reason
-            )
-
-    async def _trace(self, began: int, applied: AppliedBatch) -> None:
-        """Create a span that links the deliveries of a batch to its versions."""
-        if tracing.is_enabled():
-            site = await self._get_site()
-            traces = await site.database.read(apply_events.traces_of, applied.seqs)
-            attributes = {
-                "integration_id": site.id,
-                "events": applied.count,
-                "versions": version_names(applied.changes),
-            }
-            with tracing.span("apply", links=traces, start_ns=began, root=True, **attributes):
-                pass
 
     async def _heal(self) -> float | None:
         healer = self._healer = self._healer or Healer(await self._get_site())
@@ -249,12 +243,24 @@ class Controllers:
             if not done.full:
                 break
         due = await healer.next_due()
-        soon = None if due is None else max(0.0, _seconds_until(due))
-        return soon if soon is None or soon < _SCHEDULER_SECONDS else None
+        if due is None:
+            return None
+        soon = max(0.0, (datetime.fromisoformat(due) - utc_now()).total_seconds())
+        return soon if soon < _SCHEDULER_SECONDS else None
 
     async def _fetch(self) -> float | None:
         site = await self._get_site()
-        waiting = await site.database.write(_request_due_fetch, site.id)
+
+        def request_due(connection: Connection) -> tuple[int, Mode] | None:
+            """Return the unfinished fetch of the integration, or request the one that is due."""
+            waiting = fetch.unfinished_fetch(connection, site.id)
+            if waiting:
+                return waiting
+            for due in due_fetches(connection, site.id):
+                fetch.request_fetch(connection, site.id, due.mode, due.reason)
+            return fetch.unfinished_fetch(connection, site.id)
+
+        waiting = await site.database.write(request_due)
         if waiting is None:
             return None
         with tracing.span(
@@ -293,19 +299,5 @@ class Controllers:
         return 0.0
 
 
-def _request_due_fetch(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:
-    """Return the unfinished fetch of an integration, or request the one that is due."""
-    waiting = fetch.unfinished_fetch(connection, integration_id)
-    if waiting:
-        return waiting
-    for due in due_fetches(connection, integration_id):
-        fetch.request_fetch(connection, integration_id, due.mode, due.reason)
-    return fetch.unfinished_fetch(connection, integration_id)
-
-
 def _clock() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _seconds_until(moment: str) -> float:
-    return (datetime.fromisoformat(moment) - utc_now()).total_seconds()

@@ -44,18 +44,18 @@ class Scheduler:
             return
         schedules = new or self._checks % _CHECKS_PER_SCHEDULE_CHECK == 0
         self._checks += 1
-        found = await self._database.read(_find_due, schedules=schedules)
+
+        def find_due(connection: Connection) -> dict[str, set[int]]:
+            given = {name: {"now": now_rfc3339()} for name in ("heal", "fetch")}
+            found = {
+                name: set(connection.execute(query, given.get(name, {})).scalars())
+                for name, query in _QUERIES.items()
+            }
+            if schedules:
+                found["fetch"] |= {due.integration_id for due in due_fetches(connection)}
+            return found
+
+        found = await self._database.read(find_due)
         for name, ids in found.items():
             for id_ in ids.intersection(leased):
                 wake(id_, name)
-
-
-def _find_due(connection: Connection, *, schedules: bool) -> dict[str, set[int]]:
-    given = {name: {"now": now_rfc3339()} for name in ("heal", "fetch")}
-    found = {
-        name: set(connection.execute(query, given.get(name, {})).scalars())
-        for name, query in _QUERIES.items()
-    }
-    if schedules:
-        found["fetch"] |= {due.integration_id for due in due_fetches(connection)}
-    return found
