@@ -39,7 +39,10 @@ _KINDS_INTRO = """\
 A problem of the kind `error` is an internal error; the log of the hub contains its cause.
 """
 _HTTP_ONLY = {
-    "method-not-allowed": ("The route does not support this method; the Allow header lists those it supports.", 405),
+    "method-not-allowed": (
+        "The route does not support this method; the Allow header lists those it supports.",
+        405,
+    ),
     "too-large": ("The request body is larger than 4 MB; send it in parts.", 413),
 }
 """Kinds of requests that no part of the hub sees, with meaning and HTTP status."""

@@ -29,9 +29,7 @@ def show_index(request: AnyRequest, render: GivenRenderer, q: FromQuery[str] = "
 
 
 @get("/docs/{path:path}", guards=_GUARDS, include_in_schema=False, sync_to_thread=True)
-def show(
-    request: AnyRequest, render: GivenRenderer, path: FromPath[str]
-) -> Response[str] | File:
+def show(request: AnyRequest, render: GivenRenderer, path: FromPath[str]) -> Response[str] | File:
     """Show one document or image of the documentation."""
     name = path.strip("/")
     if name in documents.names():
