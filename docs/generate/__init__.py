@@ -18,7 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors.page,
     "sql-views.md": views.page,
     "tables.md": tables.page,
-    **{f"joins-{name}.svg": partial(views.diagram, name) for name in views.domains()},
+    **{f"joins-{name}.svg": partial(views.diagram, name) for name in views.diagrams()},
 }
 
 

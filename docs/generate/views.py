@@ -17,7 +17,7 @@ _INTRO = """\
 
 The hub's database has one view per mirrored resource, with one row per object that is not deleted and one column per
 field, under ION's column name. [SQL and exports](../how-to/sql-and-exports.md) describes their use, and
-[Use the data in other tools](../how-to/pandas.md) their use in pandas. The database contains the same list in the table
+[Use the data in pandas](../how-to/pandas.md) describes one of several tools. The database contains the same list in the table
 `view_columns`, and on PostgreSQL also as comments of the columns.
 
 Ids are text. On SQLite, times are RFC 3339 texts, booleans are 0 and 1, and `json` is text. On PostgreSQL the types are
@@ -53,26 +53,37 @@ def page() -> str:
     common = _columns_table(
         [(code(c.name), c.type, c.comment) for c in (*sql_views.OWN, *sql_views.PROVENANCE)]
     )
-    sections = [text for domain in domains() for text in _domain(domain)]
+    sections = [text for domain in _domains() for text in _domain(domain)]
     return f"{_INTRO}\n{common}\n\n" + "\n\n".join(sections)
 
 
-def domains() -> Sequence[str]:
+def diagrams() -> Sequence[str]:
+    """Return the names of the domains that have joins between their views."""
+    return [domain for domain in _domains() if _joins(domain)]
+
+
+def diagram(domain: str) -> str:
+    """Return the diagram of the joins between the views of a domain as SVG."""
+    names = [sql_views.view_name(resource) for resource in _views(domain)]
+    title = f"Joins between the views of {_TITLES[domain].lower()}"
+    return join_diagram.draw(names, _joins(domain), title)
+
+
+def _domains() -> Sequence[str]:
     """Return the names of the domains in alphabetical order of their titles."""
     found = {resource.domain for resource in catalog.load_catalog().mirrored}
     return sorted(found, key=_TITLES.__getitem__)
 
 
-def diagram(domain: str) -> str:
-    """Return the diagram of the joins between the views of a domain as SVG."""
+@cache
+def _joins(domain: str) -> Sequence[join_diagram.Join]:
     names = [sql_views.view_name(resource) for resource in _views(domain)]
     joins = {
         (sql_views.view_name(resource), sql_views.PREFIX + link.resource)
         for resource in _views(domain)
         for link in resource.links
     }
-    inside = sorted(one for one in joins if one[1] in names and one[0] != one[1])
-    return join_diagram.draw(names, inside, f"Joins between the views of {_TITLES[domain].lower()}")
+    return sorted(one for one in joins if one[1] in names and one[0] != one[1])
 
 
 @cache
@@ -87,7 +98,7 @@ def _views(domain: str) -> list[Resource]:
 def _domain(domain: str) -> Iterator[str]:
     found = _views(domain)
     yield f"## {_TITLES[domain]}"
-    if len(found) > 1:
+    if _joins(domain):
         yield (
             f"![Joins between the views of {_TITLES[domain].lower()}](joins-{domain}.svg)\n\n"
             "An arrow points from a view to the view whose `id` it contains."
