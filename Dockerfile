@@ -9,6 +9,7 @@ RUN python -m venv --without-pip /opt/ultraviolet \
  && pip install --no-cache-dir --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
+COPY docs docs
 RUN pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels . \
  && pip --python /opt/ultraviolet/bin/python install --no-cache-dir --no-index --no-deps /wheels/*.whl
 

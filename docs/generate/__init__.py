@@ -1,6 +1,7 @@
 """Generate the reference pages from the code: `python -m docs.generate` writes docs/reference."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from docs.generate import commands, doctor, errors, metrics, routes, settings, tables, views
@@ -17,10 +18,13 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors.page,
     "sql-views.md": views.page,
     "tables.md": tables.page,
+    **{f"joins-{name}.svg": partial(views.diagram, name) for name in views.diagrams()},
 }
 
 
 def text(name: str) -> str:
-    """Return the text of one page."""
+    """Return the text of one page or diagram."""
+    if not name.endswith(".md"):
+        return PAGES[name]() + "\n"
     title, rest = PAGES[name]().split("\n", 1)
     return f"{title}\n\n{NOTE}\n{rest.rstrip()}\n"

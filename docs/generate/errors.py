@@ -14,7 +14,7 @@ _INTRO = """\
 # Errors
 
 An error message contains the problem and the next step. Over HTTP, an error is a problem (RFC 9457,
-`application/problem+json`) whose `type` ends with the kind. On the command line, it is one line on stderr and an exit
+`application/problem+json`). Its `type` is the address of the kind on this page, so it ends with `#` and the kind. On the command line, it is one line on stderr and an exit
 code, or with `--json` an object `{"error": kind, "message": …}` on stderr.
 """
 _EXIT_CODES = (
@@ -35,6 +35,17 @@ _EXIT_CODES = (
     ("11", "a test alert was not delivered"),
     ("130", "stopped with Ctrl-C"),
 )
+_KINDS_INTRO = """\
+A problem of the kind `error` is an internal error; the log of the hub contains its cause.
+"""
+_HTTP_ONLY = {
+    "method-not-allowed": (
+        "The route does not support this method; the Allow header lists those it supports.",
+        405,
+    ),
+    "too-large": ("The request body is larger than 4 MB; send it in parts.", 413),
+}
+"""Kinds of requests that no part of the hub sees, with meaning and HTTP status."""
 _RUN_ONLY = ("__main__", "migrations.env")
 """Modules with side effects on import."""
 
@@ -49,7 +60,8 @@ def page() -> str:
             "## Exit codes\n",
             table(("code", "meaning"), _EXIT_CODES),
             "\n## Kinds\n",
-            _table(hub),
+            _KINDS_INTRO,
+            *_kinds(hub),
             "\n## In the local ION\n",
             "These occur at `/_local`. ION's API returns errors as ION does; see [the local ION](../local-ion.md).\n",
             _table(local),
@@ -78,7 +90,18 @@ def _of_local_ion(error: type[UltravioletError]) -> bool:
     return error.__module__.startswith("ultraviolet.local_ion")
 
 
-def _table(found: list[type[UltravioletError]]) -> str:
+def _kinds(found: list[type[UltravioletError]]) -> list[str]:
+    """Return a section for each kind, whose heading is the target of problem types."""
+    by_kind: dict[str, list[type[UltravioletError]]] = {}
+    for error in found:
+        by_kind.setdefault(error.kind, []).append(error)
+    sections = {kind: _table(same, kinds=False) for kind, same in by_kind.items()}
+    for kind, (meaning, status) in _HTTP_ONLY.items():
+        sections[kind] = table(("meaning", "HTTP"), [(meaning, str(status))])
+    return [f"### {kind}\n\n{text}\n" for kind, text in sorted(sections.items())]
+
+
+def _table(found: list[type[UltravioletError]], *, kinds: bool = True) -> str:
     rows = [
         (
             code(error.kind),
@@ -89,4 +112,5 @@ def _table(found: list[type[UltravioletError]]) -> str:
         )
         for error in found
     ]
-    return table(("kind", "class", "meaning", "HTTP", "exit code"), rows)
+    heads = ("kind", "class", "meaning", "HTTP", "exit code")
+    return table(heads, rows) if kinds else table(heads[1:], [row[1:] for row in rows])

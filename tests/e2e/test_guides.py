@@ -34,7 +34,8 @@ def wheel(folder: Path, version: str) -> Path:
     folder.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("src", "docs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     module = folder / "src/ultraviolet/__init__.py"
     module.write_text(module.read_text().replace(f'"{ultraviolet.__version__}"', f'"{version}"'))
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]

@@ -1,6 +1,7 @@
 """The client's requests to a hub: retries where safe, problems as exceptions."""
 
 import os
+import re
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ class ProblemError(UltravioletError):
             problem = _Problem(detail=f"The hub responded with status {status} and no details.")
         super().__init__(problem.detail or problem.title)
         self.status = status
-        self.kind = problem.type.rsplit("/", 1)[-1]
+        self.kind = re.split("[/#]", problem.type)[-1]
         self.detail = problem.detail
         self.errors = problem.errors
         self.request_id = headers.get("x-request-id", "")

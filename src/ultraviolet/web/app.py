@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 from litestar import Litestar, Response
 from litestar.datastructures import CacheControlHeader
@@ -74,7 +75,7 @@ def openapi(hub: Hub) -> dict[str, Any]:
 
 def _create_litestar(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
     render = Renderer(hub.settings.path_prefix)
-    handle_error = _error_handler(render)
+    handle_error = _error_handler(render, _documentation_base(hub.public_url))
     serves = hub.role != "worker"
     throttle = WebhookThrottle(hub.settings.allowed_sources, hub.settings.trusted_proxies)
     served: list[Any] = (
@@ -141,13 +142,22 @@ def _actor_finder(hub: Hub) -> FindActor:
     return find
 
 
-def _error_handler(render: Renderer) -> Callable[[AnyRequest, Exception], Response[Any]]:
+def _documentation_base(public_url: str) -> str:
+    """Return the start of absolute addresses of the documentation.
+
+    Without a public URL, only the path is known to be valid for every client.
+    """
+    url = urlsplit(public_url)
+    return url.path if url.hostname in ("localhost", "127.0.0.1", "::1") else public_url.rstrip("/")
+
+
+def _error_handler(render: Renderer, base: str) -> Callable[[AnyRequest, Exception], Response[Any]]:
     def handle_error(request: AnyRequest, error: Exception) -> Response[Any]:
         """Return a problem for programs, a page for browsers."""
-        if request.url.path.startswith("/api") or "text/html" not in request.headers.get(
+        if request.url.path.startswith("/api/v1") or "text/html" not in request.headers.get(
             "accept", ""
         ):
-            return as_problem(request, error)
+            return as_problem(request, error, base)
         return pages_router.as_page(request, error, render)
 
     return handle_error

@@ -56,6 +56,15 @@ def test_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -> 
     assert caught.value.kind == "not-found"
 
 
+@pytest.mark.parametrize("base", ["/docs/reference/errors#", "https://example.org/problems/"])
+def test_kind_of_an_error_is_the_end_of_its_type(base: str) -> None:
+    body = f'{{"type": "{base}cursor-gone", "title": "Gone"}}'.encode()
+    with Api(Canned({"/api/v1/x": Answer(410, body)})) as api, pytest.raises(ApiError) as caught:
+        api.get("/x")
+
+    assert caught.value.kind == "cursor-gone"
+
+
 def test_exit_codes_match_the_error_classes() -> None:
     over_http = [
         error

@@ -24,7 +24,7 @@ def test_a_stranger_gets_a_problem(edge: Any) -> None:
     answer = edge.send("GET", "/api/v1/me", headers={"accept": "application/json"})
     assert answer.status_code == 401
     assert answer.headers["content-type"].startswith("application/problem+json")
-    assert answer.json()["type"].endswith("/unauthenticated")
+    assert answer.json()["type"].endswith("#unauthenticated")
     assert edge.api("GET", "/me", key="uvk_wrong").status_code == 401
 
 
@@ -66,7 +66,7 @@ def test_what_is_not_there_is_a_problem(
         with subtests.test(path=path):
             answer = edge.api("GET", path)
             assert answer.status_code == 404
-            assert answer.json()["type"].endswith("/not-found")
+            assert answer.json()["type"].endswith("#not-found")
             assert answer.json()["detail"]
 
 

@@ -68,7 +68,7 @@ def test_a_cursor_of_what_is_no_longer_kept_is_refused(
         lambda c: c.execute(delete(versions).where(versions.c.version == 1))
     )
     gone = kept.api("GET", f"/changes?cursor={page['next']}")
-    assert (410, "/cursor-gone") == (gone.status_code, gone.json()["type"][-12:])
+    assert (410, "#cursor-gone") == (gone.status_code, gone.json()["type"][-12:])
     assert 410 == kept.api("GET", f"/changes/stream?cursor={page['next']}").status_code
     other = kept.api("GET", "/events?limit=1").json()["next"] or "MTI"
     assert 422 == kept.api("GET", f"/changes?cursor={other}").status_code

@@ -105,7 +105,7 @@ def test_every_error_has_the_same_format(
     problem = answer.json()
     assert (answer.status_code, problem["status"]) == (status, status), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert problem["type"].endswith(f"/{kind}")
+    assert problem["type"].endswith(f"#{kind}")
     assert problem["title"]
     assert problem["detail"]
     assert [one["field"] for one in problem.get("errors", [])] == ([field] if field else [])

@@ -43,7 +43,7 @@ def test_a_key_names_one_request_of_one_caller(edge: Any) -> None:
     ask(edge, "POST", "/api-keys", {"name": "a"}, idempotency_key="k1")
     other = ask(edge, "POST", "/api-keys", {"name": "b"}, idempotency_key="k1")
     assert other.status_code == 422
-    assert other.json()["type"].endswith("/idempotency-key-reused")
+    assert other.json()["type"].endswith("#idempotency-key-reused")
     admin = ask(edge, "POST", "/api-keys", {"name": "boss", "role": "admin"}).json()["token"]
     assert (
         ask(edge, "POST", "/api-keys", {"name": "b"}, key=admin, idempotency_key="k1").status_code
@@ -101,7 +101,7 @@ def test_two_at_the_same_time_are_done_once(edge: Any, monkeypatch: pytest.Monke
 
     first, second, third = edge.runner.run(both())
     assert (201, 409, 201) == (first.status_code, second.status_code, third.status_code)
-    assert second.json()["type"].endswith("/in-progress")
+    assert second.json()["type"].endswith("#in-progress")
     assert first.json() == third.json()
 
 

@@ -1,5 +1,6 @@
 """The API client of the command line, over HTTP or in this process."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -38,9 +39,7 @@ class ApiError(UltravioletError):
         title = str(problem.get("title") or f"The hub responded with status {status}.")
         super().__init__(str(problem.get("detail") or title))
         self.status = status
-        self.kind = (
-            str(problem.get("type") or "error").rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
-        )
+        self.kind = re.split(r"[/#:]", str(problem.get("type") or "error").rstrip("/"))[-1]
         self.exit_code = EXIT_CODES.get(status, 1)
 
 

@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import Any, cast
 
 import msgspec
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Router
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from ultraviolet.hub.ingest import event_files
 from ultraviolet.hub.ingest.event_files import Line
 from ultraviolet.web.api.openapi_examples import Examples
-from ultraviolet.web.http.problem_details import MEDIA_TYPE
+from ultraviolet.web.http.problem_details import MEDIA_TYPE, TYPE_PREFIX
 
 Json = dict[str, Any]
 
@@ -92,6 +92,10 @@ _MODULE = re.compile(r"^([a-z]\w*)_([A-Z]\w*)$")
 
 class OpenApiDocument(JsonRenderPlugin):
     """Serves the OpenAPI document."""
+
+    def receive_router(self, router: Router) -> None:
+        """Remove the framework's own page for unknown addresses; the hub has one."""
+        router.routes = [route for route in router.routes if route.path.endswith(".json")]
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:  # noqa: ARG002  required by the base class
         """Return the document as JSON, completed on the first request."""
@@ -249,7 +253,7 @@ _SLUGS = {
 def _problem_example(status: int, detail: str) -> Json:
     slug = _SLUGS.get(status, "error")
     example: Json = {
-        "type": f"https://ultraviolet.invalid/problems/{slug}",
+        "type": TYPE_PREFIX + slug,
         "title": slug.replace("-", " ").capitalize(),
         "status": status,
         "detail": detail,

@@ -95,7 +95,7 @@ _VALUES: dict[str, Any] = {
     "subject": "plant",
     "Problem.status": 404,
     "Problem.title": "Not found",
-    "Problem.type": "https://ultraviolet.invalid/problems/not-found",
+    "Problem.type": "/docs/reference/errors#not-found",
     "Problem.detail": "Integration 17 does not exist.",
     "title": "PO-1042",
     "ResourceCount.title": "Purchase orders",

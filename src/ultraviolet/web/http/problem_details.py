@@ -16,7 +16,8 @@ from ultraviolet.text import did_you_mean
 from ultraviolet.web.http.params import UnknownParameterError, query_parameters
 
 MEDIA_TYPE = "application/problem+json"
-_TYPE_PREFIX = "https://ultraviolet.invalid/problems/"
+TYPE_PREFIX = "/docs/reference/errors#"
+"""Address of the types on a hub: the page of errors has an anchor for each kind."""
 
 AnyRequest = Request[Any, Any, State]
 
@@ -73,7 +74,7 @@ _MISSING = re.compile(r"Missing required (query|header|cookie|path) parameter '(
 def problem_body(status: int, title: str, kind: str = "", detail: str = "") -> bytes:
     """Return a problem as JSON; without a kind, its type is `about:blank`."""
     return msgspec.json.encode(
-        Problem(_TYPE_PREFIX + kind if kind else "about:blank", title, status, detail)
+        Problem(TYPE_PREFIX + kind if kind else "about:blank", title, status, detail)
     )
 
 
@@ -105,7 +106,7 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
             return _problem("invalid", 422, detail)
         case _:
             detail = "Internal error. The log of the hub has the details."
-            return Problem(_TYPE_PREFIX + "error", "Internal error", 500, detail)
+            return Problem(TYPE_PREFIX + "error", "Internal error", 500, detail)
 
 
 def _value_error_detail(
@@ -134,9 +135,10 @@ def detail_of(error: UltravioletError) -> str:
     return str(error) or " ".join((type(error).__doc__ or "").split())
 
 
-def as_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
-    """Return the problem response of an error."""
+def as_problem(request: AnyRequest, error: Exception, base: str) -> Response[Problem]:
+    """Return the problem response of an error; `base` is prepended to its type."""
     problem = log_server_error(request, error)
+    problem.type = base + problem.type
     extra = error.headers if isinstance(error, UltravioletError | HTTPException) else None
     headers = {**_HEADERS.get(problem.status, {}), **(extra or {})}
     return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
@@ -158,7 +160,7 @@ def _problem(
     kind: str, status: int, detail: str, errors: list[FieldProblem] | None = None
 ) -> Problem:
     return Problem(
-        _TYPE_PREFIX + kind,
+        TYPE_PREFIX + kind,
         _TITLES.get(kind, kind.replace("-", " ").capitalize()),
         status,
         detail,

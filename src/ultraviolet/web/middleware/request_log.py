@@ -54,9 +54,11 @@ class RequestLogMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                sent: list[Any] = list(message.get("headers", []))
+                names = {name.lower() for name, _ in sent}
                 headers: list[Any] = [
-                    *message.get("headers", []),
-                    *_SECURITY_HEADERS,
+                    *sent,
+                    *(header for header in _SECURITY_HEADERS if header[0] not in names),
                     (_REQUEST_ID_HEADER, id_.encode()),
                 ]
                 message = {**message, "headers": headers}

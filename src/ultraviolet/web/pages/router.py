@@ -16,6 +16,7 @@ from ultraviolet.web.middleware.throttle import SignInThrottle
 from ultraviolet.web.pages import (
     account,
     alerts,
+    documentation,
     drift,
     events,
     fetches,
@@ -109,6 +110,7 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *alerts.HANDLERS,
         *account.HANDLERS,
         *theme.HANDLERS,
+        *documentation.HANDLERS,
     ]
     given = {
         "render": Provide(lambda: render, sync_to_thread=False),

@@ -92,6 +92,7 @@ class Renderer:
 
     def __init__(self, root: str = "") -> None:
         """`root` is what the paths of this hub begin with for its clients; templates write it before each path."""
+        self.root = root
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
