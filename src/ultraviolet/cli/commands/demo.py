@@ -167,12 +167,10 @@ def _hub(data: Path, url: str) -> Child:
 
 
 def _api(data: Path) -> Api:
-    from ultraviolet.cli.support.transports import HttpTransport
-
     running = find_running(data)
     if running is None:
         raise DemoError(f"The hub stopped during the set-up: {data / 'hub.json'} is missing.")
-    return Api(HttpTransport(running.url, running.key))
+    return Api(running.url, running.key)
 
 
 def _load_credentials(data: Path) -> Credentials:

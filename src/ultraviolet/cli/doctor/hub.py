@@ -23,8 +23,6 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compa
 
 def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
     """Check the addressed hub, then its integrations."""
-    from ultraviolet.cli.support.transports import HttpTransport
-
     hub = find_running(address.data)
     url = address.url or (hub.url if hub else None)
     if url is None:
@@ -41,7 +39,7 @@ def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
         yield failed("key", "API key", f"No API key for {url}")
         return
     try:
-        with Api(HttpTransport(url, key)) as api:
+        with Api(url, key) as api:
             status = api.get("/status")
             integrations = list(api.items("/integrations", _MAX_INTEGRATIONS))
             yield from _check_public_address(str(status["public_url"]), integrations)

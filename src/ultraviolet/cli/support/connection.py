@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,10 +21,6 @@ class HubAddress(NamedTuple):
     data: Path
 
 
-if TYPE_CHECKING:
-    from ultraviolet.cli.support.transports import AppTransport
-
-
 class RunningHub(msgspec.Struct, frozen=True):
     """The content of hub.json, by which commands find a running hub."""
 
@@ -35,8 +31,6 @@ class RunningHub(msgspec.Struct, frozen=True):
 
 def connect(address: HubAddress) -> Api:
     """Return a client of the addressed hub: over HTTP if it runs, else in this process."""
-    from ultraviolet.cli.support.transports import HttpTransport
-
     running = find_running(address.data)
     if address.url is not None:
         same = running is not None and running.url.rstrip("/") == address.url.rstrip("/")
@@ -45,10 +39,10 @@ def connect(address: HubAddress) -> Api:
             raise UnauthenticatedError(
                 f"Set an API key of {address.url} with --key or ULTRAVIOLET_KEY."
             )
-        return Api(HttpTransport(address.url, key))
+        return Api(address.url, key)
     if running is not None:
-        return Api(HttpTransport(running.url, address.key or running.key))
-    return Api(in_process(address.data))
+        return Api(running.url, address.key or running.key)
+    return in_process(address.data)
 
 
 def find_running(data: Path) -> RunningHub | None:
@@ -70,7 +64,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def in_process(data: Path) -> "AppTransport":
+def in_process(data: Path) -> Api:
     """Open the hub's database and run its application in this process for one command.
 
     No controllers run.
@@ -102,4 +96,5 @@ def in_process(data: Path) -> "AppTransport":
         finally:
             hub.close()
 
-    return AppTransport(create_app(hub), key, close)
+    transport = AppTransport(create_app(hub), close)
+    return Api("http://localhost", key, transport, transport.pause)
