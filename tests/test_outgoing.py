@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from ultraviolet.cli.support.api import Api
 from ultraviolet.cli.support.local_ion_client import LocalIonUnreachableError, call_control_api
+from ultraviolet.cli.support.transports import Api
 from ultraviolet.client import Client
 from ultraviolet.errors import HubUnreachableError, InvalidError, NoHubError
 from ultraviolet.hub.accounts import oidc

@@ -226,7 +226,10 @@ class Transport:
         except (httpx.RequestError, AnswerTooLargeError) as error:
             url = self._http.base_url.copy_with(path="/")
             reason = error or type(error).__name__
-            raise HubUnreachableError(f"The hub at {url} does not respond: {reason}") from error
+            raise HubUnreachableError(
+                f"The hub at {url} does not respond: {reason}."
+                " Start it with `ultraviolet serve`, or check the address."
+            ) from error
 
 
 def read_bounded(response: httpx.Response) -> httpx.Response:

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from docs.generate.errors import errors
 
-from ultraviolet.cli.support.api import Api, to
+from ultraviolet.cli.support.api import to
+from ultraviolet.cli.support.transports import Api
 from ultraviolet.client import ProblemError
 from ultraviolet.errors import InvalidError, NoHubError, UltravioletError
 

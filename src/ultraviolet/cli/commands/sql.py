@@ -15,7 +15,7 @@ import typer
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.commands.objects import Format
 from ultraviolet.cli.support import output
-from ultraviolet.cli.support.session import DATA
+from ultraviolet.cli.support.connection import resolve
 from ultraviolet.errors import InvalidError
 from ultraviolet.text import did_you_mean
 
@@ -64,8 +64,12 @@ def sql(
         typer.Option(min=0.001, max=86_400, help="Time limit of a statement in seconds."),
     ] = 300,
     data: Annotated[
-        Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")
-    ] = DATA,
+        Path | None,
+        typer.Option(
+            envvar="ULTRAVIOLET_DATA",
+            help="Directory of the hub; default: that of the current context.",
+        ),
+    ] = None,
 ) -> None:
     """Query the mirror with SQL; each resource has a view, such as ion_purchase_orders.
 
@@ -78,7 +82,13 @@ def sql(
     """
     from ultraviolet.db.read_only_sql import open_read_only
 
-    url = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{data / 'hub.db'}"
+    address = resolve(None, None, data)
+    if address.url:
+        raise InvalidError(
+            f"The current context {address.context} addresses {address.url}, but this command"
+            " reads a hub on this machine. Set --data."
+        )
+    url = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{address.data / 'hub.db'}"
     database = open_read_only(url, timeout)
     try:
         shell = Shell(database, Options(as_json, as_format))

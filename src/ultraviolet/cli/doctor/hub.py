@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from ultraviolet.cli.doctor.integration import check_integration
 from ultraviolet.cli.doctor.problems import CheckResult, failed, passed
-from ultraviolet.cli.support.api import Api, Json
-from ultraviolet.cli.support.connection import HubAddress, find_running
+from ultraviolet.cli.support.api import Json
+from ultraviolet.cli.support.connection import HubAddress, find_url_and_key
 from ultraviolet.command_text import command
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.outgoing import AnswerTooLargeError, opener, read_file
@@ -23,8 +23,9 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compa
 
 def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
     """Check the addressed hub, then its integrations."""
-    hub = find_running(address.data)
-    url = address.url or (hub.url if hub else None)
+    from ultraviolet.cli.support.transports import Api
+
+    url, key = find_url_and_key(address)
     if url is None:
         yield from _report_missing(address, port)
         return
@@ -34,7 +35,6 @@ def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
         yield failed("hub", "hub", f"{url}: {reason}")
         return
     yield from _check_readiness(url, ready)
-    key = address.key or (hub.key if hub and hub.url.rstrip("/") == url.rstrip("/") else None)
     if key is None:
         yield failed("key", "API key", f"No API key for {url}")
         return

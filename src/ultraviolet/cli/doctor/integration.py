@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ultraviolet.cli.doctor.problems import CheckResult, State, failed, passed
-from ultraviolet.cli.support.api import Api, Json, to
+from ultraviolet.cli.support.api import Json, to
 from ultraviolet.command_text import command
+
+if TYPE_CHECKING:
+    from ultraviolet.cli.support.transports import Api
 
 _RECENT = timedelta(hours=24)
 _PROBLEM_OF_FINDING = {
@@ -48,7 +52,7 @@ class _Facts(msgspec.Struct, frozen=True):
     urls: list[Json]
 
 
-def check_integration(api: Api, integration: Json) -> Iterator[CheckResult]:
+def check_integration(api: "Api", integration: Json) -> Iterator[CheckResult]:
     """Return the check results; none during removal, and only the pause of a paused one."""
     name, id_ = str(integration["name"]), integration["id"]
     if integration["removed"]:

@@ -6,21 +6,22 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
 from ultraviolet.characters import escape_controls
-from ultraviolet.cli.support import output
-from ultraviolet.cli.support.api import Api, Json
-from ultraviolet.cli.support.connection import HubAddress
-from ultraviolet.errors import InvalidError
+from ultraviolet.cli.support import connection, output
+from ultraviolet.cli.support.api import Json
+from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.text import did_you_mean
+
+if TYPE_CHECKING:
+    from ultraviolet.cli.support.transports import Api
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DATA = Path("ultraviolet-data")
 WATCH_INTERVAL_SECONDS = 2.0
 CLEAR_SCREEN = "\x1b[2J\x1b[H"
 _NONE = "No integrations yet. Add one with `ultraviolet integration add`."
@@ -29,7 +30,7 @@ _NONE = "No integrations yet. Add one with `ultraviolet integration add`."
 class Session:
     """One run of one command."""
 
-    def __init__(self, api: Api, *, as_json: bool) -> None:
+    def __init__(self, api: "Api", *, as_json: bool) -> None:
         """Use this API client and output format."""
         self.api = api
         self.as_json = as_json
@@ -101,11 +102,11 @@ def command(
             as_json: bool,
             url: str | None,
             key: str | None,
-            data: Path,
+            data: Path | None,
             watch: bool = False,
             **options: Any,
         ) -> R:
-            with open_session(HubAddress(url, key, data), as_json=as_json) as session:
+            with open_session(url, key, data, as_json=as_json) as session:
                 while watch:
                     if sys.stdout.isatty():
                         sys.stdout.write(CLEAR_SCREEN)
@@ -124,12 +125,18 @@ def command(
 
 
 @contextmanager
-def open_session(address: HubAddress, *, as_json: bool) -> Generator[Session]:
-    """Connect to the addressed hub for one command."""
-    from ultraviolet.cli.support import connection
-
-    with connection.connect(address) as api:
-        yield Session(api, as_json=as_json)
+def open_session(
+    url: str | None, key: str | None, data: Path | None, *, as_json: bool
+) -> Generator[Session]:
+    """Connect to the addressed hub for one command; errors name the context, if one is used."""
+    address = connection.resolve(url, key, data)
+    try:
+        with connection.connect(address) as api:
+            yield Session(api, as_json=as_json)
+    except UltravioletError as error:
+        if address.context:
+            error.add_note(f"The command used the {address}.")
+        raise
 
 
 def _common() -> list[inspect.Parameter]:
@@ -165,14 +172,15 @@ def _common() -> list[inspect.Parameter]:
         (
             "data",
             Annotated[
-                Path,
+                Path | None,
                 typer.Option(
                     envvar="ULTRAVIOLET_DATA",
                     rich_help_panel=panel,
-                    help="Directory of a hub on this machine.",
+                    help="Directory of a hub on this machine; default: the hub of the current "
+                    f"context, else {connection.DATA}.",
                 ),
             ],
-            DATA,
+            None,
         ),
     ]
     kind = inspect.Parameter.KEYWORD_ONLY
