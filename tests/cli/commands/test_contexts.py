@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.completion import complete
 from tests.conftest import HubProcess, StartHub
 from typer.testing import CliRunner, Result
 
@@ -15,6 +16,14 @@ from ultraviolet.cli.main import app
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.client import ProblemError
 from ultraviolet.errors import HubUnreachableError, InvalidError, NotFoundError
+
+INTEGRATION = {
+    "name": "plant-1",
+    "api_url": "http://127.0.0.1:9",
+    "auth_url": "http://127.0.0.1:9",
+    "client_id": "id",
+    "client_secret": "secret",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +56,9 @@ def test_commands_use_the_hub_of_the_login(start_hub: StartHub, config: Path) ->
 
     shown = json.loads(run("status", "--json").stdout)
     assert hub.url == shown["public_url"]
+    hub.api("POST", "/integrations", INTEGRATION)
+    assert ["plant-1"] == complete("integration show pl", config.parents[1])
+    assert [host] == complete("context use 127", config.parents[1])
     assert "key" not in json.loads(run("context", "show", "--json").stdout)
 
     assert isinstance(run("status", "--data", "other").exception, HubUnreachableError)

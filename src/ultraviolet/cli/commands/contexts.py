@@ -43,14 +43,12 @@ def login(
         str | None, typer.Option(help="Name of the context; default: the host of the address.")
     ] = None,
     key: Annotated[
-        str,
+        str | None,
         typer.Option(
             envvar="ULTRAVIOLET_KEY",
-            prompt="API key",
-            hide_input=True,
             help="API key, from Settings of the hub; prompted for if omitted.",
         ),
-    ],
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check an API key of a hub, store both as a context, and use it for all further commands.
@@ -69,6 +67,7 @@ def login(
         raise InvalidError(
             f"“{url}” is not a valid address. Example: https://ultraviolet.example.com"
         )
+    key = key or str(typer.prompt("API key", hide_input=True, err=True))
     with Api(url, key) as api:
         caller = api.get("/me")
     name = name or parts.netloc.rpartition("@")[2]

@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.completion import complete_integration
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.command_text import command as line
@@ -54,7 +55,12 @@ _DAYS_PER_UNIT = {"d": 1, "w": 7, "y": 365}
 
 Days = Annotated[str | None, typer.Option(metavar="TIME", help="90d, 12w, 2y, or forever.")]
 
-Name = Annotated[str | None, typer.Argument(help="Name or id; optional if there is only one.")]
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        help="Name or id; optional if there is only one.", autocompletion=complete_integration
+    ),
+]
 
 
 class TestFailedError(UltravioletError):
@@ -84,14 +90,9 @@ def add(
         str, typer.Option(envvar="ION_CLIENT_ID", help="Client id of an ION API key.")
     ],
     client_secret: Annotated[
-        str,
-        typer.Option(
-            envvar="ION_CLIENT_SECRET",
-            prompt=True,
-            hide_input=True,
-            help="Client secret; prompted for if omitted.",
-        ),
-    ],
+        str | None,
+        typer.Option(envvar="ION_CLIENT_SECRET", help="Client secret; prompted for if omitted."),
+    ] = None,
 ) -> None:
     """Add an integration. Next: `ultraviolet integration test`, then `ultraviolet setup apply`.
 
@@ -102,6 +103,8 @@ def add(
     --auth-url http://127.0.0.1:8100 --client-id me`
     """
     addresses = _addresses(environment, api_url, auth_url)
+    if client_secret is None:
+        client_secret = str(typer.prompt("Client secret", hide_input=True, err=True))
     credentials = {"client_id": client_id, "client_secret": client_secret}
     created = session.api.post("/integrations", {"name": name, **addresses, **credentials})
     session.show(created)
@@ -226,7 +229,10 @@ def resume(session: Session, name: Name = None) -> None:
 @returns(plus={"removed": "name of the integration"})
 def remove(
     session: Session,
-    name: Annotated[str, typer.Argument(help="Name or id; required.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="Name or id; required.", autocompletion=complete_integration),
+    ],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:

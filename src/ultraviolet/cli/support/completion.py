@@ -21,7 +21,8 @@ def complete_resource(incomplete: str) -> list[str]:
     """Return the resources that start with the typed letters."""
     from ultraviolet.ion.catalog import load_catalog
 
-    return [name for name in load_catalog().resources if name.startswith(incomplete)]
+    names = (resource.name for resource in load_catalog().mirrored)
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def complete_integration(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import shlex
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import connection, output
@@ -119,9 +121,25 @@ def command(
         parameters += [_WATCH] if watchable else []
         vars(run)["__signature__"] = inspect.Signature([*parameters, *_COMMON])
         run.__annotations__ = {one.name: one.annotation for one in [*parameters, *_COMMON]}
-        return app.command(name)(run)
+        return app.command(name, cls=_Command)(run)
 
     return register
+
+
+class _Command(TyperCommand):
+    """A command that suggests to quote a name if it is followed by an unexpected argument."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = " ".join(word for word in args if not word.startswith("-"))
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            message = getattr(error, "message", "")  # the class is private to Typer
+            if "unexpected extra argument" in message:
+                vars(error)["message"] = (
+                    f"{message}. Quote a name with spaces: {shlex.quote(words)}"
+                )
+            raise
 
 
 @contextmanager
