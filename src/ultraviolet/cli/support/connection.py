@@ -64,7 +64,7 @@ def connect(address: HubAddress) -> "Api":
 
 
 def find_url_and_key(address: HubAddress) -> tuple[str | None, str | None]:
-    """Return the address of a running hub and a key for it, None for what is unknown."""
+    """Return the address of the hub, None if none runs, and its key, None if it is unknown."""
     running = find_running(address.data)
     url = address.url or (running.url if running else None)
     same = running is not None and url is not None and running.url.rstrip("/") == url.rstrip("/")
