@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar, cast
 
 import httpx
@@ -69,7 +69,9 @@ class ProblemError(UltravioletError):
         self.errors = problem.errors
         self.request_id = headers.get("x-request-id", "")
         self.exit_code = _EXIT_CODES.get(status, 1)
-        self.retry_after = _parse_retry_after(headers.get("retry-after") or "0")
+        self.retry_after = 0.0
+        with suppress(ValueError):  # a date, which depends on the clock of the sender
+            self.retry_after = max(0.0, float(headers.get("retry-after") or "0"))
 
 
 class _Problem(msgspec.Struct):
@@ -142,14 +144,22 @@ class Transport:
 
         Raise ProblemError, or HubUnreachableError without a response.
         """
-        request_headers = _headers(method, headers)
-        content = body if isinstance(body, bytes) or body is None else _body(body)
+        request_headers = {
+            name: str(value) for name, value in (headers or {}).items() if value is not None
+        }
+        if method == "POST":
+            request_headers["idempotency-key"] = uuid.uuid4().hex
+        if method != "GET":
+            request_headers["content-type"] = "application/json"
+        if isinstance(body, Mapping):
+            body = {name: value for name, value in body.items() if value is not msgspec.UNSET}
+            body = msgspec.json.encode(body)
         can_repeat = method in ("GET", "POST")  # a POST has an Idempotency-Key
         request = self._http.build_request(
             method,
             path,
             params=_query(query),
-            content=content,
+            content=body,
             headers=request_headers,
         )
         if (query or {}).get("wait", False) is not False:
@@ -300,29 +310,6 @@ def decode(response: httpx.Response, content: bytes, types: tuple[type[T], ...])
         except msgspec.DecodeError as error:
             problem = error
     raise no_hub(response) from problem
-
-
-def _parse_retry_after(value: str) -> float:
-    """Return the seconds to wait; 0 for a date, which depends on the clock of the sender."""
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        return 0.0
-
-
-def _headers(method: str, more: Mapping[str, Any] | None) -> dict[str, str]:
-    headers = {name: str(value) for name, value in (more or {}).items() if value is not None}
-    if method == "POST":
-        headers["idempotency-key"] = uuid.uuid4().hex
-    if method != "GET":
-        headers["content-type"] = "application/json"
-    return headers
-
-
-def _body(fields: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode(
-        {name: value for name, value in fields.items() if value is not msgspec.UNSET}
-    )
 
 
 def _query(query: Mapping[str, Any] | None) -> httpx.QueryParams:

@@ -1,7 +1,7 @@
 """`ultraviolet integration`: the connections to ION environments."""
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 import typer
@@ -13,9 +13,6 @@ from ultraviolet.cli.support.session import Session, command
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.text import did_you_mean
-
-if TYPE_CHECKING:
-    from ultraviolet.mirror.purge import Kind
 
 app = typer.Typer(
     no_args_is_help=True, help="Connections to ION: add, list, test, pause, edit, remove."
@@ -141,7 +138,18 @@ def check(session: Session, name: Name = None) -> None:
     """
     integration = session.integration(name)
     result = session.api.post(to("/integrations/{}/test", integration["id"]))
-    _show_test(session, result)
+    if session.as_json:
+        session.show(result)
+    else:
+        viewer: Json = result.get("viewer") or {}
+        session.say(
+            f"ION user: {viewer.get('name')} <{viewer.get('email')}>, {viewer.get('organization')}."
+        )
+        session.show_list(iter(result["resources"]), READABLE, "ION offers no known resources.")
+    for found in result["findings"]:
+        session.say(
+            f"{found['severity']}: {found['message']} {found.get('next_step') or ''}".rstrip()
+        )
     if not result["ok"]:
         raise TestFailedError
 
@@ -286,6 +294,8 @@ def edit(
     Examples: `ultraviolet integration edit plant-1 --keep-events 90d --dry-run`,
     `ultraviolet integration edit plant-1 --keep-versions forever`
     """
+    from ultraviolet.hub.runtime.retention import Retention
+
     periods = {
         "events": keep_events,
         "versions": keep_versions,
@@ -306,7 +316,8 @@ def edit(
         _show_retention(session, after)
         session.say("Dry run: nothing was changed.")
         return
-    if kinds := _kinds_removed(before, after):
+    was, is_ = (msgspec.convert(state, Retention) for state in (before, after))
+    if kinds := is_.removes_more_than(was):
         data = " and ".join(f"{_count(after['would_remove'][kind])} {kind}" for kind in kinds)
         session.confirm(f"Permanently delete {data} of “{found['name']}”?", yes=yes)
     _show_retention(session, session.api.patch(path, changes))
@@ -331,21 +342,6 @@ def _addresses(environment: str | None, api_url: str | None, auth_url: str | Non
     raise InvalidError(f"Unknown environment “{environment}”. Available: {names}.{hint}")
 
 
-def _show_test(session: Session, result: Json) -> None:
-    if session.as_json:
-        session.show(result)
-        return
-    viewer: Json = result.get("viewer") or {}
-    session.say(
-        f"ION user: {viewer.get('name')} <{viewer.get('email')}>, {viewer.get('organization')}."
-    )
-    session.show_list(iter(result["resources"]), READABLE, "ION offers no known resources.")
-    for finding in result["findings"]:
-        session.say(
-            f"{finding['severity']}: {finding['message']} {finding.get('next_step') or ''}".rstrip()
-        )
-
-
 def parse_days(period: str) -> int | None:
     """Return a retention period in days, None for `forever`. Raise InvalidError."""
     if period == "forever":
@@ -353,13 +349,6 @@ def parse_days(period: str) -> int | None:
     if found := re.fullmatch(r"(\d{1,9})([dwy])", period):
         return int(found[1]) * _DAYS_PER_UNIT[found[2]]
     raise InvalidError(f"“{period}” is not a valid period. Use 90d, 12w, 2y or forever.")
-
-
-def _kinds_removed(before: Json, after: Json) -> "list[Kind]":
-    """Return the kinds of records of which the change deletes more than before."""
-    from ultraviolet.hub.runtime.retention import Retention
-
-    return msgspec.convert(after, Retention).removes_more_than(msgspec.convert(before, Retention))
 
 
 def _show_retention(session: Session, state: Json) -> None:

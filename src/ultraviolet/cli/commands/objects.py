@@ -1,6 +1,5 @@
 """`ultraviolet object`: the objects of the mirror."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -34,6 +33,16 @@ VERSIONS = {
     "origin": "origin",
     "changes": "changes",
 }
+SHOWN = (
+    "resource",
+    "id",
+    "state",
+    "deleted",
+    "version",
+    "source_time",
+    "observed_at",
+    "changed_at",
+)
 CHANGES = {"field": "name", "before": "old", "after": "new"}
 DIFFERENCES = {"id": "id", "change": "change", **CHANGES}
 
@@ -139,7 +148,8 @@ def show(
     item = session.api.get(
         to("/objects/{}/{}", _find(resource).name, object_id), integration=found, **time
     )
-    session.show(item if session.as_json else _lines(item))
+    head = {name: item[name] for name in SHOWN if name in item}
+    session.show(item if session.as_json else {**head, **item["fields"]})
 
 
 @command(app, "history")
@@ -195,7 +205,9 @@ def diff(
     if object_id is None:
         items = session.api.items(to("/diffs/{}", _find(resource).name), limit, **query)
         session.show_list(
-            items if session.as_json else _fields(items),
+            items
+            if session.as_json
+            else ({**item, **change} for item in items for change in item["changes"]),
             DIFFERENCES,
             "No differences between these times.",
         )
@@ -266,28 +278,6 @@ def export(
         )
     if out is not None:
         session.say(f"Wrote {out}.")
-
-
-def _fields(items: Iterator[Json]) -> Iterator[Json]:
-    """Return a row for each field that differs."""
-    for item in items:
-        for change in item["changes"]:
-            yield {**item, **change}
-
-
-def _lines(item: Json) -> Json:
-    names = (
-        "resource",
-        "id",
-        "state",
-        "deleted",
-        "version",
-        "source_time",
-        "observed_at",
-        "changed_at",
-    )
-    head = {key: item[key] for key in names if key in item}
-    return {**head, **item["fields"]}
 
 
 def _find(name: str) -> "IonResource":

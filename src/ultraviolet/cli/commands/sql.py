@@ -278,10 +278,13 @@ def _write_format(names: list[str], result: "Result", as_format: Format) -> None
             kinds = _spool(result, spool)
             writer = export.make_writer("parquet", list(zip(names, kinds, strict=True)))
             spool.seek(0)
-            for batch in _read_spool(spool):
+            while (batch := marshal.load(spool)) is not None:  # noqa: S302  written above
                 rows = [tuple(map(_parquet_value, kinds, row)) for row in batch]
                 output.write_bytes(writer.write(rows))
             output.write_bytes(writer.end())
+
+
+_KINDS = {"int": "integer", "float": "real", "float int": "real", "bool": "boolean"}
 
 
 def _spool(result: "Result", spool: Any) -> list[str]:
@@ -294,14 +297,9 @@ def _spool(result: "Result", spool: Any) -> list[str]:
         marshal.dump([list(row) for row in batch], spool)
     marshal.dump(None, spool)
     return [
-        column.kind or _kind(types)
+        column.kind or _KINDS.get(" ".join(sorted(types - {""})), "text")
         for column, types in zip(result.columns, types_found, strict=True)
     ]
-
-
-def _read_spool(spool: Any) -> Iterator[list["Row"]]:
-    while (batch := marshal.load(spool)) is not None:  # noqa: S302  written by this process
-        yield batch
 
 
 def _type(value: Any) -> str:
@@ -309,11 +307,6 @@ def _type(value: Any) -> str:
     if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
         return "str"
     return "" if value is None else type(value).__name__
-
-
-def _kind(types: set[str]) -> str:
-    kinds = {"int": "integer", "float": "real", "float int": "real", "bool": "boolean"}
-    return kinds.get(" ".join(sorted(types - {""})), "text")
 
 
 def _parquet_value(kind: str, value: Any) -> Any:

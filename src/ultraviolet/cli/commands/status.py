@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from ultraviolet.cli.commands.integrations import Name
-from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.api import to
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time
 from ultraviolet.cli.support.session import Session, command
@@ -104,9 +104,6 @@ def drift(
         session.show(report)
         return
     session.show_list(iter(report["causes"]), CAUSES, "No drift: webhooks reported every change.")
-    session.show_list(map(_with_total, report["over_time"]), OVER_TIME, "No changes in that time.")
+    over_time = ({**each, "wrong": sum(each["causes"].values())} for each in report["over_time"])
+    session.show_list(over_time, OVER_TIME, "No changes in that time.")
     session.say(f"{report['wrong']} of {report['changes']} changes; --json adds samples.")
-
-
-def _with_total(interval: Json) -> Json:
-    return {**interval, "wrong": sum(interval["causes"].values())}

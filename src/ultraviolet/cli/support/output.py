@@ -93,15 +93,13 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
 def write_pairs(value: Mapping[str, Any], columns: Columns | None = None) -> None:
     """Print an object as lines of name and value; nested values as JSON."""
     pairs = {h: dig(value, key) for h, key in columns.items()} if columns else value
-    named = {escape_line(_label(name)): content for name, content in pairs.items()}
+    named = {
+        escape_line(name if name.startswith("_") else name.replace("_", " ")): content
+        for name, content in pairs.items()
+    }
     width = max((len(name) for name in named), default=0)
     for name, content in named.items():
         typer.echo(f"{name:<{width}}  {as_text(content)}".rstrip())
-
-
-def _label(name: str) -> str:
-    """Return a name with spaces, except a field of ION such as `_etag`."""
-    return name if name.startswith("_") else name.replace("_", " ")
 
 
 def dig(value: Any, path: str) -> Any:
