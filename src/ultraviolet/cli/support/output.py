@@ -72,7 +72,8 @@ def _replace_surrogates(value: Any) -> Any:
 def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bool = False) -> None:
     """Print rows under headings; if piped, cells are not truncated.
 
-    With `keys`, dots in the keys of the columns have no special meaning.
+    With `keys`, as for SQL, dots in the keys of the columns have no special meaning, and times keep
+    their form.
     """
     from rich import box
     from rich.console import Console
@@ -83,7 +84,12 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
     for heading in columns:
         table.add_column(escape_line(heading), no_wrap=not terminal)
     for row in rows:
-        table.add_row(*(as_text(row[key] if keys else dig(row, key)) for key in columns.values()))
+        table.add_row(
+            *(
+                as_text(row[key], local_times=False) if keys else as_text(dig(row, key))
+                for key in columns.values()
+            )
+        )
     console = Console(
         width=None if terminal else 10_000, markup=False, emoji=False, highlight=False
     )
@@ -111,13 +117,13 @@ def dig(value: Any, path: str) -> Any:
     return value
 
 
-def as_text(value: Any) -> str:
+def as_text(value: Any, *, local_times: bool = True) -> str:
     """Return a value on one line for people; times in the local time zone."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, str) and _TIME.fullmatch(value):
+    if local_times and isinstance(value, str) and _TIME.fullmatch(value):
         return _local_time(value)
     if isinstance(value, str | int | float):
         return escape_line(str(value))
