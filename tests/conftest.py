@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -38,6 +39,9 @@ LONG = (
     "test_bench",
 )
 """Test files that take more than a minute."""
+
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="ultraviolet-tests-")
+"""The contexts of the person who runs the tests are neither used nor changed."""
 
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
   pageInfo { totalCount } } }"""

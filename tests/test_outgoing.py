@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from ultraviolet.cli.support.local_ion_client import LocalIonUnreachableError, call_control_api
-from ultraviolet.cli.support.transports import HttpTransport
+from ultraviolet.cli.support.transports import Api
 from ultraviolet.client import Client
 from ultraviolet.errors import HubUnreachableError, InvalidError, NoHubError
 from ultraviolet.hub.accounts import oidc
@@ -196,20 +196,16 @@ def test_all_clients_refuse_too_large_responses(listener: Listener) -> None:
     ):
         client.get_integration(1)
     with pytest.raises(HubUnreachableError, match="larger than 256 MB"):
-        asyncio.run(through_cli(listener.url))
+        through_cli(listener.url)
     listener.headers["content-encoding"] = "gzip, gzip"
     listener.body = gzip.compress(gzip.compress(b" " * 1000))
     with pytest.raises(HubUnreachableError), Client(listener.url, "uvk_x") as client:
         client.get_integration(1)
 
 
-async def through_cli(url: str) -> Any:
-    transport = HttpTransport(url, "uvk_x")
-    await transport.start()
-    try:
-        return await transport.request("GET", "/api/v1/about", None)
-    finally:
-        await transport.stop()
+def through_cli(url: str) -> Any:
+    with Api(url, "uvk_x") as api:
+        return api.get("/about")
 
 
 def test_endless_reply_of_a_mail_server_is_ended() -> None:
@@ -277,7 +273,7 @@ def test_all_clients_use_the_proxy(proxy: Listener) -> None:
     proxy.asked.clear()
     with pytest.raises(NoHubError), Client(far, "uvk_x") as client:
         client.get_integration(1)
-    asyncio.run(through_cli(far))
+    through_cli(far)
     call_control_api(far, "/_local/plant")
     to = DecryptedDestination(1, "program", "webhook", f"{far}/alert", None)
     sent = asyncio.run(
@@ -303,7 +299,7 @@ def test_loopback_is_reached_directly(proxy: Listener, listener: Listener) -> No
     result = in_session(lambda session: make_client(listener.url, session).execute("{ok}"))
     assert {"ok": True} == result.must()
     call_control_api(listener.url, "/_local/plant")
-    asyncio.run(through_cli(listener.url))
+    through_cli(listener.url)
     assert [] == proxy.asked
     assert 4 == len(listener.asked)
 

@@ -1,12 +1,12 @@
 """Load the OpenAPI document from an empty hub."""
 
-import asyncio
 import functools
 import logging
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 
 from ultraviolet import log_config
@@ -23,7 +23,19 @@ Json = dict[str, Any]
 def openapi() -> Json:
     """Return the OpenAPI document."""
     log_config.configure(logging.WARNING)
-    return asyncio.run(_load())
+    with tempfile.TemporaryDirectory() as directory:
+        settings = Settings(
+            Path(directory), f"sqlite:///{Path(directory) / 'hub.db'}", "http://127.0.0.1:8000"
+        )
+        hub = Hub.open(settings, one_off=True)
+        hub.database.write_now(
+            lambda connection: api_keys.set_key(connection, "reference", "viewer", "uvk_reference")
+        )
+        transport = AppTransport(create_app(hub), hub.close)
+        headers = {"authorization": "Bearer uvk_reference"}
+        with httpx.Client(transport=transport, headers=headers) as client:
+            response = client.get("http://localhost/api/openapi.json")
+    return msgspec.json.decode(response.content, type=Json)
 
 
 def resolved(schema: Json) -> Json:
@@ -36,21 +48,3 @@ def resolved(schema: Json) -> Json:
             schema = either[0]
         else:
             return schema
-
-
-async def _load() -> Json:
-    with tempfile.TemporaryDirectory() as directory:
-        settings = Settings(
-            Path(directory), f"sqlite:///{Path(directory) / 'hub.db'}", "http://127.0.0.1:8000"
-        )
-        hub = Hub.open(settings, one_off=True)
-        hub.database.write_now(
-            lambda connection: api_keys.set_key(connection, "reference", "viewer", "uvk_reference")
-        )
-        transport = AppTransport(create_app(hub), "uvk_reference", hub.close)
-        await transport.start()
-        try:
-            response = await transport.request("GET", "/api/openapi.json", None)
-        finally:
-            await transport.stop()
-    return msgspec.json.decode(response.body, type=Json)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ from ultraviolet.process import describe_exit
 
 _LOG_TAIL_LINES = 20
 _STOP_TIMEOUT_SECONDS = 15
+_PORTS_TO_TRY = 100
 
 
 class ChildFailedError(UltravioletError):
@@ -127,11 +129,13 @@ def is_responding(url: str) -> bool:
 
 
 def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
-    """Return the preferred port if it is free, or any free port."""
+    """Return the preferred port or the next free one; without a preferred port, any free port."""
+    following = range(preferred, min(preferred + _PORTS_TO_TRY, 65_536)) if preferred else ()
+    for port in following:
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return port
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, preferred))
-        except OSError:
-            probe.bind((host, 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])

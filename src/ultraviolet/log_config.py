@@ -37,25 +37,20 @@ def configure(level: int = logging.INFO) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    _configure_libraries(shared, final)
-    set_on_retry_hooks([_log_retry])
-    sys.excepthook = _write_traceback
-    threading.excepthook = _write_traceback_of_thread
-
-
-def _configure_libraries(
-    shared: list[structlog.types.Processor], final: list[structlog.types.Processor]
-) -> None:
-    """Log the messages of uvicorn, aiohttp and asyncio in the same format."""
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
-    )
+    # The messages of uvicorn, aiohttp and asyncio have the same format.
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
+    )
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
+    set_on_retry_hooks([_log_retry])
+    sys.excepthook = _write_traceback
+    threading.excepthook = _write_traceback_of_thread
 
 
 def _write_traceback(

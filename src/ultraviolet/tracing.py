@@ -83,11 +83,17 @@ class _Tracing:
         root: bool,
     ) -> Generator[Span]:
         """Record a span around the body of a with statement."""
+        linked = [
+            self._get_current_span(
+                self._propagator.extract({"traceparent": traceparent}, self._empty_context)
+            ).get_span_context()
+            for traceparent in dict.fromkeys(links)
+        ]
         with self._tracer.start_as_current_span(
             name,
             context=self._empty_context if root else None,
             attributes=_attributes(values),
-            links=self._links(links),
+            links=[self._link(context) for context in linked if context.is_valid][:_MAX_LINKS],
             start_time=start_ns,
         ) as span:
             yield _RecordingSpan(span)
@@ -101,15 +107,6 @@ class _Tracing:
     def is_recording(self) -> bool:
         """Return whether the current span is recorded."""
         return self._get_current_span().is_recording()
-
-    def _links(self, traceparents: Iterable[str]) -> list[Any]:
-        contexts = [
-            self._get_current_span(
-                self._propagator.extract({"traceparent": traceparent}, self._empty_context)
-            ).get_span_context()
-            for traceparent in dict.fromkeys(traceparents)
-        ]
-        return [self._link(context) for context in contexts if context.is_valid][:_MAX_LINKS]
 
 
 NO_SPAN: Span = _NoSpan()

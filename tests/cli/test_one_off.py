@@ -29,6 +29,11 @@ from ultraviolet.testing import LocalIonProcess
 KEY = "kept-for-the-tests-of-one-off-commands"
 
 QUIET = {
+    "login": "login http://127.0.0.1:9 --key uvk_x",
+    "context list": "context list",
+    "context use": "context use plant",
+    "context show": "context show plant",
+    "context remove": "context remove plant",
     "event import": "event import events.jsonl",
     "event list": "event list",
     "event show": "event show 1",

@@ -20,7 +20,11 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(tmp_path: Path, wait
         try:
             assert demo.stdout
             shown = read_until(demo, "Logs: ")
-            assert "Local ION    active" in run_printed_command(shown)
+            assert "Local ION    active" in run_printed_command(shown, "On the command line")
+            run_printed_command(shown, "To use this hub without --data")
+            stored = Path(os.environ["XDG_CONFIG_HOME"], "ultraviolet", "contexts.json")
+            assert "demo" == json.loads(stored.read_bytes())["current"]
+            stored.unlink()
             first = running(data)
             os.kill(first["pid"], signal.SIGSEGV)
             second = wait(lambda: another(data, first), 60, "another hub")
@@ -53,9 +57,9 @@ def read_until(process: subprocess.Popen[str], ending: str) -> str:
     return shown
 
 
-def run_printed_command(shown: str) -> str:
-    """Run the command that the demo printed, in a shell without `ultraviolet` on PATH."""
-    [command] = re.findall(r"^On the command line: (.+)$", shown, re.MULTILINE)
+def run_printed_command(shown: str, purpose: str) -> str:
+    """Run a command that the demo printed, in a shell without `ultraviolet` on PATH."""
+    [command] = re.findall(rf"^{purpose}: (.+)$", shown, re.MULTILINE)
     environment = {**os.environ, "PATH": "/usr/bin:/bin"}
     return subprocess.run(
         command, shell=True, env=environment, capture_output=True, text=True, check=True

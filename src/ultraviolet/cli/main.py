@@ -9,6 +9,7 @@ from ultraviolet.cli.commands import (
     alerts,
     changes,
     config,
+    contexts,
     db,
     demo,
     doctor,
@@ -44,6 +45,8 @@ app.add_typer(config.app, name="config", rich_help_panel="Processes")
 app.add_typer(db.app, name="db", rich_help_panel="Processes")
 app.add_typer(secrets.app, name="secrets", rich_help_panel="Processes")
 app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
+app.command("login", rich_help_panel="Processes")(contexts.login)
+app.add_typer(contexts.app, name="context", rich_help_panel="Processes")
 app.add_typer(integrations.app, name="integration")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(setup.app, name="setup")

@@ -4,7 +4,7 @@ import os
 import re
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar, cast
 
 import httpx
@@ -23,9 +23,22 @@ _MAX_ATTEMPTS = 6
 _RETRY_TIMEOUT_SECONDS = 60.0
 _CHUNK_BYTES = 65536
 _RETRY_STATUSES = (429, 503)
-_TIMEOUT = httpx.Timeout(10, read=120)
-_NO_READ_TIMEOUT = httpx.Timeout(10, read=None)
-"""For operations that respond when they have finished, possibly after hours."""
+_CONNECT_TIMEOUT_SECONDS = 10.0
+_READ_TIMEOUT_SECONDS = 120.0
+_EXIT_CODES = {
+    400: 2,
+    401: 3,
+    403: 3,
+    404: 4,
+    409: 5,
+    410: 4,
+    412: 5,
+    422: 2,
+    429: 6,
+    502: 7,
+    503: 6,
+}
+"""The exit codes of the command line for statuses of a response."""
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -56,7 +69,10 @@ class ProblemError(UltravioletError):
         self.detail = problem.detail
         self.errors = problem.errors
         self.request_id = headers.get("x-request-id", "")
-        self.retry_after = _parse_retry_after(headers.get("retry-after") or "0")
+        self.exit_code = _EXIT_CODES.get(status, 1)
+        self.retry_after = 0.0
+        with suppress(ValueError):  # a date, which depends on the clock of the sender
+            self.retry_after = max(0.0, float(headers.get("retry-after") or "0"))
 
 
 class _Problem(msgspec.Struct):
@@ -80,10 +96,13 @@ class Transport:
         key: str | None = None,
         *,
         transport: httpx.BaseTransport | None = None,
+        attempts: int = _MAX_ATTEMPTS,
+        read_timeout_seconds: float = _READ_TIMEOUT_SECONDS,
     ) -> None:
-        """Connect to a hub by default from ULTRAVIOLET_URL with ULTRAVIOLET_KEY.
+        """Connect to a hub, by default from ULTRAVIOLET_URL with ULTRAVIOLET_KEY.
 
-        Raise InvalidError without an address or a key.
+        Send a request that may be repeated up to `attempts` times. Raise InvalidError without an
+        address or a key.
         """
         url = url or os.environ.get("ULTRAVIOLET_URL")
         key = key or os.environ.get("ULTRAVIOLET_KEY")
@@ -96,9 +115,10 @@ class Transport:
         self._http = httpx.Client(
             base_url=url.rstrip("/") + ROOT,
             headers=headers,
-            timeout=_TIMEOUT,
+            timeout=httpx.Timeout(_CONNECT_TIMEOUT_SECONDS, read=read_timeout_seconds),
             transport=transport or httpx.HTTPTransport(proxy=get_proxy(url)),
         )
+        self._attempts = attempts
         self.etag: str | None = None
         """The ETag of the last response, for `if_match`."""
 
@@ -125,20 +145,30 @@ class Transport:
 
         Raise ProblemError, or HubUnreachableError without a response.
         """
-        request_headers = _headers(method, headers)
-        content = body if isinstance(body, bytes) or body is None else _body(body)
+        request_headers = {
+            name: str(value) for name, value in (headers or {}).items() if value is not None
+        }
+        if method == "POST":
+            request_headers["idempotency-key"] = uuid.uuid4().hex
+        if method != "GET":
+            request_headers["content-type"] = "application/json"
+        if isinstance(body, Mapping):
+            body = {name: value for name, value in body.items() if value is not msgspec.UNSET}
+            body = msgspec.json.encode(body)
         can_repeat = method in ("GET", "POST")  # a POST has an Idempotency-Key
         request = self._http.build_request(
             method,
             path,
             params=_query(query),
-            content=content,
+            content=body,
             headers=request_headers,
-            timeout=_timeout(query),
         )
+        if (query or {}).get("wait", False) is not False:
+            # The response is sent when the operation has finished, possibly after hours.
+            request.extensions["timeout"]["read"] = None
         for attempt in stamina.retry_context(
             on=_should_retry(can_repeat),
-            attempts=_MAX_ATTEMPTS,
+            attempts=self._attempts,
             timeout=_RETRY_TIMEOUT_SECONDS,
             wait_max=5,
         ):
@@ -158,7 +188,7 @@ class Transport:
     def _ask(self, method: str, path: str, types: tuple[type[T], ...], **more: Any) -> T:
         """Send a request and decode the response as the first matching type."""
         response = self._do(method, path, **more)
-        return _decode(response, response.content, types)
+        return decode(response, response.content, types)
 
     def _ask_or_none(
         self, method: str, path: str, types: tuple[type[T], ...], **more: Any
@@ -167,10 +197,14 @@ class Transport:
         response = self._do(method, path, **more)
         if response.content == b"null":
             return None
-        return _decode(response, response.content, types)
+        return decode(response, response.content, types)
 
     def _items(
-        self, path: str, types: tuple[type[T], ...], limit: int | None, query: Mapping[str, Any]
+        self,
+        path: str,
+        types: tuple[type[T], ...],
+        limit: int | None,
+        query: Mapping[str, Any],
     ) -> Iterator[T]:
         """Return the items of a list page by page, up to `limit`."""
         cursor: str | None = None
@@ -178,9 +212,9 @@ class Transport:
         while remaining is None or remaining > 0:
             size = _PAGE_SIZE if remaining is None else min(remaining, _PAGE_SIZE)
             response = self._do("GET", path, query={**query, "limit": size, "cursor": cursor})
-            page = _decode(response, response.content, (_Page,))
+            page = decode(response, response.content, (_Page,))
             for raw in page.items[:remaining]:
-                yield _decode(response, bytes(raw), types)
+                yield decode(response, bytes(raw), types)
                 remaining = None if remaining is None else remaining - 1
             cursor = page.next
             if cursor is None:
@@ -203,7 +237,10 @@ class Transport:
         except (httpx.RequestError, AnswerTooLargeError) as error:
             url = self._http.base_url.copy_with(path="/")
             reason = error or type(error).__name__
-            raise HubUnreachableError(f"The hub at {url} does not respond: {reason}") from error
+            raise HubUnreachableError(
+                f"The hub at {url} does not respond: {reason}."
+                " Start it with `ultraviolet serve`, or check the address."
+            ) from error
 
 
 def read_bounded(response: httpx.Response) -> httpx.Response:
@@ -265,7 +302,7 @@ def _should_retry(can_repeat: bool) -> Any:
     return should_retry
 
 
-def _decode(response: httpx.Response, content: bytes, types: tuple[type[T], ...]) -> T:
+def decode(response: httpx.Response, content: bytes, types: tuple[type[T], ...]) -> T:
     """Decode a response, or a part of it, as the first matching type. Raise NoHubError."""
     problem: msgspec.DecodeError | None = None
     for type_ in types:
@@ -274,34 +311,6 @@ def _decode(response: httpx.Response, content: bytes, types: tuple[type[T], ...]
         except msgspec.DecodeError as error:
             problem = error
     raise no_hub(response) from problem
-
-
-def _timeout(query: Mapping[str, Any] | None) -> httpx.Timeout:
-    """Return no read timeout for operations with `wait`, which is true by default."""
-    return _TIMEOUT if (query or {}).get("wait", False) is False else _NO_READ_TIMEOUT
-
-
-def _parse_retry_after(value: str) -> float:
-    """Return the seconds to wait; 0 for a date, which depends on the clock of the sender."""
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        return 0.0
-
-
-def _headers(method: str, more: Mapping[str, Any] | None) -> dict[str, str]:
-    headers = {name: str(value) for name, value in (more or {}).items() if value is not None}
-    if method == "POST":
-        headers["idempotency-key"] = uuid.uuid4().hex
-    if method != "GET":
-        headers["content-type"] = "application/json"
-    return headers
-
-
-def _body(fields: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode(
-        {name: value for name, value in fields.items() if value is not msgspec.UNSET}
-    )
 
 
 def _query(query: Mapping[str, Any] | None) -> httpx.QueryParams:

@@ -207,7 +207,7 @@ class _Sqlite:
 
     def _explain(self, error: Exception) -> SqlError:
         code = getattr(error, "sqlite_errorcode", None)
-        if code in {sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY}:
+        if code in {sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY} or "cannot modify" in str(error):
             return SqlError(ONLY_READ)
         if code == sqlite3.SQLITE_INTERRUPT:
             return _timed_out(self._timeout_seconds)

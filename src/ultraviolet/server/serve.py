@@ -122,7 +122,11 @@ class _Server(uvicorn.Server):
         orphaned = self._parent is not None and os.getppid() != self._parent
         if self._replace:
             self._replace = False
-            self.hands_over = await _can_load_program() and not self.should_exit
+            program = (sys.executable, "-c", f"import {__name__}")
+            loads = await (await asyncio.create_subprocess_exec(*program)).wait() == 0
+            if not loads:
+                log.error("process.not_replaced", process=os.getpid())
+            self.hands_over = loads and not self.should_exit
         return await super().on_tick(counter) or orphaned or self.hands_over
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -153,15 +157,6 @@ class _Server(uvicorn.Server):
     def replace(self, _number: int, _frame: FrameType | None) -> None:
         """Request a re-exec of the program on disk, if it can be loaded."""
         self._replace = True
-
-
-async def _can_load_program() -> bool:
-    """Return whether the program on disk can be loaded."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", f"import {__name__}")
-    loads = await process.wait() == 0
-    if not loads:
-        log.error("process.not_replaced", process=os.getpid())
-    return loads
 
 
 def serve(options: ServeOptions) -> None:
@@ -219,17 +214,14 @@ def _open_hub(settings: Settings, role: Role) -> Hub:
         on=StoreUnavailableError, timeout=DATABASE_TIMEOUT_SECONDS, attempts=None, wait_max=2
     ):
         with attempt:
-            return _checked(Hub.open(settings, role))
+            hub = Hub.open(settings, role)
+            try:
+                hub.database.read_now(webhook_urls.active_urls, hub.secrets)
+            except Exception:
+                hub.close()
+                raise
+            return hub
     raise AssertionError
-
-
-def _checked(hub: Hub) -> Hub:
-    try:
-        hub.database.read_now(webhook_urls.active_urls, hub.secrets)
-    except Exception:
-        hub.close()
-        raise
-    return hub
 
 
 def _exit_during_startup(_number: int, _frame: FrameType | None) -> None:
@@ -267,18 +259,13 @@ def announced(hub: Hub, url: str) -> Generator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-        _delete_process_key(hub.settings.database_url, key)
-
-
-def _delete_process_key(database_url: str, key: str) -> None:
-    """Delete the API key of this process. The connections of the hub are already closed."""
-    database = Database(make_engine(database_url))
-    try:
-        database.write_now(api_keys.delete_key_by_token, key)
-    except StoreUnavailableError as error:
-        log.warning("process.key_kept", error=str(error))
-    finally:
-        database.close()
+        database = Database(make_engine(hub.settings.database_url))  # that of the hub is closed
+        try:
+            database.write_now(api_keys.delete_key_by_token, key)
+        except StoreUnavailableError as error:
+            log.warning("process.key_kept", error=str(error))
+        finally:
+            database.close()
 
 
 def _prepare_access(connection: Connection, hub: Hub, key: str) -> str | None:

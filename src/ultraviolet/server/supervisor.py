@@ -71,9 +71,7 @@ class Supervisor:
             for slot, child in enumerate(self._children):
                 if child is None or child.process.poll() is not None:
                     self._restart(slot)
-            if self._replace_requested:
-                self._begin_replacing()
-            if self._replacing:
+            if self._replace_requested or self._replacing:
                 self._continue_replacing()
             if not self._reported_ready and all(c and self._is_ready(c) for c in self._children):
                 self._reported_ready = True
@@ -113,24 +111,20 @@ class Supervisor:
         log.info("process.started", process=child.pid)
         return _Child(child, time.monotonic())
 
-    def _begin_replacing(self) -> None:
-        """Replace all processes.
-
-        Stop a successor of an earlier replacement, which may run old code.
-        """
-        self._replace_requested = False
-        self._replacing = list(range(len(self._children)))
-        if self._successor:
-            _terminate(self._successor)
-            self._log_end(self._successor)
-            self._successor = None
-
     def _continue_replacing(self) -> None:
         """Start the next successor.
 
-        When it is ready, stop its predecessor. A failure aborts the replacement.
+        When it is ready, stop its predecessor. A failure aborts the replacement. Another request
+        starts again, without a successor that may run old code.
         """
         new = self._successor
+        if self._replace_requested:
+            self._replace_requested = False
+            self._replacing = list(range(len(self._children)))
+            if new:
+                _terminate(new)
+                self._log_end(new)
+            new = None
         if new is None:
             self._successor = self._start()
         elif (

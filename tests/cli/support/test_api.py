@@ -3,52 +3,49 @@
 import re
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from docs.generate.errors import errors
 
-from ultraviolet.cli.support.api import EXIT_CODES, Answer, Api, ApiError, to
+from ultraviolet.cli.support.api import to
+from ultraviolet.cli.support.transports import Api
+from ultraviolet.client import ProblemError
 from ultraviolet.errors import InvalidError, NoHubError, UltravioletError
 
 NAMES = ("ada#2", "bob?x", "a%2e", "éö", "{0}")
 
 
-class Canned:
-    """A hub with fixed responses, which records requests."""
+def api_with(*answers: httpx.Response) -> tuple[Api, list[httpx.Request]]:
+    """Return a client of a hub with these responses in order, and the list of its requests."""
+    requests: list[httpx.Request] = []
 
-    def __init__(self, answers: dict[str, Answer]) -> None:
-        self.answers = answers
-        self.requests: list[str] = []
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return answers[len(requests) - 1]
 
-    async def start(self) -> None:
-        """Do nothing."""
-
-    async def stop(self) -> None:
-        """Do nothing."""
-
-    async def request(self, method: str, path: str, body: bytes | None) -> Answer:
-        self.requests.append(f"{method} {path}")
-        return self.answers[path]
+    return Api("http://hub.test", "uvk_key", httpx.MockTransport(answer)), requests
 
 
 def test_items_follow_the_cursor_until_the_limit() -> None:
-    hub = Canned(
-        {
-            "/api/v1/x?limit=3": Answer(200, b'{"items": [{"n": 1}, {"n": 2}], "next": "c"}'),
-            "/api/v1/x?limit=1&cursor=c": Answer(200, b'{"items": [{"n": 3}], "next": "d"}'),
-        }
+    api, requests = api_with(
+        httpx.Response(200, json={"items": [{"n": 1}, {"n": 2}], "next": "c"}),
+        httpx.Response(200, json={"items": [{"n": 3}], "next": "d"}),
     )
-    with Api(hub) as api:
-        assert [item["n"] for item in api.items("/x", 3)] == [1, 2, 3]
-    assert len(hub.requests) == 2
+    assert [item["n"] for item in api.items("/x", 3)] == [1, 2, 3]
+    assert ["limit=3", "limit=1&cursor=c"] == [request.url.query.decode() for request in requests]
 
 
 @pytest.mark.parametrize(
     ("status", "code"), [(401, 3), (403, 3), (404, 4), (409, 5), (422, 2), (500, 1)]
 )
 def test_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -> None:
-    body = b'{"type": "https://example.org/problems/not-found", "title": "Not found",'
-    body += b' "detail": "No such thing."}'
-    with Api(Canned({"/api/v1/x": Answer(status, body)})) as api, pytest.raises(ApiError) as caught:
+    problem = {
+        "type": "https://example.org/problems/not-found",
+        "title": "Not found",
+        "detail": "No such thing.",
+    }
+    api, _ = api_with(httpx.Response(status, json=problem))
+    with pytest.raises(ProblemError) as caught:
         api.get("/x")
 
     assert str(caught.value) == "No such thing."
@@ -74,37 +71,48 @@ def test_exit_codes_match_the_error_classes() -> None:
         and error.exit_code != UltravioletError.exit_code
     ]
     assert {error.status for error in over_http} >= {404, 410, 412, 429, 502, 503}
-    assert [] == [error for error in over_http if EXIT_CODES.get(error.status) != error.exit_code]
+    assert [] == [
+        error
+        for error in over_http
+        if ProblemError(error.status, b"{}", {}).exit_code != error.exit_code
+    ]
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (Answer(200, b"<html>Sign in</html>", "text/html"), "answered 200 (text/html)"),
-        (Answer(200), "answered 200 ("),
-        (Answer(301, b"{}", location="https://hub.test/"), "redirects to https://hub.test/ (301)"),
+        (httpx.Response(200, html="<html>Sign in</html>"), "answered 200 (text/html)"),
+        (httpx.Response(200), "answered 200 ("),
+        (
+            httpx.Response(301, json={}, headers={"location": "https://hub.test/"}),
+            "redirects to https://hub.test/ (301)",
+        ),
     ],
 )
-def test_response_of_another_server_is_an_error(answer: Answer, message: str) -> None:
-    with (
-        Api(Canned({"/api/v1/x": answer})) as api,
-        pytest.raises(NoHubError, match=re.escape(message)) as caught,
-    ):
+def test_response_of_another_server_is_an_error(answer: httpx.Response, message: str) -> None:
+    api, _ = api_with(answer)
+    with pytest.raises(NoHubError, match=re.escape(message)) as caught:
         api.delete("/x")
     assert 6 == caught.value.exit_code
 
 
 def test_no_content_is_a_success() -> None:
-    with Api(Canned({"/api/v1/x": Answer(204)})) as api:
-        assert {} == api.delete("/x")
+    api, requests = api_with(httpx.Response(204))
+    api.delete("/x")
+    assert ["DELETE"] == [request.method for request in requests]
 
 
 def test_error_without_json_is_reported() -> None:
-    with (
-        Api(Canned({"/api/v1/x": Answer(502, b"<html>")})) as api,
-        pytest.raises(ApiError, match="502"),
-    ):
+    api, _ = api_with(httpx.Response(502, html="<html>"))
+    with pytest.raises(ProblemError, match="502"):
         api.get("/x")
+
+
+def test_unavailable_hub_is_reported_without_retries() -> None:
+    api, requests = api_with(*[httpx.Response(503, json={"title": "Unavailable"})] * 2)
+    with pytest.raises(ProblemError, match="Unavailable"):
+        api.get("/x")
+    assert 1 == len(requests)
 
 
 @pytest.mark.parametrize("name", NAMES)

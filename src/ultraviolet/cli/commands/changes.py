@@ -1,7 +1,7 @@
 """`ultraviolet changes`: list the changes of the mirror in order, and follow new ones."""
 
 from collections.abc import Iterator
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -52,8 +52,15 @@ def changes(
     Example: `ultraviolet changes --follow --resource purchase_orders --json`
     """
     query = {"integration": session.integration(integration)["id"], "resource": resource}
-    if follow:
-        _follow(session, query, cursor or "now")
+    cursor = cursor or ("now" if follow else None)
+    while follow:
+        page = session.api.get("/changes", **query, cursor=cursor, limit=1000)
+        for item in page["items"]:
+            line = "  ".join(str(output.dig(item, key)) for key in COLUMNS.values())
+            typer.echo(output.as_line(item) if session.as_json else escape_controls(line))
+        cursor = page["next"]
+        if not page["more"]:
+            session.api.pause(POLL_INTERVAL_SECONDS)
     session.show_list(_list(session, query, cursor, limit), COLUMNS, "No changes.")
 
 
@@ -64,14 +71,3 @@ def _list(session: Session, query: Json, cursor: str | None, limit: int) -> Iter
         page = session.api.get("/changes", **query, cursor=cursor, limit=min(limit, 1000))
         yield from page["items"]
         cursor, more, limit = page["next"], page["more"], limit - len(page["items"])
-
-
-def _follow(session: Session, query: Json, cursor: str) -> NoReturn:
-    while True:
-        page = session.api.get("/changes", **query, cursor=cursor, limit=1000)
-        for item in page["items"]:
-            line = "  ".join(str(output.dig(item, key)) for key in COLUMNS.values())
-            typer.echo(output.as_line(item) if session.as_json else escape_controls(line))
-        cursor = page["next"]
-        if not page["more"]:
-            session.api.pause(POLL_INTERVAL_SECONDS)

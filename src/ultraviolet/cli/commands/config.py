@@ -9,8 +9,8 @@ import msgspec
 import typer
 
 from ultraviolet.cli.support import output
+from ultraviolet.cli.support.connection import DATA
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.cli.support.session import DATA
 
 app = typer.Typer(no_args_is_help=True, help="Settings: show.")
 

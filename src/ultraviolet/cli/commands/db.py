@@ -10,8 +10,8 @@ import msgspec
 import typer
 
 from ultraviolet.cli.support import output
+from ultraviolet.cli.support.connection import DATA
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.cli.support.session import DATA
 from ultraviolet.errors import ConflictError, NotFoundError, UltravioletError
 from ultraviolet.files import create_private
 

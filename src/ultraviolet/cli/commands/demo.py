@@ -9,19 +9,24 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from ultraviolet.child_process import Child, free_port, is_responding
-from ultraviolet.cli.support.api import Api, Json, to
+from ultraviolet.cli.support import contexts
+from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.cli.support.progress import follow_fetch
 from ultraviolet.errors import UltravioletError
 from ultraviolet.files import create_private, ensure_private_dir
 
+if TYPE_CHECKING:
+    from ultraviolet.cli.support.transports import Api
+
 INTEGRATION_NAME = "Local ION"
+CONTEXT_NAME = "demo"
 FIRST_CHANGE_TIMEOUT_SECONDS = 60.0
 _FILES = ("credentials.json", "hub.log", "ion.log", "hub", "ion")
 """The files and folders that a demo writes into its directory."""
@@ -52,10 +57,10 @@ def demo(
         float, typer.Option(min=0, help="Changes that the plant makes per second.")
     ] = 2.0,
     port: Annotated[
-        int, typer.Option(help="Port of the hub; any free port if it is in use.")
+        int, typer.Option(help="Port of the hub; the next free port if it is in use.")
     ] = 8000,
     ion_port: Annotated[
-        int, typer.Option(help="Port of the local ION; any free port if it is in use.")
+        int, typer.Option(help="Port of the local ION; the next free port if it is in use.")
     ] = 8100,
     once: Annotated[bool, typer.Option("--once", help="Exit as soon as changes arrive.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the hub in a browser.")] = True,
@@ -71,14 +76,33 @@ def demo(
     # SIGTERM must stop the child processes as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
-    ion_url = f"http://127.0.0.1:{free_port(ion_port)}"
-    hub_url = f"http://127.0.0.1:{free_port(port)}"
+    ion_port, port = _pick_port(ion_port), _pick_port(port)
+    ion_url, hub_url = f"http://127.0.0.1:{ion_port}", f"http://127.0.0.1:{port}"
     ensure_private_dir(data, _FILES)
     with ExitStack() as stack:
         credentials = _load_credentials(data)
-        options = ("--size", size, "--changes-per-second", str(changes_per_second))
-        ion = stack.enter_context(_local_ion(data, ion_url, credentials, options))
-        hub = stack.enter_context(_hub(data, hub_url))
+        options = ["--size", size, "--changes-per-second", str(changes_per_second)]
+        ion = stack.enter_context(
+            Child(
+                "The local ION",
+                ["ion", "serve", "--port", str(ion_port), "--data", str(data / "ion"), *options],
+                data / "ion.log",
+                {
+                    "ION_CLIENT_ID": credentials.client_id,
+                    "ION_CLIENT_SECRET": credentials.client_secret,
+                },
+                restarts=1,
+            )
+        )
+        hub = stack.enter_context(
+            Child(
+                "The hub",
+                ["serve", "--port", str(port), "--data", str(data / "hub")],
+                data / "hub.log",
+                {"ULTRAVIOLET_PUBLIC_URL": hub_url},
+                restarts=1,
+            )
+        )
         _say(f"Starting a local ION with a {size} plant …")
         link = _set_up_with_retry(
             ion,
@@ -91,7 +115,10 @@ def demo(
         if browser:
             typer.launch(link)
         with suppress(KeyboardInterrupt):
-            _supervise((ion, hub))
+            while True:
+                ion.check()
+                hub.check()
+                time.sleep(0.5)
         _say("Both are stopped. Run the same command to continue with the same data.")
 
 
@@ -119,6 +146,8 @@ def _set_up(
     rate: float,
 ) -> str:
     """Wait for both processes, connect them, run a full fetch; return a sign-in link."""
+    from ultraviolet.cli.support.transports import Api
+
     (ion_url, hub_url), (ion, hub) = urls, children
 
     def hub_is_ready() -> bool:
@@ -131,48 +160,15 @@ def _set_up(
 
     ion.wait_until(lambda: is_responding(f"{ion_url}/_local/ready"), 600)
     hub.wait_until(hub_is_ready, 60)
-    with _api(data / "hub") as api:
+    if (running := find_running(data / "hub")) is None:
+        raise DemoError(f"The hub stopped during the set-up: {data}/hub/hub.json is missing.")
+    with Api(running.url, running.key) as api:
         integration = _connect(api, ion_url, credentials)
-        link = _create_sign_in_link(api)
+        if "demo" not in [user["name"] for user in api.items("/users", 1000)]:
+            api.post("/users", {"name": "demo", "role": "admin"})
+        link = str(api.post("/users/demo/sign-in-links")["url"])
         _wait_for_first_change(api, integration, (ion, hub), rate)
     return link
-
-
-def _local_ion(data: Path, url: str, credentials: Credentials, options: tuple[str, ...]) -> Child:
-    host, port = url.removeprefix("http://").split(":")
-    arguments = [
-        "ion",
-        "serve",
-        "--host",
-        host,
-        "--port",
-        port,
-        "--data",
-        str(data / "ion"),
-        *options,
-    ]
-    environment = {
-        "ION_CLIENT_ID": credentials.client_id,
-        "ION_CLIENT_SECRET": credentials.client_secret,
-    }
-    return Child("The local ION", arguments, data / "ion.log", environment, restarts=1)
-
-
-def _hub(data: Path, url: str) -> Child:
-    host, port = url.removeprefix("http://").split(":")
-    arguments = ["serve", "--host", host, "--port", port, "--data", str(data / "hub")]
-    return Child(
-        "The hub", arguments, data / "hub.log", {"ULTRAVIOLET_PUBLIC_URL": url}, restarts=1
-    )
-
-
-def _api(data: Path) -> Api:
-    from ultraviolet.cli.support.transports import HttpTransport
-
-    running = find_running(data)
-    if running is None:
-        raise DemoError(f"The hub stopped during the set-up: {data / 'hub.json'} is missing.")
-    return Api(HttpTransport(running.url, running.key))
 
 
 def _load_credentials(data: Path) -> Credentials:
@@ -185,7 +181,7 @@ def _load_credentials(data: Path) -> Credentials:
     return credentials
 
 
-def _connect(api: Api, ion_url: str, credentials: Credentials) -> Json:
+def _connect(api: "Api", ion_url: str, credentials: Credentials) -> Json:
     _say("Connecting the hub: integration, credentials, webhook URL, receiver, subscriptions …")
     integration = next(api.items("/integrations", 1), None)
     given = {
@@ -210,15 +206,8 @@ def _connect(api: Api, ion_url: str, credentials: Credentials) -> Json:
     return integration
 
 
-def _create_sign_in_link(api: Api) -> str:
-    names = [user["name"] for user in api.items("/users", 1000)]
-    if "demo" not in names:
-        api.post("/users", {"name": "demo", "role": "admin"})
-    return str(api.post("/users/demo/sign-in-links")["url"])
-
-
 def _wait_for_first_change(
-    api: Api, integration: Json, children: tuple[Child, ...], rate: float
+    api: "Api", integration: Json, children: tuple[Child, ...], rate: float
 ) -> None:
     if rate == 0:
         return
@@ -233,6 +222,8 @@ def _wait_for_first_change(
 
 
 def _print_addresses(hub_url: str, ion_url: str, link: str, seconds: float, data: Path) -> None:
+    program, hub = _program(), shlex.quote(str((data / "hub").absolute()))
+    use = f"\nTo use this hub without --data: {program} context use {CONTEXT_NAME}"
     typer.echo(f"""
 Ready after {seconds:.0f} s, and changes are flowing.
 
@@ -242,8 +233,21 @@ Ready after {seconds:.0f} s, and changes are flowing.
   Query runner {ion_url}/
 
 Change a purchase order in the query runner and watch it arrive in the hub.
-On the command line: {_program()} status --data {shlex.quote(str(data / "hub"))}
+On the command line: {program} status --data {hub}{use * _add_context(data)}
 Logs: {data / "hub.log"}, {data / "ion.log"}. Press Ctrl-C to stop both.""")
+
+
+def _add_context(data: Path) -> bool:
+    """Store the hub as a context of the user, but do not use it; return whether this was done."""
+    with suppress(UltravioletError, OSError):
+        stored = contexts.load()
+        known = stored.contexts.get(CONTEXT_NAME)
+        if known is None or known.url is None:
+            directory = str((data / "hub").absolute())
+            stored.contexts[CONTEXT_NAME] = contexts.Context(data=directory)
+            stored.save()
+            return True
+    return False
 
 
 def _program() -> str:
@@ -256,11 +260,12 @@ def _program() -> str:
     return shlex.quote(sys.argv[0])
 
 
-def _supervise(children: tuple[Child, ...]) -> None:
-    while True:
-        for child in children:
-            child.check()
-        time.sleep(0.5)
+def _pick_port(preferred: int) -> int:
+    """Return the preferred port, or the next free one with a message."""
+    port = free_port(preferred)
+    if preferred not in (0, port):
+        _say(f"Port {preferred} is in use; using {port}.")
+    return port
 
 
 def _say(text: str) -> None:

@@ -8,9 +8,8 @@ import typer
 
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import output
-from ultraviolet.cli.support.connection import HubAddress
+from ultraviolet.cli.support.connection import resolve
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.cli.support.session import DATA
 from ultraviolet.errors import UltravioletError
 
 COLUMNS = {"": "mark", "check": "subject", "finding": "message", "next step": "next_step"}
@@ -34,8 +33,12 @@ def doctor(
         str | None, typer.Option(envvar="ULTRAVIOLET_KEY", help="API key for that hub.")
     ] = None,
     data: Annotated[
-        Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")
-    ] = DATA,
+        Path | None,
+        typer.Option(
+            envvar="ULTRAVIOLET_DATA",
+            help="Directory of the hub; default: the hub of the current context.",
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(help="Port to check if no hub is running.")] = 8000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
@@ -49,8 +52,10 @@ def doctor(
     from ultraviolet.cli.doctor import hub, machine
 
     # The machine of a remote hub cannot be checked from here.
-    checks = [] if url and not data.exists() else list(machine.check_machine(data))
-    checks += hub.check_hub(HubAddress(url, key, data), port)
+    address = resolve(url, key, data)
+    remote = address.url and not address.data.exists()
+    checks = [] if remote else list(machine.check_machine(address.data))
+    checks += hub.check_hub(address, port)
     rows = [msgspec.to_builtins(check) for check in checks]
     if as_json:
         output.write_json(rows)
@@ -58,5 +63,7 @@ def doctor(
         output.write_table([{**row, "mark": MARKS[row["severity"]]} for row in rows], COLUMNS)
         for cause in dict.fromkeys(f"{one.subject}: {one.cause}" for one in checks if one.cause):
             typer.echo(escape_controls(f"Common causes – {cause}"), err=True)
+        if address.context:
+            typer.echo(f"Checked the {address}.", err=True)
     if any(check.severity == "error" for check in checks):
         raise ChecksFailedError

@@ -137,7 +137,8 @@ def replay(
     changes = report.pop("changes")
     session.show(report)
     if dry_run:
-        session.show_list(_fields(changes), CHANGES, "Nothing would change.")
+        rows = ({**change, **field} for change in changes for field in change["fields"])
+        session.show_list(rows, CHANGES, "Nothing would change.")
 
 
 @command(app, "export")
@@ -193,10 +194,3 @@ def _chunks(lines: IO[bytes]) -> Iterator[bytes]:
         chunk += line
     if chunk:
         yield chunk
-
-
-def _fields(changes: list[Json]) -> Iterator[Json]:
-    """Return a row for each field that would change."""
-    for change in changes:
-        for field in change["fields"]:
-            yield {**change, **field}

@@ -1,21 +1,19 @@
 """`ultraviolet integration`: the connections to ION environments."""
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 import typer
 
 from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.completion import complete_integration
 from ultraviolet.cli.support.findings import next_step
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.text import did_you_mean
-
-if TYPE_CHECKING:
-    from ultraviolet.mirror.purge import Kind
 
 app = typer.Typer(
     no_args_is_help=True, help="Connections to ION: add, list, test, pause, edit, remove."
@@ -55,7 +53,12 @@ _DAYS_PER_UNIT = {"d": 1, "w": 7, "y": 365}
 
 Days = Annotated[str | None, typer.Option(metavar="TIME", help="90d, 12w, 2y, or forever.")]
 
-Name = Annotated[str | None, typer.Argument(help="Name or id; optional if there is only one.")]
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        help="Name or id; optional if there is only one.", autocompletion=complete_integration
+    ),
+]
 
 
 class TestFailedError(UltravioletError):
@@ -85,14 +88,9 @@ def add(
         str, typer.Option(envvar="ION_CLIENT_ID", help="Client id of an ION API key.")
     ],
     client_secret: Annotated[
-        str,
-        typer.Option(
-            envvar="ION_CLIENT_SECRET",
-            prompt=True,
-            hide_input=True,
-            help="Client secret; prompted for if omitted.",
-        ),
-    ],
+        str | None,
+        typer.Option(envvar="ION_CLIENT_SECRET", help="Client secret; prompted for if omitted."),
+    ] = None,
 ) -> None:
     """Add an integration. Next: `ultraviolet integration test`, then `ultraviolet setup apply`.
 
@@ -103,6 +101,8 @@ def add(
     --auth-url http://127.0.0.1:8100 --client-id me`
     """
     addresses = _addresses(environment, api_url, auth_url)
+    if client_secret is None:
+        client_secret = str(typer.prompt("Client secret", hide_input=True, err=True))
     credentials = {"client_id": client_id, "client_secret": client_secret}
     created = session.api.post("/integrations", {"name": name, **addresses, **credentials})
     session.show(created)
@@ -238,7 +238,10 @@ def resume(session: Session, name: Name = None) -> None:
 @returns(plus={"removed": "name of the integration"})
 def remove(
     session: Session,
-    name: Annotated[str, typer.Argument(help="Name or id; required.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="Name or id; required.", autocompletion=complete_integration),
+    ],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
@@ -292,6 +295,8 @@ def edit(
     Examples: `ultraviolet integration edit plant-1 --keep-events 90d --dry-run`,
     `ultraviolet integration edit plant-1 --keep-versions forever`
     """
+    from ultraviolet.hub.runtime.retention import Retention
+
     periods = {
         "events": keep_events,
         "versions": keep_versions,
@@ -312,7 +317,8 @@ def edit(
         _show_retention(session, after)
         session.say("Dry run: nothing was changed.")
         return
-    if kinds := _kinds_removed(before, after):
+    was, is_ = (msgspec.convert(state, Retention) for state in (before, after))
+    if kinds := is_.removes_more_than(was):
         data = " and ".join(f"{_count(after['would_remove'][kind])} {kind}" for kind in kinds)
         session.confirm(f"Permanently delete {data} of “{found['name']}”?", yes=yes)
     _show_retention(session, session.api.patch(path, changes))
@@ -344,13 +350,6 @@ def parse_days(period: str) -> int | None:
     if found := re.fullmatch(r"(\d{1,9})([dwy])", period):
         return int(found[1]) * _DAYS_PER_UNIT[found[2]]
     raise InvalidError(f"“{period}” is not a valid period. Use 90d, 12w, 2y or forever.")
-
-
-def _kinds_removed(before: Json, after: Json) -> "list[Kind]":
-    """Return the kinds of records of which the change deletes more than before."""
-    from ultraviolet.hub.runtime.retention import Retention
-
-    return msgspec.convert(after, Retention).removes_more_than(msgspec.convert(before, Retention))
 
 
 def _show_retention(session: Session, state: Json) -> None:

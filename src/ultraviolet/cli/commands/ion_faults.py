@@ -154,12 +154,11 @@ def _show(states: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         output.write_json(states)
         return
-    output.write_table([_row(state) for state in states], COLUMNS)
-
-
-def _row(state: dict[str, Any]) -> dict[str, Any]:
-    settings = {k: v for k, v in state["fault"].items() if k not in {"kind", "only"}}
-    shown = " ".join(f"{name}={value}" for name, value in settings.items()) + (
-        " (finished)" if state["finished"] else ""
-    )
-    return {**state, "only": state["fault"].get("only", "*"), "settings": shown}
+    rows: list[dict[str, Any]] = []
+    for state in states:
+        settings = {k: v for k, v in state["fault"].items() if k not in {"kind", "only"}}
+        shown = [f"{name}={value}" for name, value in settings.items()]
+        shown += ["(finished)"] if state["finished"] else []
+        only = state["fault"].get("only", "*")
+        rows.append({**state, "only": only, "settings": " ".join(shown)})
+    output.write_table(rows, COLUMNS)

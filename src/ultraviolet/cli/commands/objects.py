@@ -1,38 +1,48 @@
 """`ultraviolet object`: the objects of the mirror."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.completion import complete_integration, complete_resource
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.cli.support.params import TIME_HELP, parse_time
+from ultraviolet.cli.support.params import FILTER_HELP, TIME_HELP, parse_filters, parse_time
 from ultraviolet.cli.support.session import Session, command
+from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.files import atomic_write
+from ultraviolet.text import did_you_mean
+
+if TYPE_CHECKING:
+    from ultraviolet.ion.model import Resource as IonResource
 
 app = typer.Typer(
     no_args_is_help=True, help="Read the mirror: list, show, history, diff, index, export."
 )
 
 RESOURCES = {"resource": "resource", "objects": "objects", "stale": "stale"}
-PAST_COLUMNS = {
-    "id": "id",
-    "title": "title",
-    "version": "version",
-    "in ION": "source_time",
-    "in the hub": "observed_at",
-}
-COLUMNS = {"id": "id", "title": "title", "state": "state", "changed": "changed_at"}
+PAST_COLUMNS = {"version": "version", "in ION": "source_time", "in the hub": "observed_at"}
+COLUMNS = {"state": "state", "changed": "changed_at"}
 VERSIONS = {
     "version": "version",
     "in ION": "source_time",
     "in the hub": "observed_at",
     "by": "by.name",
     "origin": "origin",
-    "changed": "changed",
+    "changes": "changes",
 }
+SHOWN = (
+    "resource",
+    "id",
+    "state",
+    "deleted",
+    "version",
+    "source_time",
+    "observed_at",
+    "changed_at",
+)
 CHANGES = {"field": "name", "before": "old", "after": "new"}
 DIFFERENCES = {"id": "id", "change": "change", **CHANGES}
 
@@ -42,20 +52,27 @@ Clock = Annotated[
     typer.Option(help="Clock of --at: time in the mirror (hub), or time in ION (ion)."),
 ]
 Format = Literal["csv", "jsonl", "parquet"]
-Resource = Annotated[str, typer.Argument(help="Resource: purchase_orders, PurchaseOrder, parts, …")]
+_RESOURCE_HELP = "Resource: purchase_orders, PurchaseOrder, parts, …"
+Resource = Annotated[str, typer.Argument(help=_RESOURCE_HELP, autocompletion=complete_resource)]
 Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
 Query = Annotated[
     str | None, typer.Option("--query", "-q", help="Only objects that contain these words.")
 ]
 State = Annotated[str | None, typer.Option(help="Only fresh, stale, partial or deleted objects.")]
-Filter = Annotated[
-    str | None,
-    typer.Option(
-        "--filter", help='Filter in ION\'s syntax, such as {"status": {"eq": "ORDERED"}}.'
-    ),
+Filters = Annotated[list[str] | None, typer.Option("--filter", help=FILTER_HELP)]
+Columns = Annotated[
+    str | None, typer.Option(help="Fields, comma separated; default: those of the page.")
 ]
 Sort = Annotated[str | None, typer.Option(help="Field to sort by; -field for descending order.")]
-Integration = Annotated[str | None, typer.Option(help="Name or id; optional if there is only one.")]
+Integration = Annotated[
+    str | None,
+    typer.Option(
+        help="Name or id; optional if there is only one.", autocompletion=complete_integration
+    ),
+]
+
+_MAX_SHOWN_CHANGES = 5
+_MAX_VALUE_LENGTH = 40
 
 
 @command(app, "list", watchable=True)
@@ -63,13 +80,18 @@ Integration = Annotated[str | None, typer.Option(help="Name or id; optional if t
 def list_(
     session: Session,
     resource: Annotated[
-        str | None, typer.Argument(help="Resource; omit it to list all resources with counts.")
+        str | None,
+        typer.Argument(
+            help="Resource; omit it to list all resources with counts.",
+            autocompletion=complete_resource,
+        ),
     ] = None,
     *,
     integration: Integration = None,
     query: Query = None,
     state: State = None,
-    filter_: Filter = None,
+    filters: Filters = None,
+    columns: Columns = None,
     sort: Sort = None,
     at: At = None,
     clock: Clock = "hub",
@@ -78,7 +100,8 @@ def list_(
     """List the objects of a resource, or the resources with their counts.
 
     Examples: `ultraviolet object list`, `ultraviolet object list purchase_orders --state stale`,
-    `ultraviolet object list parts -q bracket`
+    `ultraviolet object list parts -q bracket`,
+    `ultraviolet object list purchase_orders --filter status=ORDERED --columns status,totalCost`
     """
     found = session.integration(integration)["id"]
     if resource is None:
@@ -89,18 +112,20 @@ def list_(
         )
         return
     time = {"at": parse_time(at), "clock": clock}
+    known = _find(resource)
     items = session.api.items(
-        to("/objects/{}", resource),
+        to("/objects/{}", known.name),
         limit,
         integration=found,
         q=query,
         state=state,
-        filter=filter_,
+        filter=parse_filters(filters or [], known.kinds),
         sort=sort,
         **time,
     )
-    columns = PAST_COLUMNS if at else COLUMNS
-    session.show_list(items, columns, "No matching objects.")
+    fields = {name: f"fields.{name}" for name in _select_columns(known, columns, sort)}
+    shown = {"id": "id", **fields, **(PAST_COLUMNS if at else COLUMNS)}
+    session.show_list(items, shown, "No matching objects.")
 
 
 @command(app, "show", watchable=True)
@@ -120,8 +145,11 @@ def show(
     """
     found = session.integration(integration)["id"]
     time = {"at": parse_time(at), "clock": clock}
-    item = session.api.get(to("/objects/{}/{}", resource, object_id), integration=found, **time)
-    session.show(item if session.as_json else _lines(item))
+    item = session.api.get(
+        to("/objects/{}/{}", _find(resource).name, object_id), integration=found, **time
+    )
+    head = {name: item[name] for name in SHOWN if name in item}
+    session.show(item if session.as_json else {**head, **item["fields"]})
 
 
 @command(app, "history")
@@ -140,9 +168,11 @@ def history(
     """
     found = session.integration(integration)["id"]
     items = session.api.items(
-        to("/objects/{}/{}/history", resource, object_id), limit, integration=found
+        to("/objects/{}/{}/history", _find(resource).name, object_id), limit, integration=found
     )
-    session.show_list(items, VERSIONS, "No versions.")
+    session.show_list(
+        items if session.as_json else map(_version_row, items), VERSIONS, "No versions."
+    )
 
 
 @command(app, "diff")
@@ -173,19 +203,23 @@ def diff(
         "clock": clock,
     }
     if object_id is None:
-        items = session.api.items(to("/diffs/{}", resource), limit, **query)
+        items = session.api.items(to("/diffs/{}", _find(resource).name), limit, **query)
         session.show_list(
-            items if session.as_json else _fields(items),
+            items
+            if session.as_json
+            else ({**item, **change} for item in items for change in item["changes"]),
             DIFFERENCES,
             "No differences between these times.",
         )
         return
-    compared = session.api.get(to("/objects/{}/{}/diff", resource, object_id), **query)
+    compared = session.api.get(to("/objects/{}/{}/diff", _find(resource).name, object_id), **query)
     if session.as_json:
         session.show(compared)
         return
     session.show_list(iter(compared["changes"]), CHANGES, "No differences between these times.")
-    session.show_list(iter(compared["versions"]), VERSIONS, "No versions between these times.")
+    session.show_list(
+        map(_version_row, compared["versions"]), VERSIONS, "No versions between these times."
+    )
 
 
 @command(app, "index")
@@ -202,7 +236,7 @@ def index(
     Example: `ultraviolet object index parts description`
     """
     body = {"fields": fields, "integration": str(session.integration(integration)["id"])}
-    created = session.api.post(to("/objects/{}/indexes", resource), body)
+    created = session.api.post(to("/objects/{}/indexes", _find(resource).name), body)
     if session.as_json:
         session.show(created)
     else:
@@ -217,11 +251,10 @@ def export(
     integration: Integration = None,
     query: Query = None,
     state: State = None,
-    filter_: Filter = None,
+    filters: Filters = None,
     sort: Sort = None,
     columns: Annotated[
-        list[str] | None,
-        typer.Option("--column", help="Only this column; repeat it for several. Default: all."),
+        str | None, typer.Option(help="Fields, comma separated; default: all.")
     ] = None,
     as_format: Annotated[
         Format, typer.Option("--format", help="csv, jsonl (JSON lines) or parquet.")
@@ -242,16 +275,17 @@ def export(
     `ultraviolet object export parts --for-spreadsheets --out parts.csv`
     """
     found = session.integration(integration)["id"]
+    known = _find(resource)
     with atomic_write(out) as file:
         session.api.download(
-            to("/exports/{}", resource),
+            to("/exports/{}", known.name),
             file.write,
             integration=found,
             q=query,
             state=state,
-            filter=filter_,
+            filter=parse_filters(filters or [], known.kinds),
             sort=sort,
-            column=columns,
+            column=_split(columns),
             format=as_format,
             for_spreadsheets="true" if for_spreadsheets else None,
         )
@@ -259,23 +293,55 @@ def export(
         session.say(f"Wrote {out}.")
 
 
-def _fields(items: Iterator[Json]) -> Iterator[Json]:
-    """Return a row for each field that differs."""
-    for item in items:
-        for change in item["changes"]:
-            yield {**item, **change}
+def _find(name: str) -> "IonResource":
+    """Return a resource by any of its names. Raise NotFoundError."""
+    from ultraviolet.ion.catalog import load_catalog
+
+    catalog = load_catalog()
+    if (found := catalog.resolve(name)) is None:
+        hint = did_you_mean(name, [resource.name for resource in catalog.mirrored])
+        raise NotFoundError(
+            f"ION has no resource “{name}”.{hint} List all with `ultraviolet object list`."
+        )
+    return found
 
 
-def _lines(item: Json) -> Json:
-    names = (
-        "resource",
-        "id",
-        "state",
-        "deleted",
-        "version",
-        "source_time",
-        "observed_at",
-        "changed_at",
-    )
-    head = {key: item[key] for key in names if key in item}
-    return {**head, **item["fields"]}
+def _select_columns(resource: "IonResource", names: str | None, sort: str | None) -> list[str]:
+    """Return the fields to show: the given ones, else those of the page. Raise InvalidError."""
+    from ultraviolet.web.queries import object_table
+    from ultraviolet.web.queries.columns import columns
+
+    known = columns(resource)
+    given = _split(names)
+    if unknown := [name for name in given if name not in known]:
+        hint = did_you_mean(unknown[0], list(known))
+        raise InvalidError(f"{resource.name} has no field “{unknown[0]}”.{hint}")
+    order = object_table.parse_order(resource, sort) if sort else object_table.Order("id")
+    selected = object_table.selected_columns(resource, given, order)
+    return given or [column.name for column in selected]
+
+
+def _split(names: str | None) -> list[str]:
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
+
+
+def _version_row(version: Json) -> Json:
+    """Return a version with its origin and its changes as text."""
+    changes = version["changes"]
+    texts = [
+        f"{change['name']}: {_shorten(change['old'])} → {_shorten(change['new'])}"
+        for change in changes[:_MAX_SHOWN_CHANGES]
+    ]
+    if len(changes) > len(texts):
+        texts.append(f"{len(changes) - len(texts)} more")
+    origin = version["origin"]
+    return {
+        **version,
+        "origin": " ".join(str(part) for part in (origin["kind"], origin.get("ref")) if part),
+        "changes": ", ".join(texts) or version["change"],
+    }
+
+
+def _shorten(value: Any) -> str:
+    text = output.as_text(value)
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[: _MAX_VALUE_LENGTH - 1]}…"

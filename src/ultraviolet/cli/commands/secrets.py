@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ultraviolet.cli.support.session import DATA
+from ultraviolet.cli.support.connection import DATA, find_running
 from ultraviolet.errors import ConflictError, InvalidError
 
 app = typer.Typer(no_args_is_help=True, help="The key that encrypts credentials: rotate.")
@@ -32,7 +32,6 @@ def rotate(
 
     Examples: `ultraviolet secrets rotate`, `ultraviolet secrets rotate --data /var/lib/ultraviolet`
     """
-    from ultraviolet.cli.support.connection import find_running
     from ultraviolet.db.database import Database
     from ultraviolet.hub.core import reencryption
     from ultraviolet.hub.core.encryption import SecretBox, delete_old_keys, prepend_new_key

@@ -18,6 +18,7 @@ TEXTS = (
     "subscription_document",
     "subscription_variables",
 )
+STATES = ("present", "missing", "inactive", "extra")
 INCOMPLETE = ("missing", "inactive")
 STEPS = {"step": "name", "done": "done", "detail": "detail"}
 APPLIED = {
@@ -52,7 +53,10 @@ def plan(session: Session, integration: Name = None) -> None:
         return
     session.show_list(iter(setup["steps"]), STEPS, "No steps.")
     if difference := setup.get("plan"):
-        _show_plan(session, difference)
+        counts = (f"{len(difference[state])} {state}" for state in STATES)
+        session.say(f"Subscriptions: {', '.join(counts)}")
+        for problem in difference["problems"]:
+            session.say(problem)
 
 
 @command(app, "apply")
@@ -96,7 +100,10 @@ def text(
         return
     values = {texts["placeholder"]: webhook_url, texts["receiver_placeholder"]: receiver}
     for name in TEXTS:
-        typer.echo(f"# {name.replace('_', ' ')}\n{_fill(texts[name], values)}\n")
+        text = texts[name]
+        for placeholder, value in values.items():
+            text = text.replace(placeholder, value or placeholder)
+        typer.echo(f"# {name.replace('_', ' ')}\n{text}\n")
     session.say("Next: ultraviolet setup adopt --receiver ID, with the id from ION's response.")
 
 
@@ -131,17 +138,3 @@ def _describe_rejection(result: Json) -> str:
         f"ION rejected a part of the set-up: {errors}. Missing or inactive: {named}{more}."
         " Next: ultraviolet setup apply"
     )
-
-
-def _fill(text: str, values: dict[str, str | None]) -> str:
-    for placeholder, value in values.items():
-        text = text.replace(placeholder, value or placeholder)
-    return text
-
-
-def _show_plan(session: Session, difference: Json) -> None:
-    counts = {name: len(difference[name]) for name in ("present", "missing", "inactive", "extra")}
-    session.say("Subscriptions: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    problems: list[str] = difference["problems"]
-    for problem in problems:
-        session.say(problem)

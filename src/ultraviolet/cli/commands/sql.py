@@ -15,7 +15,7 @@ import typer
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.commands.objects import Format
 from ultraviolet.cli.support import output
-from ultraviolet.cli.support.session import DATA
+from ultraviolet.cli.support.connection import resolve
 from ultraviolet.errors import InvalidError
 from ultraviolet.text import did_you_mean
 
@@ -64,8 +64,12 @@ def sql(
         typer.Option(min=0.001, max=86_400, help="Time limit of a statement in seconds."),
     ] = 300,
     data: Annotated[
-        Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")
-    ] = DATA,
+        Path | None,
+        typer.Option(
+            envvar="ULTRAVIOLET_DATA",
+            help="Directory of the hub; default: that of the current context.",
+        ),
+    ] = None,
 ) -> None:
     """Query the mirror with SQL; each resource has a view, such as ion_purchase_orders.
 
@@ -78,7 +82,13 @@ def sql(
     """
     from ultraviolet.db.read_only_sql import open_read_only
 
-    url = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{data / 'hub.db'}"
+    address = resolve(None, None, data)
+    if address.url:
+        raise InvalidError(
+            f"The current context {address.context} addresses {address.url}, but this command"
+            " reads a hub on this machine. Set --data."
+        )
+    url = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{address.data / 'hub.db'}"
     database = open_read_only(url, timeout)
     try:
         shell = Shell(database, Options(as_json, as_format))
@@ -268,10 +278,13 @@ def _write_format(names: list[str], result: "Result", as_format: Format) -> None
             kinds = _spool(result, spool)
             writer = export.make_writer("parquet", list(zip(names, kinds, strict=True)))
             spool.seek(0)
-            for batch in _read_spool(spool):
+            while (batch := marshal.load(spool)) is not None:  # noqa: S302  written above
                 rows = [tuple(map(_parquet_value, kinds, row)) for row in batch]
                 output.write_bytes(writer.write(rows))
             output.write_bytes(writer.end())
+
+
+_KINDS = {"int": "integer", "float": "real", "float int": "real", "bool": "boolean"}
 
 
 def _spool(result: "Result", spool: Any) -> list[str]:
@@ -284,14 +297,9 @@ def _spool(result: "Result", spool: Any) -> list[str]:
         marshal.dump([list(row) for row in batch], spool)
     marshal.dump(None, spool)
     return [
-        column.kind or _kind(types)
+        column.kind or _KINDS.get(" ".join(sorted(types - {""})), "text")
         for column, types in zip(result.columns, types_found, strict=True)
     ]
-
-
-def _read_spool(spool: Any) -> Iterator[list["Row"]]:
-    while (batch := marshal.load(spool)) is not None:  # noqa: S302  written by this process
-        yield batch
 
 
 def _type(value: Any) -> str:
@@ -299,11 +307,6 @@ def _type(value: Any) -> str:
     if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
         return "str"
     return "" if value is None else type(value).__name__
-
-
-def _kind(types: set[str]) -> str:
-    kinds = {"int": "integer", "float": "real", "float int": "real", "bool": "boolean"}
-    return kinds.get(" ".join(sorted(types - {""})), "text")
 
 
 def _parquet_value(kind: str, value: Any) -> Any:

@@ -105,9 +105,6 @@ def drift(
         session.show(report)
         return
     session.show_list(iter(report["causes"]), CAUSES, "No drift: webhooks reported every change.")
-    session.show_list(map(_with_total, report["over_time"]), OVER_TIME, "No changes in that time.")
+    over_time = ({**each, "wrong": sum(each["causes"].values())} for each in report["over_time"])
+    session.show_list(over_time, OVER_TIME, "No changes in that time.")
     session.say(f"{report['wrong']} of {report['changes']} changes; --json adds samples.")
-
-
-def _with_total(interval: Json) -> Json:
-    return {**interval, "wrong": sum(interval["causes"].values())}

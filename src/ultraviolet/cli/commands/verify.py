@@ -98,7 +98,7 @@ def run(
     found = session.integration(integration)
     session.say(f"Comparing “{found['name']}” with ION …")
     report = session.api.post(
-        to("/integrations/{}/verifications", found["id"]), wait="false", sample=sample
+        to("/integrations/{}/verifications", found["id"]), wait=False, sample=sample
     )
     _report(session, report, wait=wait, strict=strict)
 

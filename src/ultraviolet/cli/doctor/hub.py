@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from ultraviolet.cli.doctor.integration import check_integration
 from ultraviolet.cli.doctor.problems import CheckResult, failed, passed
-from ultraviolet.cli.support.api import Api, Json
-from ultraviolet.cli.support.connection import HubAddress, find_running
+from ultraviolet.cli.support.api import Json
+from ultraviolet.cli.support.connection import HubAddress, find_url_and_key
 from ultraviolet.command_text import command
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.core.finding import Kind
@@ -24,10 +24,9 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compa
 
 def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
     """Check the addressed hub, then its integrations."""
-    from ultraviolet.cli.support.transports import HttpTransport
+    from ultraviolet.cli.support.transports import Api
 
-    hub = find_running(address.data)
-    url = address.url or (hub.url if hub else None)
+    url, key = find_url_and_key(address)
     if url is None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -52,12 +51,11 @@ def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
         kinds: dict[str, Kind] = {"database": "database", "disk": "disk"}
         name = check["name"]
         yield failed(kinds.get(name, "hub"), f"hub: {name}", str(check["detail"]))
-    key = address.key or (hub.key if hub and hub.url.rstrip("/") == url.rstrip("/") else None)
     if key is None:
         yield failed("api_key", "API key", f"No API key for {url}")
         return
     try:
-        with Api(HttpTransport(url, key)) as api:
+        with Api(url, key) as api:
             status = api.get("/status")
             integrations = list(api.items("/integrations", _MAX_INTEGRATIONS))
             yield from _check_public_address(str(status["public_url"]), integrations)

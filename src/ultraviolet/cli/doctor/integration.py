@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ultraviolet.cli.doctor.problems import CheckResult, failed, passed
-from ultraviolet.cli.support.api import Api, Json, to
+from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.findings import next_step
 from ultraviolet.command_text import command
+
+if TYPE_CHECKING:
+    from ultraviolet.cli.support.transports import Api
 
 _RECENT = timedelta(hours=24)
 _CHECKED_HERE = ("credentials", "permission", "unreachable", "receiver", "forged")
 """Kinds of findings of the freshness that the checks in this module report in more detail."""
 
 
-def check_integration(api: Api, integration: Json) -> Iterator[CheckResult]:
+def check_integration(api: "Api", integration: Json) -> Iterator[CheckResult]:
     """Return the check results; none during removal, and only the pause of a paused one."""
     name, id_ = str(integration["name"]), integration["id"]
     if integration["removed"]:

@@ -8,21 +8,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ultraviolet.cli.support.api import Api
+from ultraviolet.cli.support import contexts
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import HubUnreachableError, UnauthenticatedError
 
+if TYPE_CHECKING:
+    from ultraviolet.cli.support.transports import Api
+
+DATA = Path("ultraviolet-data")
+
 
 class HubAddress(NamedTuple):
-    """The hub that the options and the environment address."""
+    """The addressed hub; `context` is the context that it is from."""
 
     url: str | None
     key: str | None
     data: Path
+    context: str | None = None
 
-
-if TYPE_CHECKING:
-    from ultraviolet.cli.support.transports import AppTransport
+    def __str__(self) -> str:
+        """Return the context with its hub, for error messages."""
+        return f"context {self.context} ({self.url or self.data})"
 
 
 class RunningHub(msgspec.Struct, frozen=True):
@@ -33,22 +39,36 @@ class RunningHub(msgspec.Struct, frozen=True):
     key: str
 
 
-def connect(address: HubAddress) -> Api:
-    """Return a client of the addressed hub: over HTTP if it runs, else in this process."""
-    from ultraviolet.cli.support.transports import HttpTransport
+def resolve(url: str | None, key: str | None, data: Path | None) -> HubAddress:
+    """Return the hub of the options and the environment, else of the current context."""
+    stored = contexts.Contexts()
+    if url is None and data is None and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
+        stored = contexts.load()
+    if stored.current is None:
+        return HubAddress(url, key, data or DATA)
+    context = stored.get(stored.current)
+    directory = Path(context.data) if context.data else DATA
+    return HubAddress(context.url, key or context.key, directory, stored.current)
 
+
+def connect(address: HubAddress) -> "Api":
+    """Return a client of the addressed hub: over HTTP if it runs, else in this process."""
+    from ultraviolet.cli.support.transports import Api
+
+    url, key = find_url_and_key(address)
+    if url is None:
+        return in_process(address.data)
+    if key is None:
+        raise UnauthenticatedError(f"Set an API key of {url} with --key or ULTRAVIOLET_KEY.")
+    return Api(url, key)
+
+
+def find_url_and_key(address: HubAddress) -> tuple[str | None, str | None]:
+    """Return the address of the hub, None if none runs, and its key, None if it is unknown."""
     running = find_running(address.data)
-    if address.url is not None:
-        same = running is not None and running.url.rstrip("/") == address.url.rstrip("/")
-        key = address.key or (running.key if same and running else None)
-        if key is None:
-            raise UnauthenticatedError(
-                f"Set an API key of {address.url} with --key or ULTRAVIOLET_KEY."
-            )
-        return Api(HttpTransport(address.url, key))
-    if running is not None:
-        return Api(HttpTransport(running.url, address.key or running.key))
-    return Api(in_process(address.data))
+    url = address.url or (running.url if running else None)
+    same = running is not None and url is not None and running.url.rstrip("/") == url.rstrip("/")
+    return url, address.key or (running.key if running and same else None)
 
 
 def find_running(data: Path) -> RunningHub | None:
@@ -57,20 +77,16 @@ def find_running(data: Path) -> RunningHub | None:
         running = msgspec.json.decode((data / "hub.json").read_bytes(), type=RunningHub)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    return running if _is_alive(running.pid) else None
-
-
-def _is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
+        os.kill(running.pid, 0)
     except ProcessLookupError:
-        return False
+        return None
     except PermissionError:
-        return True  # a process of another user
-    return True
+        return running  # a process of another user
+    return running
 
 
-def in_process(data: Path) -> "AppTransport":
+def in_process(data: Path) -> "Api":
     """Open the hub's database and run its application in this process for one command.
 
     No controllers run.
@@ -81,7 +97,7 @@ def in_process(data: Path) -> "AppTransport":
             f"No hub in {data}. Start one with `{line('serve', data=str(data))}`."
         )
     from ultraviolet import log_config
-    from ultraviolet.cli.support.transports import AppTransport
+    from ultraviolet.cli.support.transports import Api, AppTransport
     from ultraviolet.hub.accounts import api_keys
     from ultraviolet.hub.core.encryption import new_token
     from ultraviolet.hub.core.settings import Settings
@@ -102,4 +118,5 @@ def in_process(data: Path) -> "AppTransport":
         finally:
             hub.close()
 
-    return AppTransport(create_app(hub), key, close)
+    transport = AppTransport(create_app(hub), close)
+    return Api("http://localhost", key, transport, transport.pause)

@@ -87,6 +87,7 @@ def _discard_output() -> None:
 def report(error: UltravioletError) -> None:
     """Print the error on stderr: one line, or one JSON object with `--json`."""
     message = str(error) or type(error).__doc__ or error.kind
+    message = " ".join([message, *getattr(error, "__notes__", ())])
     if "--json" in sys.argv:
         message = json.dumps({"error": error.kind, "message": message})
     else:

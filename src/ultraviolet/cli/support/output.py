@@ -1,13 +1,18 @@
 """Print results to stdout: JSON for programs, tables and lines for people."""
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
 import typer
 
 from ultraviolet.characters import escape_json, escape_line
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_MIDNIGHT = re.compile(r"T00:00:00(\.0+)?(Z|\+00:00)$")
 
 Columns = Mapping[str, str]
 """Heading → key of the item; a dotted key selects a nested value."""
@@ -67,7 +72,8 @@ def _replace_surrogates(value: Any) -> Any:
 def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bool = False) -> None:
     """Print rows under headings; if piped, cells are not truncated.
 
-    With `keys`, dots in the keys of the columns have no special meaning.
+    With `keys`, as for SQL, dots in the keys of the columns have no special meaning, and times keep
+    their form.
     """
     from rich import box
     from rich.console import Console
@@ -78,7 +84,12 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
     for heading in columns:
         table.add_column(escape_line(heading), no_wrap=not terminal)
     for row in rows:
-        table.add_row(*(_cell(row[key] if keys else dig(row, key)) for key in columns.values()))
+        table.add_row(
+            *(
+                as_text(row[key], local_times=False) if keys else as_text(dig(row, key))
+                for key in columns.values()
+            )
+        )
     console = Console(
         width=None if terminal else 10_000, markup=False, emoji=False, highlight=False
     )
@@ -88,15 +99,13 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
 def write_pairs(value: Mapping[str, Any], columns: Columns | None = None) -> None:
     """Print an object as lines of name and value; nested values as JSON."""
     pairs = {h: dig(value, key) for h, key in columns.items()} if columns else value
-    named = {escape_line(_label(name)): content for name, content in pairs.items()}
+    named = {
+        escape_line(name if name.startswith("_") else name.replace("_", " ")): content
+        for name, content in pairs.items()
+    }
     width = max((len(name) for name in named), default=0)
     for name, content in named.items():
-        typer.echo(f"{name:<{width}}  {_cell(content)}".rstrip())
-
-
-def _label(name: str) -> str:
-    """Return a name with spaces, except a field of ION such as `_etag`."""
-    return name if name.startswith("_") else name.replace("_", " ")
+        typer.echo(f"{name:<{width}}  {as_text(content)}".rstrip())
 
 
 def dig(value: Any, path: str) -> Any:
@@ -108,11 +117,24 @@ def dig(value: Any, path: str) -> Any:
     return value
 
 
-def _cell(value: Any) -> str:
+def as_text(value: Any, *, local_times: bool = True) -> str:
+    """Return a value on one line for people; times in the local time zone."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if local_times and isinstance(value, str) and _TIME.fullmatch(value):
+        return _local_time(value)
     if isinstance(value, str | int | float):
         return escape_line(str(value))
     return escape_json(encode_json(value).decode())
+
+
+def _local_time(value: str) -> str:
+    """Return a time to the second in the local time zone; only the date for a date of ION."""
+    if _MIDNIGHT.search(value):
+        return value[:10]  # another time zone would show another day
+    try:
+        return f"{datetime.fromisoformat(value).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    except (ValueError, OverflowError):
+        return value

@@ -1,14 +1,26 @@
-"""Times on the command line: a timestamp or an age."""
+"""Values on the command line: a time or an age, and a filter."""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
+from ultraviolet.cli.support.api import Json
 from ultraviolet.clock import format_rfc3339, normalize_rfc3339
 from ultraviolet.errors import InvalidError
 
 _AGE = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
+_CONDITION = re.compile(r"\s*(\w+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL)
+_OPERATORS = {"=": "eq", "!=": "neq", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
+_JSON_TYPES = ("integer", "real", "boolean")
+
+FILTER_HELP = (
+    "Condition such as status=ORDERED, needDate<2026-12-01 or eta!= (has a value); also JSON in"
+    ' ION\'s syntax, such as {"status": {"eq": "ORDERED"}}. Repeatable; all must match.'
+)
 TIME_HELP = "A time such as 2026-11-24T21:00Z, or an age: 90s, 15m, 6h, 7d, 2w."
 
 
@@ -24,3 +36,28 @@ def parse_time(text: str | None) -> str | None:
         return normalize_rfc3339(text)
     except (ValueError, OverflowError) as error:  # OverflowError: before the year 1
         raise InvalidError(f"“{text}” is not a valid time. {TIME_HELP}") from error
+
+
+def parse_filters(filters: Sequence[str], types: Mapping[str, str]) -> Json | None:
+    """Return a filter of the API that all filters match; `types` are the types of the fields.
+
+    Raise InvalidError.
+    """
+    parsed = [_parse_filter(text, types) for text in filters]
+    return {"and_": parsed} if len(parsed) > 1 else next(iter(parsed), None)
+
+
+def _parse_filter(text: str, types: Mapping[str, str]) -> Json:
+    found = _CONDITION.fullmatch(text)
+    try:
+        if found is None:
+            return msgspec.json.decode(text, type=Json)
+        field, sign, value = found.groups()
+        if not value and sign in ("=", "!="):
+            return {field: {"isnull": sign == "="}}
+        kind = types.get(field)
+        if kind in _JSON_TYPES:
+            return {field: {_OPERATORS[sign]: msgspec.json.decode(value)}}
+    except msgspec.DecodeError as error:
+        raise InvalidError(f"“{text}” is not a valid filter. {FILTER_HELP}") from error
+    return {field: {_OPERATORS[sign]: parse_time(value) if kind == "time" else value}}

@@ -2,24 +2,28 @@
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import typer
 
 from ultraviolet.characters import escape_controls
-from ultraviolet.cli.support.api import Address, Api, Json, to
+from ultraviolet.cli.support.api import Address, Json, to
+
+if TYPE_CHECKING:
+    from ultraviolet.cli.support.transports import Api
 
 POLL_INTERVAL_SECONDS = 0.2
 
 Describe = Callable[[Json], str]
 
 
-def follow_fetch(api: Api, fetch: Json, *, quiet: bool) -> Json:
+def follow_fetch(api: "Api", fetch: Json, *, quiet: bool) -> Json:
     """Poll a fetch until it ends; return its final state."""
     path = to("/fetches/{}", fetch["id"])
     return follow(api, path, "Reading from ION", _describe_fetch, quiet=quiet)
 
 
-def follow(api: Api, path: Address, title: str, describe: Describe, *, quiet: bool) -> Json:
+def follow(api: "Api", path: Address, title: str, describe: Describe, *, quiet: bool) -> Json:
     """Poll a path until its work ends; show a progress bar on a terminal, lines elsewhere."""
     if quiet:
         return _poll(api, path)
@@ -52,7 +56,7 @@ def _describe_fetch(fetch: Json) -> str:
     )
 
 
-def _poll(api: Api, path: Address, update: Callable[[Json], None] | None = None) -> Json:
+def _poll(api: "Api", path: Address, update: Callable[[Json], None] | None = None) -> Json:
     while True:
         state = api.get(path)
         if update:

@@ -2,25 +2,28 @@
 
 import functools
 import inspect
+import shlex
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from ultraviolet.characters import escape_controls
-from ultraviolet.cli.support import output
-from ultraviolet.cli.support.api import Api, Json
-from ultraviolet.cli.support.connection import HubAddress
-from ultraviolet.errors import InvalidError
+from ultraviolet.cli.support import connection, output
+from ultraviolet.cli.support.api import Json
+from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.text import did_you_mean
+
+if TYPE_CHECKING:
+    from ultraviolet.cli.support.transports import Api
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DATA = Path("ultraviolet-data")
 WATCH_INTERVAL_SECONDS = 2.0
 CLEAR_SCREEN = "\x1b[2J\x1b[H"
 _NONE = "No integrations yet. Add one with `ultraviolet integration add`."
@@ -29,7 +32,7 @@ _NONE = "No integrations yet. Add one with `ultraviolet integration add`."
 class Session:
     """One run of one command."""
 
-    def __init__(self, api: Api, *, as_json: bool) -> None:
+    def __init__(self, api: "Api", *, as_json: bool) -> None:
         """Use this API client and output format."""
         self.api = api
         self.as_json = as_json
@@ -101,11 +104,11 @@ def command(
             as_json: bool,
             url: str | None,
             key: str | None,
-            data: Path,
+            data: Path | None,
             watch: bool = False,
             **options: Any,
         ) -> R:
-            with open_session(HubAddress(url, key, data), as_json=as_json) as session:
+            with open_session(url, key, data, as_json=as_json) as session:
                 while watch:
                     if sys.stdout.isatty():
                         sys.stdout.write(CLEAR_SCREEN)
@@ -118,18 +121,40 @@ def command(
         parameters += [_WATCH] if watchable else []
         vars(run)["__signature__"] = inspect.Signature([*parameters, *_COMMON])
         run.__annotations__ = {one.name: one.annotation for one in [*parameters, *_COMMON]}
-        return app.command(name)(run)
+        return app.command(name, cls=_Command)(run)
 
     return register
 
 
-@contextmanager
-def open_session(address: HubAddress, *, as_json: bool) -> Generator[Session]:
-    """Connect to the addressed hub for one command."""
-    from ultraviolet.cli.support import connection
+class _Command(TyperCommand):
+    """A command that suggests to quote a name if it is followed by an unexpected argument."""
 
-    with connection.connect(address) as api:
-        yield Session(api, as_json=as_json)
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = " ".join(word for word in args if not word.startswith("-"))
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            message = getattr(error, "message", "")  # the class is private to Typer
+            if "unexpected extra argument" in message:
+                vars(error)["message"] = (
+                    f"{message}. Quote a name with spaces: {shlex.quote(words)}"
+                )
+            raise
+
+
+@contextmanager
+def open_session(
+    url: str | None, key: str | None, data: Path | None, *, as_json: bool
+) -> Generator[Session]:
+    """Connect to the addressed hub for one command; errors name the context, if one is used."""
+    address = connection.resolve(url, key, data)
+    try:
+        with connection.connect(address) as api:
+            yield Session(api, as_json=as_json)
+    except UltravioletError as error:
+        if address.context:
+            error.add_note(f"The command used the {address}.")
+        raise
 
 
 def _common() -> list[inspect.Parameter]:
@@ -165,14 +190,15 @@ def _common() -> list[inspect.Parameter]:
         (
             "data",
             Annotated[
-                Path,
+                Path | None,
                 typer.Option(
                     envvar="ULTRAVIOLET_DATA",
                     rich_help_panel=panel,
-                    help="Directory of a hub on this machine.",
+                    help="Directory of a hub on this machine; default: the hub of the current "
+                    f"context, else {connection.DATA}.",
                 ),
             ],
-            DATA,
+            None,
         ),
     ]
     kind = inspect.Parameter.KEYWORD_ONLY

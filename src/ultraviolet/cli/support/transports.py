@@ -1,186 +1,172 @@
-"""Transports of the API client: HTTP, or the application in this process."""
+"""The API client of the command line, over HTTP or in this process."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-import aiohttp
-import msgspec
+import httpx
 
-from ultraviolet.cli.support.api import Answer
+from ultraviolet.cli.support.api import Json, Path
+from ultraviolet.client.transport import Transport, decode
 from ultraviolet.errors import HubUnreachableError
-from ultraviolet.outgoing import MAX_HUB_ANSWER_BYTES, AnswerTooLargeError, get_proxy, read_body
 
-TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_read=600)
+_READ_TIMEOUT_SECONDS = 600.0
 
-
-class HttpTransport:
-    """A connection to a running hub over HTTP."""
-
-    def __init__(self, url: str, key: str) -> None:
-        """Use this address and API key."""
-        self.url = url.rstrip("/")
-        self.headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-
-    async def start(self) -> None:
-        """Open one session for all requests."""
-        self.session = aiohttp.ClientSession(headers=self.headers, timeout=TIMEOUT)
-
-    async def request(self, method: str, path: str, body: bytes | None) -> Answer:
-        """Send one request over HTTP."""
-        try:
-            async with self._send(method, path, body) as response:
-                return _answer(response, await read_body(response, MAX_HUB_ANSWER_BYTES))
-        except (aiohttp.ClientError, AnswerTooLargeError, TimeoutError) as error:
-            raise HubUnreachableError(
-                f"The hub at {self.url} does not respond ({error})."
-                " Start it with `ultraviolet serve`."
-            ) from error
-
-    async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
-        """Stream a file to `write`."""
-        try:
-            async with self._send("GET", path) as response:
-                if not _answer(response).is_file:
-                    return _answer(response, await read_body(response, MAX_HUB_ANSWER_BYTES))
-                async for chunk in response.content.iter_any():
-                    write(chunk)
-                return _answer(response)
-        except (aiohttp.ClientError, AnswerTooLargeError, TimeoutError) as error:
-            raise HubUnreachableError(
-                f"The connection to the hub at {self.url} was lost: {error}"
-            ) from error
-
-    async def stop(self) -> None:
-        """Close the session."""
-        await self.session.close()
-
-    def _send(
-        self, method: str, path: str, body: bytes | None = None
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        # A followed redirect would lose the method and the key, and the response would mislead.
-        proxy = get_proxy(self.url)
-        return self.session.request(
-            method, self.url + path, data=body, allow_redirects=False, proxy=proxy
-        )
+_Message = dict[str, Any]
 
 
-def _answer(response: aiohttp.ClientResponse, body: bytes = b"") -> Answer:
-    return Answer(
-        response.status, body, response.content_type, response.headers.get("location", "")
-    )
+class Api(Transport):
+    """The API, one call at a time and without retries, so that an error is reported at once."""
 
-
-class AppTransport:
-    """The hub's ASGI application, run in this process."""
-
-    def __init__(self, app: Any, key: str, close: Callable[[], None]) -> None:
-        """Use this application and API key; `close` closes its database."""
-        self.close = close
-        self.app = app
-        self.key = key
-        self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-
-    async def start(self) -> None:
-        """Run the application's start-up."""
-        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-        self.lifespan = asyncio.create_task(self.app(scope, self.inbox.get, self.outbox.put))
-        await self._lifespan("startup")
-
-    async def request(self, method: str, path: str, body: bytes | None) -> Answer:
-        """Call the application once, as a server would."""
-        chunks: list[bytes] = []
-        answer = await self._call(method, path, body, lambda _: chunks.append)
-        return msgspec.structs.replace(answer, body=b"".join(chunks))
-
-    async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
-        """Stream a file to `write`."""
-        chunks: list[bytes] = []
-        failures: list[OSError] = []
-
-        def take(chunk: bytes) -> None:
-            """Write a chunk; keep an error until the application has finished."""
-            if not failures:
-                try:
-                    write(chunk)
-                except OSError as error:
-                    failures.append(error)
-
-        answer = await self._call(
-            "GET", path, None, lambda head: take if head.is_file else chunks.append
-        )
-        if failures:
-            raise failures[0]
-        return msgspec.structs.replace(answer, body=b"".join(chunks))
-
-    async def _call(
+    def __init__(
         self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        taker: Callable[[Answer], Callable[[bytes], object]],
-    ) -> Answer:
-        """Call the application; pass chunks to the writer that `taker` selects by the headers."""
-        heads: list[Answer] = []
-        requested, answered = asyncio.Event(), asyncio.Event()
+        url: str,
+        key: str,
+        transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Connect to a hub; `pause` waits for some seconds."""
+        super().__init__(
+            url, key, transport=transport, attempts=1, read_timeout_seconds=_READ_TIMEOUT_SECONDS
+        )
+        self.pause = pause
 
-        async def receive() -> dict[str, Any]:
-            if requested.is_set():
-                # As from a server: a streamed response waits for the disconnect at its end.
-                await answered.wait()
-                return {"type": "http.disconnect"}
-            requested.set()
-            return {"type": "http.request", "body": body or b"", "more_body": False}
+    def get(self, path: Path, **query: Any) -> Json:
+        """Send GET; parameters that are None are omitted."""
+        return self._ask("GET", path, (Json,), query=query)
 
-        async def send(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                headers = {name.lower(): value.decode() for name, value in message["headers"]}
-                media_type = headers.get(b"content-type", "").partition(";")[0]
-                heads.append(Answer(message["status"], b"", media_type))
-            else:
-                taker(heads[0])(message.get("body", b""))
-                if not message.get("more_body"):
-                    answered.set()
+    def post(self, path: Path, body: Json | None = None, **query: Any) -> Json:
+        """Send POST."""
+        return self._ask("POST", path, (Json,), query=query, body=body or {})
 
-        await self.app(_scope(method, path, self.key, body), receive, send)
-        return heads[0]
+    def upload(self, path: Path, content: bytes) -> Json:
+        """Send POST with these bytes as the body."""
+        return self._ask("POST", path, (Json,), body=content)
 
-    async def stop(self) -> None:
+    def patch(self, path: Path, body: Json, **query: Any) -> Json:
+        """Send PATCH."""
+        return self._ask("PATCH", path, (Json,), query=query, body=body)
+
+    def delete(self, path: Path) -> None:
+        """Send DELETE, whose response may be empty."""
+        response = self._do("DELETE", path)
+        if response.status_code != httpx.codes.NO_CONTENT.value:
+            decode(response, response.content, (Json,))
+
+    def items(self, path: Path, limit: int, **query: Any) -> Iterator[Json]:
+        """Return up to `limit` items of a list, page by page."""
+        return self._items(path, (Json,), limit, query)
+
+    def download(self, path: Path, write: Callable[[bytes], object], **query: Any) -> None:
+        """Stream a file to `write`."""
+        for chunk in self._download(path, query):
+            write(chunk)
+
+
+class AppTransport(httpx.BaseTransport):
+    """The hub's ASGI application, which runs only during a request, a download or `pause`."""
+
+    def __init__(self, app: Any, close: Callable[[], None]) -> None:
+        """Run the application's start-up; `close` closes its database."""
+        self._app = app
+        self._close = close
+        self._runner = asyncio.Runner()
+        self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
+        self._outbox: asyncio.Queue[_Message] = asyncio.Queue()
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+        self._lifespan = self._runner.get_loop().create_task(
+            app(scope, self._inbox.get, self._outbox.put)
+        )
+        self._run_phase("startup")
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Call the application until it sends the head; the rest runs as the body is read."""
+        call = _Call(self._app, request, self._runner)
+        head = call.next_message()
+        if head is None:
+            raise HubUnreachableError("The application did not respond.")
+        return httpx.Response(head["status"], headers=head["headers"], stream=call)
+
+    def close(self) -> None:
         """Run the application's shut-down."""
-        await self._lifespan("shutdown")
-        await self.lifespan
-        self.close()
+        self._run_phase("shutdown")
+        self._runner.run(asyncio.wait([self._lifespan]))
+        self._runner.close()
+        self._close()
 
-    async def _lifespan(self, phase: str) -> None:
-        await self.inbox.put({"type": f"lifespan.{phase}"})
-        answer = await self.outbox.get()
+    def pause(self, seconds: float) -> None:
+        """Wait; the application continues to work meanwhile."""
+        self._runner.run(asyncio.sleep(seconds))
+
+    def _run_phase(self, phase: str) -> None:
+        self._inbox.put_nowait({"type": f"lifespan.{phase}"})
+        answer = self._runner.run(self._outbox.get())
         if answer["type"] != f"lifespan.{phase}.complete":
             raise HubUnreachableError(str(answer.get("message") or f"The hub's {phase} failed."))
 
 
-def _scope(method: str, path: str, key: str, body: bytes | None) -> dict[str, Any]:
-    plain, _, query = path.partition("?")
-    headers = [
-        (b"host", b"localhost"),
-        (b"authorization", f"Bearer {key}".encode()),
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body or b"")).encode()),
-    ]
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": unquote(plain),
-        "raw_path": plain.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": headers,
-        "server": ("localhost", 80),
-        "client": ("127.0.0.1", 0),
-        "state": {},
-    }
+class _Call(httpx.SyncByteStream):
+    """One call of the application, and its response body."""
+
+    def __init__(self, app: Any, request: httpx.Request, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self._messages: asyncio.Queue[_Message | None] = asyncio.Queue(maxsize=1)
+        self._ended = asyncio.Event()
+        self._bodies = [request.read()]
+        path, _, query = request.url.raw_path.partition(b"?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": request.method,
+            "scheme": "http",
+            "path": unquote(path.decode()),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "server": ("localhost", 80),
+            "client": ("127.0.0.1", 0),
+            "state": {},
+        }
+        self._task = runner.get_loop().create_task(self._run(app, scope))
+
+    def next_message(self) -> _Message | None:
+        """Run the application until its next message; return None after the last one."""
+        message = self._runner.run(self._messages.get())
+        if message is None:
+            self._runner.run(asyncio.wait([self._task]))
+            self._task.result()  # raises the application's error
+        return message
+
+    def __iter__(self) -> Iterator[bytes]:
+        while message := self.next_message():
+            yield message.get("body", b"")
+
+    def close(self) -> None:
+        """End the call, also before the end of the body."""
+        if not self._task.done():
+            self._task.cancel()
+            while not self._messages.empty():  # a full queue would block the call
+                self._messages.get_nowait()
+            self._runner.run(asyncio.wait([self._task]))
+
+    async def _run(self, app: Any, scope: _Message) -> None:
+        try:
+            await app(scope, self._receive, self._send)
+        finally:
+            await self._messages.put(None)
+
+    async def _receive(self) -> _Message:
+        if self._bodies:
+            return {"type": "http.request", "body": self._bodies.pop(), "more_body": False}
+        # As from a server: a streamed response waits for the disconnect at its end.
+        await self._ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: _Message) -> None:
+        await self._messages.put(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self._ended.set()

@@ -1,0 +1,153 @@
+"""`ultraviolet object`: columns, filters, readable values and suggestions."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.completion import complete
+from typer.testing import CliRunner
+
+from ultraviolet.cli.main import app
+from ultraviolet.cli.support.params import parse_filters
+from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.models import NewIntegration
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Observation, Origin
+from ultraviolet.web.queries import object_table
+
+ORDERS: list[dict[str, Any]] = [
+    {"id": 1, "status": "DRAFT", "_etag": "a", "supplierId": 3, "_created": "2026-11-01T08:00:00Z"},
+    {"id": 2, "status": "ORDERED", "_etag": "b", "supplierId": 4},
+    {"id": 3, "status": "ORDERED", "_etag": "c", "supplierId": None},
+]
+Call = Callable[..., str]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run a command on a stopped hub with three purchase orders, one of them changed."""
+    hub = Hub.open(Settings(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", "http://hub.test"))
+    new = NewIntegration("Local ION", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+
+    def fill(connection: Any) -> None:
+        made = integrations.create(connection, hub.secrets, "test", new)
+        integrations.pause(connection, "test", made.id)
+        for minute, docs in enumerate((ORDERS, [{**ORDERS[0], "status": "REQUESTED"}])):
+            at = f"2026-11-02T10:0{minute}:00.123456+00:00"
+            seen = [
+                Observation(
+                    "purchase_orders",
+                    str(doc["id"]),
+                    "full",
+                    doc,
+                    at,
+                    Origin("fetch", str(minute + 1)),
+                    read_started_at=at,
+                )
+                for doc in docs
+            ]
+            apply(connection, hub.catalog, made.id, seen, [])
+
+    hub.database.write_now(fill)
+    hub.close()
+    monkeypatch.setenv("ULTRAVIOLET_DATA", str(tmp_path))
+    monkeypatch.setenv("TZ", "UTC")
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, arguments)
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.output
+
+    return run
+
+
+def listed(call: Call, *filters: str) -> list[str]:
+    options = [word for one in filters for word in ("--filter", one)]
+    return [
+        item["id"]
+        for item in json.loads(call("object", "list", "purchase_orders", "--json", *options))
+    ]
+
+
+def test_list_has_the_columns_of_the_page(call: Call) -> None:
+    resource = load_catalog().resources["purchase_orders"]
+    on_page = object_table.selected_columns(resource, [], object_table.Order())
+    heading = call("object", "list", "purchase_orders").splitlines()[0].split()
+    assert ["id", *(column.name for column in on_page), "state", "changed"] == heading
+
+
+def test_columns_are_selected(call: Call) -> None:
+    table = call("object", "list", "PurchaseOrder", "--columns", "status,supplierId").splitlines()
+    assert ["id", "status", "supplierId", "state", "changed"] == table[0].split()
+    assert ["1", "REQUESTED", "3", "fresh", "2026-11-02", "10:01:00", "UTC"] == table[1].split()
+    with pytest.raises(InvalidError, match="Did you mean status"):
+        call("object", "list", "purchase_orders", "--columns", "statu")
+
+
+def test_simple_and_json_filters(call: Call) -> None:
+    assert ["2", "3"] == listed(call, "status=ORDERED")
+    assert ["1"] == listed(call, "status != ORDERED")
+    assert ["3"] == listed(call, "supplierId=")
+    assert ["1", "2"] == listed(call, "supplierId!=")
+    assert ["1"] == listed(call, "_created<2026-11-02")
+    assert ["2"] == listed(call, "status=ORDERED", '{"supplierId": {"eq": 4}}')
+
+
+def test_invalid_filters_are_rejected() -> None:
+    for text in ("status", "{", "paid=maybe", "needDate>soon"):
+        with pytest.raises(InvalidError, match="not a valid"):
+            parse_filters([text], {"paid": "boolean", "needDate": "time"})
+    assert parse_filters([], {}) is None
+
+
+def test_history_shows_changes_as_text(call: Call) -> None:
+    [_, newest, oldest] = call("object", "history", "purchase_orders", "1").splitlines()
+    assert "2026-11-02 10:01:00 UTC" in newest
+    assert "fetch 2" in newest
+    assert "status: DRAFT → REQUESTED" in newest
+    assert "fetch 1" in oldest
+    assert "{" not in newest + oldest
+
+
+def test_show_prints_field_names_of_ion_and_local_times(call: Call) -> None:
+    lines = dict(
+        line.split(maxsplit=1)
+        for line in call("object", "show", "purchase_orders", "1").splitlines()
+        if line.startswith("_")
+    )
+    assert "2026-11-01 08:00:00 UTC" == lines["_created"]
+    assert "a" == lines["_etag"]
+
+
+def test_unknown_resource_is_answered_with_a_command(call: Call) -> None:
+    for command in ("list", "export"):
+        with pytest.raises(NotFoundError, match=r"“widgets”.*`ultraviolet object list`"):
+            call("object", command, "widgets")
+    with pytest.raises(NotFoundError, match="Did you mean"):
+        call("object", "history", "suplier", "1")
+
+
+def test_unquoted_name_is_answered_with_a_quoted_one(call: Call) -> None:
+    shown = " ".join(call("setup", "apply", "Local", "ION").replace("│", " ").split())
+    assert "Quote a name with spaces: 'Local ION'" in shown
+
+
+def test_unknown_environment_is_reported_before_the_secret_is_asked_for(call: Call) -> None:
+    with pytest.raises(InvalidError, match="Unknown environment “prod”"):
+        call("integration", "add", "plant", "--environment", "prod", "--client-id", "me")
+
+
+def test_change_by_sql_is_refused_as_read_only(call: Call) -> None:
+    with pytest.raises(InvalidError, match="can only be read here"):
+        call("sql", "DELETE FROM ion_parts")
+
+
+def test_resources_are_completed(tmp_path: Path) -> None:
+    assert ["purchase_order_lines"] == complete("object show purchase_order_l", tmp_path)
