@@ -6,10 +6,7 @@ All texts have microseconds, so that text order is time order.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-
-
-def _machine_time() -> datetime:
-    return datetime.now(UTC)
+from functools import partial
 
 
 class Clock:
@@ -21,7 +18,7 @@ class Clock:
 
     def __init__(
         self,
-        wall: Callable[[], datetime] = _machine_time,
+        wall: Callable[[], datetime] = partial(datetime.now, UTC),
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wall = wall
@@ -56,7 +53,7 @@ def utc_now() -> datetime:
 
 def now_rfc3339() -> str:
     """Return the current time, such as `2026-11-23T23:40:50.123456+00:00`."""
-    return format_rfc3339(utc_now())
+    return CLOCK.now().isoformat(timespec="microseconds")
 
 
 def format_rfc3339(moment: datetime) -> str:
