@@ -66,6 +66,8 @@ def format_rfc3339(moment: datetime) -> str:
 def normalize_rfc3339(value: str) -> str:
     """Return any ISO 8601 time in this form; raise ValueError for an invalid time."""
     try:
-        return format_rfc3339(datetime.fromisoformat(value))
+        moment = datetime.fromisoformat(value)
+        utc = moment.tzinfo is UTC
+        return moment.isoformat(timespec="microseconds") if utc else format_rfc3339(moment)
     except OverflowError as error:
         raise ValueError(value) from error  # before the year 1 or after 9999 in UTC
