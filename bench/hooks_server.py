@@ -74,7 +74,7 @@ async def _serve(data: Path, database: str) -> None:
             lifespan="off",
             log_level="warning",
             access_log=False,
-            http=make_protocol(Limits()),
+            http=make_protocol(Limits(), shortcut=app.accept),
         )
         await uvicorn.Server(config).serve(sockets=[listener])
 

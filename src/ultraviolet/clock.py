@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+_machine_time = partial(datetime.now, UTC)
+
 
 class Clock:
     """The machine's clock, except that it never goes back.
@@ -18,7 +20,7 @@ class Clock:
 
     def __init__(
         self,
-        wall: Callable[[], datetime] = partial(datetime.now, UTC),
+        wall: Callable[[], datetime] = _machine_time,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wall = wall

@@ -191,17 +191,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._received = True
         try:
-            rest: bytes | memoryview = data
-            while rest:
-                allowed_bytes = MAX_HEAD_BYTES - self._unframed_bytes
-                if not allowed_bytes:
-                    raise RefusedHeadError(414 if len(self.url) > MAX_TARGET_BYTES else 431)
-                piece, rest = rest, b""
-                if len(piece) > allowed_bytes:
-                    piece, rest = (view := memoryview(piece))[:allowed_bytes], view[allowed_bytes:]
-                self._progress = False
-                self.parser.feed_data(piece)
-                self._unframed_bytes = 0 if self._progress else self._unframed_bytes + len(piece)
+            self._feed(data)
         except httptools.HttpParserUpgrade:
             # Upgrades are not supported: answer over HTTP and discard the following data.
             self.cycle.keep_alive = False
@@ -291,6 +281,19 @@ class LimitedProtocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete
+
+    def _feed(self, data: bytes) -> None:
+        rest: bytes | memoryview = data
+        while rest:
+            allowed_bytes = MAX_HEAD_BYTES - self._unframed_bytes
+            if not allowed_bytes:
+                raise RefusedHeadError(414 if len(self.url) > MAX_TARGET_BYTES else 431)
+            piece, rest = rest, b""
+            if len(piece) > allowed_bytes:
+                piece, rest = (view := memoryview(piece))[:allowed_bytes], view[allowed_bytes:]
+            self._progress = False
+            self.parser.feed_data(piece)
+            self._unframed_bytes = 0 if self._progress else self._unframed_bytes + len(piece)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._shortcut and cycle is self.cycle and not self._body_complete:
