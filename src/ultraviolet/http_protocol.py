@@ -10,6 +10,7 @@ import http
 import ipaddress
 import resource
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, cast
 
 import httptools
@@ -245,9 +246,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Pass the request to the application."""
         if len(self.url) > MAX_TARGET_BYTES:
             raise RefusedHeadError(414)
-        head_bytes = len(self.url)
-        for name, value in self.headers:
-            head_bytes += len(name) + len(value)
+        head_bytes = len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
         if head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             raise RefusedHeadError(431)
         if len(self.pipeline) >= MAX_PIPELINED:

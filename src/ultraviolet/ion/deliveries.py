@@ -167,23 +167,21 @@ def encode(
     )
 
 
-def decode(catalog: Catalog, body: bytes) -> Envelope:
-    """Decode a body as far as possible; never raise."""
-    return _decode_assumed(catalog, body, whole=True) or _decode(catalog, body, whole=True)
-
-
 def decode_envelope(catalog: Catalog, body: bytes) -> Envelope:
     """Decode only the event and its object, without the changed values."""
-    return _decode_assumed(catalog, body, whole=False) or _decode(catalog, body, whole=False)
+    return decode(catalog, body, whole=False)
 
 
-def _decode_assumed(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope | None:
-    """Decode a body in the assumed format, which takes a tenth of the time; else return None."""
+def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
+    """Decode a body as far as possible; never raise.
+
+    A typed decoder reads the assumed format in a fraction of the time.
+    """
     try:
         found = _decode_assumed_body(body) if whole else _decode_assumed_envelope(body)
         moment = datetime.fromisoformat(found.timestamp)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
+        return _decode(catalog, body, whole=whole)
     resource = catalog.resources.get(found.resource)
     action = _ACTION_OF.get(found.action.lower())
     event_id, subscription_id = str(found.event_id), str(found.subscription_id)
@@ -198,7 +196,7 @@ def _decode_assumed(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope |
         or not found.subscription_id
         or b"\\u0000" in body
     ):
-        return None
+        return _decode(catalog, body, whole=whole)
     old: Row = {}
     new: Row = {}
     keys: Row = {}
@@ -206,10 +204,10 @@ def _decode_assumed(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope |
         if body.count(b"{") + body.count(b"[") > answers.MAX_DEPTH or (
             found.changes and _SIDES.issuperset(map(plain, found.changes))
         ):
-            return None
+            return _decode(catalog, body, whole=whole)
         for name, change in found.changes.items():
             if change.old is ... and change.new is ...:
-                return None
+                return _decode(catalog, body, whole=whole)
             if field := resource.field_called(name):
                 if change.old is not ...:
                     old[field.name] = _value(field, change.old)

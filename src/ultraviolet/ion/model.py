@@ -105,7 +105,7 @@ class Resource(Struct, frozen=True, dict=True, omit_defaults=True):
     domain: str = ""
     """The part of ION to which it belongs, such as purchasing."""
 
-    @property
+    @cached_property
     def numbered(self) -> bool:
         """Whether object ids are integers; those of datagrid values are strings."""
         own = self.field("id")

@@ -21,7 +21,7 @@ from ultraviolet.hub.ingest.spool import Spool
 from ultraviolet.hub.ingest.url_cache import RELOAD_INTERVAL_SECONDS, UrlCache
 from ultraviolet.hub.ingest.webhook_urls import UrlEntry
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.deliveries import Envelope, decode_envelope
+from ultraviolet.ion.deliveries import Envelope, decode
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, detect_signature
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -52,24 +52,51 @@ class IngestService:
         )
 
     def accept(
-        self, token: str, headers: Mapping[str, str], body: bytes
+        self,
+        token: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        url: UrlEntry | None = None,
+        trace: str | None = None,
     ) -> asyncio.Future[Verdict] | None:
-        """Store a valid delivery if the cached URL decides it; otherwise return None.
+        """Add a delivery with a valid signature to the next commit; otherwise return None.
 
-        This is the usual case. `submit` handles all others, such as unknown URLs and outages.
+        Without `url`, also return None unless the cached URL decides without further checks.
+        `submit` handles all other cases, such as unknown URLs and outages.
         """
-        url = self._urls.entries.get(hashlib.sha256(token.encode()).digest())
-        now = time.monotonic()
-        if (
-            url is None
-            or url.expires_at
-            or now - self._urls.reloaded_at > RELOAD_INTERVAL_SECONDS
-            or now < self._commits.unavailable_until
-            or len(body) > MAX_BODY_BYTES
-            or (self._spool and self._spool.waiting)
-        ):
-            return None
-        return self._store(url, token, headers, body)
+        if url is None:
+            url = self._urls.entries.get(hashlib.sha256(token.encode()).digest())
+            now = time.monotonic()
+            if (
+                url is None
+                or url.expires_at
+                or now - self._urls.reloaded_at > RELOAD_INTERVAL_SECONDS
+                or now < self._commits.unavailable_until
+                or len(body) > MAX_BODY_BYTES
+                or (self._spool and self._spool.waiting)
+            ):
+                return None
+        signature_format = None
+        if url.shared_secret is not None:
+            signature = headers.get(SIGNATURE_HEADER)
+            likely = self._commits.signature_formats.get(url.url_id)
+            signature_format = detect_signature(url.shared_secret, body, signature, likely)
+            if signature_format is None:
+                return None
+        row = event_row(
+            url.integration_id,
+            url.url_id,
+            body,
+            decode(self._catalog, body, whole=False),
+            received_at=now_rfc3339(),
+            signature="verified" if signature_format else "unverified",
+            headers={**headers, TRACE_HEADER: trace} if trace else headers,
+            token=token,
+        )
+        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._commits.add(PendingDelivery(row, signature_format, verdict, trace))
+        return verdict
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Check and store one delivery; a 2xx means that it is on disk."""
@@ -87,45 +114,12 @@ class IngestService:
         if len(body) > MAX_BODY_BYTES:
             self._counters.add(url.url_id, "too_large")
             return Verdict(413)
-        stored = self._store(url, token, headers, body, trace=tracing.current_traceparent())
+        trace = tracing.current_traceparent()
+        stored = self.accept(token, headers, body, url=url, trace=trace)
         if stored is None:
             self._counters.add(url.url_id, "wrong_signature")
             return Verdict(401)
         return await stored
-
-    def _store(
-        self,
-        url: UrlEntry,
-        token: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        *,
-        trace: str | None = None,
-    ) -> asyncio.Future[Verdict] | None:
-        """Add a delivery to the next commit; return None if its signature is invalid."""
-        signature_format = None
-        if url.shared_secret is not None:
-            signature = headers.get(SIGNATURE_HEADER)
-            likely = self._commits.signature_formats.get(url.url_id)
-            signature_format = detect_signature(url.shared_secret, body, signature, likely)
-            if signature_format is None:
-                return None
-        # A proxy may repeat the URL in a header, and the URL is a secret.
-        stored = {name: "…" if token in value else value for name, value in headers.items()}
-        if trace:
-            stored[TRACE_HEADER] = trace
-        row = event_row(
-            url.integration_id,
-            url.url_id,
-            body,
-            decode_envelope(self._catalog, body),
-            received_at=now_rfc3339(),
-            signature="verified" if signature_format else "unverified",
-            headers=stored,
-        )
-        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._commits.add(PendingDelivery(row, signature_format, verdict, trace))
-        return verdict
 
     def knows(self, token: str) -> bool:
         """Return whether the cache holds a URL with this token."""
@@ -165,13 +159,16 @@ def event_row(
     received_at: str,
     signature: str,
     headers: Mapping[str, str] | None = None,
+    token: str | None = None,
 ) -> dict[str, Any]:
-    """Return the database row of an event, with values of secret headers removed.
+    """Return the database row of an event; its key is equal for repeated deliveries.
 
-    Its key is equal for repeated deliveries of the event.
+    Values of headers that may hold a secret are removed, and those that contain the URL's token,
+    which a proxy may repeat in a header.
     """
     stored = {
-        name: "…" if _is_secret_header(name) else value for name, value in (headers or {}).items()
+        name: "…" if _is_secret_header(name) or (token and token in value) else value
+        for name, value in (headers or {}).items()
     }
     # The event id alone is no key: ION counts from one again after it is set up again.
     identity = body
