@@ -208,7 +208,7 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
         for name, change in found.changes.items():
             if change.old is ... and change.new is ...:
                 return _decode(catalog, body, whole=whole)
-            if field := resource.field_called(name):
+            if field := resource.fields_by_plain_name.get(plain(name)):
                 if change.old is not ...:
                     old[field.name] = _value(field, change.old)
                 if change.new is not ...:

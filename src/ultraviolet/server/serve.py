@@ -180,11 +180,13 @@ def serve(options: ServeOptions) -> None:
     sources = ConnectionCounter(settings.connections_per_source, settings.trusted_proxies)
     application = create_app(hub)
     # Deliveries are answered without ASGI, unless they are traced or have a path prefix.
-    direct = isinstance(application, WebhookEndpoint) and not tracing.is_enabled()
+    shortcut = None
+    if isinstance(application, WebhookEndpoint) and not tracing.is_enabled():
+        shortcut = application.accept
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=make_protocol(Limits(sources), shortcut=application.accept if direct else None),
+        http=make_protocol(Limits(sources), shortcut=shortcut),
         ws="none",
         access_log=False,
         log_level="warning",

@@ -78,10 +78,9 @@ class WebhookEndpoint:
             source = self._throttle.source((scope["client"] or ("", 0))[0], headers)
             if not self._throttle.admits(source):
                 return False
-        stored = self._ingest.accept(path[len(WEBHOOK_PATH_PREFIX) :], headers, cycle.body)
+        stored = self._ingest.accept(path[len(WEBHOOK_PATH_PREFIX) :], headers, bytes(cycle.body))
         if stored is None:
             return False
-        cycle.body = b""
         stored.add_done_callback(partial(self._answer, cycle, time.perf_counter()))
         return True
 
