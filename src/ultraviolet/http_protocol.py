@@ -295,7 +295,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._unframed_bytes = 0 if self._progress else self._unframed_bytes + len(piece)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._shortcut and cycle is self.cycle and not self._body_complete:
+        # A pipelined request can start later, after its head has been completed.
+        if self._shortcut and cycle.more_body and not self._head_complete:
             self._parsing = cycle, app
         elif not (self._shortcut and not cycle.more_body and self._shortcut(cycle)):
             super()._start_asgi_task(cycle, app)
