@@ -30,8 +30,10 @@ Row = tuple[str, float, str, str, str, bytes]
 """Event id, time of receipt, resource, action, object id, body."""
 Save = Callable[[list[Row]], None]
 
+TABLE = "bare_events"
+"""A PostgreSQL database of the benchmarks already has the tables of a hub."""
 COLUMNS = "event_id, received_at, resource, action, object_id, body"
-_TABLE = """CREATE TABLE IF NOT EXISTS events (seq {serial} PRIMARY KEY, event_id TEXT UNIQUE,
+_TABLE = """CREATE TABLE IF NOT EXISTS {table} (seq {serial} PRIMARY KEY, event_id TEXT UNIQUE,
   received_at FLOAT, resource TEXT, action TEXT, object_id TEXT, body {bytes})"""
 _SIGNATURE = SIGNATURE_HEADER.encode()
 _KEY = SECRET.encode()
@@ -69,8 +71,8 @@ def sqlite_save(path: str) -> Save:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    connection.execute(_TABLE.format(serial="INTEGER", bytes="BLOB"))
-    insert = f"INSERT OR IGNORE INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+    connection.execute(_TABLE.format(table=TABLE, serial="INTEGER", bytes="BLOB"))
+    insert = f"INSERT OR IGNORE INTO {TABLE} ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
 
     def save(rows: list[Row]) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -85,8 +87,8 @@ def postgresql_save(url: str) -> Save:
     import psycopg  # noqa: PLC0415  loaded only for PostgreSQL
 
     connection = psycopg.connect(url, autocommit=True)
-    connection.execute(_TABLE.format(serial="BIGSERIAL", bytes="BYTEA").encode())
-    insert = f"""INSERT INTO events ({COLUMNS}) SELECT * FROM unnest(%s::text[], %s::float[],
+    connection.execute(_TABLE.format(table=TABLE, serial="BIGSERIAL", bytes="BYTEA").encode())
+    insert = f"""INSERT INTO {TABLE} ({COLUMNS}) SELECT * FROM unnest(%s::text[], %s::float[],
       %s::text[], %s::text[], %s::text[], %s::bytea[]) ON CONFLICT DO NOTHING""".encode()
 
     def save(rows: list[Row]) -> None:

@@ -10,6 +10,7 @@ from statistics import median
 
 import msgspec
 
+from bench.bare_ingest import TABLE
 from bench.deliveries import acknowledged, requests
 from bench.frame import Budget, Figure, Scale, expect, figure, on_each_database
 from bench.processes import ServerProcess, process_tree_seconds, processor_seconds, run_server
@@ -21,7 +22,6 @@ MORE_CONNECTIONS = 100
 PUBLISHED = (
     "published: 2,800 signed events/s of a mirror on PostgreSQL, 6,000 merged rows/s of a loader"
 )
-COUNTS = "SELECT count(*), count(DISTINCT event_id) FROM events"
 
 
 class Turn(msgspec.Struct):
@@ -72,11 +72,11 @@ def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Fi
                 kept = turn_of(hub, first, number, connections, database)
                 turns[connections].append((kept, turn_of(bare, first, number, connections)))
                 first += number
-    for each in (address, bare_address):
+    for each, table in ((address, "events"), (bare_address, TABLE)):
         expect(
             "number of events and of distinct events",
             (first - 1, first - 1),
-            query_row(each, COUNTS),
+            query_row(each, f"SELECT count(*), count(DISTINCT event_id) FROM {table}"),
         )
     return [
         *_budgeted(store, turns[CONNECTIONS][1:]),
