@@ -22,6 +22,7 @@ MORE_CONNECTIONS = 100
 PUBLISHED = (
     "published: 2,800 signed events/s of a mirror on PostgreSQL, 6,000 merged rows/s of a loader"
 )
+COUNTS = "SELECT count(*), count(DISTINCT event_id) FROM events"
 
 
 class Turn(msgspec.Struct):
@@ -72,11 +73,11 @@ def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Fi
                 kept = turn_of(hub, first, number, connections, database)
                 turns[connections].append((kept, turn_of(bare, first, number, connections)))
                 first += number
-    for each, table in ((address, "events"), (bare_address, TABLE)):
+    for each, query in ((address, COUNTS), (bare_address, COUNTS.replace("events", TABLE))):
         expect(
             "number of events and of distinct events",
             (first - 1, first - 1),
-            query_row(each, f"SELECT count(*), count(DISTINCT event_id) FROM {table}"),
+            query_row(each, query),
         )
     return [
         *_budgeted(store, turns[CONNECTIONS][1:]),
