@@ -1,48 +1,30 @@
-"""The webhook endpoint of a hub alone, or the same endpoint without storage.
+"""The webhook endpoint of a hub alone, with the server's protocol.
 
-`python -m bench.hooks_server durable|bare DATA DATABASE_URL` prints a webhook URL for deliveries signed
-with SECRET.
+`python -m bench.hooks_server DATA DATABASE_URL` prints a webhook URL for deliveries signed with
+SECRET.
 """
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from sqlalchemy import Connection
 
-from ultraviolet.hub.core.encryption import hash_token
+from ultraviolet.http_protocol import Limits, make_protocol
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
-from ultraviolet.hub.ingest.group_commit import Verdict
 from ultraviolet.hub.ingest.service import IngestService
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
-from ultraviolet.ion.deliveries import decode_envelope
-from ultraviolet.ion.signatures import SIGNATURE_HEADER, signature_matches
 from ultraviolet.local_ion.server import open_listener
 from ultraviolet.server.serve import freeze_startup_objects
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 SECRET = "the shared secret"
 NAME = "bench"
-
-
-class Bare(IngestService):
-    """Verifies and decodes deliveries without storing them."""
-
-    async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
-        """Judge one delivery."""
-        url = await self._urls.get(hash_token(token), offline=False)
-        if url is None or not url.shared_secret:
-            return Verdict(404)
-        if not signature_matches(url.shared_secret, body, headers.get(SIGNATURE_HEADER)):
-            return Verdict(401)
-        envelope = decode_envelope(self._catalog, body)
-        return Verdict(200 if envelope.event_id else 422)
 
 
 def set_up(hub: Hub, name: str = NAME) -> str:
@@ -78,18 +60,21 @@ async def _nowhere(_: Any, __: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _serve(mode: str, data: Path, database: str) -> None:
+async def _serve(data: Path, database: str) -> None:
     hub = Hub.open(Settings(data=data, database_url=database, public_url="http://127.0.0.1"))
     token = set_up(hub)
-    kind = Bare if mode == "bare" else IngestService
-    ingest = kind(hub.database, hub.catalog, hub.secrets, PubSub(), lambda _: None)
+    ingest = IngestService(hub.database, hub.catalog, hub.secrets, PubSub(), lambda _: None)
     await ingest.refresh()
     freeze_startup_objects()
     with open_listener("127.0.0.1", 0) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/{token}", flush=True)
         app = WebhookEndpoint(ingest, _nowhere)
         config = uvicorn.Config(
-            app, lifespan="off", log_level="warning", access_log=False, http="httptools"
+            app,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            http=make_protocol(Limits(), shortcut=app.accept),
         )
         await uvicorn.Server(config).serve(sockets=[listener])
 
@@ -97,4 +82,4 @@ async def _serve(mode: str, data: Path, database: str) -> None:
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(_serve(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
+    uvloop.run(_serve(Path(sys.argv[1]), sys.argv[2]))

@@ -38,8 +38,8 @@ def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[
     token = set_up_beside(data, address)
     figures: list[tuple[float, float, float]] = []
     with ExitStack() as stack:
-        bare_arguments = ["bare", str(folder / "bare"), f"sqlite:///{folder / 'bare.db'}"]
-        bare = stack.enter_context(run_server("bench.hooks_server", bare_arguments))
+        bare_address = f"sqlite:///{folder / 'bare.db'}"
+        bare = stack.enter_context(run_server("bench.bare_ingest", [bare_address]))
         hub = make_start_hub(stack, lambda _: data)(data=data, store_url=address)
         hooks = ServerProcess(f"{hub.url}/hooks/{token}", hub.child.process.pid)
         for turn in range(scale.repeats + 1):

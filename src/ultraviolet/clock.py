@@ -6,10 +6,9 @@ All texts have microseconds, so that text order is time order.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-
-def _machine_time() -> datetime:
-    return datetime.now(UTC)
+_machine_time = partial(datetime.now, UTC)
 
 
 class Clock:
@@ -56,7 +55,7 @@ def utc_now() -> datetime:
 
 def now_rfc3339() -> str:
     """Return the current time, such as `2026-11-23T23:40:50.123456+00:00`."""
-    return format_rfc3339(utc_now())
+    return CLOCK.now().isoformat(timespec="microseconds")
 
 
 def format_rfc3339(moment: datetime) -> str:
@@ -69,6 +68,8 @@ def format_rfc3339(moment: datetime) -> str:
 def normalize_rfc3339(value: str) -> str:
     """Return any ISO 8601 time in this form; raise ValueError for an invalid time."""
     try:
-        return format_rfc3339(datetime.fromisoformat(value))
+        moment = datetime.fromisoformat(value)
+        utc = moment.tzinfo is UTC
+        return moment.isoformat(timespec="microseconds") if utc else format_rfc3339(moment)
     except OverflowError as error:
         raise ValueError(value) from error  # before the year 1 or after 9999 in UTC

@@ -9,7 +9,8 @@ import functools
 import http
 import ipaddress
 import resource
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, cast
 
 import httptools
@@ -123,19 +124,36 @@ class Limits(msgspec.Struct, frozen=True, eq=False):
     head_timeout_seconds: float = HEAD_TIMEOUT_SECONDS
 
 
+Shortcut = Callable[[RequestResponseCycle], bool]
+"""Answers a complete request without ASGI; returns False if the application must answer it."""
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """Refuse request heads that are too large or too slow, and excess connections.
 
     The parser gets at most MAX_HEAD_BYTES without progress. This bounds the memory of everything
     except bodies, and the pieces that the parser joins. The application limits bodies.
+
+    A request that has arrived completely can be answered by a shortcut, which saves a task and the
+    messages between server and application.
     """
 
     url: bytes
     parser: Any
 
-    def __init__(self, *args: Any, limits: Limits | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        limits: Limits | None = None,
+        shortcut: Shortcut | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._limits = limits or Limits()
+        self._shortcut = shortcut
+        self.url = b""
+        self._parsing: tuple[RequestResponseCycle, Any] | None = None
+        """A request whose body may be in the data being parsed, with its application."""
         self._source = ""
         self._head_timer: asyncio.TimerHandle | None = None
         self._unframed_bytes = 0
@@ -145,7 +163,6 @@ class LimitedProtocol(HttpToolsProtocol):
         self._body_complete = True
         self._discarding = False
         self._refusal = 0
-        self._headers_seen = 0
 
     def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, transport: asyncio.Transport
@@ -175,10 +192,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._received = True
         try:
-            if len(data) <= MAX_HEAD_BYTES - self._unframed_bytes:
-                self._feed(data)
-            else:
-                self._feed_in_pieces(memoryview(data))
+            self._feed(data)
         except httptools.HttpParserUpgrade:
             # Upgrades are not supported: answer over HTTP and discard the following data.
             self.cycle.keep_alive = False
@@ -193,6 +207,10 @@ class LimitedProtocol(HttpToolsProtocol):
                 not self._head_complete or self.cycle.response_complete
             ):
                 self._start_head_timer()
+        if self._parsing:
+            (cycle, app), self._parsing = self._parsing, None
+            if cycle.more_body or not (self._shortcut and self._shortcut(cycle)):
+                super()._start_asgi_task(cycle, app)
 
     def eof_received(self) -> None:
         """Close a refused connection when its client has closed its side."""
@@ -223,36 +241,19 @@ class LimitedProtocol(HttpToolsProtocol):
         """Reset the state for a request."""
         super().on_message_begin()
         self._head_complete = self._body_complete = False
-        self._headers_seen = 0
-
-    def on_url(self, url: bytes) -> None:
-        """Add a piece of the request target."""
-        self.url += url
-        if len(self.url) > MAX_TARGET_BYTES:
-            raise RefusedHeadError(414)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header; count trailers as well, but drop them."""
-        self._headers_seen += 1
-        if self._headers_seen > MAX_HEADERS:
-            raise RefusedHeadError(431)
-        if self._head_complete:
-            return
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Pass the request to the application."""
-        header_bytes = sum(len(name) + len(value) for name, value in self.headers)
-        if len(self.url) + header_bytes > MAX_HEAD_BYTES:
+        if len(self.url) > MAX_TARGET_BYTES:
+            raise RefusedHeadError(414)
+        head_bytes = len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
+        if head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             raise RefusedHeadError(431)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedHeadError(429)
         super().on_headers_complete()
+        self.headers = []  # for trailers, which are dropped
         self._progress = self._head_complete = True
-        self._headers_seen = 0
         if self._head_timer is not None:
             self._cancel_head_timer()
             if self._source:
@@ -265,6 +266,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Complete a request."""
+        if len(self.headers) > MAX_HEADERS:
+            raise RefusedHeadError(431)
         self._progress = self._body_complete = True
         super().on_message_complete()
 
@@ -278,18 +281,25 @@ class LimitedProtocol(HttpToolsProtocol):
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete
 
-    def _feed(self, piece: bytes | memoryview) -> None:
-        self._progress = False
-        self.parser.feed_data(piece)
-        self._unframed_bytes = 0 if self._progress else self._unframed_bytes + len(piece)
-
-    def _feed_in_pieces(self, data: memoryview) -> None:
-        while data:
+    def _feed(self, data: bytes) -> None:
+        rest: bytes | memoryview = data
+        while rest:
             allowed_bytes = MAX_HEAD_BYTES - self._unframed_bytes
             if not allowed_bytes:
-                raise RefusedHeadError(431)
-            self._feed(data[:allowed_bytes])
-            data = data[allowed_bytes:]
+                raise RefusedHeadError(414 if len(self.url) > MAX_TARGET_BYTES else 431)
+            piece, rest = rest, b""
+            if len(piece) > allowed_bytes:
+                piece, rest = (view := memoryview(piece))[:allowed_bytes], view[allowed_bytes:]
+            self._progress = False
+            self.parser.feed_data(piece)
+            self._unframed_bytes = 0 if self._progress else self._unframed_bytes + len(piece)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # A pipelined request can start later, after its head has been completed.
+        if self._shortcut and cycle.more_body and not self._head_complete:
+            self._parsing = cycle, app
+        elif not (self._shortcut and not cycle.more_body and self._shortcut(cycle)):
+            super()._start_asgi_task(cycle, app)
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(
@@ -334,10 +344,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def make_protocol(
-    limits: Limits, protocol: type[LimitedProtocol] = LimitedProtocol
+    limits: Limits,
+    protocol: type[LimitedProtocol] = LimitedProtocol,
+    shortcut: Shortcut | None = None,
 ) -> type[asyncio.Protocol]:
     """Return a protocol class for uvicorn with these limits."""
-    return cast("type[asyncio.Protocol]", functools.partial(protocol, limits=limits))
+    made = functools.partial(protocol, limits=limits, shortcut=shortcut)
+    return cast("type[asyncio.Protocol]", made)
 
 
 def raise_open_files_limit() -> None:

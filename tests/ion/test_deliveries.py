@@ -291,3 +291,72 @@ def test_who_made_the_change_is_told_where_a_body_says_so(
     body: bytes, expected: str | None
 ) -> None:
     assert expected == actor(body)
+
+
+def respelled(body: bytes) -> bytes:
+    """Return the same body with a name that the assumed format does not have."""
+    return body.replace(b'"event_id"', b'"eventId"', 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"cost": {"old": 1.5, "new": "2.5"}},
+        {
+            "assigned_to_id": {"old": None, "new": {"id": 3}},
+            "_updated": {"new": "2026-01-02T00:00:00Z"},
+        },
+        {"status": {"old": "draft", "new": "Sent"}, "unknown": {"new": 1}},
+        {"description": {"new": None}},
+        {"description": {}},
+        {"description": {"old": "a", "was": "b"}},
+        {"description": "bare"},
+        {"to": {"new": 1}},
+        {"purchase_orders": {"description": {"old": "a", "new": "b"}}},
+        {"description": {"new": "a\x00b"}},
+        {"description": {"new": [[[{"a": []}]]]}},
+    ],
+)
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {},
+        {"action": "DELETE"},
+        {"action": "updated"},
+        {"action": "vanish"},
+        {"resource": "PurchaseOrder"},
+        {"resource": "nothing known"},
+        {"object_id": "x" * 101},
+        {"object_id": ""},
+        {"event_id": "e" * 101},
+        {"subscription_id": 0},
+        {"timestamp": "2026-01-01T01:00:00+01:00"},
+        {"timestamp": "yesterday"},
+    ],
+)
+def test_the_assumed_format_reads_as_any_other(
+    envelope: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    body = deliveries.encode(
+        **{
+            "event_id": 12,
+            "subscription_id": 7,
+            "resource": "purchase_orders",
+            "action": "UPDATE",
+            "object_id": 5,
+            "transaction_id": 9,
+            "timestamp": "2026-01-01T00:00:00.5Z",
+            "actor_id": 3,
+            "changes": changes,
+            **envelope,
+        }
+    )
+
+    assert deliveries.decode(CATALOG, body) == deliveries.decode(CATALOG, respelled(body))
+    envelope_alone = deliveries.decode_envelope(CATALOG, body)
+    assert envelope_alone == deliveries.decode_envelope(CATALOG, respelled(body))
+
+
+def test_every_resource_is_known_by_its_table_name() -> None:
+    assert all(CATALOG.resolve(name) is found for name, found in CATALOG.resources.items())

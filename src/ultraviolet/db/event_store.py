@@ -8,6 +8,7 @@ key was new. An event with a known key but another body is recorded as a separat
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text, tuple_
@@ -51,6 +52,7 @@ _EVENT = (
     "signature",
     "conflicting",
 )
+_VALUES = itemgetter(*_EVENT[:-1])
 _AGAIN = text(
     """UPDATE event_keys SET deliveries = deliveries + :deliveries
     WHERE integration_id = :integration_id AND dedupe_key = :dedupe_key"""
@@ -78,24 +80,32 @@ def insert_events(
     """
     rows_of: dict[_Body, Mapping[str, Any]] = {}
     times: Counter[_Body] = Counter()
+    first: dict[Key, _Body] = {}
     for row in rows:
-        body = row["integration_id"], row["dedupe_key"], hashlib.sha256(row["body"]).digest()
+        key = row["integration_id"], row["dedupe_key"]
+        body = (*key, hashlib.sha256(row["body"]).digest())
         if body in rows_of:
             times[body] += again
         else:
             rows_of[body] = row
             times[body] = row.get("deliveries", deliveries)
-    first: dict[Key, _Body] = {}
-    for body in rows_of:
-        first.setdefault(body[:2], body)
+            first.setdefault(key, body)
     new = _claim(connection, {key: (body[2], times[body]) for key, body in first.items()})
+    written = [
+        (*_VALUES(rows_of[body]), rows_of[body].get("conflicting", False))
+        for key, body in first.items()
+        if key in new
+    ]
+    if len(written) == len(rows_of):  # the usual case
+        bulk.insert(connection, events, _EVENT, written)
+        return len(written)
     digests = {key: first[key][2] for key in new}
     digests |= _digests(connection, first.keys() - new)
     written_now = {first[key] for key in new}
     known = [
         body for body in rows_of if digests.get(body[:2]) == body[2] and body not in written_now
     ]
-    variants = {
+    variants = {  # the key of a conflicting event depends on its body
         (body[0], hashlib.sha256(body[1] + body[2]).digest()): body
         for body in rows_of
         if digests.get(body[:2]) != body[2]
@@ -103,8 +113,11 @@ def insert_events(
     new_variants = _claim(
         connection, {key: (body[2], times[body]) for key, body in variants.items()}
     )
-    written = [_event(rows_of[first[key]], key, conflicting=False) for key in first if key in new]
-    written += [_event(rows_of[body], key) for key, body in variants.items() if key in new_variants]
+    written += [
+        (*_VALUES({**rows_of[body], "dedupe_key": key[1]}), True)
+        for key, body in variants.items()
+        if key in new_variants
+    ]
     bulk.insert(connection, events, _EVENT, written)
     if again:
         counted = [(body[:2], times[body]) for body in known]
@@ -144,12 +157,3 @@ def _digests(connection: Connection, keys: Iterable[Key]) -> dict[Key, bytes]:
             (row.integration_id, bytes(row.dedupe_key)): bytes(row.body_digest) for row in rows
         }
     return found
-
-
-def _event(row: Mapping[str, Any], key: Key, *, conflicting: bool = True) -> tuple[Any, ...]:
-    values = {
-        **row,
-        "dedupe_key": key[1],
-        "conflicting": conflicting or row.get("conflicting", False),
-    }
-    return tuple(values[name] for name in _EVENT)

@@ -24,7 +24,7 @@ _MAX_DIGITS = 4000
 """Maximum digits of an integer; Python converts at most 4300."""
 _NON_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _COMMON_DEPTH = 20
-_MAX_DEPTH = 200
+MAX_DEPTH = 200
 """Maximum nesting. ION's responses have a dozen levels; the databases accept 1000."""
 
 
@@ -110,7 +110,7 @@ def _is_surely_shallow(body: bytes) -> bool:
 
 def _check_depth(value: Any) -> None:
     level: list[Any] = [value]
-    for _ in range(_MAX_DEPTH):
+    for _ in range(MAX_DEPTH):
         level = [
             inner for each in level for inner in _parts(each) if isinstance(inner, dict | list)
         ]

@@ -67,10 +67,11 @@ class Catalog:
 
     def follows(self, name: str) -> bool:
         """Return whether a resource is mirrored."""
-        return name in self._mirrored_names
+        return name in self.mirrored_names
 
     @cached_property
-    def _mirrored_names(self) -> frozenset[str]:
+    def mirrored_names(self) -> frozenset[str]:
+        """The names of the mirrored resources."""
         return frozenset(r.name for r in self.mirrored)
 
     @cached_property

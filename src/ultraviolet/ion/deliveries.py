@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
@@ -69,6 +70,7 @@ _CHANGES = (
 )
 _NEW = ("new", "newvalues", "newvalue", "after", "to", "current")
 _OLD = ("old", "oldvalues", "oldvalue", "before", "from", "previous")
+_SIDES = frozenset(_OLD + _NEW)
 _NAME = ("field", "column", "name", "attribute", "key", "path")
 
 
@@ -110,6 +112,33 @@ class Envelope(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
+class _Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    old: Any = ...
+    new: Any = ...
+
+
+class _AssumedEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A body as `encode` writes it. `decode` reads other bodies field by field."""
+
+    event_id: int | str
+    subscription_id: int | str
+    resource: str
+    action: str
+    id: int | str
+    timestamp: str
+    transaction_id: int | str | None = None
+    actor_id: int | str | None = None
+    changes: msgspec.Raw = msgspec.Raw()
+
+
+class _AssumedBody(_AssumedEnvelope, frozen=True, forbid_unknown_fields=True):
+    changes: dict[str, _Change] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+_decode_assumed_envelope = msgspec.json.Decoder(_AssumedEnvelope).decode
+_decode_assumed_body = msgspec.json.Decoder(_AssumedBody).decode
+
+
 def encode(
     *,
     event_id: int,
@@ -138,14 +167,65 @@ def encode(
     )
 
 
-def decode(catalog: Catalog, body: bytes) -> Envelope:
-    """Decode a body as far as possible; never raise."""
-    return _decode(catalog, body, whole=True)
-
-
 def decode_envelope(catalog: Catalog, body: bytes) -> Envelope:
     """Decode only the event and its object, without the changed values."""
-    return _decode(catalog, body, whole=False)
+    return decode(catalog, body, whole=False)
+
+
+def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
+    """Decode a body as far as possible; never raise.
+
+    A typed decoder reads the assumed format in a fraction of the time.
+    """
+    try:
+        found = _decode_assumed_body(body) if whole else _decode_assumed_envelope(body)
+        moment = datetime.fromisoformat(found.timestamp)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _decode(catalog, body, whole=whole)
+    resource = catalog.resources.get(found.resource)
+    action = _ACTION_OF.get(found.action.lower())
+    event_id, subscription_id = str(found.event_id), str(found.subscription_id)
+    object_id = str(found.id)
+    if (
+        resource is None
+        or action is None
+        or moment.tzinfo is not UTC
+        or not 0 < len(object_id) <= LONGEST_ID
+        or len(event_id) > LONGEST_ID
+        or len(subscription_id) > LONGEST_ID
+        or not found.subscription_id
+        or b"\\u0000" in body
+    ):
+        return _decode(catalog, body, whole=whole)
+    old: Row = {}
+    new: Row = {}
+    keys: Row = {}
+    if isinstance(found, _AssumedBody):
+        if body.count(b"{") + body.count(b"[") > answers.MAX_DEPTH or (
+            found.changes and _SIDES.issuperset(map(plain, found.changes))
+        ):
+            return _decode(catalog, body, whole=whole)
+        for name, change in found.changes.items():
+            if change.old is ... and change.new is ...:
+                return _decode(catalog, body, whole=whole)
+            if field := resource.fields_by_plain_name.get(plain(name)):
+                if change.old is not ...:
+                    old[field.name] = _value(field, change.old)
+                if change.new is not ...:
+                    gone = action == "DELETE" and change.old is ...
+                    (old if gone else new)[field.name] = _value(field, change.new)
+        keys = _keys(resource, old, new)
+    return Envelope(
+        event_id,
+        subscription_id,
+        resource.name,
+        action,
+        object_id,
+        moment.isoformat(timespec="microseconds"),
+        new,
+        old,
+        keys,
+    )
 
 
 def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
@@ -335,16 +415,14 @@ def _value(field: Field, value: Any) -> Any:
         return _value(field, cast("Row", value)["id"])
     if value is None or (field.list and isinstance(value, list)):
         return cast("Any", value)
+    if field.list or field.type in ("SlateContent", "ScalarValue"):
+        convert = _json
+    else:
+        convert = _upper if field.enum else _CONVERT.get(field.type)
     try:
-        return _CONVERT[_kind(field)](value)
+        return convert(value) if convert else cast("Any", value)
     except (ValueError, TypeError, OverflowError, RecursionError, msgspec.DecodeError):
         return cast("Any", value)
-
-
-def _kind(field: Field) -> str:
-    if field.list or field.type in ("SlateContent", "ScalarValue"):
-        return "JSON"
-    return "enum" if field.enum else field.type if field.type in _CONVERT else "other"
 
 
 def _upper(value: Any) -> Any:
@@ -385,12 +463,7 @@ def _json_string(value: Any) -> str:
     )
 
 
-def _unchanged(value: Any) -> Any:
-    return value
-
-
 _CONVERT: dict[str, Any] = {
-    "enum": _upper,
     "Boolean": _boolean,
     "Int": int,
     "Float": _float,
@@ -398,7 +471,6 @@ _CONVERT: dict[str, Any] = {
     "DateTime": clock.normalize_rfc3339,
     "JSON": _json,
     "JSONString": _json_string,
-    "other": _unchanged,
 }
 
 

@@ -105,7 +105,7 @@ class Resource(Struct, frozen=True, dict=True, omit_defaults=True):
     domain: str = ""
     """The part of ION to which it belongs, such as purchasing."""
 
-    @property
+    @cached_property
     def numbered(self) -> bool:
         """Whether object ids are integers; those of datagrid values are strings."""
         own = self.field("id")
@@ -123,7 +123,7 @@ class Resource(Struct, frozen=True, dict=True, omit_defaults=True):
 
     def field_called(self, name: str) -> Field | None:
         """Return a field by any of its names or the name of its link, in any case and style."""
-        return self._fields_by_plain_name.get(plain(name))
+        return self.fields_by_plain_name.get(plain(name))
 
     @cached_property
     def _fields(self) -> Mapping[str, Field]:
@@ -132,7 +132,8 @@ class Resource(Struct, frozen=True, dict=True, omit_defaults=True):
         }
 
     @cached_property
-    def _fields_by_plain_name(self) -> Mapping[str, Field]:
+    def fields_by_plain_name(self) -> Mapping[str, Field]:
+        """The fields by the plain forms of all their names, and of the names of their links."""
         keys = {
             plain(link.field): field
             for link in reversed(self.links)

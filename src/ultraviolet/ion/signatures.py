@@ -6,6 +6,7 @@ ION documents "HMAC" and a shared secret. Algorithm and encoding are assumed
 
 import base64
 import hmac
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 SIGNATURE_HEADER = "x-ion-signature"
@@ -15,50 +16,42 @@ FORMATS: tuple[SignatureFormat, ...] = get_args(SignatureFormat)
 
 def sign(secret: str, body: bytes) -> str:
     """Sign a body as the local ION does: lower-case hex of HMAC-SHA256 (assumed)."""
-    return _mac(secret, body).hex()
+    return hmac.digest(secret.encode(), body, "sha256").hex()
 
 
 def detect_signature(
-    secret: str, body: bytes, header: str | None, likely: SignatureFormat | None = None
+    secret: str,
+    body: bytes,
+    header: str | None,
+    likely: SignatureFormat | None = None,
+    formats: Iterable[SignatureFormat] = FORMATS,
 ) -> SignatureFormat | None:
     """Return the format of a valid signature, testing the likely one first; None if invalid."""
     given = (header or "").strip()
     if not given:
         return None
-    if likely and _matches(likely, secret, body, given):
-        return likely
-    matching: list[SignatureFormat] = [
-        each for each in FORMATS if _matches(each, secret, body, given)
-    ]
-    return matching[0] if matching else None
+    key, digest = secret.encode(), b""
+    for form in (likely, *formats) if likely else formats:
+        if form == "t=,v1=":
+            parts = [part.strip().partition("=") for part in given.split(",")]
+            moment = next((value for name, _, value in parts if name == "t"), "")
+            expected = hmac.digest(key, f"{moment}.".encode() + body, "sha256").hex()
+            candidates = [value.lower() for name, _, value in parts if name == "v1"]
+        else:
+            digest = digest or hmac.digest(key, body, "sha256")
+            is_hex = form.endswith("hex")
+            expected = digest.hex() if is_hex else base64.b64encode(digest).decode()
+            expected = f"sha256={expected}" if form.startswith("sha256=") else expected
+            candidates = [given.lower() if is_hex else given]
+        for candidate in candidates:
+            if hmac.compare_digest(candidate.encode(errors="replace"), expected.encode()):
+                return form
+    return None
 
 
 def signature_matches(
     secret: str, body: bytes, header: str | None, expected: SignatureFormat | None = None
 ) -> bool:
     """Return whether the signature is valid, in the expected format if given."""
-    given = (header or "").strip()
-    if expected is None:
-        return detect_signature(secret, body, given) is not None
-    return bool(given) and _matches(expected, secret, body, given)
-
-
-def _matches(form: SignatureFormat, secret: str, body: bytes, given: str) -> bool:
-    if form == "t=,v1=":
-        parts = [part.strip().partition("=") for part in given.split(",")]
-        moment = next((value for name, _, value in parts if name == "t"), "")
-        wanted = _mac(secret, f"{moment}.".encode() + body).hex()
-        return any(_equal(value.lower(), wanted) for name, _, value in parts if name == "v1")
-    mac = _mac(secret, body)
-    prefix = "sha256=" if form.startswith("sha256=") else ""
-    if form.endswith("hex"):
-        return _equal(given.lower(), prefix + mac.hex())
-    return _equal(given, prefix + base64.b64encode(mac).decode())
-
-
-def _mac(secret: str, body: bytes) -> bytes:
-    return hmac.digest(secret.encode(), body, "sha256")
-
-
-def _equal(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
+    formats = (expected,) if expected else FORMATS
+    return detect_signature(secret, body, header, formats=formats) is not None

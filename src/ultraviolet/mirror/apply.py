@@ -27,13 +27,13 @@ def apply(
 ) -> Applied:
     """Apply observations, then marks; return the changes and the outcome of each observation."""
     locks.lock(connection, "mirror", integration_id)
-    states = repository.load_states(
-        connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks}
-    )
+    refs = [(o.resource, o.id) for o in observations]
+    states = repository.load_states(connection, integration_id, {*refs, *(m.ref for m in marks)})
     absent = [states[o.ref] for o in observations if o.kind == "absent"]
     repository.load_deletion_times(connection, integration_id, absent)
 
-    outcomes = [resolve(states[o.ref], o) for o in observations]
+    outcomes = [resolve(states[ref], o) for ref, o in zip(refs, observations, strict=True)]
+
     for state in states.values():
         state.discard_unchanged()
     changed = [state for state in states.values() if state.change]

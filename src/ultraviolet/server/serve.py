@@ -47,6 +47,7 @@ from ultraviolet.server.supervisor import (
     systemd_socket,
 )
 from ultraviolet.web.app import create_app
+from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 DATABASE_TIMEOUT_SECONDS = 60
 """A starting hub waits this long for its database."""
@@ -172,10 +173,15 @@ def serve(options: ServeOptions) -> None:
     tracing.start()
     hub = _open_hub(settings, options.role)
     sources = ConnectionCounter(settings.connections_per_source, settings.trusted_proxies)
+    application = create_app(hub)
+    # Deliveries are answered without ASGI, unless they are traced or have a path prefix.
+    shortcut = None
+    if isinstance(application, WebhookEndpoint) and not tracing.is_enabled():
+        shortcut = application.accept
     config = uvicorn.Config(
-        create_app(hub),
+        application,
         loop="uvloop",
-        http=make_protocol(Limits(sources)),
+        http=make_protocol(Limits(sources), shortcut=shortcut),
         ws="none",
         access_log=False,
         log_level="warning",

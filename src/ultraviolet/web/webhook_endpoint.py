@@ -6,13 +6,17 @@ which URLs exist.
 
 import asyncio
 import time
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import msgspec
 import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from ultraviolet import tracing
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.hub.core import metrics
+from ultraviolet.hub.ingest.group_commit import Verdict
 from ultraviolet.hub.ingest.service import MAX_BODY_BYTES, IngestService
 from ultraviolet.web.http.asgi import WEBHOOK_PATH_PREFIX, Asgi, Receive, Scope, Send
 from ultraviolet.web.http.problem_details import problem_body
@@ -47,6 +51,8 @@ class WebhookEndpoint:
         self._ingest = ingest
         self._app = application
         self._throttle = throttle or WebhookThrottle()
+        self._default_headers: Sequence[tuple[bytes, bytes]] | None = None
+        self._ok, self._closes = b"", False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -54,6 +60,49 @@ class WebhookEndpoint:
             await self._handle(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def accept(self, cycle: RequestResponseCycle) -> bool:
+        """Answer a complete valid delivery without ASGI; return False for any other request."""
+        scope = cycle.scope
+        path = scope["path"]
+        if (
+            not path.startswith(WEBHOOK_PATH_PREFIX)
+            or scope["method"] != "POST"
+            or not cycle.keep_alive
+        ):
+            return False
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        if self._throttle.allowed:
+            source = self._throttle.source((scope["client"] or ("", 0))[0], headers)
+            if not self._throttle.admits(source):
+                return False
+        stored = self._ingest.accept(path[len(WEBHOOK_PATH_PREFIX) :], headers, bytes(cycle.body))
+        if stored is None:
+            return False
+        stored.add_done_callback(partial(self._answer, cycle, time.perf_counter()))
+        return True
+
+    def _answer(
+        self, cycle: RequestResponseCycle, started_at: float, stored: asyncio.Future[Verdict]
+    ) -> None:
+        """Write the response to an accepted delivery."""
+        status = stored.result().status
+        if not cycle.disconnected:
+            if cycle.default_headers is not self._default_headers:  # once a second
+                self._default_headers = cycle.default_headers
+                self._closes = _CLOSE_HEADER in cycle.default_headers
+                self._ok = _response_bytes(200, cycle.default_headers)
+            ok = status == 200  # noqa: PLR2004
+            cycle.transport.write(
+                self._ok if ok else _response_bytes(status, cycle.default_headers)
+            )
+            cycle.response_started = cycle.response_complete = True
+            if self._closes:
+                cycle.transport.close()
+            cycle.on_response()
+        metrics.count_deliveries(status, time.perf_counter() - started_at)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
@@ -117,22 +166,31 @@ async def _read_body(receive: Receive) -> bytes | None:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _respond(send: Send, status: int, *extra_headers: tuple[bytes, bytes]) -> None:
+def _response(status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return headers and body of a response."""
     if status < 300:  # noqa: PLR2004
         kind, body = b"application/json", _RECEIVED_BODY
     else:
-        kind, body = (
-            b"application/problem+json",
-            problem_body(status, _TITLES.get(status, "Rejected")),
-        )
-    length = str(len(body)).encode()
+        kind = b"application/problem+json"
+        body = problem_body(status, _TITLES.get(status, "Rejected"))
     headers = [
         (b"content-type", kind),
-        (b"content-length", length),
+        (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
-        *extra_headers,
     ]
     if status in (429, 503):
         headers.append((b"retry-after", b"1"))
+    return headers, body
+
+
+def _response_bytes(status: int, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    headers, body = _response(status)
+    lines = [b"%b: %b\r\n" % header for header in (*default_headers, *headers)]
+    return b"".join([STATUS_LINE[status], *lines, b"\r\n", body])
+
+
+async def _respond(send: Send, status: int, *extra_headers: tuple[bytes, bytes]) -> None:
+    headers, body = _response(status)
+    headers = [*headers, *extra_headers]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

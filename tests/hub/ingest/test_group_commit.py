@@ -1,6 +1,7 @@
 """Group commit: one transaction for waiting deliveries, fair to all URLs, spooled during an outage."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def test_outage_without_a_spool_is_answered_503_and_counted(idle: Door) -> None:
     async def deliver() -> None:
         commits = Commits(idle, Outage(idle.hub.database))
         assert await commits.deliver(1, 2) == [503, 503]
-        assert commits.commit.is_unavailable
+        assert commits.commit.unavailable_until > time.monotonic()
         await commits.close()
         assert commits.woken == []
 

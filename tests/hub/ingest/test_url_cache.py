@@ -36,12 +36,12 @@ def new_cache(idle: Door) -> UrlCache:
 def test_unknown_token_waits_for_a_reload_and_finds_a_new_url(idle: Door) -> None:
     async def find() -> None:
         cache = new_cache(idle)
-        assert cache.peek(hash_token(idle.token)) is None
+        assert cache.entries.get(hash_token(idle.token)) is None
         entries = await asyncio.gather(
             *(cache.get(hash_token(idle.token), offline=False) for _ in range(5))
         )
         assert {entry.integration_id for entry in entries if entry} == {idle.integration_id}
-        assert cache.peek(hash_token(idle.token)) == entries[0]
+        assert cache.entries.get(hash_token(idle.token)) == entries[0]
         assert await cache.get(hash_token("unknown"), offline=False) is None
         await cache.close()
 
@@ -102,10 +102,10 @@ def test_older_reload_does_not_replace_a_newer_one(idle: Door) -> None:
     async def reload_twice() -> None:
         cache = new_cache(idle)
         await asyncio.gather(cache.reload(), cache.reload(), cache.reload())
-        entry = cache.peek(hash_token(idle.token))
+        entry = cache.entries.get(hash_token(idle.token))
         assert entry
         await idle.hub.database.write(webhook_urls.revoke_url, "test", entry.url_id)
         await cache.reload()
-        assert cache.peek(hash_token(idle.token)) is None
+        assert cache.entries.get(hash_token(idle.token)) is None
 
     run(reload_twice())

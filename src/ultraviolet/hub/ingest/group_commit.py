@@ -98,23 +98,16 @@ class GroupCommit:
         self._wake = wake
         self._expire_urls = expire_urls
         self._spool = spool
-        self._unavailable_until = 0.0
+        self.unavailable_until = 0.0
+        """Monotonic time until which the database counts as unavailable."""
+        self.signature_formats: dict[int, SignatureFormat | None] = {}
+        """The format of the last signature at each URL, to try it first."""
         self._pending: list[PendingDelivery] = []
         self._commit_task: asyncio.Task[None] | None = None
         self._drain_task: asyncio.Task[None] | None = None
         self._used: set[int] = set()
         self._uses: dict[int, _UrlUse] = {}
         self._outage_log = OutageLog("delivery.not_kept", "delivery.kept_again")
-
-    @property
-    def is_unavailable(self) -> bool:
-        """Whether the database was unavailable a moment ago."""
-        return time.monotonic() < self._unavailable_until
-
-    def signature_format(self, url_id: int) -> SignatureFormat | None:
-        """Return the format of the last signature at a URL, to try it first."""
-        use = self._uses.get(url_id)
-        return use.signature_format if use else None
 
     def add(self, delivery: PendingDelivery) -> None:
         """Commit a delivery with the next group; its `verdict` is set then."""
@@ -148,7 +141,9 @@ class GroupCommit:
                         delivery.verdict.set_result(Verdict(503))
 
     async def _commit_group(self, group: Sequence[PendingDelivery]) -> None:
-        if self._spool and (self._spool.waiting or self.is_unavailable):  # keep the order
+        if self._spool and (
+            self._spool.waiting or time.monotonic() < self.unavailable_until
+        ):  # keep the order
             await self._add_to_spool(self._spool, group)
             return
         links = [delivery.trace for delivery in group if delivery.trace]
@@ -157,7 +152,7 @@ class GroupCommit:
                 uses = await self._database.write_delivery(self._write, group)
         except StoreUnavailableError as error:
             self._outage_log.record_failure(error, count=len(group))
-            self._unavailable_until = time.monotonic() + _RETRY_INTERVAL_SECONDS
+            self.unavailable_until = time.monotonic() + _RETRY_INTERVAL_SECONDS
             if self._spool:
                 await self._add_to_spool(self._spool, group)
             else:
@@ -231,6 +226,7 @@ class GroupCommit:
             self._used.add(use.url_id)
             if use.recorded:
                 self._uses[use.url_id] = use.recorded
+                self.signature_formats[use.url_id] = use.recorded.signature_format
             if use.revoked_others:
                 self._expire_urls()
         for integration_id in {delivery.row["integration_id"] for delivery in group}:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -17,9 +18,10 @@ from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.ingest.counters import DeliveryCounters
 from ultraviolet.hub.ingest.group_commit import GroupCommit, PendingDelivery, Verdict
 from ultraviolet.hub.ingest.spool import Spool
-from ultraviolet.hub.ingest.url_cache import UrlCache
+from ultraviolet.hub.ingest.url_cache import RELOAD_INTERVAL_SECONDS, UrlCache
+from ultraviolet.hub.ingest.webhook_urls import UrlEntry
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.deliveries import Envelope, decode_envelope
+from ultraviolet.ion.deliveries import Envelope, decode
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, detect_signature
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -49,12 +51,59 @@ class IngestService:
             database, changes, self._counters, wake, self._urls.expire, spool
         )
 
+    def accept(
+        self,
+        token: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        url: UrlEntry | None = None,
+        trace: str | None = None,
+    ) -> asyncio.Future[Verdict] | None:
+        """Add a delivery with a valid signature to the next commit; otherwise return None.
+
+        Without `url`, also return None unless the cached URL decides without further checks.
+        `submit` handles all other cases, such as unknown URLs and outages.
+        """
+        if url is None:
+            url = self._urls.entries.get(hashlib.sha256(token.encode()).digest())
+            now = time.monotonic()
+            if (
+                url is None
+                or url.expires_at
+                or now - self._urls.reloaded_at > RELOAD_INTERVAL_SECONDS
+                or now < self._commits.unavailable_until
+                or len(body) > MAX_BODY_BYTES
+                or (self._spool and self._spool.waiting)
+            ):
+                return None
+        signature_format = None
+        if url.shared_secret is not None:
+            signature = headers.get(SIGNATURE_HEADER)
+            likely = self._commits.signature_formats.get(url.url_id)
+            signature_format = detect_signature(url.shared_secret, body, signature, likely)
+            if signature_format is None:
+                return None
+        row = event_row(
+            url.integration_id,
+            url.url_id,
+            body,
+            decode(self._catalog, body, whole=False),
+            received_at=now_rfc3339(),
+            signature="verified" if signature_format else "unverified",
+            headers={**headers, TRACE_HEADER: trace} if trace else headers,
+            token=token,
+        )
+        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._commits.add(PendingDelivery(row, signature_format, verdict, trace))
+        return verdict
+
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Check and store one delivery; a 2xx means that it is on disk."""
         token_hash = hash_token(token)
-        unavailable = self._commits.is_unavailable
+        unavailable = time.monotonic() < self._commits.unavailable_until
         if unavailable:
-            known = self._urls.peek(token_hash)
+            known = self._urls.entries.get(token_hash)
             if known is None or self._spool is None:
                 if known:
                     self._counters.add(known.url_id, "put_off")
@@ -65,35 +114,16 @@ class IngestService:
         if len(body) > MAX_BODY_BYTES:
             self._counters.add(url.url_id, "too_large")
             return Verdict(413)
-        signature_format = None
-        if url.shared_secret is not None:
-            likely = self._commits.signature_format(url.url_id)
-            signature = headers.get(SIGNATURE_HEADER)
-            signature_format = detect_signature(url.shared_secret, body, signature, likely)
-            if signature_format is None:
-                self._counters.add(url.url_id, "wrong_signature")
-                return Verdict(401)
-        # A proxy may repeat the URL in a header, and the URL is a secret.
-        stored = {name: "…" if token in value else value for name, value in headers.items()}
         trace = tracing.current_traceparent()
-        if trace:
-            stored[TRACE_HEADER] = trace
-        row = event_row(
-            url.integration_id,
-            url.url_id,
-            body,
-            decode_envelope(self._catalog, body),
-            received_at=now_rfc3339(),
-            signature="verified" if signature_format else "unverified",
-            headers=stored,
-        )
-        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._commits.add(PendingDelivery(row, signature_format, verdict, trace))
-        return await verdict
+        stored = self.accept(token, headers, body, url=url, trace=trace)
+        if stored is None:
+            self._counters.add(url.url_id, "wrong_signature")
+            return Verdict(401)
+        return await stored
 
     def knows(self, token: str) -> bool:
         """Return whether the cache holds a URL with this token."""
-        return self._urls.peek(hash_token(token)) is not None
+        return hash_token(token) in self._urls.entries
 
     async def refresh(self) -> None:
         """Reload the webhook URLs after a change to one."""
@@ -129,15 +159,34 @@ def event_row(
     received_at: str,
     signature: str,
     headers: Mapping[str, str] | None = None,
+    token: str | None = None,
 ) -> dict[str, Any]:
-    """Return the database row of an event, with values of secret headers removed."""
+    """Return the database row of an event; its key is equal for repeated deliveries.
+
+    Values of headers that may hold a secret are removed, and those that contain the URL's token,
+    which a proxy may repeat in a header.
+    """
     stored = {
-        name: "…" if _is_secret_header(name) else value for name, value in (headers or {}).items()
+        name: "…" if _is_secret_header(name) or (token and token in value) else value
+        for name, value in (headers or {}).items()
     }
+    # The event id alone is no key: ION counts from one again after it is set up again.
+    identity = body
+    if envelope.event_id is not None:
+        identity = msgspec.json.encode(
+            (
+                envelope.event_id,
+                envelope.subscription_id,
+                envelope.resource,
+                envelope.action,
+                envelope.object_id,
+                envelope.source_time,
+            )
+        )
     return {
         "integration_id": integration_id,
         "webhook_url_id": url_id,
-        "dedupe_key": _dedupe_key(envelope, body),
+        "dedupe_key": hashlib.sha256(identity).digest(),
         "event_id": envelope.event_id,
         "subscription_id": envelope.subscription_id,
         "resource": envelope.resource,
@@ -154,21 +203,3 @@ def event_row(
 @lru_cache(256)
 def _is_secret_header(name: str) -> bool:
     return _SECRET_HEADER_NAME.search(name) is not None
-
-
-def _dedupe_key(envelope: Envelope, body: bytes) -> bytes:
-    """Return a key that is equal for repeated deliveries of an event.
-
-    The event id alone is not enough: ION counts from one again after it is set up again.
-    """
-    if envelope.event_id is None:
-        return hashlib.sha256(body).digest()
-    identity = (
-        envelope.event_id,
-        envelope.subscription_id,
-        envelope.resource,
-        envelope.action,
-        envelope.object_id,
-        envelope.source_time,
-    )
-    return hashlib.sha256(msgspec.json.encode(identity)).digest()

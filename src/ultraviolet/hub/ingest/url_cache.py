@@ -22,43 +22,40 @@ class UrlCache:
     def __init__(self, database: Database, secrets: SecretBox) -> None:
         self._database = database
         self._secrets = secrets
-        self._entries: Mapping[bytes, UrlEntry] = {}
-        self._reloaded_at = self._entries_as_of = -RELOAD_INTERVAL_SECONDS
+        self.entries: Mapping[bytes, UrlEntry] = {}
+        """The URLs by token hash, possibly old or expired."""
+        self.reloaded_at = self._entries_as_of = -RELOAD_INTERVAL_SECONDS
         self._reload_task: asyncio.Task[None] | None = None
-
-    def peek(self, token_hash: bytes) -> UrlEntry | None:
-        """Return the cached entry without a check of its age or expiry."""
-        return self._entries.get(token_hash)
 
     async def get(self, token_hash: bytes, *, offline: bool) -> UrlEntry | None:
         """Return the entry of a valid URL; reload an old cache, or one without the token.
 
         While `offline`, a cached entry is returned without waiting for the database.
         """
-        if token_hash not in self._entries:
+        if token_hash not in self.entries:
             # Another process may have just created it. Concurrent unknown tokens share a reload.
             if self._reload_task is None:
                 self._reload_task = asyncio.create_task(self._reload_for_unknown())
             await asyncio.shield(self._reload_task)
         elif offline:
-            self._reloaded_at = time.monotonic() - RELOAD_INTERVAL_SECONDS
-        elif time.monotonic() - self._reloaded_at > RELOAD_INTERVAL_SECONDS:
+            self.reloaded_at = time.monotonic() - RELOAD_INTERVAL_SECONDS
+        elif time.monotonic() - self.reloaded_at > RELOAD_INTERVAL_SECONDS:
             with contextlib.suppress(Exception):  # a cached URL remains valid
                 await self.reload()
-        entry = self._entries.get(token_hash)
+        entry = self.entries.get(token_hash)
         expired = entry and entry.expires_at and entry.expires_at < now_rfc3339()
         return None if expired else entry
 
     async def reload(self) -> None:
         """Load all valid URLs from the database."""
-        began = self._reloaded_at = time.monotonic()
+        began = self.reloaded_at = time.monotonic()
         entries = await self._database.read(active_urls, self._secrets)
         if began >= self._entries_as_of:  # a later reload may have finished first
-            self._entries, self._entries_as_of = entries, began
+            self.entries, self._entries_as_of = entries, began
 
     def expire(self) -> None:
         """Reload at the next delivery."""
-        self._reloaded_at = -RELOAD_INTERVAL_SECONDS
+        self.reloaded_at = -RELOAD_INTERVAL_SECONDS
 
     async def close(self) -> None:
         """Cancel a pending reload."""
@@ -67,7 +64,7 @@ class UrlCache:
             await asyncio.gather(self._reload_task, return_exceptions=True)
 
     async def _reload_for_unknown(self) -> None:
-        elapsed = time.monotonic() - self._reloaded_at
+        elapsed = time.monotonic() - self.reloaded_at
         await asyncio.sleep(_UNKNOWN_RELOAD_INTERVAL_SECONDS - elapsed)
         self._reload_task = None  # a token that arrives during the query waits for the next reload
         await self.reload()

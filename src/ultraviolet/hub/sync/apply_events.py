@@ -227,7 +227,7 @@ def _parse(connection: Connection, catalog: Catalog, integration_id: int, row: A
     if resource is None or envelope.problem:
         problem = envelope.problem or "The body names no resource"
         event = ParsedEvent(row.seq, row.received_at, problem=problem)
-    elif catalog.follows(resource.name):
+    elif resource.name in catalog.mirrored_names:
         event = _parse_object(row, resource, envelope)
     elif resource in catalog.mirrorable:
         event = _parse_unselected(connection, catalog, integration_id, row, resource, envelope)

@@ -66,7 +66,7 @@ class WebhookThrottle:
         proxies: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._allowed: tuple[Network, ...] = tuple(map(ipaddress.ip_network, allowed))
+        self.allowed: tuple[Network, ...] = tuple(map(ipaddress.ip_network, allowed))
         self._proxies: tuple[Network, ...] = tuple(map(ipaddress.ip_network, proxies))
         self._guesses = TokenBucket(MAX_GUESSES, GUESSES_PER_SECOND, clock)
 
@@ -82,7 +82,7 @@ class WebhookThrottle:
 
     def admits(self, source: str) -> bool:
         """Return whether a source is on the allow list, or the allow list is empty."""
-        return not self._allowed or _is_in_network(source, self._allowed)
+        return not self.allowed or _is_in_network(source, self.allowed)
 
     def may_guess(self, source: str) -> bool:
         """Return whether a source may try another unknown webhook URL."""
