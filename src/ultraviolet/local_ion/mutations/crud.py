@@ -5,8 +5,7 @@ from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLError
 
-from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.model import Field, Resource
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.rules.attributes import create_attributes, update_attributes
 from ultraviolet.local_ion.rules.defaults import DEFAULTS
 from ultraviolet.local_ion.rules.hooks import Hooks
@@ -27,6 +26,7 @@ _STAMPS = {
     "createdById",
     "updatedById",
 }
+_FIRST_STATUSES = ("DRAFT", "PENDING", "TODO", "QUEUED")
 _ENTITY_TABLES = (
     "entity_labels", "entity_requirements", "entity_file_attachments", "entity_assets", "barcode_labels",
     "user_subscriptions", "plan_item_results",
@@ -115,19 +115,15 @@ def _defaults(tx: Transaction, resource: Resource) -> Row:
     for field in resource.fields:
         needed = field.stored and field.required and field.name not in {*resource.key, *_STAMPS}
         if needed and field.column not in links and field.column not in ruled:
-            found[field.column] = _zero_value(tx.catalog, field)
+            if field.enum:
+                kind = tx.catalog.schema.type_map[field.type]
+                assert isinstance(kind, GraphQLEnumType)
+                first = (v for v in _FIRST_STATUSES if v in kind.values)
+                value: Any = next(first, next(iter(kind.values))).lower()
+            elif field.type in {"Int", "Float", "Boolean"}:
+                value = None if field.column.endswith("_id") else 0
+            else:
+                value = None if field.type in {"DateTime", "ID"} else ""
+            found[field.column] = value
     known = tx.schema.default_rows[resource.name] = {**found, **ruled}
     return known
-
-
-def _zero_value(catalog: Catalog, field: Field) -> Any:
-    if field.enum:
-        kind = catalog.schema.type_map[field.type]
-        assert isinstance(kind, GraphQLEnumType)
-        values = list(kind.values)
-        return next(
-            (v for v in ("DRAFT", "PENDING", "TODO", "QUEUED") if v in values), values[0]
-        ).lower()
-    if field.type in {"Int", "Float", "Boolean"}:
-        return None if field.column.endswith("_id") else 0
-    return None if field.type in {"DateTime", "ID"} else ""

@@ -86,13 +86,16 @@ def copy_steps(tx: Transaction, procedure_id: int, run_id: int) -> None:
     created: dict[int, int] = {}
     for step in tx.find("steps", "parent_id, position, id", procedure_id=procedure_id):
         created[step["id"]] = copy_step(tx, step, run_id, created.get(step["parent_id"]))
+    copy_edges(tx, created, "run_steps_dags")
+
+
+def copy_edges(tx: Transaction, created: Mapping[int, int], table: str) -> None:
+    """Copy the order of steps to their copies, given by the ids of the originals."""
     for old, new in created.items():
         for edge in tx.find("steps_dags", "id", step_id=old):
-            if edge["upstream_step_id"] in created:
-                tx.insert(
-                    "run_steps_dags",
-                    {"step_id": new, "upstream_step_id": created[edge["upstream_step_id"]]},
-                )
+            upstream = created.get(edge["upstream_step_id"])
+            if upstream is not None:
+                tx.insert(table, {"step_id": new, "upstream_step_id": upstream})
 
 
 def copy_step(tx: Transaction, step: Row, run_id: int, parent_id: int | None) -> int:
