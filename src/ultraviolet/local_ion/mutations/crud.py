@@ -41,13 +41,12 @@ def create(tx: Transaction, resource: Resource, values: dict[str, Any]) -> Any:
     given, extra = encode_input(resource, values)
     row = {c: v(tx) if callable(v) else v for c, v in defaults.items()}
     row.update({c: v for c, v in given.items() if v is not None or c not in defaults})
-    if hooks.before_create:
-        hooks.before_create(tx, row, extra)
+    hooks.before_create(tx, row, extra)
+    hooks.before_write(tx, {}, row, extra)
     key = tx.insert(resource.name, row)
     if resource.attributes is not None:
         create_attributes(tx, resource, key, extra.get("attributes") or [])
-    if hooks.after_create:
-        hooks.after_create(tx, key, extra)
+    hooks.after_create(tx, key, extra)
     return key
 
 
@@ -57,21 +56,19 @@ def update(tx: Transaction, resource: Resource, values: dict[str, Any]) -> Any:
     key, old = find(tx, resource, values)
     check_etag(tx, resource.name, old, values.pop("etag", None))
     row, extra = encode_input(resource, {k: v for k, v in values.items() if k not in resource.key})
-    if hooks.before_update:
-        hooks.before_update(tx, old, row, extra)
+    hooks.before_update(tx, old, row, extra)
+    hooks.before_write(tx, old, row, extra)
     tx.update(resource.name, key, row)
     if resource.attributes is not None and extra.get("attributes"):
         update_attributes(tx, resource, key, extra["attributes"])
-    if hooks.after_update:
-        hooks.after_update(tx, old, row, extra)
+    hooks.after_update(tx, old, row, extra)
     return key
 
 
 def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:
     """Delete an object and the rows that belong only to it."""
     hooks = HOOKS.get(resource.name, _NO_HOOKS)
-    if hooks.before_delete:
-        hooks.before_delete(tx, old)
+    hooks.before_delete(tx, old)
     for table, column in hooks.owned:
         child = tx.catalog.resources[table]
         for row in tx.find(table, **{column: old["id"]}):
@@ -90,8 +87,7 @@ def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:
         for comment in tx.find("comments", "depth DESC", entity_id=old["entity_id"]):
             tx.delete("comments", comment["id"])
     tx.delete(resource.name, key)
-    if hooks.after_delete:
-        hooks.after_delete(tx, old)
+    hooks.after_delete(tx, old)
 
 
 def find(tx: Transaction, resource: Resource, values: Mapping[str, Any]) -> tuple[Any, Row]:
