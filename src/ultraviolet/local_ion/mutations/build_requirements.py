@@ -29,14 +29,13 @@ SELECT own.part_inventory_id, c.id, c.part_id, coalesce(c.expected_fixed_quantit
   JOIN abom_items c ON c.id = e.child_abom_item_id"""
 
 
-def load_requirements(
-    connection: Connection, ids: Iterable[int]
-) -> dict[int, list[dict[str, Any]]]:
-    """Return the build requirements of assemblies by inventory id, as API values."""
+def load_requirements(connection: Connection, ids: Iterable[int]) -> list[list[dict[str, Any]]]:
+    """Return the build requirements of each assembly, given by inventory id, as API values."""
+    keys = list(ids)
     sql = f"{SELECT_ITEMS} WHERE own.part_inventory_id IN (SELECT value FROM json_each(?)) ORDER BY c.id"
     found: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
     for assembly, item, part, wanted, inventory, quantity, requirement in connection.execute(
-        sql, (json.dumps(list(ids)),)
+        sql, (json.dumps(keys),)
     ):
         values = found[assembly].setdefault(
             requirement,
@@ -44,7 +43,7 @@ def load_requirements(
         )
         if inventory is not None:
             values["abomInstallations"].append(_installation(requirement, inventory, quantity))
-    return {assembly: list(each.values()) for assembly, each in found.items()}
+    return [list(found[key].values()) for key in keys]
 
 
 def load_installation(
