@@ -35,13 +35,13 @@ def assert_storable(value: Any) -> None:
 
 
 @given(VALUES, st.booleans())
-def test_any_json_of_any_text_decodes_to_what_a_store_can_hold(value: Any, escaped: bool) -> None:
+def test_any_json_decodes_to_storable_text(value: Any, escaped: bool) -> None:
     body = json.dumps(value, ensure_ascii=escaped).encode(errors="surrogatepass")
     assert_storable(answers.decode(body).value)
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_decode_or_are_refused(body: bytes) -> None:
+def test_any_bytes_decode_or_raise_value_error(body: bytes) -> None:
     for around in (b"%b", b'"%b"', b'{"a": "%b"}', b"[%b]"):
         try:
             decoded = answers.decode(around % body)
@@ -50,13 +50,13 @@ def test_any_bytes_decode_or_are_refused(body: bytes) -> None:
         assert_storable(decoded.value)
 
 
-def test_valid_json_is_not_touched() -> None:
+def test_valid_json_is_unchanged() -> None:
     for body in (b'"\\ud83d\\ude00"', rb'"\\ud83d"', b'{"a": [1, 1.5, null]}', '"\ufffd"'.encode()):
         assert answers.Decoded(json.loads(body), repaired=False) == answers.decode(body)
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"a":'])
-def test_deep_nesting_is_refused_in_linear_time(opening: bytes) -> None:
+def test_deep_nesting_is_rejected_in_linear_time(opening: bytes) -> None:
     for count in (300, 900, 200_000):
         with pytest.raises(ValueError, match=r"nested|Expecting|truncated"):
             answers.decode(opening * count)
@@ -72,7 +72,7 @@ FIELDS = st.sampled_from(
 
 
 @given(st.dictionaries(FIELDS, VALUES | st.sampled_from(["parts", "runs", "CREATE", 17])))
-def test_any_delivery_is_read_as_far_as_it_can_be(body: dict[str, Any]) -> None:
+def test_any_delivery_decodes_to_storable_values(body: dict[str, Any]) -> None:
     written = json.dumps(body).encode()
     envelope = deliveries.decode(CATALOG, written)
     assert_storable(msgspec.to_builtins(envelope))
@@ -127,7 +127,7 @@ def proxy(local_ion_process: LocalIonProcess) -> Any:
 
 @given(data=st.dictionaries(st.sampled_from(ROOTS), LISTS | NODES), errors=VALUES)
 @settings(max_examples=15, deadline=None)
-def test_whatever_ion_answers_is_an_ion_error_at_most(
+def test_any_response_raises_only_ion_errors(
     proxy: AnswerProxy, local_ion_process: LocalIonProcess, data: Any, errors: Any
 ) -> None:
     answer = json.dumps({"data": data, "errors": errors} if errors else {"data": data}).encode()

@@ -32,7 +32,7 @@ class Ion:
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
-        self.asked: list[Any] = []
+        self.requests: list[Any] = []
         self.tokens = 0
         self.sign_in_path = "/realms/api-keys/protocol/openid-connect/token"
         self.expires_in = 300
@@ -49,7 +49,7 @@ class Ion:
 
     async def graphql(self, request: web.Request) -> web.Response:
         body = await request.json()
-        self.asked.append((request.headers["authorization"], body))
+        self.requests.append((request.headers["authorization"], body))
         return (
             self.answers.pop(0)(body) if self.answers else web.json_response({"data": {"ok": True}})
         )
@@ -97,16 +97,16 @@ def test_one_token_serves_many_requests() -> None:
 
     assert [Result({"ok": True})] * 5 == run(ion, use)
     assert ion.tokens == 1
-    assert ion.asked[0] == ("Bearer token-1", {"query": "{ok}", "variables": {}})
+    assert ion.requests[0] == ("Bearer token-1", {"query": "{ok}", "variables": {}})
 
 
-def test_the_sign_in_is_found_under_auth_too() -> None:
+def test_token_url_with_auth_prefix_is_found() -> None:
     ion = Ion()
     ion.sign_in_path = "/auth/realms/api-keys/protocol/openid-connect/token"
     assert run(ion, lambda client: client.execute("{ok}")).must() == {"ok": True}
 
 
-def test_a_token_is_renewed_before_it_ends_and_when_it_is_refused() -> None:
+def test_token_is_renewed_early_and_after_rejection() -> None:
     ion = Ion()
     ion.expires_in = 0
     ion.answers = [status(401)]
@@ -117,7 +117,7 @@ def test_a_token_is_renewed_before_it_ends_and_when_it_is_refused() -> None:
     assert run(ion, lambda client: client.execute("{ok}")).must() == {"ok": True}
 
 
-def test_wrong_credentials_are_said_in_words_and_not_retried() -> None:
+def test_wrong_credentials_have_a_clear_message_and_are_not_retried() -> None:
     with pytest.raises(IonUnauthorizedError, match="Invalid client secret"):
         run(Ion(), lambda client: client.execute("{ok}"), secret="wrong")
     ion = Ion()
@@ -126,7 +126,7 @@ def test_wrong_credentials_are_said_in_words_and_not_retried() -> None:
         run(ion, lambda client: client.execute("{ok}"))
 
 
-def test_failures_pass_and_pauses_are_kept() -> None:
+def test_temporary_failures_are_retried_after_the_requested_pause() -> None:
     ion = Ion()
     ion.answers = [status(502), status(429, {"retry-after": "0.2"})]
     began = time.monotonic()
@@ -138,32 +138,32 @@ def test_failures_pass_and_pauses_are_kept() -> None:
     ("code", "error"),
     [(503, IonUnreachableError), (429, IonRateLimitedError), (404, IonRefusedError)],
 )
-def test_failures_that_stay_are_told_apart(code: int, error: type[Exception]) -> None:
+def test_permanent_failures_have_distinct_errors(code: int, error: type[Exception]) -> None:
     ion = Ion()
     ion.answers = [status(code, {"retry-after": "soon"})] * 3
     with pytest.raises(error):
         run(ion, lambda client: client.execute("{ok}")).must()
 
 
-def test_that_nobody_answers_is_soon_said_and_a_busy_ion_is_there() -> None:
+def test_connection_check_fails_fast_and_accepts_a_busy_ion() -> None:
     ion = Ion()
     ion.answers = [status(503)] * 3
     with pytest.raises(IonUnreachableError):
         run(ion, lambda client: client.look())
     ion.answers = [status(429)] * 3
     run(ion, lambda client: client.look())
-    assert len(ion.asked) == 6
+    assert len(ion.requests) == 6
 
 
-def test_a_creation_is_never_sent_twice() -> None:
+def test_mutation_is_not_retried() -> None:
     ion = Ion()
     ion.answers = [status(502)]
     with pytest.raises(IonUnreachableError):
         run(ion, lambda client: client.execute("mutation{x}", repeatable=False))
-    assert len(ion.asked) == 1
+    assert len(ion.requests) == 1
 
 
-def test_what_graphql_refuses_is_in_the_result() -> None:
+def test_graphql_errors_are_in_the_result() -> None:
     ion = Ion()
     refused = {"data": None, "errors": [{"message": "User does not have permission"}]}
     ion.answers = [lambda _: web.json_response(refused)]
@@ -173,7 +173,7 @@ def test_what_graphql_refuses_is_in_the_result() -> None:
         result.must()
 
 
-def test_nul_characters_are_left_out_of_what_ion_answers() -> None:
+def test_nul_characters_are_removed_from_responses() -> None:
     ion = Ion()
     data = {
         "note": "a\0b",
@@ -190,7 +190,7 @@ def test_nul_characters_are_left_out_of_what_ion_answers() -> None:
 
 
 @pytest.mark.parametrize("answer", ["<html>", "7", "{}"])
-def test_an_address_that_is_not_ion_is_noticed(answer: str) -> None:
+def test_address_of_another_server_is_detected(answer: str) -> None:
     ion = Ion()
     ion.answers = [lambda _: web.Response(text=answer)]
     with pytest.raises(IonRefusedError, match="check that this is the address"):
@@ -212,42 +212,42 @@ def test_an_address_that_is_not_ion_is_noticed(answer: str) -> None:
     ],
     ids=["redirect", "login page", "proxy", "firewall", "redirect with JSON"],
 )
-def test_an_answer_that_is_not_ions_leads_to_the_address_and_the_proxy(answer: Any) -> None:
+def test_foreign_response_suggests_checking_address_and_proxy(answer: Any) -> None:
     ion = Ion()
     ion.answers = [answer]
-    with pytest.raises(IonInterceptedError) as told:
+    with pytest.raises(IonInterceptedError) as raised:
         run(ion, lambda client: client.execute("{ok}"))
-    assert "proxy" in next_step(str(told.value))
-    assert len(ion.asked) == 1, "asking again would not help"
+    assert "proxy" in next_step(str(raised.value))
+    assert len(ion.requests) == 1, "a retry would not help"
 
 
-def test_a_limit_leads_to_fewer_requests() -> None:
+def test_rate_limit_reduces_requests() -> None:
     ion = Ion()
     ion.answers = [status(429)] * 3
-    with pytest.raises(IonRateLimitedError) as told:
+    with pytest.raises(IonRateLimitedError) as raised:
         run(ion, lambda client: client.execute("{ok}"))
-    assert "lower the requests per second" in next_step(str(told.value))
+    assert "lower the requests per second" in next_step(str(raised.value))
 
 
-def test_a_batch_is_one_request_and_answers_in_order() -> None:
+def test_batch_is_one_request_with_results_in_order() -> None:
     ion = Ion()
     ion.answers = [
         lambda body: web.json_response([{"data": {"q": each["query"]}} for each in body])
     ]
     results = run(ion, lambda client: client.execute_batch([("a", None), ("b", {"x": 1})]))
     assert [result.must() for result in results] == [{"q": "a"}, {"q": "b"}]
-    assert len(ion.asked) == 1
+    assert len(ion.requests) == 1
 
 
-def test_where_there_are_no_batches_requests_go_one_by_one() -> None:
+def test_unsupported_batch_falls_back_to_single_requests() -> None:
     ion = Ion()
     ion.answers = [status(400)]
     results = run(ion, lambda client: client.execute_batch([("a", None), ("b", None)]))
     assert [result.must() for result in results] == [{"ok": True}] * 2
-    assert len(ion.asked) == 3
+    assert len(ion.requests) == 3
 
 
-def test_what_is_offered_comes_under_the_usual_names() -> None:
+def test_offered_fields_have_canonical_names() -> None:
     ion = Ion()
     types = [
         {"name": "RootQuery", "fields": [{"name": "runs"}]},
@@ -259,7 +259,7 @@ def test_what_is_offered_comes_under_the_usual_names() -> None:
     assert {"Query": {"runs"}, "ResourceEnum": {"RUNS"}} == offered.types
 
 
-def test_nothing_there_is_said_with_the_address() -> None:
+def test_connection_error_contains_the_address() -> None:
     async def use() -> None:
         async with aiohttp.ClientSession() as session:
             client = IonClient(
@@ -277,7 +277,7 @@ def test_nothing_there_is_said_with_the_address() -> None:
         asyncio.run(use())
 
 
-def test_the_budget_spreads_requests() -> None:
+def test_requests_are_spread_over_time() -> None:
     async def use() -> float:
         budget, began = AdaptiveRateLimiter(50), time.monotonic()
         for _ in range(60):
@@ -295,11 +295,11 @@ def test_the_budget_spreads_requests() -> None:
         ("localhost:8100", "http://localhost:8100/graphql"),
     ],
 )
-def test_an_address_is_completed(given: str, url: str) -> None:
+def test_base_address_is_completed(given: str, url: str) -> None:
     assert graphql_url(given) == url
 
 
-def test_a_whole_token_address_stands_as_it_is() -> None:
+def test_complete_token_url_is_unchanged() -> None:
     whole = "https://auth.example.com/realms/other/protocol/openid-connect/token"
     assert token_urls(whole) == (whole,)
     assert token_urls("auth.example.com/auth")[0].startswith(

@@ -32,11 +32,11 @@ def field_type(type_name: str, field: str) -> str:
     return str(kind.fields[field].type)
 
 
-def test_is_a_valid_schema() -> None:
+def test_derived_schema_is_valid() -> None:
     assert validate_schema(SCHEMA) == []
 
 
-def test_has_every_object_query_and_mutation() -> None:
+def test_schema_contains_every_object_query_and_mutation() -> None:
     assert SCHEMA.query_type
     assert SCHEMA.mutation_type
     assert (
@@ -68,11 +68,11 @@ def test_has_every_object_query_and_mutation() -> None:
         ("RunEventFilter", "eventType", "EventTypeFilter"),
     ],
 )
-def test_derives_types_as_ion_has_them(type_name: str, field: str, expected: str) -> None:
+def test_derived_types_match_ion(type_name: str, field: str, expected: str) -> None:
     assert expected == field_type(type_name, field)
 
 
-def test_list_roots_take_ions_arguments_in_its_order() -> None:
+def test_list_queries_have_ions_arguments_in_order() -> None:
     assert SCHEMA.query_type
     arguments = SCHEMA.query_type.fields["runs"].args
     assert list(arguments) == ["filters", "distinctOn", "sort", "before", "after", "first", "last"]
@@ -87,13 +87,13 @@ def test_sort_enums_have_both_directions_of_each_column() -> None:
 
 
 @pytest.mark.parametrize("name", ["RUN", "RUNS", "runs", "Run", "run"])
-def test_resources_are_found_by_any_of_their_names(name: str) -> None:
+def test_resource_lookup_accepts_any_name(name: str) -> None:
     found = CATALOG.resolve(name)
     assert found
     assert found.name == "runs"
 
 
-def test_a_purchase_order_depends_on_its_lines_and_fees() -> None:
+def test_purchase_order_depends_on_its_lines_and_fees() -> None:
     assert "purchase_orders" in {d.resource for d in CATALOG.dependents("purchase_order_lines")}
     assert "purchase_orders" in {d.resource for d in CATALOG.dependents("purchase_order_fees")}
 

@@ -20,9 +20,9 @@ MAC = hmac.new(SECRET.encode(), BODY, hashlib.sha256).digest()
 TIMED = hmac.new(SECRET.encode(), b"17." + BODY, hashlib.sha256).hexdigest()
 
 
-def read(told: Any) -> Envelope:
-    """Read a body whole; reading the envelope alone says the same of it."""
-    body = json.dumps(told).encode()
+def read(content: Any) -> Envelope:
+    """Decode a body, and check that decoding only its envelope gives the same result."""
+    body = json.dumps(content).encode()
     whole = deliveries.decode(CATALOG, body)
     assert deliveries.decode_envelope(CATALOG, body) == replace(whole, fields={}, old={}, keys={})
     return whole
@@ -44,7 +44,7 @@ def read(told: Any) -> Envelope:
         (MAC.hex()[:-1], None),
     ],
 )
-def test_the_format_of_a_signature_is_found(header: str | None, form: str | None) -> None:
+def test_signature_format_is_detected(header: str | None, form: str | None) -> None:
     assert signatures.detect_signature(SECRET, BODY, header) == form
     assert signatures.signature_matches(SECRET, BODY, header) is (form is not None)
     assert signatures.detect_signature("another", BODY, header) is None
@@ -52,13 +52,13 @@ def test_the_format_of_a_signature_is_found(header: str | None, form: str | None
         assert signatures.detect_signature(SECRET, BODY, header, likely) == form
 
 
-def test_a_known_format_admits_no_other() -> None:
+def test_only_the_detected_signature_format_is_accepted() -> None:
     assert signatures.sign(SECRET, BODY) == MAC.hex()
     assert signatures.signature_matches(SECRET, BODY, MAC.hex(), "hex")
     assert not signatures.signature_matches(SECRET, BODY, f"sha256={MAC.hex()}", "hex")
 
 
-def test_what_the_local_ion_writes_is_read_whole() -> None:
+def test_delivery_of_the_local_ion_is_decoded_completely() -> None:
     changes = {
         "status": {"old": "draft", "new": "ordered"},
         "ship_to_location_id": {"old": 2, "new": None},
@@ -97,7 +97,7 @@ def test_what_the_local_ion_writes_is_read_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "content",
     [
         {
             "resource": "purchase_orders",
@@ -154,8 +154,8 @@ def test_what_the_local_ion_writes_is_read_whole() -> None:
         ],
     ],
 )
-def test_one_change_is_understood_in_many_styles(told: Any) -> None:
-    envelope = read(told)
+def test_change_is_decoded_in_many_styles(content: Any) -> None:
+    envelope = read(content)
     assert (envelope.resource, envelope.action, envelope.object_id) == (
         "purchase_orders",
         "UPDATE",
@@ -165,7 +165,7 @@ def test_one_change_is_understood_in_many_styles(told: Any) -> None:
     assert envelope.problem is None
 
 
-def test_a_deletion_tells_whose_child_is_gone() -> None:
+def test_deletion_contains_the_key_of_its_owner() -> None:
     line = {"id": {"old": 9}, "purchase_order_id": {"old": 17}, "status": {"old": "draft"}}
     envelope = read(
         {"resource": "purchase_order_lines", "action": "DELETE", "id": 9, "changes": line}
@@ -174,7 +174,7 @@ def test_a_deletion_tells_whose_child_is_gone() -> None:
     assert envelope.keys == {"id": 9, "purchaseOrderId": 17}
 
 
-def test_an_expanded_link_is_its_key_and_unknown_fields_are_passed_over() -> None:
+def test_expanded_link_becomes_its_key_and_unknown_fields_are_ignored() -> None:
     envelope = read(
         {
             "resource": "RUN",
@@ -186,17 +186,17 @@ def test_an_expanded_link_is_its_key_and_unknown_fields_are_passed_over() -> Non
 
 
 @pytest.mark.parametrize("state", [{"title": "Żółw", "n": 1}, '{"title":"Żółw","n":1}'])
-def test_json_that_the_api_gives_in_a_string_comes_in_a_string(state: Any) -> None:
-    told = {
+def test_json_string_field_remains_a_string(state: Any) -> None:
+    content = {
         "resource": "REDLINES",
         "action": "UPDATE",
         "id": 1,
         "changes": {"initial_state": {"new": state}},
     }
-    assert read(told).fields == {"initialState": '{"title":"Żółw","n":1}'}
+    assert read(content).fields == {"initialState": '{"title":"Żółw","n":1}'}
 
 
-def test_rows_with_several_keys_are_named_by_all_of_them() -> None:
+def test_composite_key_is_joined() -> None:
     keys = {"part_id": {"new": 1}, "procedure_id": {"new": 2}}
     assert read({"resource": "part_procedures", "changes": keys}).object_id == "1:2"
     assert (
@@ -206,7 +206,7 @@ def test_rows_with_several_keys_are_named_by_all_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "problem"),
+    ("content", "problem"),
     [
         ({}, "names no resource"),
         ({"resource": "warp_drives", "id": 1}, "warp_drives is not known"),
@@ -215,15 +215,15 @@ def test_rows_with_several_keys_are_named_by_all_of_them() -> None:
         ([], "not one JSON object"),
     ],
 )
-def test_what_cannot_be_understood_is_said(told: Any, problem: str) -> None:
-    assert problem in str(read(told).problem)
+def test_unusable_envelope_has_a_problem(content: Any, problem: str) -> None:
+    assert problem in str(read(content).problem)
 
 
-def test_a_subscription_alone_is_kept() -> None:
+def test_envelope_with_only_a_subscription_is_valid() -> None:
     assert read({"subscription": {"id": 5}, "event_id": True}).subscription_id == "5"
 
 
-def test_a_body_nested_as_deeply_as_it_can_be_read_is_no_failure() -> None:
+def test_deepest_readable_body_is_accepted() -> None:
     for depth in range(200, 3000, 100):
         link = b'{"id":' * depth + b"1" + b"}" * depth
         body = b'{"resource":"purchase_orders","id":1,"changes":{"supplierId":' + link + b"}}"
@@ -234,7 +234,7 @@ def test_a_body_nested_as_deeply_as_it_can_be_read_is_no_failure() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"\xff", b"<event/>", b'{"a":', b"[" * 100_000, b'{"id": 1e999}', b"NaN"]
 )
-def test_broken_bodies_are_no_failure(body: bytes) -> None:
+def test_invalid_bodies_do_not_raise(body: bytes) -> None:
     assert deliveries.decode(CATALOG, body).problem is not None
 
 
@@ -273,8 +273,8 @@ VALUES = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(VALUES | st.dictionaries(NAMES, VALUES, max_size=8))
-def test_reading_never_raises(told: Any) -> None:
-    assert isinstance(read(told), Envelope)
+def test_decoding_never_raises(content: Any) -> None:
+    assert isinstance(read(content), Envelope)
 
 
 @pytest.mark.parametrize(
@@ -287,9 +287,7 @@ def test_reading_never_raises(told: Any) -> None:
         (b"[1]", None),
     ],
 )
-def test_who_made_the_change_is_told_where_a_body_says_so(
-    body: bytes, expected: str | None
-) -> None:
+def test_actor_is_read_from_the_body(body: bytes, expected: str | None) -> None:
     assert expected == actor(body)
 
 

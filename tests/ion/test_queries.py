@@ -25,7 +25,7 @@ def resource(name: str) -> Resource:
 
 
 @pytest.mark.parametrize("name", [r.name for r in CATALOG.mirrored])
-def test_what_is_asked_of_a_resource_is_valid_graphql(name: str) -> None:
+def test_generated_queries_are_valid_graphql(name: str) -> None:
     for document in (
         queries.page_query(resource(name), WHOLE),
         queries.by_ids_query([("a0", resource(name), ["1"])], WHOLE)[0],
@@ -33,7 +33,7 @@ def test_what_is_asked_of_a_resource_is_valid_graphql(name: str) -> None:
         assert validate(CATALOG.schema, parse(document)) == []
 
 
-def test_an_older_ion_is_not_asked_for_what_it_lacks() -> None:
+def test_query_omits_fields_missing_in_an_older_ion() -> None:
     older = without(
         ("Supplier", "phoneNumber"), ("FileAttachment", "contentType"), ("Supplier", "labels")
     )
@@ -46,7 +46,7 @@ def test_an_older_ion_is_not_asked_for_what_it_lacks() -> None:
     assert "fileAttachments { id filename }" in document
 
 
-def test_a_newer_ion_changes_nothing() -> None:
+def test_newer_ion_does_not_change_the_query() -> None:
     newer = OfferedSchema(
         {
             **WHOLE.types,
@@ -60,20 +60,20 @@ def test_a_newer_ion_changes_nothing() -> None:
     )
 
 
-def test_a_resource_without_its_list_cannot_be_read() -> None:
+def test_resource_without_list_query_is_not_readable() -> None:
     assert WHOLE.reads(resource("suppliers"))
     assert not without(("Query", "suppliers")).reads(resource("suppliers"))
 
 
-def test_introspection_tells_what_is_offered() -> None:
-    told = OfferedSchema.from_introspection(introspection_from_schema(CATALOG.schema))
+def test_introspection_yields_the_offered_schema() -> None:
+    offered = OfferedSchema.from_introspection(introspection_from_schema(CATALOG.schema))
 
-    assert told.types["Supplier"] == WHOLE.types["Supplier"]
-    assert told.has("ResourceEnum", "PURCHASE_ORDERS")
-    assert told.reads(resource("runs"))
+    assert offered.types["Supplier"] == WHOLE.types["Supplier"]
+    assert offered.has("ResourceEnum", "PURCHASE_ORDERS")
+    assert offered.reads(resource("runs"))
 
 
-def test_objects_of_several_resources_are_one_request() -> None:
+def test_objects_of_several_resources_are_read_in_one_request() -> None:
     wanted = [("a0", resource("suppliers"), ["1", "2"]), ("a1", resource("parts"), ["3"])]
 
     document, variables = queries.by_ids_query(wanted, WHOLE)
@@ -108,7 +108,7 @@ def test_equal_content_is_equal_data() -> None:
     assert doc["attributes"]["x"]["value"] == 1
 
 
-def test_a_list_with_nothing_in_a_place_is_kept_as_it_is() -> None:
+def test_list_with_null_entry_is_unchanged() -> None:
     node = {"id": 1, "labels": [None, {"id": 2}]}
 
     assert queries.normalize_document(resource("suppliers"), node)["labels"] == [None, {"id": 2}]
@@ -117,13 +117,13 @@ def test_a_list_with_nothing_in_a_place_is_kept_as_it_is() -> None:
 @pytest.mark.parametrize(
     "time", ["next Tuesday", "9999-12-31T23:59:59-08:00", "0001-01-01T00:00:00+01:00"]
 )
-def test_a_time_that_cannot_be_read_is_kept_as_it_is(time: str) -> None:
+def test_unreadable_time_is_unchanged(time: str) -> None:
     node = {"id": 1, "_updated": time}
 
     assert queries.normalize_document(resource("suppliers"), node)["_updated"] == time
 
 
-def test_the_id_of_an_object_is_its_key_joined() -> None:
+def test_object_id_is_its_joined_key() -> None:
     assert queries.object_id(resource("suppliers"), {"id": 5}) == "5"
     assert (
         queries.object_id(resource("part_procedures"), {"partId": 1, "procedureId": 2, "id": 9})

@@ -14,13 +14,13 @@ class Clock:
         return self.now
 
 
-def test_it_halves_when_ion_asks_to_slow_down_and_comes_back_by_and_by() -> None:
+def test_rate_halves_on_rate_limit_and_recovers_gradually() -> None:
     clock = Clock()
     budget = AdaptiveRateLimiter(20, clock)
     budget.refused(None)
     assert budget.rate == 10
     budget.refused(None)
-    assert budget.rate == 10, "requests under way when the first refusal came say nothing new"
+    assert budget.rate == 10, "requests sent before the first refusal do not count again"
     clock.now += 2
     budget.refused(None)
     assert budget.rate == 5
@@ -29,7 +29,7 @@ def test_it_halves_when_ion_asks_to_slow_down_and_comes_back_by_and_by() -> None
     assert budget.rate == 20, "never above the configured rate"
 
 
-def test_it_falls_when_answers_take_much_longer_than_they_did() -> None:
+def test_rate_decreases_when_responses_become_much_slower() -> None:
     clock = Clock()
     budget = AdaptiveRateLimiter(20, clock)
     budget.answered(0.1)
@@ -37,14 +37,14 @@ def test_it_falls_when_answers_take_much_longer_than_they_did() -> None:
     assert budget.rate == 16
 
 
-def test_an_ion_that_was_always_slow_is_not_slower_than_usual() -> None:
+def test_constantly_slow_ion_does_not_reduce_the_rate() -> None:
     budget = AdaptiveRateLimiter(20, Clock())
     for _ in range(5):
         budget.answered(3.0)
     assert budget.rate == 20
 
 
-def test_it_never_stops_asking() -> None:
+def test_rate_never_reaches_zero() -> None:
     clock = Clock()
     budget = AdaptiveRateLimiter(20, clock)
     for _ in range(50):
@@ -53,7 +53,7 @@ def test_it_never_stops_asking() -> None:
     assert budget.rate == 0.2
 
 
-def test_nobody_asks_before_the_time_ion_gave() -> None:
+def test_no_request_before_retry_after_has_passed() -> None:
     async def story() -> float:
         budget = AdaptiveRateLimiter(1000)
         budget.refused(0.2)

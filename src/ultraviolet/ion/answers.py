@@ -7,7 +7,6 @@ out of range become strings, and NUL is removed because PostgreSQL cannot store 
 import json
 import math
 import re
-from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
@@ -41,9 +40,16 @@ def decode(body: bytes) -> Decoded:
         value: Any = msgspec.json.decode(body)
         repaired = False
     except (msgspec.DecodeError, ValueError, RecursionError):
-        value, repaired = _decode_repaired(body), True
-    if not _is_surely_shallow(body):
-        _check_depth(value)
+        written = _ESCAPE.sub(_repair_escape, body) if b"\\" in body else body
+        text = _ENCODED_SURROGATES.sub(_REPLACEMENT, written).decode("utf-8-sig", "replace")
+        repaired = True
+        try:
+            value = json.loads(
+                text, strict=False, parse_int=_integer, parse_float=_number, parse_constant=str
+            )
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+    _check_depth(body, value)
     if repaired or b"\\u0000" in body:
         value = _without_nul(value)
     return Decoded(value, repaired)
@@ -54,18 +60,6 @@ def repair_text(text: str) -> str:
     return (
         text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
     )
-
-
-def _decode_repaired(body: bytes) -> Any:
-    written = _ESCAPE.sub(_repair_escape, body) if b"\\" in body else body
-    written = _ENCODED_SURROGATES.sub(_REPLACEMENT, written)
-    text = written.decode("utf-8-sig", "replace")
-    try:
-        return json.loads(
-            text, strict=False, parse_int=_integer, parse_float=_number, parse_constant=str
-        )
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
 
 
 def _repair_escape(found: re.Match[bytes]) -> bytes:
@@ -98,28 +92,19 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def _is_surely_shallow(body: bytes) -> bool:
-    """Return whether the nesting is certainly small; brackets in strings make it uncertain."""
+def _check_depth(body: bytes, value: Any) -> None:
+    """Raise ValueError if the nesting is too deep; brackets in strings need the slow way."""
     brackets = body.translate(None, _NON_BRACKETS)
     for _ in range(_COMMON_DEPTH):
         if not brackets:
-            return True
+            return
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    return False
-
-
-def _check_depth(value: Any) -> None:
-    level: list[Any] = [value]
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH):
-        level = [
-            inner for each in level for inner in _parts(each) if isinstance(inner, dict | list)
-        ]
+        inner: list[Any] = []
+        for each in level:
+            inner += cast("dict[str, Any]", each).values() if isinstance(each, dict) else each
+        level = [each for each in inner if isinstance(each, dict | list)]
         if not level:
             return
     raise ValueError("it is nested too deeply")
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value).values()
-    return cast("list[Any]", value) if isinstance(value, list) else ()

@@ -13,7 +13,6 @@ import msgspec
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion import answers
 from ultraviolet.ion.errors import (
-    IonError,
     IonInterceptedError,
     IonRateLimitedError,
     IonUnauthorizedError,
@@ -77,29 +76,24 @@ class TokenProvider:
     async def token(self) -> str:
         """Return a valid token. Raise an IonError if none can be obtained."""
         async with self._lock:
-            if time.monotonic() >= self._renew_at:
-                self._keep(await self._request())
-            return self._token
+            if time.monotonic() < self._renew_at:
+                return self._token
+            for url in self._urls:
+                status, body = await self._post(url)
+                if status in _WRONG_PATH_STATUSES:
+                    continue
+                self._urls = (url,)
+                grant = _grant(url, status, body)
+                self._token = grant.access_token
+                early = min(_RENEW_EARLY_SECONDS, grant.expires_in / 4)
+                self._renew_at = time.monotonic() + grant.expires_in - early
+                return self._token
+        raise IonUnauthorizedError(f"No sign-in at {self._urls[0]}; check the auth address")
 
     def forget(self, token: str) -> None:
         """Discard a token that ION no longer accepts."""
         if token == self._token:
             self._renew_at = 0.0
-
-    def _keep(self, grant: _Grant) -> None:
-        self._token = grant.access_token
-        self._renew_at = (
-            time.monotonic() + grant.expires_in - min(_RENEW_EARLY_SECONDS, grant.expires_in / 4)
-        )
-
-    async def _request(self) -> _Grant:
-        for url in self._urls:
-            status, body = await self._post(url)
-            if status in _WRONG_PATH_STATUSES:
-                continue
-            self._urls = (url,)
-            return _grant(url, status, body)
-        raise IonUnauthorizedError(f"No sign-in at {self._urls[0]}; check the auth address")
 
     async def _post(self, url: str) -> tuple[int, bytes]:
         form = {
@@ -158,14 +152,12 @@ def _grant(url: str, status: int, body: bytes) -> _Grant:
     fields = cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}
     token, seconds = fields.get("access_token"), fields.get("expires_in")
     if not isinstance(token, str) or not token:
-        raise _denied(url, status, fields)
+        why = fields.get("error_description") or fields.get("error")
+        raise IonUnauthorizedError(
+            f"ION does not accept this client id and secret: {str(why)[:200]}"
+            if why
+            else f"{url} answered {status} and no token; check the auth address"
+        )
     if not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_LIFETIME_SECONDS:
         seconds = _DEFAULT_LIFETIME_SECONDS
     return _Grant(token, seconds)
-
-
-def _denied(url: str, status: int, fields: dict[str, Any]) -> IonError:
-    why = fields.get("error_description") or fields.get("error")
-    if not why:
-        return IonUnauthorizedError(f"{url} answered {status} and no token; check the auth address")
-    return IonUnauthorizedError(f"ION does not accept this client id and secret: {str(why)[:200]}")

@@ -156,8 +156,14 @@ class IonClient:
         """Send a request within the rate limit and the retry policy."""
         encoded = msgspec.json.encode(body)
         policy = retries or self._retries
+
+        def should_retry(error: Exception) -> bool | dt.timedelta:
+            if isinstance(error, _BusyError):
+                return True if error.wait is None else dt.timedelta(seconds=error.wait)
+            return isinstance(error, IonUnreachableError if repeatable else _NotSentError)
+
         async for attempt in stamina.retry_context(
-            on=_retry_condition(repeatable=repeatable),
+            on=should_retry,
             attempts=policy.attempts,
             timeout=policy.whole_time,
             wait_initial=policy.first_wait,
@@ -165,16 +171,13 @@ class IonClient:
             wait_jitter=policy.first_wait,
         ):
             with attempt:
-                return await self._send_with_token(encoded)
+                token = await self.sign_in.token()
+                try:
+                    return await self._post(encoded, token)
+                except IonUnauthorizedError:
+                    self.sign_in.forget(token)
+                return await self._post(encoded, await self.sign_in.token())
         raise AssertionError("stamina either returns or raises")
-
-    async def _send_with_token(self, body: bytes) -> answers.Decoded:
-        token = await self.sign_in.token()
-        try:
-            return await self._post(body, token)
-        except IonUnauthorizedError:
-            self.sign_in.forget(token)
-        return await self._post(body, await self.sign_in.token())
 
     async def _post(self, body: bytes, token: str) -> answers.Decoded:
         await self._budget.take()
@@ -225,15 +228,6 @@ class _BusyError(IonRateLimitedError):
     def __init__(self, message: str, wait: float | None) -> None:
         super().__init__(message)
         self.wait = wait
-
-
-def _retry_condition(*, repeatable: bool) -> Any:
-    def should_retry(error: Exception) -> bool | dt.timedelta:
-        if isinstance(error, _BusyError):
-            return True if error.wait is None else dt.timedelta(seconds=error.wait)
-        return isinstance(error, IonUnreachableError if repeatable else _NotSentError)
-
-    return should_retry
 
 
 def _operation(document: str, variables: Variables | None) -> dict[str, Any]:
@@ -291,14 +285,13 @@ def _result(answer: Any, *, repaired: bool) -> Result:
 def _messages(answer: dict[str, Any]) -> tuple[str, ...]:
     errors: Any = answer.get("errors") or ()
     listed = cast("list[Any]", errors) if isinstance(errors, list) else [errors] if errors else []
-    return tuple(_message(each)[:_MAX_MESSAGE_CHARACTERS] for each in listed)
-
-
-def _message(error: Any) -> str:
-    message = (
-        cast("dict[str, Any]", error).get("message", error) if isinstance(error, dict) else error
-    )
-    return message if isinstance(message, str) else msgspec.json.encode(message).decode()
+    messages: list[str] = []
+    for each in listed:
+        has_message = isinstance(each, dict)
+        found = cast("dict[str, Any]", each).get("message", each) if has_message else each
+        text = found if isinstance(found, str) else msgspec.json.encode(found).decode()
+        messages.append(text[:_MAX_MESSAGE_CHARACTERS])
+    return tuple(messages)
 
 
 def _clock_difference(date: str | None) -> float | None:

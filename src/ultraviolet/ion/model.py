@@ -1,6 +1,6 @@
 """The structures of the contract: resources, fields, links, relations, dependents."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
@@ -115,7 +115,12 @@ class Resource(Struct, frozen=True, dict=True, omit_defaults=True):
     def kinds(self) -> Mapping[str, str]:
         """The value type of each field: integer, real, boolean, time, text, id or json."""
         keys = {link.key for link in self.links}
-        return {field.name: _kind(field, keys) for field in self.fields}
+        kinds: dict[str, str] = {}
+        for field in self.fields:
+            kind = "json" if field.list else _KINDS.get(field.type, "text")
+            is_id = kind == "integer" and (field.name in keys or field.name == "id")
+            kinds[field.name] = "id" if is_id else kind
+        return kinds
 
     def field(self, name: str) -> Field | None:
         """Return a field by its GraphQL name or column name."""
@@ -155,13 +160,6 @@ _KINDS = {
     "SlateContent": "json",
     "ScalarValue": "json",
 }
-
-
-def _kind(field: Field, keys: Collection[str]) -> str:
-    if field.list:
-        return "json"
-    kind = _KINDS.get(field.type, "text")
-    return "id" if kind == "integer" and (field.name in keys or field.name == "id") else kind
 
 
 class ParsedContract(Struct, frozen=True):

@@ -160,7 +160,9 @@ def normalize_document(
     for name in form.lists:
         if doc.get(name):
             rows = _rows(name, doc[name], "id")
-            doc[name] = _related(name, rows) if len(rows) == len(doc[name]) else doc[name]
+            if len(rows) == len(doc[name]):
+                rows.sort(key=lambda row: (len(str(row["id"])), str(row["id"])))
+                doc[name] = rows if name in SHOWN else [row["id"] for row in rows]
     if "attributes" in doc:
         rows = _rows("attributes", doc["attributes"], "key") if doc["attributes"] else []
         doc["attributes"] = {str(row["key"]): row for row in rows}
@@ -187,11 +189,6 @@ def valid_time(value: object) -> str | None:
         return _canonical(value)
     except ValueError:
         return None
-
-
-def _related(name: str, rows: list[dict[str, Any]]) -> list[Any]:
-    ordered = sorted(rows, key=lambda row: (len(str(row["id"])), str(row["id"])))
-    return ordered if name in SHOWN else [row["id"] for row in ordered]
 
 
 def _time(value: str) -> str:

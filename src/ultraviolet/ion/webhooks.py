@@ -177,18 +177,15 @@ def _receiver(shown: Any) -> Receiver:
         expected_response_code=code if isinstance(code, int) and code else EXPECTED_RESPONSE_CODE,
         etag=_text(node, "_etag"),
         subscriptions=tuple(
-            _subscription(each) for each in _objects(node.get("subscriptions") or [])
+            Subscription(
+                id=_id(each),
+                resource=_text(each, "resource"),
+                action=_text(each, "action"),
+                active=each.get("active") is not False,
+                etag=_text(each, "_etag"),
+            )
+            for each in _objects(node.get("subscriptions") or [])
         ),
-    )
-
-
-def _subscription(node: dict[str, Any]) -> Subscription:
-    return Subscription(
-        id=_id(node),
-        resource=_text(node, "resource"),
-        action=_text(node, "action"),
-        active=node.get("active") is not False,
-        etag=_text(node, "_etag"),
     )
 
 

@@ -121,37 +121,45 @@ class AnswerProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(30)
+
+        async def start() -> None:
+            self._session = aiohttp.ClientSession(auto_decompress=True)
+            application = web.Application(client_max_size=64 * 1024 * 1024)
+            application.router.add_route("*", "/{path:.*}", self._forward)
+            self._runner = web.AppRunner(application, shutdown_timeout=1)
+            await self._runner.setup()
+            await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+            self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+        asyncio.run_coroutine_threadsafe(start(), self._loop).result(30)
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(30)
+        async def stop() -> None:
+            if self._runner:
+                await self._runner.cleanup()
+            if self._session:
+                await self._session.close()
+
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30)
         self._loop.close()
-
-    async def _start(self) -> None:
-        self._session = aiohttp.ClientSession(auto_decompress=True)
-        application = web.Application(client_max_size=64 * 1024 * 1024)
-        application.router.add_route("*", "/{path:.*}", self._forward)
-        self._runner = web.AppRunner(application, shutdown_timeout=1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-
-    async def _stop(self) -> None:
-        if self._runner:
-            await self._runner.cleanup()
-        if self._session:
-            await self._session.close()
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         assert self._session
         self.requests += 1
         body = await request.read()
-        operation = _operation(body)
-        rules = [rule for rule in self._rules if self._applies(rule, request.path, operation)]
+        sent = _answers(_decode(body))
+        queries = (str(each.get("query", "")) for each in sent if isinstance(each, dict))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportUnknownVariableType]
+        operation = "\n".join(queries)
+        rules = [
+            rule
+            for rule in self._rules
+            if request.path.endswith(rule.url_path)
+            and re.search(rule.operation, operation)
+            and (rule.count is None or self._used.get(id(rule), 0) < rule.count)
+        ]
         headers = {
             name: value
             for name, value in request.headers.items()
@@ -191,14 +199,11 @@ class AnswerProxy:
             if sum(_change_answer(rule, operation, answer, raws) for answer in _answers(decoded)):
                 self._count(rule)
                 changed = True
-        return web.Response(
-            status=status, headers=passed, body=_encode(decoded, raws) if changed else content
-        )
-
-    def _applies(self, rule: Rule, path: str, operation: str) -> bool:
-        if not path.endswith(rule.url_path) or not re.search(rule.operation, operation):
-            return False
-        return rule.count is None or self._used.get(id(rule), 0) < rule.count
+        if changed:
+            content = json.dumps(decoded).encode()
+            for mark, raw in raws.items():
+                content = content.replace(json.dumps(mark).encode(), raw)
+        return web.Response(status=status, headers=passed, body=content)
 
     def _count(self, rule: Rule) -> None:
         self.changed += 1
@@ -212,29 +217,9 @@ def _decode(answer: bytes) -> Any:
         return None
 
 
-def _encode(answer: Any, raws: Mapping[str, bytes]) -> bytes:
-    written = json.dumps(answer).encode()
-    for mark, raw in raws.items():
-        written = written.replace(json.dumps(mark).encode(), raw)
-    return written
-
-
 def _answers(answer: Any) -> list[Any]:
-    """Return the answers of a batch, or a single answer."""
+    """Return the elements of a batch, or a single one."""
     return cast("list[Any]", answer) if isinstance(answer, list) else [answer]
-
-
-def _operation(body: bytes) -> str:
-    try:
-        sent: Any = json.loads(body)
-    except ValueError:
-        return ""
-    operations = cast("list[Any]", sent) if isinstance(sent, list) else [sent]
-    return "\n".join(
-        str(cast("dict[str, Any]", one).get("query", ""))
-        for one in operations
-        if isinstance(one, dict)
-    )
 
 
 def _contains(rule: Rule, operation: str, answer: Any) -> bool:
@@ -260,8 +245,18 @@ def _change_answer(rule: Rule, operation: str, answer: Any, raws: dict[str, byte
     changed = False
     for edges in _lists(rule, operation, answer):
         for place in range(len(edges) - 1, -1, -1):
-            if _matches(rule, edges[place]):
-                changed |= _change_edge(rule, edges, place, raws)
+            edge = edges[place]
+            if not _matches(rule, edge):
+                continue
+            if rule.change in {"null_edge", "null_node"}:
+                edges[place] = None if rule.change == "null_edge" else {"node": None}
+            elif rule.change == "duplicate":
+                edges.insert(place, json.loads(json.dumps(edge)))
+            elif rule.change == "drop" and not rule.path:
+                del edges[place]
+            elif not _change_at(rule, edge["node"], rule.path.split("."), raws):
+                continue
+            changed = True
     return changed
 
 
@@ -284,20 +279,6 @@ def _matches(rule: Rule, edge: Any) -> bool:
     return rule.id is None or str(cast("dict[str, Any]", node).get("id")) == rule.id
 
 
-def _change_edge(rule: Rule, edges: list[Any], place: int, raws: dict[str, bytes]) -> bool:
-    if rule.change == "null_edge":
-        edges[place] = None
-    elif rule.change == "null_node":
-        edges[place] = {"node": None}
-    elif rule.change == "duplicate":
-        edges.insert(place, json.loads(json.dumps(edges[place])))
-    elif rule.change == "drop" and not rule.path:
-        del edges[place]
-    else:
-        return _change_at(rule, edges[place]["node"], rule.path.split("."), raws)
-    return True
-
-
 def _change_at(rule: Rule, value: Any, path: Sequence[str], raws: dict[str, bytes]) -> bool:
     """Change the value at a path; return whether it exists."""
     *parents, last = path
@@ -309,7 +290,11 @@ def _change_at(rule: Rule, value: Any, path: Sequence[str], raws: dict[str, byte
             del value[key]
         else:
             _ = value[key]
-            value[key] = _with_placeholder(rule.value, raws)
+            new = rule.value
+            if isinstance(new, Raw):  # a placeholder, replaced in the encoded response
+                mark = f"__raw_{len(raws)}__"
+                raws[mark], new = bytes(new), mark
+            value[key] = new
     except (KeyError, IndexError, TypeError, ValueError):
         return False
     return True
@@ -317,15 +302,6 @@ def _change_at(rule: Rule, value: Any, path: Sequence[str], raws: dict[str, byte
 
 def _key(value: Any, step: str) -> Any:
     return int(step) if isinstance(value, list) else step
-
-
-def _with_placeholder(value: Any, raws: dict[str, bytes]) -> Any:
-    """Return a placeholder for raw bytes, which `_encode` replaces."""
-    if not isinstance(value, Raw):
-        return value
-    mark = f"__raw_{len(raws)}__"
-    raws[mark] = bytes(value)
-    return mark
 
 
 async def _send_endless(
@@ -337,7 +313,12 @@ async def _send_endless(
     )
     response = web.StreamResponse(status=200, headers=response_headers)
     await response.prepare(request)
-    compress, finish = _compressor(rule)
+    compress: Callable[[bytes], bytes] = bytes
+    finish: Callable[[], bytes] = bytes
+    if rule.change != "endless":
+        bits = zlib.MAX_WBITS | 16 if rule.encoding == "gzip" else zlib.MAX_WBITS
+        packer = zlib.compressobj(9, zlib.DEFLATED, bits)
+        compress, finish = packer.compress, packer.flush
     chunk = b" " * _CHUNK_BYTES
     with contextlib.suppress(ConnectionError):
         await response.write(compress(b'{"data": "'))
@@ -349,11 +330,3 @@ async def _send_endless(
             await asyncio.sleep(0)
         await response.write(compress(b'"}') + finish())
     return response
-
-
-def _compressor(rule: Rule) -> tuple[Callable[[bytes], bytes], Callable[[], bytes]]:
-    if rule.change == "endless":
-        return bytes, bytes
-    bits = zlib.MAX_WBITS | 16 if rule.encoding == "gzip" else zlib.MAX_WBITS
-    packer = zlib.compressobj(9, zlib.DEFLATED, bits)
-    return packer.compress, packer.flush

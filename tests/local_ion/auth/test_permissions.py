@@ -42,26 +42,26 @@ def with_key(ion: Ion, made: dict[str, Any]) -> Viewer | None:
 
 def test_user_has_teams_and_roles(ion: Ion) -> None:
     ann = ion.create_user("Ann").user_id
-    team, held = ion.create("Team", name="Welders", supervisorId=ann)["id"], role(ion)
+    team, role_id = ion.create("Team", name="Welders", supervisorId=ann)["id"], role(ion)
     assert {"teamId": team, "userId": ann} == ion.mutate("addUserToTeam", teamId=team, userId=ann)
-    ion.mutate("attachRoleToUser", userId=ann, roleId=held)
-    ion.mutate("attachRoleToTeam", teamId=team, roleId=held)
-    assert {"teams": [{"id": team}], "roles": [{"id": held}], "isAdmin": False} == ion.get(
+    ion.mutate("attachRoleToUser", userId=ann, roleId=role_id)
+    ion.mutate("attachRoleToTeam", teamId=team, roleId=role_id)
+    assert {"teams": [{"id": team}], "roles": [{"id": role_id}], "isAdmin": False} == ion.get(
         "user", ann, "teams { id } roles { id } isAdmin"
     )
     shown = "users { id } roles { id } supervisor { id } _UsersCount"
     assert {
         "users": [{"id": ann}],
-        "roles": [{"id": held}],
+        "roles": [{"id": role_id}],
         "supervisor": {"id": ann},
         "_UsersCount": 1,
     } == (ion.get("team", team, shown))
     assert {"userRoles": [{"userId": ann}], "teamRoles": [{"teamId": team}]} == ion.get(
-        "role", held, "userRoles { userId } teamRoles { teamId }"
+        "role", role_id, "userRoles { userId } teamRoles { teamId }"
     )
     ion.mutate("removeUserFromTeam", teamId=team, userId=ann)
-    ion.mutate("detachRoleFromUser", userId=ann, roleId=held)
-    ion.mutate("detachRoleFromTeam", teamId=team, roleId=held)
+    ion.mutate("detachRoleFromUser", userId=ann, roleId=role_id)
+    ion.mutate("detachRoleFromTeam", teamId=team, roleId=role_id)
     assert {"teams": [], "roles": []} == ion.get("user", ann, "teams { id } roles { id }")
     assert {"users": [], "roles": []} == ion.get("team", team, "users { id } roles { id }")
 
@@ -78,36 +78,36 @@ def test_repeated_association_changes_nothing(ion: Ion) -> None:
 
 
 def test_teams_and_roles_are_deleted_without_etag_and_with_associations(ion: Ion) -> None:
-    cat, team, held = (
+    cat, team, role_id = (
         ion.create_user("Cat").user_id,
         ion.create("Team", name="Movers")["id"],
         role(ion, "parts"),
     )
     ion.mutate("addUserToTeam", teamId=team, userId=cat)
-    ion.mutate("attachRoleToTeam", teamId=team, roleId=held)
-    assert {"id": held} == ion.mutate("deleteRole", id=held)
+    ion.mutate("attachRoleToTeam", teamId=team, roleId=role_id)
+    assert {"id": role_id} == ion.mutate("deleteRole", id=role_id)
     assert {"id": team} == ion.mutate("deleteTeam", id=team)
     assert {"teams": []} == ion.get("user", cat, "teams { id }")
     assert "not unique" in ion.mutation_error("createRole", name="Admin")
 
 
 def test_roles_include_permission_groups(ion: Ion) -> None:
-    held = role(ion, "parts", "createPart")
+    role_id = role(ion, "parts", "createPart")
     shown = "permissionGroups { name } permissions { action resource }"
-    seen = ion.get("role", held, shown)
+    seen = ion.get("role", role_id, shown)
     assert ["createPart", "parts"] == sorted(g["name"] for g in seen["permissionGroups"])
     assert {("read", "parts"), ("create", "createPart")} == {
         (p["action"].lower(), p["resource"]) for p in seen["permissions"]
     }
     dan = ion.create_user("Dan").user_id
-    ion.mutate("attachRoleToUser", userId=dan, roleId=held)
+    ion.mutate("attachRoleToUser", userId=dan, roleId=role_id)
     groups = ion.get("user", dan, "permissionGroups { name }")["permissionGroups"]
     assert {"parts", "createPart"} == {g["name"] for g in groups}
     ion.mutate(
-        "detachPermissionGroupFromRole", roleId=held, permissionGroupId=group_of(ion, "parts")
+        "detachPermissionGroupFromRole", roleId=role_id, permissionGroupId=group_of(ion, "parts")
     )
     assert {"permissionGroups": [{"name": "createPart"}]} == ion.get(
-        "role", held, "permissionGroups { name }"
+        "role", role_id, "permissionGroups { name }"
     )
 
 
@@ -165,9 +165,9 @@ def test_objects_without_read_permission_are_omitted(ion: Ion) -> None:
     order = ion.create("PurchaseOrder", supplierId=ion.create("Supplier", name="S")["id"])["id"]
     shown = "supplier { id } supplierId purchaseOrderLines { part { id } } _PurchaseOrderLinesCount"
     ion.create("PurchaseOrderLine", purchaseOrderId=order, partId=part, quantity=1)
-    blind = Viewer(1, frozenset({"part", "purchaseOrder"}))
+    limited = Viewer(1, frozenset({"part", "purchaseOrder"}))
     query = "query($id: ID!) {{ {}(id: $id) {{ {} }} }}"
-    seen = ion.execute(query.format("purchaseOrder", shown), blind, id=order)
+    seen = ion.execute(query.format("purchaseOrder", shown), limited, id=order)
     assert "errors" not in seen
     supplier = ion.get("purchaseOrder", order, "supplierId")["supplierId"]
     assert {
@@ -177,7 +177,7 @@ def test_objects_without_read_permission_are_omitted(ion: Ion) -> None:
         "_PurchaseOrderLinesCount": 0,
     } == seen["data"]["purchaseOrder"]
     seen = ion.data(
-        query.format("part", "partsInventory { id } unitOfMeasure { type }"), blind, id=part
+        query.format("part", "partsInventory { id } unitOfMeasure { type }"), limited, id=part
     )
     assert {"partsInventory": [], "unitOfMeasure": None} == seen
 

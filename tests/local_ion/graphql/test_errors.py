@@ -11,9 +11,9 @@ ion = shared_ion()
 
 
 def test_failed_root_field_keeps_the_others(ion: Ion) -> None:
-    blind = Viewer(1, frozenset({"suppliers"}))
+    limited = Viewer(1, frozenset({"suppliers"}))
     query = "{ suppliers { edges { node { id } } } mine: me { id } hidden: parts { edges { node { id } } } }"
-    answer = ion.execute(query, blind)
+    answer = ion.execute(query, limited)
     assert {"suppliers": {"edges": []}, "mine": {"id": 1}, "hidden": None} == answer["data"]
     (error,) = answer["errors"]
     assert ("User does not have permission to read this resource.", ["hidden"]) == (

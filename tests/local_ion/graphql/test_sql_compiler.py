@@ -81,10 +81,10 @@ class Question(msgspec.Struct, frozen=True):
     filters: str | None
 
     def document(self) -> str:
-        asked = f"{self.root}{self.arguments} {{ {self.select} }}"
+        field = f"{self.root}{self.arguments} {{ {self.select} }}"
         kinds = {"$filters": self.filters, "$flag": "Boolean!"}
-        declared = ", ".join(f"{name}: {kind}" for name, kind in kinds.items() if name in asked)
-        return f"query{f'({declared})' if declared else ''} {{ {asked} }}"
+        declared = ", ".join(f"{name}: {kind}" for name, kind in kinds.items() if name in field)
+        return f"query{f'({declared})' if declared else ''} {{ {field} }}"
 
 
 def _members(draw: st.DrawFn, kind: GraphQLObjectType, depth: int) -> str:

@@ -58,19 +58,19 @@ def test_graphql_errors_are_200_in_json_and_400_in_the_newer_type(
 
 
 def test_queries_are_accepted_by_get(ion: LocalIonProcess) -> None:
-    asked = {
+    parameters = {
         "query": "query One($id: ID!) { user(id: $id) { id } } query Two { me { id } }",
         "variables": '{"id": 1}',
         "operationName": "One",
     }
-    assert send(ion, "GET", f"/graphql?{urlencode(asked)}")[2] == {"data": {"user": {"id": 1}}}
+    assert send(ion, "GET", f"/graphql?{urlencode(parameters)}")[2] == {"data": {"user": {"id": 1}}}
 
 
 def test_mutations_are_rejected_by_get(ion: LocalIonProcess) -> None:
-    asked = urlencode(
+    parameters = urlencode(
         {"query": 'mutation { createSupplier(input: {name: "By GET"}) { supplier { id } } }'}
     )
-    status, _, answer = send(ion, "GET", f"/graphql?{asked}")
+    status, _, answer = send(ion, "GET", f"/graphql?{parameters}")
     assert status == 405
     assert "POST" in answer["errors"][0]["message"]
     found = ion.execute('{ suppliers(filters: {name: {eq: "By GET"}}) { edges { node { id } } } }')

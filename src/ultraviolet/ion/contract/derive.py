@@ -24,7 +24,7 @@ from graphql import (
     parse,
     value_from_ast_untyped,
 )
-from graphql.language import DirectiveNode, ListTypeNode, NonNullTypeNode, TypeNode
+from graphql.language import ListTypeNode, NonNullTypeNode, TypeNode
 
 from ultraviolet.ion.contract.descriptions import describe
 from ultraviolet.ion.naming import constant, plural
@@ -62,16 +62,25 @@ def domains() -> Mapping[str, str]:
         for f in files("ultraviolet.ion.contract").iterdir()
         if f.name.endswith(".graphql")
     }
-    return {name: domain for domain, said in texts.items() for name in _TYPE.findall(said)}
+    return {name: domain for domain, text in texts.items() for name in _TYPE.findall(text)}
 
 
 @cache
 def schema() -> GraphQLSchema:
     """Return the complete schema with derived types."""
-    derived = parse(Derivation(source()).text(), no_location=True)
-    return build_ast_schema(
-        DocumentNode(definitions=(*_completed(source()), *derived.definitions)), assume_valid=True
-    )
+    derivation = Derivation(source())
+    derived = parse(derivation.text(), no_location=True).definitions
+    completed: list[DefinitionNode] = []
+    for node in source().definitions:
+        if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects:
+            completed.append(_with_arguments(node, derivation))
+        elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query":
+            completed.append(_described(_with_arguments(node, derivation)))
+        elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Mutation":
+            completed.append(_described(node))
+        elif not isinstance(node, DirectiveDefinitionNode):  # ION does not have our directives
+            completed.append(node)
+    return build_ast_schema(DocumentNode(definitions=(*completed, *derived)), assume_valid=True)
 
 
 def directive(
@@ -80,7 +89,7 @@ def directive(
     """Return the arguments of a directive; None if it is not set."""
     for found in node.directives or ():
         if found.name.value == name:
-            return _arguments(found)
+            return {a.name.value: value_from_ast_untyped(a.value) for a in found.arguments or ()}
     return None
 
 
@@ -133,11 +142,7 @@ class Derivation:
             [
                 *self._operator_filters(),
                 *self._connections(),
-                *(
-                    self._object_filter(of, name)
-                    for of, name in self.filters.items()
-                    if of != "Log"
-                ),
+                *self._object_filters(),
                 *self._sort_enums(),
                 *self._events(),
             ]
@@ -176,29 +181,27 @@ class Derivation:
             yield f'"A page of a list." type {connection} {{ pageInfo: {page}! edges: [{edge}]! }}'
             yield f'"An entry of a list, with its cursor." type {edge} {{ node: {node} cursor: String! }}'
 
-    def _object_filter(self, of: str, name: str) -> str:
-        members = [] if of == "APIKeyObject" else [f"or_: [{name}]", f"and_: [{name}]"]
-        present: set[str] = set()
-        node = self.objects[of]
-        for field in node.fields or ():
-            member = self._filter_member(of, field)
-            if member and member[0] not in present:
-                present.add(member[0])
-                members.append(f"{member[0]}: {member[1]}")
-        return f"input {name} {{ {' '.join(members)} }}"
-
-    def _filter_member(self, of: str, field: FieldDefinitionNode) -> tuple[str, str] | None:
-        name, target = field.name.value, named(field.type)
-        name = {"Created": "_created", "Updated": "_updated"}.get(name, name)
-        if name in {"_etag", "Etag", "LastSessionId", "prettyStr", "timeline"} or _COUNT.fullmatch(
-            name
-        ):
-            return None
-        if target in self.filters and target != "Entity":
-            return name, self.filters[target]
-        if is_list(field.type) or (target not in OPERAND_SCALARS and target not in self.enum_names):
-            return None
-        return name, f"{self._operand(of, name, target)}Filter"
+    def _object_filters(self) -> Iterator[str]:
+        for of, filter_name in self.filters.items():
+            if of == "Log":
+                continue
+            members: dict[str, str] = {}
+            for field in self.objects[of].fields or ():
+                name, target = field.name.value, named(field.type)
+                name = {"Created": "_created", "Updated": "_updated"}.get(name, name)
+                if name in _UNFILTERED or _COUNT.fullmatch(name):
+                    continue
+                if target in self.filters and target != "Entity":
+                    members.setdefault(name, self.filters[target])
+                elif not is_list(field.type) and (
+                    target in OPERAND_SCALARS or target in self.enum_names
+                ):
+                    members.setdefault(name, f"{self._operand(of, name, target)}Filter")
+            if of != "APIKeyObject":
+                groups = {"or_": f"[{filter_name}]", "and_": f"[{filter_name}]"}
+                members = {**groups, **members}
+            shown = " ".join(f"{name}: {kind}" for name, kind in members.items())
+            yield f"input {filter_name} {{ {shown} }}"
 
     def _operand(self, of: str, name: str, target: str) -> str:
         if name == "id" and target == "Int":
@@ -208,12 +211,13 @@ class Derivation:
         return target
 
     def _sort_enums(self) -> Iterator[str]:
-        marks = [m for f in self._all_fields() if (m := directive(f, "list")) and m.get("sort")]
+        fields = [f for node in self.objects.values() for f in node.fields or ()]
+        marks = [m for f in fields if (m := directive(f, "list")) and m.get("sort")]
         sorts = {str(m["sort"]) for m in (*self.lists.values(), *marks) if m.get("sort")}
         for sort in sorted(sorts):
             node = self.objects[sort.removesuffix("SortEnum")]
             names = dict.fromkeys(
-                constant(_sort_name(f.name.value))
+                constant(_SORT_NAMES.get(f.name.value, f.name.value))
                 for f in stored_scalars(node)
                 if not is_list(f.type)
             )
@@ -246,11 +250,14 @@ class Derivation:
                 f" changedAttributes: [ChangedAttributes] oldValues: {name} newValues: {name} }}"
             )
 
-    def _all_fields(self) -> Iterator[FieldDefinitionNode]:
-        for node in self.objects.values():
-            yield from node.fields or ()
 
-
+_SORT_NAMES = {
+    "Created": "_created",
+    "Updated": "_updated",
+    "Etag": "_etag",
+    "LastSessionId": "_lastSessionId",
+}
+_UNFILTERED = {"_etag", "Etag", "LastSessionId", "prettyStr", "timeline"}
 _STAMPS = {"_created", "_updated", "_etag", "LastSessionId", "Created", "Updated", "Etag"}
 _INT_FILTERS = {
     ("ABomItem", "parentId"),
@@ -292,33 +299,6 @@ def has_timeline(node: ObjectTypeDefinitionNode) -> bool:
     return node.name.value not in {"FieldDiff", "IssuedPartInventory", "StepDiff"} and any(
         f.name.value == "timeline" for f in node.fields or ()
     )
-
-
-def _sort_name(name: str) -> str:
-    return {
-        "Created": "_created",
-        "Updated": "_updated",
-        "Etag": "_etag",
-        "LastSessionId": "_lastSessionId",
-    }.get(name, name)
-
-
-def _arguments(node: DirectiveNode) -> dict[str, object]:
-    return {a.name.value: value_from_ast_untyped(a.value) for a in node.arguments or ()}
-
-
-def _completed(document: DocumentNode) -> Iterator[DefinitionNode]:
-    """Yield the definitions, with the derived arguments and descriptions of fields."""
-    derivation = Derivation(document)
-    for node in document.definitions:
-        if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects:
-            yield _with_arguments(node, derivation)
-        elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query":
-            yield _described(_with_arguments(node, derivation))
-        elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Mutation":
-            yield _described(node)
-        elif not isinstance(node, DirectiveDefinitionNode):  # ION does not have our directives
-            yield node
 
 
 def _described(node: ObjectTypeExtensionNode) -> ObjectTypeExtensionNode:

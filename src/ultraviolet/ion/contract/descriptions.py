@@ -20,7 +20,17 @@ def describe(field: FieldDefinitionNode, root: str, listed: str | None) -> Field
     """Return a root field with a description; `listed` is the type of a list."""
     if field.description is not None:
         return field
-    text = _query(field, listed) if root == "Query" else _mutation(field)
+    if root != "Query":
+        text = _mutation(field)
+    elif listed is not None:
+        text = (
+            f"List each {noun(listed)} that matches the filters, sorted, by page;"
+            " all of them without `first`."
+        )
+    else:
+        kind = field.type.type if isinstance(field.type, NonNullTypeNode) else field.type
+        keys = " and ".join(a.name.value for a in field.arguments or ())
+        text = f"Show one {noun(kind.name.value)} by its {keys}; null if it does not exist."  # type: ignore[union-attr]
     return field if text is None else replace(field, description=StringValueNode(value=text))
 
 
@@ -33,17 +43,6 @@ def noun(name: str) -> str:
         for w in re.sub(r"(?<=[a-z])(?=[A-Z](?![A-Z]))", " ", name).split()
     ]
     return " ".join(parts)
-
-
-def _query(field: FieldDefinitionNode, listed: str | None) -> str | None:
-    if listed is not None:
-        return (
-            f"List each {noun(listed)} that matches the filters, sorted, by page;"
-            " all of them without `first`."
-        )
-    kind = field.type.type if isinstance(field.type, NonNullTypeNode) else field.type
-    keys = " and ".join(a.name.value for a in field.arguments or ())
-    return f"Show one {noun(kind.name.value)} by its {keys}; null if it does not exist."  # type: ignore[union-attr]
 
 
 def _mutation(field: FieldDefinitionNode) -> str | None:

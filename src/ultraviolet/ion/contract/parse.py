@@ -42,8 +42,10 @@ class _Reader:
             for name, node in self.objects.items()
             if (mark := contract.directive(node, "table"))
         }
-        self.enums = contract.Derivation(self.document).enum_names
-        self.resource_enum = self._resource_enum()
+        derivation = contract.Derivation(self.document)
+        self.enums = derivation.enum_names
+        enum = next(e for e in derivation.enums if e.name.value == "ResourceEnum")
+        self.resource_enum = {v.name.value for v in enum.values or ()}
         self.queries = list(contract.root_fields(self.document, "Query"))
         self.mutations = {f.name.value: f for f in contract.root_fields(self.document, "Mutation")}
         self.payloads = {
@@ -64,19 +66,19 @@ class _Reader:
             found[table] = self._join_resource(join, found)
         return found
 
-    def _resource_enum(self) -> set[str]:
-        node = next(
-            e for e in contract.Derivation(self.document).enums if e.name.value == "ResourceEnum"
-        )
-        return {v.name.value for v in node.values or ()}
-
     def _resource(self, name: str, table: str) -> Resource:
         node = self.objects[name]
         mark = contract.directive(node, "table") or {}
         attribute = table.endswith("_attributes")
         fields = self._fields(name, node)
         roots = self._roots(name)
-        owner = self._owner(name) if attribute else None
+        owned_by = name.removesuffix("Attribute").lower()
+        owner = next(n for n in self.tables if n.lower() == owned_by) if attribute else None
+        attributes = (
+            self.tables.get(contract.named(f.type))
+            for f in node.fields or ()
+            if f.name.value in {"attributes", "Attributes"}
+        )
         return Resource(
             name=table,
             kind="attribute" if attribute else "object",
@@ -88,8 +90,8 @@ class _Reader:
             **self._mutations_of(name),
             fields=fields,
             links=self._links(node, fields),
-            relations=self._relations(node),
-            attributes=self._attributes(node),
+            relations=tuple(r for f in node.fields or () if (r := self._relation(f))),
+            attributes=next(filter(None, attributes), None),
             owner=self.tables[owner] if owner else None,
             owner_key=next(
                 (f.name for f in fields if owner and f.name.lower() == f"{owner}Id".lower()), None
@@ -98,31 +100,31 @@ class _Reader:
             has_entity=any(f.name == "entityId" and f.stored for f in fields) and name != "Comment",
         )
 
-    def _fields(self, name: str, node: ObjectTypeDefinitionNode) -> tuple[Field, ...]:
+    def _fields(self, owner: str, node: ObjectTypeDefinitionNode) -> tuple[Field, ...]:
         stored = {f.name.value for f in contract.stored_scalars(node)}
-        return tuple(self._field(name, f, stored) for f in node.fields or () if self._is_scalar(f))
-
-    def _is_scalar(self, field: FieldDefinitionNode) -> bool:
-        target = contract.named(field.type)
-        return not field.arguments and (target in self.enums or target in _SCALARS)
-
-    def _field(self, owner: str, field: FieldDefinitionNode, stored: set[str]) -> Field:
-        name, target = field.name.value, contract.named(field.type)
-        column = _SPECIAL_COLUMNS.get((owner, name)) or _STAMP_COLUMNS.get(name) or snake(name)
-        computed = contract.directive(field, "computed") or {}
-        return Field(
-            name=name,
-            column=column,
-            type=target,
-            enum=target in self.enums,
-            list=contract.is_list(field.type),
-            required=isinstance(field.type, NonNullTypeNode),
-            stored=name in stored,
-            sources=tuple(computed.get("from") or ()),  # type: ignore[arg-type]
-            listed_in=str(computed.get("listedIn") or ""),
-            sharing=str(computed.get("sharing") or ""),
-            every_of=tuple(computed.get("everyOf") or ()),  # type: ignore[arg-type]
-        )
+        fields: list[Field] = []
+        for field in node.fields or ():
+            name, target = field.name.value, contract.named(field.type)
+            if field.arguments or (target not in self.enums and target not in _SCALARS):
+                continue
+            computed = contract.directive(field, "computed") or {}
+            special = _SPECIAL_COLUMNS.get((owner, name)) or _STAMP_COLUMNS.get(name)
+            fields.append(
+                Field(
+                    name=name,
+                    column=special or snake(name),
+                    type=target,
+                    enum=target in self.enums,
+                    list=contract.is_list(field.type),
+                    required=isinstance(field.type, NonNullTypeNode),
+                    stored=name in stored,
+                    sources=tuple(computed.get("from") or ()),  # type: ignore[arg-type]
+                    listed_in=str(computed.get("listedIn") or ""),
+                    sharing=str(computed.get("sharing") or ""),
+                    every_of=tuple(computed.get("everyOf") or ()),  # type: ignore[arg-type]
+                )
+            )
+        return tuple(fields)
 
     def _links(self, node: ObjectTypeDefinitionNode, fields: tuple[Field, ...]) -> tuple[Link, ...]:
         stored = {f.name: f for f in fields if f.stored}
@@ -133,9 +135,6 @@ class _Reader:
             if target in self.tables and not contract.is_list(field.type) and key:
                 links.append(Link(name, key.name, key.column, target, self.tables[target]))
         return tuple(links)
-
-    def _relations(self, node: ObjectTypeDefinitionNode) -> tuple[Relation, ...]:
-        return tuple(r for field in node.fields or () if (r := self._relation(field)))
 
     def _relation(self, field: FieldDefinitionNode) -> Relation | None:
         target = contract.named(field.type)
@@ -157,17 +156,6 @@ class _Reader:
         if via:
             return Relation(*base, "foreign_key", snake(str(via["key"])), str(via["key"]))
         return Relation(*base, "none")
-
-    def _attributes(self, node: ObjectTypeDefinitionNode) -> str | None:
-        for field in node.fields or ():
-            target = contract.named(field.type)
-            if field.name.value in {"attributes", "Attributes"} and target in self.tables:
-                return self.tables[target]
-        return None
-
-    def _owner(self, name: str) -> str:
-        wanted = name.removesuffix("Attribute").lower()
-        return next(n for n in self.tables if n.lower() == wanted)
 
     def _roots(self, name: str) -> dict[str, str | None]:
         roots: dict[str, str | None] = {"single": None, "list": None, "filters": None, "sort": None}

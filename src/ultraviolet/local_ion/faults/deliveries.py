@@ -1,6 +1,6 @@
 """Faults of deliveries: lost, duplicate, late, reordered, truncated, forged; or no receiver."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,16 @@ FORGED_ID = 999_999_999
 SELECT_RECEIVER = "SELECT receiver_id FROM webhook_subscriptions WHERE id = ?"
 
 Effect = Callable[[Transmission, Fault, "DeliveryFaults"], list[Transmission]]
+EFFECTS: dict[FaultKindName, Effect] = {}
+"""The effect of each kind of fault on a transmission."""
+
+
+def _effect(kind: FaultKindName) -> Callable[[Effect], Effect]:
+    def register(effect: Effect) -> Effect:
+        EFFECTS[kind] = effect
+        return effect
+
+    return register
 
 
 class DeliveryFaults:
@@ -27,16 +37,15 @@ class DeliveryFaults:
 
     def plan(self, deliveries: Sequence[Delivery]) -> list[Transmission]:
         """Return the transmissions of deliveries; may block."""
-        return [sent for delivery in deliveries for sent in self._plan_one(delivery)]
-
-    def _plan_one(self, delivery: Delivery) -> list[Transmission]:
-        sent = [Transmission(delivery)]
-        if not self.faults.active("delivery"):
-            return sent
-        resource = str(_decode_body(delivery)["resource"])
-        for fault in self.faults.trigger("delivery", resource):
-            sent = [new for old in sent for new in EFFECTS[fault.kind](old, fault, self)]
-        return sent
+        planned: list[Transmission] = []
+        for delivery in deliveries:
+            sent = [Transmission(delivery)]
+            if self.faults.active("delivery"):
+                resource = str(_decode_body(delivery)["resource"])
+                for fault in self.faults.trigger("delivery", resource):
+                    sent = [new for old in sent for new in EFFECTS[fault.kind](old, fault, self)]
+            planned += sent
+        return planned
 
     def find_receiver(self, delivery: Delivery) -> int | None:
         """Return the id of a delivery's receiver; None if it was deleted."""
@@ -55,32 +64,38 @@ def _replace_delivery(sent: Transmission, **changes: Any) -> Transmission:
     return msgspec.structs.replace(sent, delivery=delivery)
 
 
+@_effect("dropped")
 def _drop(sent: Transmission, fault: Fault, _: DeliveryFaults) -> list[Transmission]:
     return [msgspec.structs.replace(sent, lost_reason=f"Never sent: {fault.kind} (a fault).")]
 
 
+@_effect("duplicated")
 def _duplicate(sent: Transmission, fault: Fault, _: DeliveryFaults) -> list[Transmission]:
     copy = msgspec.structs.replace(sent, recorded=False)
     return [sent, *[copy] * fault.setting("number")]
 
 
+@_effect("delayed")
 def _delay(sent: Transmission, fault: Fault, _: DeliveryFaults) -> list[Transmission]:
     pause = sent.pause_seconds + fault.setting("seconds")
     return [msgspec.structs.replace(sent, pause_seconds=pause)]
 
 
+@_effect("reordered")
 def _reorder(sent: Transmission, fault: Fault, context: DeliveryFaults) -> list[Transmission]:
     share = context.faults.random_fraction(fault)
     pause = sent.pause_seconds + fault.setting("seconds") * share
     return [msgspec.structs.replace(sent, pause_seconds=pause)]
 
 
+@_effect("truncated")
 def _truncate(sent: Transmission, fault: Fault, context: DeliveryFaults) -> list[Transmission]:
     del fault, context
     body = sent.delivery.body
     return [_replace_delivery(sent, body=body[: len(body) // 2], signed_body=body)]
 
 
+@_effect("forged")
 def _forge(sent: Transmission, fault: Fault, context: DeliveryFaults) -> list[Transmission]:
     del fault, context
     claim = _decode_body(sent.delivery) | {"event_id": FORGED_ID, "id": FORGED_ID}
@@ -92,6 +107,7 @@ def _forge(sent: Transmission, fault: Fault, context: DeliveryFaults) -> list[Tr
     return [sent, msgspec.structs.replace(forged, recorded=False)]
 
 
+@_effect("unknown_column")
 def _add_unknown_column(sent: Transmission, fault: Fault, _: DeliveryFaults) -> list[Transmission]:
     body = _decode_body(sent.delivery)
     change = {fault.setting("value"): {"old": None, "new": "not_known_yet"}}
@@ -99,6 +115,7 @@ def _add_unknown_column(sent: Transmission, fault: Fault, _: DeliveryFaults) -> 
     return [_replace_delivery(sent, body=msgspec.json.encode(body))]
 
 
+@_effect("receiver_deactivated")
 def _deactivate_receiver(
     sent: Transmission, fault: Fault, context: DeliveryFaults
 ) -> list[Transmission]:
@@ -109,6 +126,7 @@ def _deactivate_receiver(
     return _drop(sent, fault, context)
 
 
+@_effect("receiver_deleted")
 def _delete_receiver(
     sent: Transmission, fault: Fault, context: DeliveryFaults
 ) -> list[Transmission]:
@@ -120,17 +138,3 @@ def _delete_receiver(
             assert row is not None
             delete(tx, tx.catalog.resources["webhook_receivers"], receiver, row)
     return _drop(sent, fault, context)
-
-
-EFFECTS: Mapping[FaultKindName, Effect] = {
-    "dropped": _drop,
-    "duplicated": _duplicate,
-    "delayed": _delay,
-    "reordered": _reorder,
-    "truncated": _truncate,
-    "forged": _forge,
-    "unknown_column": _add_unknown_column,
-    "receiver_deactivated": _deactivate_receiver,
-    "receiver_deleted": _delete_receiver,
-}
-"""The effect of each kind of fault on a transmission."""

@@ -90,7 +90,14 @@ class HttpFaultMiddleware:
             return
         try:
             async with asyncio.timeout(self._limit_seconds) as deadline:
-                await self._forward(Exchange(scope, receive, send, deadline))
+                exchange, path = Exchange(scope, receive, send, deadline), scope["path"]
+                for fault in self._faults.trigger("request", path):
+                    if await _handle_request(exchange, fault):
+                        return
+                faulty_send = exchange.send
+                for fault in self._faults.trigger("response", path):
+                    faulty_send = RESPONSE_FAULTS[fault.kind](exchange, fault, faulty_send)
+                await self._app(scope, receive, faulty_send)
         except TimeoutError:
             await _send_error_page(send, 502)
 
@@ -104,16 +111,6 @@ class HttpFaultMiddleware:
             await send(message)
 
         return send_with_date
-
-    async def _forward(self, exchange: Exchange) -> None:
-        path = exchange.scope["path"]
-        for fault in self._faults.trigger("request", path):
-            if await REQUEST_FAULTS[fault.kind](exchange, fault):
-                return
-        send = exchange.send
-        for fault in self._faults.trigger("response", path):
-            send = RESPONSE_FAULTS[fault.kind](exchange, fault, send)
-        await self._app(exchange.scope, exchange.receive, send)
 
 
 async def _send_response(
@@ -133,30 +130,22 @@ async def _send_error_page(send: Send, status: int) -> None:
     await _send_response(send, status, page.encode(), "text/html; charset=utf-8")
 
 
-async def _latency(_: Exchange, fault: Fault) -> bool:
-    await asyncio.sleep(fault.setting("seconds"))
-    return False
-
-
-async def _error(exchange: Exchange, fault: Fault) -> bool:
-    await _send_error_page(exchange.send, fault.setting("status"))
-    return True
-
-
-async def _rate_limit(exchange: Exchange, fault: Fault) -> bool:
-    body = b'{"errors":[{"message":"Too many requests"}]}'
-    wait = str(math.ceil(fault.setting("seconds")))
-    await _send_response(exchange.send, 429, body, "application/json", retry_after=wait)
-    return True
-
-
-async def _no_response(exchange: Exchange, _: Fault) -> bool:
-    await exchange.wait_for_disconnect()
-    return True
-
-
-async def _reset(exchange: Exchange, _: Fault) -> bool:
-    exchange.reset_connection()
+async def _handle_request(exchange: Exchange, fault: Fault) -> bool:
+    """Apply a fault to a request; return whether the request was handled."""
+    match fault.kind:
+        case "latency":
+            await asyncio.sleep(fault.setting("seconds"))
+            return False
+        case "error":
+            await _send_error_page(exchange.send, fault.setting("status"))
+        case "rate_limit":
+            body = b'{"errors":[{"message":"Too many requests"}]}'
+            wait = str(math.ceil(fault.setting("seconds")))
+            await _send_response(exchange.send, 429, body, "application/json", retry_after=wait)
+        case "no_response":
+            await exchange.wait_for_disconnect()
+        case _:
+            exchange.reset_connection()
     return True
 
 
@@ -189,14 +178,6 @@ def _cut_body(exchange: Exchange, _: Fault, send: Send) -> Send:
     return send_half
 
 
-REQUEST_FAULTS: Mapping[FaultKindName, Callable[[Exchange, Fault], Awaitable[bool]]] = {
-    "latency": _latency,
-    "error": _error,
-    "rate_limit": _rate_limit,
-    "no_response": _no_response,
-    "reset": _reset,
-}
-"""The effect of a fault on a request; returns whether the request was handled."""
 RESPONSE_FAULTS: Mapping[FaultKindName, Callable[[Exchange, Fault, Send], Send]] = {
     "slow_body": _slow_body,
     "cut_body": _cut_body,

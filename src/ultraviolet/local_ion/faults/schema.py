@@ -37,6 +37,7 @@ from graphql import (
 )
 
 from ultraviolet.errors import InvalidError
+from ultraviolet.ion.graphql_types import named_type
 from ultraviolet.local_ion.faults.kinds import FAULT_KINDS, Fault
 from ultraviolet.local_ion.faults.registry import FaultRegistry
 
@@ -146,25 +147,23 @@ class _AddedValues:
         self, kind: GraphQLObjectType, selections: Sequence[SelectionNode], data: JsonObject
     ) -> None:
         """Fill one object in place."""
-        for selection in selections:
-            if isinstance(selection, FieldNode):
-                self._fill_field(kind, selection, data)
-            elif isinstance(selection, InlineFragmentNode):
-                self.fill(kind, selection.selection_set.selections, data)
-            elif isinstance(selection, FragmentSpreadNode):
-                fragment = self._fragments[selection.name.value]
+        for node in selections:
+            if isinstance(node, InlineFragmentNode):
+                self.fill(kind, node.selection_set.selections, data)
+            elif isinstance(node, FragmentSpreadNode):
+                fragment = self._fragments[node.name.value]
                 self.fill(kind, fragment.selection_set.selections, data)
-
-    def _fill_field(self, kind: GraphQLObjectType, node: FieldNode, data: JsonObject) -> None:
-        name = node.name.value
-        key = node.alias.value if node.alias else name
-        if key not in data or name not in kind.fields:
-            return
-        if (kind.name, name) in self._altered.added_fields:
-            self._faults.trigger("schema", kind.name)
-            data[key] = _select(self._altered.added_fields[kind.name, name], node)
-        else:
-            data[key] = self._fill_value(get_named_type(kind.fields[name].type), node, data[key])
+            elif isinstance(node, FieldNode):
+                name = node.name.value
+                key = node.alias.value if node.alias else name
+                if key not in data or name not in kind.fields:
+                    continue
+                if (kind.name, name) in self._altered.added_fields:
+                    self._faults.trigger("schema", kind.name)
+                    data[key] = _select(self._altered.added_fields[kind.name, name], node)
+                else:
+                    target = named_type(kind.fields[name])
+                    data[key] = self._fill_value(target, node, data[key])
 
     def _fill_value(self, kind: Any, node: FieldNode, value: Any) -> Any:
         if isinstance(value, list):
@@ -202,6 +201,18 @@ class _TypenameVisitor(Visitor):
         return FieldNode(alias=node.alias or node.name, name=NameNode(value="__typename"))
 
 
+Alteration = Callable[[AlteredSchema, Fault], None]
+_ALTERATIONS: dict[str, Alteration] = {}
+
+
+def _alters(kind: str) -> Callable[[Alteration], Alteration]:
+    def register(alteration: Alteration) -> Alteration:
+        _ALTERATIONS[kind] = alteration
+        return alteration
+
+    return register
+
+
 def _object_type(altered: AlteredSchema, name: str) -> GraphQLObjectType:
     kind = altered.schema.type_map.get(name)
     if not isinstance(kind, GraphQLObjectType):
@@ -209,6 +220,7 @@ def _object_type(altered: AlteredSchema, name: str) -> GraphQLObjectType:
     return kind
 
 
+@_alters("enum_value_added")
 def _add_enum_value(altered: AlteredSchema, fault: Fault) -> None:
     kind = altered.schema.type_map.get(fault.only)
     if not isinstance(kind, GraphQLEnumType):
@@ -216,11 +228,13 @@ def _add_enum_value(altered: AlteredSchema, fault: Fault) -> None:
     kind.values[fault.setting("value")] = GraphQLEnumValue(fault.setting("value"))
 
 
+@_alters("field_added")
 def _add_field(altered: AlteredSchema, fault: Fault) -> None:
     field = GraphQLField(GraphQLString)
     _add_field_to(altered, fault.only, fault.setting("value"), field, None)
 
 
+@_alters("type_added")
 def _add_type(altered: AlteredSchema, fault: Fault) -> None:
     name = fault.setting("value")
     if name in altered.schema.type_map:
@@ -243,6 +257,7 @@ def _add_field_to(
     altered.added_fields[owner, name] = value
 
 
+@_alters("field_removed")
 def _remove_field(altered: AlteredSchema, fault: Fault) -> None:
     owner, _, name = fault.only.partition(".")
     fields = _object_type(altered, owner).fields
@@ -251,6 +266,7 @@ def _remove_field(altered: AlteredSchema, fault: Fault) -> None:
     del fields[name]
 
 
+@_alters("type_removed")
 def _remove_type(altered: AlteredSchema, fault: Fault) -> None:
     removed = _object_type(altered, fault.only)
     del altered.schema.type_map[removed.name]
@@ -258,12 +274,3 @@ def _remove_type(altered: AlteredSchema, fault: Fault) -> None:
         if isinstance(kind, GraphQLObjectType):
             for name in [n for n, f in kind.fields.items() if get_named_type(f.type) is removed]:
                 del kind.fields[name]
-
-
-_ALTERATIONS: Mapping[str, Callable[[AlteredSchema, Fault], None]] = {
-    "enum_value_added": _add_enum_value,
-    "field_added": _add_field,
-    "type_added": _add_type,
-    "field_removed": _remove_field,
-    "type_removed": _remove_type,
-}

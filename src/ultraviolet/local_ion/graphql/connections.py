@@ -79,10 +79,15 @@ def render_connection(
         if name == "__typename":
             response[key] = kind.name
         elif name == "edges":
-            if isinstance(page.edges, msgspec.Raw):
-                response[key] = page.edges
-            else:
-                response[key] = _render_edges(context, kind, group, page.edges)
+            edge_type = object_type(kind.fields["edges"])
+            names = [(k, g[0].name.value) for k, g in context.fields(edge_type, group).items()]
+            response[key] = page.edges
+            if not isinstance(page.edges, msgspec.Raw):
+                values = (
+                    {"node": n, "cursor": encode_cursor(i), "__typename": edge_type.name}
+                    for i, n in page.edges
+                )
+                response[key] = [{k: edge[name] for k, name in names} for edge in values]
         else:
             value: Any = None
             if name == "pageInfo":
@@ -91,16 +96,3 @@ def render_connection(
                 value = load_aggregates()
             response[key] = resolve_value(named_type(kind.fields[name]), group, value)
     return response
-
-
-def _render_edges(
-    context: OperationContext, kind: GraphQLObjectType, nodes: Nodes, edges: Edges
-) -> list[dict[str, Any]]:
-    edge_type = object_type(kind.fields["edges"])
-    fields = context.fields(edge_type, nodes).items()
-    names = {key: group[0].name.value for key, group in fields}
-    rendered: list[dict[str, Any]] = []
-    for position, node in edges:
-        values = {"node": node, "cursor": encode_cursor(position), "__typename": edge_type.name}
-        rendered.append({key: values[name] for key, name in names.items()})
-    return rendered

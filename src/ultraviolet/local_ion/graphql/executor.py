@@ -29,8 +29,8 @@ from graphql.execution.values import VariableValues, get_variable_values
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.graphql_types import object_type
-from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.auth.viewers import Viewer
+from ultraviolet.local_ion.graphql.coercion import coerce_variables
 from ultraviolet.local_ion.graphql.lists import ListReader
 from ultraviolet.local_ion.graphql.query_roots import ROOT_FIELDS, RootRequest
 from ultraviolet.local_ion.graphql.resolvers import Reader
@@ -53,11 +53,6 @@ class _ParsedDocument(msgspec.Struct):
     errors: list[GraphQLError]
     fragments: dict[str, FragmentDefinitionNode]
     compiled_pages: CompiledPages = msgspec.field(default_factory=CompiledPages)
-
-    @property
-    def error_response(self) -> dict[str, Any]:
-        """The response to an invalid document."""
-        return {"errors": [error.formatted for error in self.errors]}
 
 
 class LocalIon:
@@ -91,22 +86,48 @@ class LocalIon:
         as_json: bool = False,
     ) -> dict[str, Any]:
         """Return the response of an operation; `as_json` allows parts of it to be JSON text."""
+        operation = self._prepare(query, variables, operation_name, viewer, as_json=as_json)
+        if isinstance(operation, dict):
+            return operation
+        if operation.definition.operation == OperationType.MUTATION:
+            return operation.mutate()
+        with self.store.read() as connection:
+            return operation.query(connection)
+
+    def query_in_transaction(
+        self, connection: Connection, query: str, variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Execute a query on the connection of a transaction, as the administrator."""
+        operation = self._prepare(query, variables, None, Viewer(ADMINISTRATOR_ID))
+        if isinstance(operation, dict):
+            return operation
+        if operation.definition.operation != OperationType.QUERY:
+            return {"errors": [{"message": "This is not a query."}]}
+        return operation.query(connection)
+
+    def _prepare(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+        viewer: Viewer,
+        *,
+        as_json: bool = False,
+    ) -> "_Operation | dict[str, Any]":
+        """Return an operation to execute, or the response to an invalid one."""
         parsed = self._parse(query)
         if parsed.errors or parsed.document is None:
-            return parsed.error_response
+            return {"errors": [error.formatted for error in parsed.errors]}
         definition = get_operation_ast(parsed.document, operation_name)
         if definition is None:
             message = "Must provide operation name if query contains multiple operations."
             return {"errors": [{"message": message}]}
         definitions = definition.variable_definitions or ()
-        values = get_variable_values(self.schema, definitions, dict(variables or {}))
+        coerced = coerce_variables(self.schema, definitions, variables or {})
+        values = get_variable_values(self.schema, definitions, coerced)
         if isinstance(values, list):
             return {"errors": [error.formatted for error in values]}
-        operation = _Operation(self, parsed, definition, values, viewer, as_json=as_json)
-        if definition.operation == OperationType.MUTATION:
-            return operation.mutate()
-        with self.store.read() as connection:
-            return operation.query(connection)
+        return _Operation(self, parsed, definition, values, viewer, as_json=as_json)
 
     def _parse(self, query: str) -> _ParsedDocument:
         with self._lock:
@@ -114,39 +135,21 @@ class LocalIon:
             if cached is not None:
                 self._parsed.move_to_end(query)
                 return cached
-        parsed = self._validate(query)
+        try:
+            document = parse(query)
+        except GraphQLError as error:
+            parsed = _ParsedDocument(None, [error], {})
+        else:
+            definitions = document.definitions
+            fragments = {
+                d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)
+            }
+            parsed = _ParsedDocument(document, list(validate(self.schema, document)), fragments)
         with self._lock:
             self._parsed[query] = parsed
             if len(self._parsed) > MAX_CACHED_DOCUMENTS:
                 self._parsed.popitem(last=False)
         return parsed
-
-    def _validate(self, query: str) -> _ParsedDocument:
-        try:
-            document = parse(query)
-        except GraphQLError as error:
-            return _ParsedDocument(None, [error], {})
-        fragments = {
-            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
-        }
-        return _ParsedDocument(document, list(validate(self.schema, document)), fragments)
-
-    def query_in_transaction(
-        self, connection: Connection, query: str, variables: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Execute a query on the connection of a transaction, as the administrator."""
-        parsed = self._parse(query)
-        if parsed.errors or parsed.document is None:
-            return parsed.error_response
-        definition = get_operation_ast(parsed.document, None)
-        if definition is None or definition.operation != OperationType.QUERY:
-            return {"errors": [{"message": "This is not a query."}]}
-        definitions = definition.variable_definitions or ()
-        values = get_variable_values(self.schema, definitions, dict(variables))
-        if isinstance(values, list):
-            return {"errors": [error.formatted for error in values]}
-        viewer = Viewer(ADMINISTRATOR_ID)
-        return _Operation(self, parsed, definition, values, viewer).query(connection)
 
 
 class _Operation:
@@ -173,17 +176,12 @@ class _Operation:
 
     def query(self, connection: Connection) -> dict[str, Any]:
         """Return the response of a query."""
-        root = self.ion.schema.query_type
-        assert root is not None
-        context = self._context(connection)
-        return self._execute(root, context, self._query_field)
+        return self._execute(self.ion.schema.query_type, connection, self._query_field)
 
     def mutate(self) -> dict[str, Any]:
         """Execute mutations, each in its own transaction."""
-        root = self.ion.schema.mutation_type
-        assert root is not None
-        context = self._context(self.ion.store.connection)
-        return self._execute(root, context, self._mutation_field)
+        root, connection = self.ion.schema.mutation_type, self.ion.store.connection
+        return self._execute(root, connection, self._mutation_field)
 
     def _context(self, connection: Connection) -> OperationContext:
         return OperationContext(
@@ -197,10 +195,12 @@ class _Operation:
 
     def _execute(
         self,
-        root: GraphQLObjectType,
-        context: OperationContext,
+        root: GraphQLObjectType | None,
+        connection: Connection,
         execute_field: Callable[[GraphQLObjectType, list[FieldNode], OperationContext], Any],
     ) -> dict[str, Any]:
+        assert root is not None
+        context = self._context(connection)
         fields: dict[str, list[FieldNode]] = {}
         context.collect_fields(root, self.definition.selection_set.selections, fields)
         for key, nodes in fields.items():
@@ -221,7 +221,16 @@ class _Operation:
     ) -> Any:
         name = nodes[0].name.value
         if name.startswith("__"):
-            return self._introspect(nodes)
+            operation = replace(
+                self.definition, selection_set=SelectionSetNode(selections=(nodes[0],))
+            )
+            document = DocumentNode(definitions=(operation, *self.parsed.fragments.values()))
+            variables = self.variables.coerced
+            result = execute_sync(self.ion.schema, document, variable_values=variables)
+            assert isinstance(result, ExecutionResult)
+            if result.errors:
+                raise result.errors[0]
+            return next(iter((result.data or {}).values()))
         self._check_permission(name, "read")
         definition = root.fields[name]
         args = context.arguments(definition, nodes[0])
@@ -234,18 +243,13 @@ class _Operation:
         if resource is not None:
             return ListReader(reader, self.compiled_pages).read(resource, kind, nodes, args)
         resource = self.ion.single_resources[name]
-        return reader.by_key(resource, nodes, _key_values(resource, args))
-
-    def _introspect(self, nodes: list[FieldNode]) -> Any:
-        selection = SelectionSetNode(selections=(nodes[0],))
-        operation = replace(self.definition, selection_set=selection)
-        document = DocumentNode(definitions=(operation, *self.parsed.fragments.values()))
-        variables = self.variables.coerced
-        result = execute_sync(self.ion.schema, document, variable_values=variables)
-        assert isinstance(result, ExecutionResult)
-        if result.errors:
-            raise result.errors[0]
-        return next(iter((result.data or {}).values()))
+        columns: dict[str, Any] = {}
+        for member in resource.key:
+            field = next(f for f in resource.fields if f.name == member)
+            # some queries shorten the name of a key member
+            names = [a for a in args if member.lower().endswith(a.lower())]
+            columns[field.column] = encode(field, args[member if member in args else names[0]])
+        return reader.by_key(resource, nodes, columns)
 
     def _mutation_field(
         self, root: GraphQLObjectType, nodes: list[FieldNode], _context: OperationContext
@@ -271,15 +275,3 @@ class _Operation:
         allowed = self.viewer.permissions
         if allowed is not None and name not in allowed and name not in _PUBLIC_ROOT_FIELDS:
             raise GraphQLError(f"User does not have permission to {verb} this resource.")
-
-
-def _key_values(resource: Resource, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the key by column; some queries shorten the name of a key member."""
-    columns: dict[str, Any] = {}
-    for name in resource.key:
-        field = next(f for f in resource.fields if f.name == name)
-        argument = name
-        if name not in args:
-            argument = next(each for each in args if name.lower().endswith(each.lower()))
-        columns[field.column] = encode(field, args[argument])
-    return columns

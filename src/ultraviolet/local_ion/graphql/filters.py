@@ -9,7 +9,7 @@ from typing import Any
 from graphql import GraphQLError
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.model import Field, Link, Relation, Resource
+from ultraviolet.ion.model import Field, Relation, Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.local_ion.graphql.computed_fields import computed_sql
 from ultraviolet.local_ion.graphql.derived_relations import own_key, relation_source
@@ -80,44 +80,29 @@ class Conditions:
 
     def _member(self, resource: Resource, name: str, value: Any, alias: str) -> Sql:
         if name in {"or_", "and_"}:
-            return self._group(resource, name, value, alias)
+            conditions = [self.where(resource, member, alias) for member in value]
+            joined = f" {name[:-1].upper()} ".join(f"({sql})" for sql, _ in conditions)
+            return f"({joined or '1'})", [p for _, params in conditions for p in params]
         names = (name, _STAMP_SYNONYMS.get(name))
         field = next((f for f in resource.fields if f.name in names), None)
         if field is not None:
             return operators_sql(field, column_sql(resource, field, alias), value)
         link = next((x for x in resource.links if x.field == name), None)
-        if link is not None:
-            return self._through_link(link, value, alias)
         relation = next((x for x in resource.relations if x.field == name), None)
-        if relation is not None and relation.kind != "none":
-            return self._through_relation(resource, relation, value, alias)
-        raise GraphQLError(f"Filter {name} of {resource.type} is not served by this local ION yet")
-
-    def _group(self, resource: Resource, name: str, value: Iterable[Any], alias: str) -> Sql:
-        parts: list[str] = []
-        params: list[Any] = []
-        for member in value:
-            sql, bound = self.where(resource, member, alias)
-            parts.append(f"({sql})")
-            params.extend(bound)
-        joined = (" OR " if name == "or_" else " AND ").join(parts)
-        return f"({joined or '1'})", params
-
-    def _through_link(self, link: Link, value: Mapping[str, Any], alias: str) -> Sql:
-        target, inner = self._catalog.resources[link.resource], self.new_alias()
+        other = link or relation
+        if other is None or (isinstance(other, Relation) and other.kind == "none"):
+            raise GraphQLError(
+                f"Filter {name} of {resource.type} is not served by this local ION yet"
+            )
+        target, inner = self._catalog.resources[other.resource], self.new_alias()
         sql, params = self.where(target, value, inner)
-        condition = f'{inner}.id = {alias}."{link.column}" AND {sql}'
-        return f'EXISTS (SELECT 1 FROM "{target.name}" {inner} WHERE {condition})', params
-
-    def _through_relation(
-        self, resource: Resource, relation: Relation, value: Mapping[str, Any], alias: str
-    ) -> Sql:
-        target, inner = self._catalog.resources[relation.resource], self.new_alias()
-        sql, params = self.where(target, value, inner)
-        source = relation_source(resource, relation, target, inner, self.new_alias())
-        assert source is not None
-        table, owner = source
-        condition = f'{owner} = {alias}."{own_key(resource, relation)}" AND {sql}'
+        if isinstance(other, Relation):
+            source = relation_source(resource, other, target, inner, self.new_alias())
+            assert source is not None
+            (table, owner), key = source, own_key(resource, other)
+        else:
+            table, owner, key = f'"{target.name}" {inner}', f"{inner}.id", other.column
+        condition = f'{owner} = {alias}."{key}" AND {sql}'
         return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
 
 

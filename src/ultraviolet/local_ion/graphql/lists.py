@@ -35,13 +35,17 @@ class ListReader:
         """Return one page of a connection."""
         source, params = self._source(resource, args)
         total = None
-        if args.get("last") is not None or args.get("before") or self._needs_total(kind, nodes):
+        page_info = self._context.child_nodes(kind, nodes, "pageInfo")
+        needs_total = page_info and self._context.child_nodes(
+            object_type(kind.fields["pageInfo"]), page_info, "totalCount"
+        )
+        if args.get("last") is not None or args.get("before") or needs_total:
             sql = f"SELECT count(*) FROM {source}"
             total = self._context.connection.execute(sql, params).fetchone()[0]
         start, end = page_range(args, total)
         limit = None if end is None else max(0, end - start)
         order = order_by(resource, args.get("sort"), "t")
-        read = self._compiled(resource, kind, nodes) or self._resolved(resource, kind, nodes)
+        read = self._page_reader(resource, kind, nodes)
         edges, count, has_more = read(
             f"{source} ORDER BY {order} LIMIT ? OFFSET ?",
             (*params, -1 if limit is None else limit + 1, start),
@@ -50,31 +54,28 @@ class ListReader:
         )
         has_next = has_more if total is None else start + count < total
         page = Page(edges, start, count, has_next, total)
-        load_aggregates = functools.partial(self._aggregates, source, params)
+
+        def load_aggregates() -> dict[str, Any]:
+            inventory = self._context.catalog.resources["parts_inventory"]
+            available = next(f for f in inventory.fields if f.name == "quantityAvailable")
+            free = column_sql(inventory, available, "t")
+            sql = f"SELECT sum(t.quantity), sum({free}), count(*) FROM {source}"
+            quantity, free, count = self._context.connection.execute(sql, params).fetchone()
+            return {"sum": {"quantity": quantity, "quantityAvailable": free}, "count": count}
+
         return render_connection(
             self._context, kind, nodes, page, self._reader.value, load_aggregates
         )
 
-    def _needs_total(self, kind: GraphQLObjectType, nodes: Nodes) -> bool:
-        page_info = self._context.child_nodes(kind, nodes, "pageInfo")
-        if not page_info:
-            return False
-        page_info_type = object_type(kind.fields["pageInfo"])
-        return bool(self._context.child_nodes(page_info_type, page_info, "totalCount"))
-
-    def _compiled(
-        self, resource: Resource, kind: GraphQLObjectType, nodes: Nodes
-    ) -> ReadPage | None:
-        """Return a reader of edges as JSON text; None if the selection cannot be compiled."""
+    def _page_reader(self, resource: Resource, kind: GraphQLObjectType, nodes: Nodes) -> ReadPage:
+        """Return a reader of edges, as JSON text if the selection can be compiled."""
         fields = self._context.fields(kind, nodes).values()
         groups = [group for group in fields if group[0].name.value == "edges"]
-        if self._compiled_pages is None or len(groups) != 1:
-            return None
-        edge_type = object_type(kind.fields["edges"])
-        edges = self._compiled_pages.get(self._context, resource, edge_type, groups[0])
-        return edges and functools.partial(edges.read, self._context.connection)
-
-    def _resolved(self, resource: Resource, kind: GraphQLObjectType, nodes: Nodes) -> ReadPage:
+        if self._compiled_pages is not None and len(groups) == 1:
+            edge_type = object_type(kind.fields["edges"])
+            edges = self._compiled_pages.get(self._context, resource, edge_type, groups[0])
+            if edges is not None:
+                return functools.partial(edges.read, self._context.connection)
         selection = self._reader.selection(resource, self._context.connection_nodes(kind, nodes))
 
         def read(
@@ -111,12 +112,3 @@ class ListReader:
         )
         first = f"SELECT one FROM ({ranked}) WHERE place = 1"
         return f'"{resource.name}" t WHERE t.rowid IN ({first})', all_params
-
-    def _aggregates(self, source: str, params: Sequence[Any]) -> dict[str, Any]:
-        resource = self._context.catalog.resources["parts_inventory"]
-        available = next(f for f in resource.fields if f.name == "quantityAvailable")
-        available_sql = column_sql(resource, available, "t")
-        quantity, free, count = self._context.connection.execute(
-            f"SELECT sum(t.quantity), sum({available_sql}), count(*) FROM {source}", params
-        ).fetchone()
-        return {"sum": {"quantity": quantity, "quantityAvailable": free}, "count": count}

@@ -1,7 +1,7 @@
 """Query root fields that are neither a list nor a single object."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -27,35 +27,40 @@ class RootRequest(msgspec.Struct, frozen=True):
 
 
 RootField = Callable[[RootRequest], Any]
+ROOT_FIELDS: dict[str, RootField] = {}
+"""Root fields by name."""
 
 
+def _serves(name: str) -> Callable[[RootField], RootField]:
+    def register(function: RootField) -> RootField:
+        ROOT_FIELDS[name] = function
+        return function
+
+    return register
+
+
+@_serves("me")
 def _me(request: RootRequest) -> Any:
     reader = request.reader
     return reader.by_key(reader.catalog.resources["users"], request.nodes, {"id": request.user_id})
 
 
+@_serves("logs")
 def _logs(request: RootRequest) -> Any:
     """Return no logs; the local ION has none."""
     return request.reader.page(request.kind, request.nodes, [], request.args)
 
 
+@_serves("prismaticIntegration")
 def _prismatic_integration(request: RootRequest) -> Any:
     return request.respond({"token": None})
 
 
+@_serves("globalUniqueSerialNumber")
 def _serial_number(request: RootRequest) -> Any:
     sql = "SELECT coalesce(max(id), 0) + 1 FROM parts_inventory"
     (number,) = request.reader.connection.execute(sql).fetchone()
     return request.respond({"serialNumber": f"{number:08d}"})
-
-
-def _scan_barcode(request: RootRequest) -> Any:
-    """Return the entities of a barcode: from its label, otherwise from the barcode patterns."""
-    barcode = request.args["barcode"]
-    sql = "SELECT entity_id FROM barcode_labels WHERE iuid = ? AND NOT coalesce(deactivated, 0)"
-    labelled = [entity for (entity,) in request.reader.connection.execute(sql, (barcode,))]
-    entities = labelled or list(_entities_by_pattern(request.reader, barcode))
-    return request.respond({"entities": entities})
 
 
 PATTERN_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -67,12 +72,20 @@ PATTERN_COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Columns that the group of a barcode pattern may match, besides the id (assumed)."""
 
 
-def _entities_by_pattern(reader: Reader, barcode: str) -> Iterator[int]:
+@_serves("scanBarcode")
+def _scan_barcode(request: RootRequest) -> Any:
+    """Return the entities of a barcode: from its label, otherwise from the barcode patterns."""
+    barcode: str = request.args["barcode"]
+    connection = request.reader.connection
+    sql = "SELECT entity_id FROM barcode_labels WHERE iuid = ? AND NOT coalesce(deactivated, 0)"
+    entities = [entity for (entity,) in connection.execute(sql, (barcode,))]
+    if entities:
+        return request.respond({"entities": entities})
     patterns = (
         "SELECT expression, entity_type FROM barcode_patterns"
         " WHERE entity_type IS NOT NULL ORDER BY id"
     )
-    for expression, table in reader.connection.execute(patterns).fetchall():
+    for expression, table in connection.execute(patterns).fetchall():
         match = re.fullmatch(expression, barcode)
         if match is None:
             continue
@@ -80,10 +93,11 @@ def _entities_by_pattern(reader: Reader, barcode: str) -> Iterator[int]:
         columns = ("CAST(id AS TEXT)", *PATTERN_COLUMNS[table])
         where = " OR ".join(f"{column} = ?1" for column in columns)
         sql = f'SELECT entity_id FROM "{table}" WHERE {where}'
-        for (entity,) in reader.connection.execute(sql, (value,)):
-            yield entity
+        entities += [entity for (entity,) in connection.execute(sql, (value,))]
+    return request.respond({"entities": entities})
 
 
+@_serves("barcodeTemplateFieldOptions")
 def _template_field_options(request: RootRequest) -> Any:
     entity_type: str = request.args["templateEntityType"]
     resource = request.reader.catalog.resources[entity_type.lower()]
@@ -91,6 +105,7 @@ def _template_field_options(request: RootRequest) -> Any:
     return request.respond({"options": names, "templateEntityType": entity_type})
 
 
+@_serves("abomInstallation")
 def _installation(request: RootRequest) -> Any:
     installation = build_requirements.load_installation(
         request.reader.connection,
@@ -98,15 +113,3 @@ def _installation(request: RootRequest) -> Any:
         int(request.args["partInventoryId"]),
     )
     return None if installation is None else request.respond(installation)
-
-
-ROOT_FIELDS: Mapping[str, RootField] = {
-    "me": _me,
-    "logs": _logs,
-    "prismaticIntegration": _prismatic_integration,
-    "globalUniqueSerialNumber": _serial_number,
-    "scanBarcode": _scan_barcode,
-    "barcodeTemplateFieldOptions": _template_field_options,
-    "abomInstallation": _installation,
-}
-"""Root fields by name."""

@@ -6,12 +6,13 @@ Each relation is one SQL statement for all objects, unlike in graphql-core's exe
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType
 
 from ultraviolet.ion.graphql_types import is_list_field, named_type, object_type
-from ultraviolet.ion.model import Field, Link, Relation, Resource
+from ultraviolet.ion.model import Link, Relation, Resource
 from ultraviolet.local_ion.graphql import kit_inventories, special_fields
 from ultraviolet.local_ion.graphql.connections import page_of, render_connection
 from ultraviolet.local_ion.graphql.derived_relations import (
@@ -93,31 +94,25 @@ class Reader:
             return _constant(parent.name)
         field = next((f for f in resource.fields if f.name == name), None)
         if field is not None:
-            return self._scalar(resource, field, selection)
+            if name.startswith("_") and name.endswith("Count"):
+                return self._count(resource, name, selection)
+            index, decode = selection.add_column(column_sql(resource, field, "t")), decoder(field)
+
+            def resolve(rows: Rows) -> list[Any]:
+                if decode is None:
+                    return [row[index] for row in rows]
+                return [decode(row[index]) for row in rows]
+
+            return resolve
         definition = parent.fields[name]
         arguments = self.context.arguments(definition, nodes[0])
         link = next((x for x in resource.links if x.field == name), None)
         if link is not None:
             return self._link(link, nodes, arguments, selection)
-        if name == "timeline":
-            return self._timeline(resource, nodes, arguments.get("filters"), selection)
         relation = next((x for x in resource.relations if x.field == name), None)
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, arguments, selection)
         return self._derived(resource, definition, nodes, selection)
-
-    def _scalar(self, resource: Resource, field: Field, selection: RowSelection) -> FieldResolver:
-        if field.name.startswith("_") and field.name.endswith("Count"):
-            return self._count(resource, field.name, selection)
-        index = selection.add_column(column_sql(resource, field, "t"))
-        decode = decoder(field)
-
-        def resolve(rows: Rows) -> list[Any]:
-            if decode is None:
-                return [row[index] for row in rows]
-            return [decode(row[index]) for row in rows]
-
-        return resolve
 
     def _link(
         self, link: Link, nodes: Nodes, arguments: Mapping[str, Any], selection: RowSelection
@@ -244,28 +239,31 @@ class Reader:
     def _special(
         self, resource: Resource, definition: GraphQLField, nodes: Nodes, selection: RowSelection
     ) -> FieldResolver:
-        name, kind = nodes[0].name.value, named_type(definition)
+        name, hidden = nodes[0].name.value, self.context.is_hidden
         resources = self.catalog.resources
-        if (resource.name, name) in special_fields.EMPTY_DOCUMENTS:
-            return self._document(resource, name, kind, nodes, selection)
-        if kit_inventories.has_issued_inventories(
-            resource.name, name
-        ) and not self.context.is_hidden(resources["parts_inventory"]):
+        kit_inventory = kit_inventories.has_issued_inventories(resource.name, name)
+        if kit_inventory and not hidden(resources["parts_inventory"]):
             return self._issued_inventories(resource, object_type(definition), nodes, selection)
-        if name == "sessions" and special_fields.has_sessions(resource):
-            return self._sessions(resource, kind, nodes, selection)
-        if name == "buildRequirements" and not self.context.is_hidden(resources["abom_items"]):
-            return self._build_requirements(kind, nodes, selection)
-        return _constant([]) if is_list_field(definition) else _constant(None)
-
-    def _document(
-        self, resource: Resource, name: str, kind: Any, nodes: Nodes, selection: RowSelection
-    ) -> FieldResolver:
-        index = selection.add_column(f't."{name}"')
+        event_type = self.context.schema.type_map.get(f"{resource.type}Events")
+        column, kind = "t.id", named_type(definition)
+        if (resource.name, name) in special_fields.EMPTY_DOCUMENTS:
+            column = f't."{name}"'
+            load = partial(special_fields.load_documents, resource, name)
+        elif name == "sessions" and special_fields.has_sessions(resource):
+            load = partial(special_fields.load_sessions, self.connection, resource)
+        elif name == "buildRequirements" and not hidden(resources["abom_items"]):
+            load = partial(build_requirements.load_requirements, self.connection)
+        elif name == "timeline" and event_type is not None:
+            kind = event_type
+            column = " || ':' || ".join(f't."{c}"' for c in key_columns(resource))
+            filters = self.context.arguments(definition, nodes[0]).get("filters")
+            load = partial(special_fields.load_timelines, self.connection, resource, filters)
+        else:
+            return _constant([] if is_list_field(definition) else None)
+        index = selection.add_column(column)
 
         def resolve(rows: Rows) -> list[Any]:
-            documents = [special_fields.load_document(resource, name, row[index]) for row in rows]
-            return [self.value(kind, nodes, document) for document in documents]
+            return [self.value(kind, nodes, value) for value in load([r[index] for r in rows])]
 
         return resolve
 
@@ -286,53 +284,6 @@ class Reader:
                 quantities = dict.fromkeys(quantity_keys, quantity)
                 groups[own].append({**objects[other], **quantities})
             return [groups.get(key, []) for key in keys]
-
-        return resolve
-
-    def _sessions(
-        self, resource: Resource, kind: Any, nodes: Nodes, selection: RowSelection
-    ) -> FieldResolver:
-        index = selection.add_column("t.id")
-
-        def resolve(rows: Rows) -> list[Any]:
-            sessions = [
-                special_fields.load_sessions(self.connection, resource, row[index]) for row in rows
-            ]
-            return [self.value(kind, nodes, each) for each in sessions]
-
-        return resolve
-
-    def _build_requirements(
-        self, kind: Any, nodes: Nodes, selection: RowSelection
-    ) -> FieldResolver:
-        index = selection.add_column("t.id")
-
-        def resolve(rows: Rows) -> list[Any]:
-            keys = [row[index] for row in rows]
-            requirements = build_requirements.load_requirements(self.connection, keys)
-            return [self.value(kind, nodes, requirements.get(key, [])) for key in keys]
-
-        return resolve
-
-    def _timeline(
-        self,
-        resource: Resource,
-        nodes: Nodes,
-        filters: Mapping[str, Any] | None,
-        selection: RowSelection,
-    ) -> FieldResolver:
-        indexes = [selection.add_column(f't."{c}"') for c in key_columns(resource)]
-        event_type = self.context.schema.type_map.get(f"{resource.type}Events")
-        if not isinstance(event_type, GraphQLObjectType):
-            return _constant([])
-
-        def resolve(rows: Rows) -> list[Any]:
-            timelines: list[Any] = []
-            for row in rows:
-                row_id = ":".join(str(row[index]) for index in indexes)
-                events = special_fields.load_timeline(self.connection, resource, row_id, filters)
-                timelines.append([self.object(event_type, nodes, event) for event in events])
-            return timelines
 
         return resolve
 
@@ -361,27 +312,21 @@ class Reader:
         """Return the response of a value; an id or key is resolved to its object."""
         if value is None or not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
             return value
-        if isinstance(value, list):
-            return self._list(kind, nodes, cast("list[Any]", value))
         if isinstance(value, Mapping):
             assert isinstance(kind, GraphQLObjectType)
             return self.object(kind, nodes, cast("Mapping[str, Any]", value))
+        values = cast("list[Any]", value if isinstance(value, list) else [])
+        if isinstance(value, list) and (not values or isinstance(values[0], Mapping)):
+            return [self.value(kind, nodes, each) for each in values]
         target = self.catalog.by_type(kind.name)
         assert target is not None
+        if isinstance(value, list):
+            objects = self.by_keys(target, nodes, values)
+            return [objects.get(each) for each in values]
         if isinstance(value, tuple):
             key = cast("tuple[Any, ...]", value)
             return self.by_key(target, nodes, dict(zip(key_columns(target), key, strict=True)))
         return self.by_keys(target, nodes, [value]).get(value)
-
-    def _list(
-        self, kind: GraphQLObjectType | GraphQLInterfaceType, nodes: Nodes, values: list[Any]
-    ) -> list[Any]:
-        if not values or isinstance(values[0], Mapping):
-            return [self.value(kind, nodes, value) for value in values]
-        target = self.catalog.by_type(kind.name)
-        assert target is not None
-        objects = self.by_keys(target, nodes, values)
-        return [objects.get(value) for value in values]
 
 
 def _constant(value: Any) -> FieldResolver:

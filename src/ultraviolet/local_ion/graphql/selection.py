@@ -96,8 +96,11 @@ class OperationContext:
     ) -> None:
         """Add the fields of selections and their fragments."""
         for node in selections:
-            if node.directives and not self._is_included(node):
-                continue
+            if node.directives:
+                skip = get_directive_values(GraphQLSkipDirective, node, self.variables)
+                include = get_directive_values(GraphQLIncludeDirective, node, self.variables)
+                if (skip and skip["if"]) or (include and not include["if"]):
+                    continue
             if isinstance(node, FieldNode):
                 key = node.alias.value if node.alias else node.name.value
                 fields.setdefault(key, []).append(node)
@@ -106,19 +109,9 @@ class OperationContext:
             fragment = self.fragments[node.name.value] if is_spread else node
             assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)
             condition = fragment.type_condition
-            if condition is None or self._applies(condition.name.value, parent):
+            kind = self.schema.type_map[condition.name.value] if condition else parent
+            if kind is parent or (is_abstract_type(kind) and self.schema.is_sub_type(kind, parent)):
                 self.collect_fields(parent, fragment.selection_set.selections, fields)
-
-    def _is_included(self, node: Any) -> bool:
-        skip = get_directive_values(GraphQLSkipDirective, node, self.variables)
-        include = get_directive_values(GraphQLIncludeDirective, node, self.variables)
-        return not (skip and skip["if"]) and not (include and not include["if"])
-
-    def _applies(self, type_name: str, parent: GraphQLObjectType) -> bool:
-        if type_name == parent.name:
-            return True
-        kind = self.schema.type_map[type_name]
-        return is_abstract_type(kind) and self.schema.is_sub_type(kind, parent)
 
     def child_nodes(self, parent: GraphQLObjectType, nodes: Nodes, name: str) -> list[FieldNode]:
         """Return the nodes of one field below some nodes."""

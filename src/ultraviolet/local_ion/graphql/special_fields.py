@@ -1,7 +1,7 @@
 """Fields without a column or relation: documents, sessions and timelines."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 from ultraviolet.ion.model import Field, Resource
 from ultraviolet.local_ion.graphql import timeline
 from ultraviolet.local_ion.store import audit_log
-from ultraviolet.local_ion.store.audit_log import LoggedAction
 
 EMPTY_DOCUMENTS: Mapping[tuple[str, str], Any] = {
     ("organizations", "settings"): {},
@@ -35,66 +34,72 @@ def has_sessions(resource: Resource) -> bool:
     return resource.name in _SESSION_CONDITIONS
 
 
-def load_sessions(connection: Connection, resource: Resource, key: Any) -> list[dict[str, Any]]:
-    """Return the sessions of a run or step: each check-in with the check-out after it."""
+def load_sessions(
+    connection: Connection, resource: Resource, keys: Iterable[Any]
+) -> list[list[dict[str, Any]]]:
+    """Return the sessions of runs or steps: each check-in with the check-out after it."""
     sql = f"{_SELECT_SESSIONS} {_SESSION_CONDITIONS[resource.name]} ORDER BY i.id"
-    return [_session(*row) for row in connection.execute(sql, (key,))]
+    loaded: list[list[dict[str, Any]]] = []
+    for key in keys:
+        sessions: list[dict[str, Any]] = []
+        for id_, step, check_in, user, check_out in connection.execute(sql, (key,)):
+            duration = None
+            if check_out:
+                difference = datetime.fromisoformat(check_out) - datetime.fromisoformat(check_in)
+                duration = difference.total_seconds()
+            session: dict[str, Any] = {
+                "id": str(id_),
+                "runStepId": step,
+                "Created": check_in,
+                "createdById": user,
+                "eventType": "CHECK_OUT" if check_out else "CHECK_IN",
+                "checkIn": check_in,
+                "checkOut": check_out,
+                "duration": duration,
+                "isValidGrouping": check_out is not None,
+                "runStep": step,
+                "createdBy": user,
+                "timeline": [],
+            }
+            sessions.append(session)
+        loaded.append(sessions)
+    return loaded
 
 
-def _session(
-    id_: int, step: int, check_in: str, user: int | None, check_out: str | None
-) -> dict[str, Any]:
-    duration = None
-    if check_out:
-        difference = datetime.fromisoformat(check_out) - datetime.fromisoformat(check_in)
-        duration = difference.total_seconds()
-    return {
-        "id": str(id_),
-        "runStepId": step,
-        "Created": check_in,
-        "createdById": user,
-        "eventType": "CHECK_OUT" if check_out else "CHECK_IN",
-        "checkIn": check_in,
-        "checkOut": check_out,
-        "duration": duration,
-        "isValidGrouping": check_out is not None,
-        "runStep": step,
-        "createdBy": user,
-        "timeline": [],
-    }
+def load_documents(resource: Resource, name: str, texts: Iterable[str | None]) -> list[Any]:
+    """Return the documents of a field."""
+    empty = EMPTY_DOCUMENTS[resource.name, name]
+    return [json.loads(text) if text else empty for text in texts]
 
 
-def load_document(resource: Resource, name: str, text: str | None) -> Any:
-    """Return the document of a field."""
-    return json.loads(text) if text else EMPTY_DOCUMENTS[resource.name, name]
-
-
-def load_timeline(
-    connection: Connection, resource: Resource, row_id: str, filters: Mapping[str, Any] | None
-) -> list[dict[str, Any]]:
-    """Return the timeline events of an object."""
-    return [
-        _event(resource, action)
-        for action in audit_log.actions_of_row(connection, resource.name, row_id)
-        if timeline.passes_filter(action, resource, filters)
-    ]
-
-
-def _event(resource: Resource, action: LoggedAction) -> dict[str, Any]:
+def load_timelines(
+    connection: Connection,
+    resource: Resource,
+    filters: Mapping[str, Any] | None,
+    row_ids: Iterable[Any],
+) -> list[list[dict[str, Any]]]:
+    """Return the timeline events of objects."""
     fields = {f.column: f for f in resource.fields if f.stored}
-    changed = [
-        {"field": fields[c].name, "oldValue": old, "newValue": new}
-        for c, (old, new) in action.changes().items()
-        if c in fields and fields[c].name not in _UNSHOWN_CHANGES
+    shown = {column for column, f in fields.items() if f.name not in _UNSHOWN_CHANGES}
+    return [
+        [
+            {
+                "actor": action.actor_id,
+                "eventType": action.action,
+                "timestamp": action.action_tstamp,
+                "changedAttributes": [
+                    {"field": fields[column].name, "oldValue": old, "newValue": new}
+                    for column, (old, new) in action.changes().items()
+                    if column in shown
+                ],
+                "oldValues": _row_values(fields, action.old_row),
+                "newValues": _row_values(fields, action.new_row),
+            }
+            for action in audit_log.actions_of_row(connection, resource.name, str(row_id))
+            if timeline.passes_filter(action, resource, filters)
+        ]
+        for row_id in row_ids
     ]
-    return {
-        "actor": action.actor_id,
-        "eventType": action.action,
-        "timestamp": action.action_tstamp,
-        "changedAttributes": changed,
-        "oldValues": _row_values(fields, action.old_row),
-        "newValues": _row_values(fields, action.new_row),
-    }
 
 
 def _row_values(

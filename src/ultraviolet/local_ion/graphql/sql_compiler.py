@@ -1,6 +1,6 @@
 """Compilation of list pages: one SQL statement returns the objects of a page as JSON text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import Any
 
@@ -8,7 +8,7 @@ import msgspec
 from graphql import FieldNode, FragmentSpreadNode, GraphQLField, GraphQLObjectType, SelectionNode
 
 from ultraviolet.ion.graphql_types import is_list_field, named_type
-from ultraviolet.ion.model import Field, Link, Relation, Resource
+from ultraviolet.ion.model import Field, Relation, Resource
 from ultraviolet.local_ion.graphql.derived_relations import (
     counted_relation,
     derived_pairs,
@@ -88,18 +88,16 @@ class CompiledEdges(msgspec.Struct, frozen=True):
             opening = f'{{"{self.members[0][0]}":'.encode()
             nodes = text.replace(SEPARATOR, b"}," + opening)
             return msgspec.Raw(b"".join((b"[", opening, nodes, b"}]")))
-        nodes = text.split(SEPARATOR)
-        edges = (self._edge_json(start + i, node) for i, node in enumerate(nodes))
+        edges: list[bytes] = []
+        for position, node in enumerate(text.split(SEPARATOR), start):
+            values = {
+                "node": node,
+                "cursor": f'"{encode_cursor(position)}"'.encode(),
+                "__typename": f'"{self.kind}"'.encode(),
+            }
+            members = (f'"{key}":'.encode() + values[name] for key, name in self.members)
+            edges.append(b"{" + b",".join(members) + b"}")
         return msgspec.Raw(b"[" + b",".join(edges) + b"]")
-
-    def _edge_json(self, position: int, node: bytes) -> bytes:
-        values = {
-            "node": node,
-            "cursor": f'"{encode_cursor(position)}"'.encode(),
-            "__typename": f'"{self.kind}"'.encode(),
-        }
-        members = (f'"{key}":'.encode() + values[name] for key, name in self.members)
-        return b"{" + b",".join(members) + b"}"
 
 
 class UnsupportedSelectionError(Exception):
@@ -119,8 +117,16 @@ class CompiledPages:
         key = (kind.name, context.permissions, *map(id, nodes))
         if key in self._cache:
             return self._cache[key]
+        groups = context.fields(kind, nodes)
+        members = tuple((key, group[0].name.value) for key, group in groups.items())
+        inner = [group for group in groups.values() if group[0].name.value == "node"]
+        compiled = None
         try:
-            compiled = _compile_edges(context, resource, kind, nodes)
+            node, params = "''", list[Any]()
+            if inner:
+                node, params = _ObjectCompiler(context).object(resource, inner[0], "t")
+            if len(inner) <= 1:
+                compiled = CompiledEdges(members, kind.name, node, tuple(params))
         except UnsupportedSelectionError:
             compiled = None
         selections = [node.selection_set.selections for node in nodes if node.selection_set]
@@ -140,19 +146,6 @@ def _is_constant(selections: Sequence[SelectionNode], context: OperationContext)
         if inner is not None and not _is_constant(inner.selections, context):
             return False
     return True
-
-
-def _compile_edges(
-    context: OperationContext, resource: Resource, kind: GraphQLObjectType, nodes: Nodes
-) -> CompiledEdges:
-    groups = context.fields(kind, nodes)
-    members = tuple((key, group[0].name.value) for key, group in groups.items())
-    inner = [group for group in groups.values() if group[0].name.value == "node"]
-    if len(inner) > 1:
-        raise UnsupportedSelectionError
-    compiler = _ObjectCompiler(context)
-    node, params = compiler.object(resource, inner[0], "t") if inner else ("''", [])
-    return CompiledEdges(members, kind.name, node, tuple(params))
 
 
 class _ObjectCompiler:
@@ -185,14 +178,22 @@ class _ObjectCompiler:
             return f"'{parent.name}'", []
         field = next((f for f in resource.fields if f.name == name), None)
         if field is not None:
-            if name.startswith("_") and name.endswith("Count"):
-                return self._count(resource, name, alias), []
-            return _json_value(field, column_sql(resource, field, alias)), []
+            is_count = name.startswith("_") and name.endswith("Count")
+            column = None if is_count else column_sql(resource, field, alias)
+            return _json_value(field, column) if column else self._count(resource, name, alias), []
         definition = parent.fields[name]
         link = next((x for x in resource.links if x.field == name), None)
         if link is not None:
-            arguments = self._context.arguments(definition, nodes[0])
-            return self._link(link, nodes, arguments, alias)
+            filters = self._context.arguments(definition, nodes[0]).get("filters")
+            target = self._context.catalog.resources[link.resource]
+            inner = self._conditions.new_alias()
+            if self._context.is_hidden(target):
+                return "NULL", []
+            node, params = self.object(target, nodes, inner)
+            where, bound = self._conditions.where(target, filters, inner)
+            condition = f'{inner}.id = {alias}."{link.column}" AND {where}'
+            sql = f'SELECT {node} FROM "{target.name}" {inner} WHERE {condition}'
+            return f"({sql})", [*params, *bound]
         if (
             name in UNCOMPILED_FIELDS
             or derived_pairs(resource.name, name) is not None
@@ -204,17 +205,6 @@ class _ObjectCompiler:
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, alias)
         return ("json('[]')" if is_list_field(definition) else "NULL"), []
-
-    def _link(self, link: Link, nodes: Nodes, arguments: Mapping[str, Any], alias: str) -> Sql:
-        target = self._context.catalog.resources[link.resource]
-        inner = self._conditions.new_alias()
-        if self._context.is_hidden(target):
-            return "NULL", []
-        node, params = self.object(target, nodes, inner)
-        where, bound = self._conditions.where(target, arguments.get("filters"), inner)
-        condition = f'{inner}.id = {alias}."{link.column}" AND {where}'
-        sql = f'SELECT {node} FROM "{target.name}" {inner} WHERE {condition}'
-        return f"({sql})", [*params, *bound]
 
     def _relation(
         self,

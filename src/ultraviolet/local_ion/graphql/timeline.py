@@ -49,18 +49,6 @@ def _equals(found: Any, operand: Any) -> bool:
     return found == operand or (found is not None and str(found) == str(operand))
 
 
-def _not_equals(found: Any, operand: Any) -> bool:
-    return not _equals(found, operand)
-
-
-def _in(found: Any, operands: Any) -> bool:
-    return any(_equals(found, operand) for operand in operands)
-
-
-def _is_null(found: Any, operand: Any) -> bool:
-    return (found is None) is operand
-
-
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def compare_as_type_of_found(found: Any, operand: Any) -> bool:
         return found is not None and compare(found, type(found)(operand))
@@ -81,9 +69,9 @@ def _like(*, ignore_case: bool = False, negated: bool = False) -> Callable[[Any,
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "eq": _equals,
-    "neq": _not_equals,
-    "in": _in,
-    "isnull": _is_null,
+    "neq": lambda found, operand: not _equals(found, operand),
+    "in": lambda found, operands: any(_equals(found, each) for each in operands),
+    "isnull": lambda found, operand: (found is None) is operand,
     "gt": _ordered(operator.gt),
     "gte": _ordered(operator.ge),
     "lt": _ordered(operator.lt),

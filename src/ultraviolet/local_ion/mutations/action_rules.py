@@ -7,7 +7,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.naming import camel
 from ultraviolet.local_ion.rules import action_interpreter
 from ultraviolet.local_ion.rules.organization import load_setting
 from ultraviolet.local_ion.store import audit_log
@@ -68,29 +68,21 @@ def _context(
                 f"The context fails: {response['errors'][0]['message']}"
             )
         data = dict(response["data"])
-    return {**data, "changes": _changes(tx.catalog, action), "currentUser": _current_user(tx)}
-
-
-def _changes(catalog: Catalog, action: LoggedAction) -> dict[str, Any]:
-    """Return `{table: {field: {old, new}}}` with names in camel case and database values."""
-    resource = catalog.resources[action.table_name]
+    # `{table: {field: {old, new}}}` with names in camel case and database values
+    resource = tx.catalog.resources[action.table_name]
     names = {f.column: f.name for f in resource.fields if f.stored}
     changed = {
         names[column]: {"old": old, "new": new}
         for column, (old, new) in action.changes().items()
         if column in names
     }
-    head, *tail = action.table_name.split("_")
-    return {head + "".join(word.capitalize() for word in tail): changed}
-
-
-def _current_user(tx: Transaction) -> dict[str, Any]:
     user = tx.get("users", tx.actor_id) or {}
     roles = "SELECT r.name FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = ?"
     teams = "SELECT t.name FROM team_users u JOIN teams t ON t.id = u.team_id WHERE u.user_id = ?"
-    return {
+    current_user = {
         "id": tx.actor_id,
         "email": user.get("email"),
         "roles": [name for (name,) in tx.connection.execute(roles, (tx.actor_id,))],
         "teams": [name for (name,) in tx.connection.execute(teams, (tx.actor_id,))],
     }
+    return {**data, "changes": {camel(action.table_name): changed}, "currentUser": current_user}

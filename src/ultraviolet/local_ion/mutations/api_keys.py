@@ -1,19 +1,23 @@
 """Mutations of API keys."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from ultraviolet.local_ion.auth import api_keys
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.validation import check_etag, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
 
+
+@MUTATIONS.handles("createApiKey")
 def _create_api_key(tx: Transaction, _args: dict[str, Any]) -> dict[str, Any]:
     key, secret = api_keys.create(tx)
     return {"apikey": _payload(tx, key, secret)}
 
 
+@MUTATIONS.handles("updateApiKey")
 def _update_api_key(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     row = _require_api_key(tx, values)
@@ -22,6 +26,7 @@ def _update_api_key(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"apikey": _payload(tx, row["id"], secret)}
 
 
+@MUTATIONS.handles("deleteApiKey")
 def _delete_api_key(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     row = _require_api_key(tx, args["input"])
     payload = _payload(tx, row["id"], None)
@@ -49,11 +54,3 @@ def _payload(tx: Transaction, key: int, secret: str | None) -> dict[str, Any]:
         "createdById": row["created_by_id"],
         "updatedById": row["updated_by_id"],
     }
-
-
-MUTATIONS: Mapping[str, Handler] = {
-    "createApiKey": _create_api_key,
-    "updateApiKey": _update_api_key,
-    "deleteApiKey": _delete_api_key,
-}
-"""Handlers by mutation name."""

@@ -1,13 +1,16 @@
 """Mutations of approvals."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.validation import require_current
 from ultraviolet.local_ion.store.transaction import Transaction
 
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
 
+
+@MUTATIONS.handles("resetIssueApprovals")
 def _reset_issue_approvals(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Reopen all approval requests of an issue; its approvals become outdated (assumed)."""
     issue = require_current(tx, "issues", args["input"], "issueId")
@@ -18,7 +21,3 @@ def _reset_issue_approvals(tx: Transaction, args: dict[str, Any]) -> dict[str, A
         tx.update("issue_approval_requests", request["id"], {"status": "pending"})
     tx.touch("issues", issue["id"])
     return {"issueId": issue["id"]}
-
-
-MUTATIONS: Mapping[str, Handler] = {"resetIssueApprovals": _reset_issue_approvals}
-"""Handlers by mutation name."""

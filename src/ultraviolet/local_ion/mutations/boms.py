@@ -1,12 +1,11 @@
 """Mutations of parts and bills of materials."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from graphql import GraphQLError
 
 from ultraviolet.local_ion.mutations.crud import create
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.attributes import copy_attributes
 from ultraviolet.local_ion.rules.copies import copy_row
 from ultraviolet.local_ion.rules.hooks import ensure
@@ -14,6 +13,9 @@ from ultraviolet.local_ion.rules.inventory import check_installed, check_tree
 from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
 from ultraviolet.local_ion.store.columns import encode_input
 from ultraviolet.local_ion.store.transaction import Transaction
+
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
 
 
 def next_revision(revision: str) -> str:
@@ -27,6 +29,7 @@ def next_revision(revision: str) -> str:
     return f"{next_revision(revision[:-1]) if revision[:-1] else 'A'}A"
 
 
+@MUTATIONS.handles("createPartRevision")
 def _create_part_revision(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     part = require_current(tx, "parts", args["input"])
     resource = tx.catalog.resources["parts"]
@@ -48,6 +51,7 @@ def _create_part_revision(tx: Transaction, args: dict[str, Any]) -> dict[str, An
     return {"part": key}
 
 
+@MUTATIONS.handles("createOrUpdateMultipleParts")
 def _create_parts(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     resource = tx.catalog.resources["parts"]
     keys: list[int] = []
@@ -63,16 +67,7 @@ def _create_parts(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"parts": keys}
 
 
-def _create_mbom_items(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    resource = tx.catalog.resources["mbom_item"]
-    return {"mbomItems": [create(tx, resource, v) for v in args["input"]["mbomItems"] or ()]}
-
-
-def _create_substitutes(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    resource = tx.catalog.resources["mbom_substitute"]
-    return {"mbomSubstitutes": [create(tx, resource, v) for v in args["input"] or ()]}
-
-
+@MUTATIONS.handles("createAbomForPartInventory")
 def _create_abom(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Create the aBOM of an inventory from the latest mBOM of its part."""
     inventory = require_row(tx, "parts_inventory", int(args["id"]))
@@ -104,6 +99,7 @@ def _create_abom(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"abomItem": root}
 
 
+@MUTATIONS.handles("createAbomItem")
 def _create_abom_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     parent = require_row(tx, "abom_items", int(values["parentId"]))
@@ -115,6 +111,7 @@ def _create_abom_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"abomItem": key}
 
 
+@MUTATIONS.handles("updateAbomItem")
 def _update_abom_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     item = require_current(tx, "abom_items", values)
@@ -135,6 +132,7 @@ def _add_edge(tx: Transaction, parent_id: int, child_id: int) -> None:
     tx.insert("abom_edges", {"parent_abom_item_id": parent_id, "child_abom_item_id": child_id})
 
 
+@MUTATIONS.handles("installKitOnAbomItemChildren")
 def _install_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Install the inventory of a kit on matching aBOM items, in the order of ids (assumed)."""
     root = require_current(tx, "abom_items", args["input"], "abomItemId")
@@ -172,16 +170,3 @@ def _set_designator(tx: Transaction, item_id: int, value: str | None) -> None:
         tx.update("abom_item_reference_designators", found[0]["id"], {"value": value})
     else:
         tx.insert("abom_item_reference_designators", {"abom_item_id": item_id, "value": value})
-
-
-MUTATIONS: Mapping[str, Handler] = {
-    "createPartRevision": _create_part_revision,
-    "createOrUpdateMultipleParts": _create_parts,
-    "createMultipleMbomItems": _create_mbom_items,
-    "createMbomSubstitutes": _create_substitutes,
-    "createAbomForPartInventory": _create_abom,
-    "createAbomItem": _create_abom_item,
-    "updateAbomItem": _update_abom_item,
-    "installKitOnAbomItemChildren": _install_kit,
-}
-"""Handlers by mutation name."""

@@ -6,15 +6,18 @@ Its id is the id of the first item. Items with an inventory are its installation
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from sqlite3 import Connection
 from typing import Any
 
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.inventory import check_installed
 from ultraviolet.local_ion.rules.validation import require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
+
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
 
 # the aBOM items of assemblies, each with its requirement
 SELECT_ITEMS = """
@@ -26,14 +29,13 @@ SELECT own.part_inventory_id, c.id, c.part_id, coalesce(c.expected_fixed_quantit
   JOIN abom_items c ON c.id = e.child_abom_item_id"""
 
 
-def load_requirements(
-    connection: Connection, ids: Iterable[int]
-) -> dict[int, list[dict[str, Any]]]:
-    """Return the build requirements of assemblies by inventory id, as API values."""
+def load_requirements(connection: Connection, ids: Iterable[int]) -> list[list[dict[str, Any]]]:
+    """Return the build requirements of each assembly, given by inventory id, as API values."""
+    keys = list(ids)
     sql = f"{SELECT_ITEMS} WHERE own.part_inventory_id IN (SELECT value FROM json_each(?)) ORDER BY c.id"
     found: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
     for assembly, item, part, wanted, inventory, quantity, requirement in connection.execute(
-        sql, (json.dumps(list(ids)),)
+        sql, (json.dumps(keys),)
     ):
         values = found[assembly].setdefault(
             requirement,
@@ -41,7 +43,7 @@ def load_requirements(
         )
         if inventory is not None:
             values["abomInstallations"].append(_installation(requirement, inventory, quantity))
-    return {assembly: list(each.values()) for assembly, each in found.items()}
+    return [list(found[key].values()) for key in keys]
 
 
 def load_installation(
@@ -76,6 +78,7 @@ def _installation(requirement: int, inventory: int, quantity: float) -> dict[str
     }
 
 
+@MUTATIONS.handles("createAbomInstallation")
 def _create_installation(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Install an inventory on a free item of the requirement, or on a new item."""
     values = args["input"]
@@ -92,23 +95,12 @@ def _create_installation(tx: Transaction, args: dict[str, Any]) -> dict[str, Any
     row = {"part_inventory_id": inventory, "quantity": values["quantity"]}
     free = next((i["id"] for i in items if i["inventory"] is None), None)
     if free is None:
-        free = _add_item(tx, first)
+        ensure(first["origin_mbom_item_id"] is not None, "This requirement is already met.")
+        same = {c: first[c] for c in ("part_id", "origin_mbom_item_id")}
+        free = tx.insert("abom_items", {**same, "quantity": 0.0})
+        for edge in tx.find("abom_edges", child_abom_item_id=first["id"]):
+            pair = {"parent_abom_item_id": edge["parent_abom_item_id"], "child_abom_item_id": free}
+            tx.insert("abom_edges", pair)
     tx.update("abom_items", free, row)
     check_installed(tx, require_row(tx, "abom_items", free))
     return {"abomInstallation": _installation(requirement, inventory, values["quantity"])}
-
-
-def _add_item(tx: Transaction, first: Row) -> int:
-    ensure(first["origin_mbom_item_id"] is not None, "This requirement is already met.")
-    same = {c: first[c] for c in ("part_id", "origin_mbom_item_id")}
-    key: int = tx.insert("abom_items", {**same, "quantity": 0.0})
-    for edge in tx.find("abom_edges", child_abom_item_id=first["id"]):
-        tx.insert(
-            "abom_edges",
-            {"parent_abom_item_id": edge["parent_abom_item_id"], "child_abom_item_id": key},
-        )
-    return key
-
-
-MUTATIONS: Mapping[str, Handler] = {"createAbomInstallation": _create_installation}
-"""Handlers by mutation name."""

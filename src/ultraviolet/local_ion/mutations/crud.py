@@ -5,8 +5,7 @@ from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLError
 
-from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.model import Field, Resource
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.rules.attributes import create_attributes, update_attributes
 from ultraviolet.local_ion.rules.defaults import DEFAULTS
 from ultraviolet.local_ion.rules.hooks import Hooks
@@ -27,6 +26,7 @@ _STAMPS = {
     "createdById",
     "updatedById",
 }
+_FIRST_STATUSES = ("DRAFT", "PENDING", "TODO", "QUEUED")
 _ENTITY_TABLES = (
     "entity_labels", "entity_requirements", "entity_file_attachments", "entity_assets", "barcode_labels",
     "user_subscriptions", "plan_item_results",
@@ -41,13 +41,12 @@ def create(tx: Transaction, resource: Resource, values: dict[str, Any]) -> Any:
     given, extra = encode_input(resource, values)
     row = {c: v(tx) if callable(v) else v for c, v in defaults.items()}
     row.update({c: v for c, v in given.items() if v is not None or c not in defaults})
-    if hooks.before_create:
-        hooks.before_create(tx, row, extra)
+    hooks.before_create(tx, row, extra)
+    hooks.before_write(tx, {}, row, extra)
     key = tx.insert(resource.name, row)
     if resource.attributes is not None:
         create_attributes(tx, resource, key, extra.get("attributes") or [])
-    if hooks.after_create:
-        hooks.after_create(tx, key, extra)
+    hooks.after_create(tx, key, extra)
     return key
 
 
@@ -57,21 +56,19 @@ def update(tx: Transaction, resource: Resource, values: dict[str, Any]) -> Any:
     key, old = find(tx, resource, values)
     check_etag(tx, resource.name, old, values.pop("etag", None))
     row, extra = encode_input(resource, {k: v for k, v in values.items() if k not in resource.key})
-    if hooks.before_update:
-        hooks.before_update(tx, old, row, extra)
+    hooks.before_update(tx, old, row, extra)
+    hooks.before_write(tx, old, row, extra)
     tx.update(resource.name, key, row)
     if resource.attributes is not None and extra.get("attributes"):
         update_attributes(tx, resource, key, extra["attributes"])
-    if hooks.after_update:
-        hooks.after_update(tx, old, row, extra)
+    hooks.after_update(tx, old, row, extra)
     return key
 
 
 def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:
     """Delete an object and the rows that belong only to it."""
     hooks = HOOKS.get(resource.name, _NO_HOOKS)
-    if hooks.before_delete:
-        hooks.before_delete(tx, old)
+    hooks.before_delete(tx, old)
     for table, column in hooks.owned:
         child = tx.catalog.resources[table]
         for row in tx.find(table, **{column: old["id"]}):
@@ -90,8 +87,7 @@ def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:
         for comment in tx.find("comments", "depth DESC", entity_id=old["entity_id"]):
             tx.delete("comments", comment["id"])
     tx.delete(resource.name, key)
-    if hooks.after_delete:
-        hooks.after_delete(tx, old)
+    hooks.after_delete(tx, old)
 
 
 def find(tx: Transaction, resource: Resource, values: Mapping[str, Any]) -> tuple[Any, Row]:
@@ -115,19 +111,15 @@ def _defaults(tx: Transaction, resource: Resource) -> Row:
     for field in resource.fields:
         needed = field.stored and field.required and field.name not in {*resource.key, *_STAMPS}
         if needed and field.column not in links and field.column not in ruled:
-            found[field.column] = _zero_value(tx.catalog, field)
+            if field.enum:
+                kind = tx.catalog.schema.type_map[field.type]
+                assert isinstance(kind, GraphQLEnumType)
+                first = (v for v in _FIRST_STATUSES if v in kind.values)
+                value: Any = next(first, next(iter(kind.values))).lower()
+            elif field.type in {"Int", "Float", "Boolean"}:
+                value = None if field.column.endswith("_id") else 0
+            else:
+                value = None if field.type in {"DateTime", "ID"} else ""
+            found[field.column] = value
     known = tx.schema.default_rows[resource.name] = {**found, **ruled}
     return known
-
-
-def _zero_value(catalog: Catalog, field: Field) -> Any:
-    if field.enum:
-        kind = catalog.schema.type_map[field.type]
-        assert isinstance(kind, GraphQLEnumType)
-        values = list(kind.values)
-        return next(
-            (v for v in ("DRAFT", "PENDING", "TODO", "QUEUED") if v in values), values[0]
-        ).lower()
-    if field.type in {"Int", "Float", "Boolean"}:
-        return None if field.column.endswith("_id") else 0
-    return None if field.type in {"DateTime", "ID"} else ""

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handler, Handlers
 from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.validation import (
     check_etag,
@@ -16,7 +16,11 @@ from ultraviolet.local_ion.rules.validation import (
 from ultraviolet.local_ion.store.columns import dump_json
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
 
+
+@MUTATIONS.handles("setDatagridValue")
 def _set_datagrid_value(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Set the value of a cell; the first value creates its row."""
     values = args["input"]
@@ -104,9 +108,9 @@ def _find_index(entries: list[dict[str, Any]], id_: Any) -> int | None:
     return next((n for n, entry in enumerate(entries) if str(entry["id"]) == str(id_)), None)
 
 
-MUTATIONS: Mapping[str, Handler] = {
-    "setDatagridValue": _set_datagrid_value,
-    "stepDatagridOperations": _operations_handler("steps", "step"),
-    "runStepDatagridOperations": _operations_handler("run_steps", "runStep"),
-}
-"""Handlers by mutation name."""
+MUTATIONS.update(
+    {
+        "stepDatagridOperations": _operations_handler("steps", "step"),
+        "runStepDatagridOperations": _operations_handler("run_steps", "runStep"),
+    }
+)

@@ -6,7 +6,7 @@ from typing import Any
 from graphql import GraphQLError
 
 from ultraviolet.local_ion.mutations.crud import create, delete
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.attributes import copy_attributes, create_attributes
 from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.inventory import (
@@ -21,13 +21,18 @@ from ultraviolet.local_ion.rules.purchasing import update_received_status
 from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
+
 SELECT_ISSUED_QUANTITY = (
     "SELECT coalesce(sum(quantity), 0) FROM part_kit_inventories WHERE part_kit_item_id = ?"
 )
 
 
+@MUTATIONS.handles("addItemsToReceipt", "addInventoriesToReceipt", "addInventoryToReceipt")
 def _add_items_to_receipt(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    items: list[dict[str, Any]] = args["input"] or []
+    given: dict[str, Any] | list[dict[str, Any]] = args["input"] or []
+    items = given if isinstance(given, list) else [given]
     receipts: set[int] = set()
     for item in items:
         if item["receiptId"] not in receipts:
@@ -49,7 +54,14 @@ def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
     line = require_row(tx, "purchase_order_lines", line_id) if line_id is not None else None
     ensure(line is None or line["status"] != "canceled", "A canceled line cannot be received.")
     if inventory_id is not None:
-        _update_received_inventory(tx, inventory_id, item)
+        inventory = require_row(tx, "parts_inventory", inventory_id)
+        values = {
+            "location_id": item.get("locationId"),
+            **_tracking_numbers(tx, inventory["part_id"], item),
+        }
+        row = {k: v for k, v in values.items() if v is not None}
+        if row:
+            tx.update("parts_inventory", inventory_id, row)
     elif line is not None and line["part_id"] is not None:
         inventory_id = _create_inventory(tx, line, item)
     key = tx.insert(
@@ -63,17 +75,6 @@ def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
     )
     update_received_status(tx, line_id)
     return key
-
-
-def _update_received_inventory(tx: Transaction, inventory_id: int, item: Mapping[str, Any]) -> None:
-    inventory = require_row(tx, "parts_inventory", inventory_id)
-    values = {
-        "location_id": item.get("locationId"),
-        **_tracking_numbers(tx, inventory["part_id"], item),
-    }
-    given = {k: v for k, v in values.items() if v is not None}
-    if given:
-        tx.update("parts_inventory", inventory_id, given)
 
 
 def _create_inventory(tx: Transaction, line: Row, item: Mapping[str, Any]) -> int:
@@ -108,10 +109,7 @@ def _tracking_numbers(tx: Transaction, part_id: int, item: Mapping[str, Any]) ->
     return {"serial_number": serial, "lot_number": lot}
 
 
-def _add_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    return _add_items_to_receipt(tx, {"input": [args["input"]]})
-
-
+@MUTATIONS.handles("removeItemFromReceipt")
 def _remove_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     receipt = require_current(tx, "receipts", args["input"], "receiptId")
     item = require_row(tx, "receipt_items", int(args["input"]["id"]))
@@ -121,6 +119,7 @@ def _remove_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"receipt": receipt["id"]}
 
 
+@MUTATIONS.handles("removeInventoryFromReceipt")
 def _remove_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     receipt = require_current(tx, "receipts", args["input"], "receiptId")
     inventory_id = int(args["input"]["partInventoryId"])
@@ -163,11 +162,13 @@ def split(tx: Transaction, inventory: Row, quantity: float) -> int:
     return new
 
 
+@MUTATIONS.handles("splitPartInventory")
 def _split(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     inventory = require_current(tx, "parts_inventory", args["input"])
     return {"partInventory": split(tx, inventory, args["input"]["quantity"])}
 
 
+@MUTATIONS.handles("splitManyPartInventory")
 def _split_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     inventory = require_current(tx, "parts_inventory", args["input"])
     created: list[int] = []
@@ -177,6 +178,7 @@ def _split_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"partInventories": created}
 
 
+@MUTATIONS.handles("mergePartInventory")
 def _merge(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     ids = [int(each["id"]) for each in args["input"]["partInventories"]]
     ensure(
@@ -200,13 +202,26 @@ def _merge(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"partInventory": first["id"]}
 
 
+@MUTATIONS.handles("issueItemToKit")
 def _issue(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     inventory = require_row(tx, "parts_inventory", int(values["partInventoryId"]))
     check_etag(tx, "parts_inventory", inventory, values["etag"])
     item = require_row(tx, "part_kit_items", int(values["partKitItemId"]))
     quantity = values["quantity"]
-    _check_issue(tx, inventory, item, quantity)
+    ensure(
+        0 < quantity <= free_quantity(tx, inventory),
+        "The quantity to issue is larger than the available quantity.",
+    )
+    status = tx.scalar("SELECT status FROM parts_kits WHERE id = ?", item["part_kit_id"])
+    ensure(status not in {"completed", "canceled"}, f"A {status} kit accepts no more inventory.")
+    origin = item["origin_mbom_item_id"]
+    substitutes = tx.find("mbom_substitute", mbom_item_id=origin) if origin else []
+    fitting = {item["part_id"], *(s["part_id"] for s in substitutes)}
+    ensure(
+        item["part_id"] is None or inventory["part_id"] in fitting,
+        "The kit's item is for another part.",
+    )
     rest = None
     if quantity < inventory["quantity"]:
         rest, inventory_id = inventory["id"], split(tx, inventory, quantity)
@@ -221,21 +236,7 @@ def _issue(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"partInventory": inventory_id, "splitInventory": rest}
 
 
-def _check_issue(tx: Transaction, inventory: Row, item: Row, quantity: float) -> None:
-    ensure(
-        0 < quantity <= free_quantity(tx, inventory),
-        "The quantity to issue is larger than the available quantity.",
-    )
-    status = tx.scalar("SELECT status FROM parts_kits WHERE id = ?", item["part_kit_id"])
-    ensure(status not in {"completed", "canceled"}, f"A {status} kit accepts no more inventory.")
-    substitutes = tx.find("mbom_substitute", mbom_item_id=item["origin_mbom_item_id"])
-    fitting = {item["part_id"], *(s["part_id"] for s in substitutes if item["origin_mbom_item_id"])}
-    ensure(
-        item["part_id"] is None or inventory["part_id"] in fitting,
-        "The kit's item is for another part.",
-    )
-
-
+@MUTATIONS.handles("moveItemToInventory")
 def _return_to_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     inventory = require_row(tx, "parts_inventory", int(values["partInventoryId"]))
@@ -250,6 +251,7 @@ def _return_to_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any
     return {"partInventory": inventory["id"], "splitInventory": None}
 
 
+@MUTATIONS.handles("createKitForRun")
 def _create_kit_for_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     run = require_row(tx, "runs", int(args["input"]["runId"]))
     kit = create(tx, tx.catalog.resources["parts_kits"], {"runId": run["id"]})
@@ -258,6 +260,7 @@ def _create_kit_for_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]
     return {"partKit": kit}
 
 
+@MUTATIONS.handles("addPartsToKitFromMbom")
 def _fill_kit_from_mbom(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     kit = require_current(tx, "parts_kits", args["input"], "partKitId")
     _add_mbom_items(tx, kit["id"], args["input"]["partId"], args["input"]["quantity"])
@@ -275,6 +278,7 @@ def _add_mbom_items(tx: Transaction, kit_id: int, part_id: int, quantity: float)
         create(tx, items, {**values, "quantity": item["quantity"] * quantity})
 
 
+@MUTATIONS.handles("moveKitInventoryToLocation")
 def _move_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     kit = require_current(tx, "parts_kits", args["input"], "partKitId")
     location = int(args["input"]["locationId"])
@@ -287,6 +291,7 @@ def _move_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"partKit": kit["id"]}
 
 
+@MUTATIONS.handles("splitUnfulfilledPartKit")
 def _split_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Move the missing quantities of a kit to a new kit, which the payload shows (assumed)."""
     kit = require_current(tx, "parts_kits", args["input"], "partKitId")
@@ -315,28 +320,3 @@ def _split_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 _KIT_COLUMNS = (
     "assigned_to_id", "assigned_team_id", "location_id", "delivery_location_id", "run_id", "status",
 )  # fmt: skip
-
-
-def _create_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    resource = tx.catalog.resources["parts_inventory"]
-    return {"partInventories": [create(tx, resource, each) for each in args["input"]]}
-
-
-MUTATIONS: Mapping[str, Handler] = {
-    "addItemsToReceipt": _add_items_to_receipt,
-    "addInventoriesToReceipt": _add_items_to_receipt,
-    "addInventoryToReceipt": _add_inventory,
-    "removeItemFromReceipt": _remove_item,
-    "removeInventoryFromReceipt": _remove_inventory,
-    "splitPartInventory": _split,
-    "splitManyPartInventory": _split_many,
-    "mergePartInventory": _merge,
-    "issueItemToKit": _issue,
-    "moveItemToInventory": _return_to_inventory,
-    "createKitForRun": _create_kit_for_run,
-    "addPartsToKitFromMbom": _fill_kit_from_mbom,
-    "moveKitInventoryToLocation": _move_kit,
-    "createPartInventories": _create_many,
-    "splitUnfulfilledPartKit": _split_kit,
-}
-"""Handlers by mutation name."""

@@ -1,15 +1,18 @@
 """Mutations of notifications and of services that the local ION does not have."""
 
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.validation import require_row
 from ultraviolet.local_ion.store.columns import dump_json, parse_json_string
 from ultraviolet.local_ion.store.transaction import Transaction
 
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
 
+
+@MUTATIONS.handles("dispatchNotification")
 def _dispatch_notification(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     user = require_row(tx, "users", int(values["userId"]))
@@ -28,14 +31,7 @@ def _dispatch_notification(tx: Transaction, args: dict[str, Any]) -> dict[str, A
     return {"response": {"messageId": str(uuid.uuid4())}}
 
 
+@MUTATIONS.handles("generateReadEmbeddedAnalytics", "generateWriteEmbeddedAnalytics")
 def _embed_analytics(_tx: Transaction, _args: dict[str, Any]) -> dict[str, Any]:
     """Return no URL: the local ION has no analytics (assumed)."""
     return {"embeddedAnalytics": {"url": None}}
-
-
-MUTATIONS: Mapping[str, Handler] = {
-    "dispatchNotification": _dispatch_notification,
-    "generateReadEmbeddedAnalytics": _embed_analytics,
-    "generateWriteEmbeddedAnalytics": _embed_analytics,
-}
-"""Handlers by mutation name."""

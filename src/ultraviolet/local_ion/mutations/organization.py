@@ -1,15 +1,19 @@
 """Mutations of the organization: settings, custom attributes, schemes and invitations."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handler, Handlers
 from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.organization import ATTRIBUTE_SECTIONS
 from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
 from ultraviolet.local_ion.store.columns import dump_json
 from ultraviolet.local_ion.store.transaction import Transaction
+
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
 
 _ATTRIBUTE_RESOURCES = {
     "Part": "parts",
@@ -28,71 +32,52 @@ _ATTRIBUTE_RESOURCES = {
     "RunStep": "run_steps",
     "Step": "steps",
 }
-_REVISION_SCHEMES = ("parts", "revisionSchemes", "name")
-_SERIAL_NUMBER_SCHEMES = ("parts", "globalUniqueSerialNumbers", "name")
 
 Settings = dict[str, Any]
 
 
+@contextmanager
 def _change_settings(
-    tx: Transaction, values: Mapping[str, Any], change: Callable[[Settings], None]
-) -> dict[str, Any]:
+    tx: Transaction, values: Mapping[str, Any], columns: Sequence[str] = ()
+) -> Generator[Settings]:
+    """Yield the settings of the organization and store them after the block."""
     organization = require_current(tx, "organizations", values)
     settings = json.loads(organization["settings"] or "{}")
-    change(settings)
-    columns = {name: values[name] for name in ("name", "avatar") if name in values}
-    tx.update("organizations", organization["id"], {**columns, "settings": dump_json(settings)})
-    return {"organization": organization["id"]}
+    yield settings
+    row = {name: values[name] for name in columns if name in values}
+    tx.update("organizations", organization["id"], {**row, "settings": dump_json(settings)})
 
 
+@MUTATIONS.handles("updateOrganization")
 def _update_organization(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     given: Settings = args["input"].get("settings") or {}
-
-    def change(settings: Settings) -> None:
+    with _change_settings(tx, args["input"], ("name", "avatar")) as settings:
         for name, value in given.items():
             if isinstance(value, dict):
                 settings.setdefault(name, {}).update(value)
             else:
                 settings[name] = value
-
-    return _change_settings(tx, args["input"], change)
-
-
-def _entries(settings: Settings, section: str, kind: str) -> list[dict[str, Any]]:
-    return settings.setdefault(section, {}).setdefault(kind, [])
+    return {"organization": int(args["input"]["id"])}
 
 
-def _put_handler(section: str, kind: str, key: str, *, new: bool | None = None) -> Handler:
-    """Return a handler that adds or changes an entry; `new` allows only one of the two."""
+def _entry_handler(section: str, kind: str, key: str, *actions: str) -> Handler:
+    """Return a handler that may "create" and "update" an entry of the settings, or "delete" it."""
 
     def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         values = args["input"]
         given = {k: v for k, v in values.items() if k not in {"id", "etag"}}
-
-        def change(settings: Settings) -> None:
-            entries = _entries(settings, section, kind)
+        with _change_settings(tx, values) as settings:
+            entries = settings.setdefault(section, {}).setdefault(kind, [])
             entry = next((e for e in entries if e[key] == values[key]), None)
-            ensure(new is not True or entry is None, f"The {key} {values[key]} is not unique.")
-            ensure(new is not False or entry is not None, f"{values[key]} does not exist.")
-            if entry is None:
+            if actions == ("delete",):
+                entries[:] = [e for e in entries if e[key] != values[key]]
+            elif entry is None:
+                ensure("create" in actions, f"{values[key]} does not exist.")
                 entries.append(given)
             else:
+                ensure("update" in actions, f"The {key} {values[key]} is not unique.")
                 entry.update(given)
-
-        return _change_settings(tx, {"id": values["id"], "etag": values.get("etag")}, change)
-
-    return handle
-
-
-def _remove_handler(section: str, kind: str, key: str) -> Handler:
-    def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-        values = args["input"]
-
-        def change(settings: Settings) -> None:
-            entries = _entries(settings, section, kind)
-            entries[:] = [e for e in entries if e[key] != values[key]]
-
-        return _change_settings(tx, {"id": values["id"], "etag": values.get("etag")}, change)
+        return {"organization": int(values["id"])}
 
     return handle
 
@@ -105,43 +90,29 @@ def _require_pending_invite(tx: Transaction, args: dict[str, Any]) -> dict[str, 
     return invite
 
 
+@MUTATIONS.handles("resendInvite")
 def _resend_invite(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     invite = _require_pending_invite(tx, args)
     tx.update("invites", invite["id"], {"resend_count": (invite["resend_count"] or 0) + 1})
     return {"invite": invite["id"]}
 
 
+@MUTATIONS.handles("revokeInvite")
 def _revoke_invite(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     invite = _require_pending_invite(tx, args)
     tx.update("invites", invite["id"], {"status": "revoked"})
     return {"invite": invite["id"]}
 
 
-MUTATIONS: Mapping[str, Handler] = {
-    "updateOrganization": _update_organization,
-    "createOrganizationPartRevisionScheme": _put_handler(*_REVISION_SCHEMES, new=True),
-    "updateOrganizationPartRevisionScheme": _put_handler(*_REVISION_SCHEMES, new=False),
-    "deleteOrganizationPartRevisionScheme": _remove_handler(*_REVISION_SCHEMES),
-    "createOrganizationGlobalUniqueSerialNumberScheme": _put_handler(
-        *_SERIAL_NUMBER_SCHEMES, new=True
-    ),
-    "updateOrganizationGlobalUniqueSerialNumberScheme": _put_handler(
-        *_SERIAL_NUMBER_SCHEMES, new=False
-    ),
-    "deleteOrganizationGlobalUniqueSerialNumberScheme": _remove_handler(*_SERIAL_NUMBER_SCHEMES),
-    **{
-        f"updateOrganization{name}Attributes": _put_handler(
-            ATTRIBUTE_SECTIONS[resource], "attributes", "key"
-        )
-        for name, resource in _ATTRIBUTE_RESOURCES.items()
-    },
-    **{
-        f"deleteOrganization{name}Attributes": _remove_handler(
-            ATTRIBUTE_SECTIONS[resource], "attributes", "key"
-        )
-        for name, resource in _ATTRIBUTE_RESOURCES.items()
-    },
-    "resendInvite": _resend_invite,
-    "revokeInvite": _revoke_invite,
+_SCHEMES = {
+    "PartRevisionScheme": "revisionSchemes",
+    "GlobalUniqueSerialNumberScheme": "globalUniqueSerialNumbers",
 }
-"""Handlers by mutation name."""
+for _scheme, _kind in _SCHEMES.items():
+    for _verb in ("create", "update", "delete"):
+        MUTATIONS[f"{_verb}Organization{_scheme}"] = _entry_handler("parts", _kind, "name", _verb)
+for _type, _resource in _ATTRIBUTE_RESOURCES.items():
+    for _name, _actions in (("update", ("create", "update")), ("delete", ("delete",))):
+        MUTATIONS[f"{_name}Organization{_type}Attributes"] = _entry_handler(
+            ATTRIBUTE_SECTIONS[_resource], "attributes", "key", *_actions
+        )

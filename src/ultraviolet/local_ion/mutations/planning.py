@@ -4,16 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from ultraviolet.local_ion.mutations.crud import create
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.validation import require_current, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
 
+
+@MUTATIONS.handles("convertResultsFromPlanItem")
 def _convert_one(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"planItem": _Conversion(tx, {}).convert(args["input"])}
 
 
+@MUTATIONS.handles("convertResultsFromPlanItems")
 def _convert_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     conversion = _Conversion(tx, args["input"])
     return {"planItems": [conversion.convert(each) for each in args["input"]["planItems"]]}
@@ -80,10 +85,3 @@ class _Conversion:
         }
         line: int = create(self.tx, self.tx.catalog.resources["purchase_order_lines"], values)
         return require_row(self.tx, "purchase_order_lines", line)["entity_id"]
-
-
-MUTATIONS: Mapping[str, Handler] = {
-    "convertResultsFromPlanItem": _convert_one,
-    "convertResultsFromPlanItems": _convert_many,
-}
-"""Handlers by mutation name."""

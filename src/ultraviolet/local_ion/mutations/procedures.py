@@ -6,15 +6,19 @@ from typing import Any
 from graphql import GraphQLError
 
 from ultraviolet.local_ion.mutations.crud import create
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.attributes import copy_attributes, create_attributes
 from ultraviolet.local_ion.rules.copies import copy_row
 from ultraviolet.local_ion.rules.hooks import ensure, next_position
-from ultraviolet.local_ion.rules.runs import copy_assets, copy_datagrid
+from ultraviolet.local_ion.rules.runs import copy_assets, copy_datagrid, copy_edges
 from ultraviolet.local_ion.rules.validation import check_etag, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
 
+
+@MUTATIONS.handles("createProcedureVersion")
 def _create_procedure_version(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     family = int(args["familyId"])
     versions = tx.find("procedures", "version DESC", family_id=family)
@@ -31,6 +35,7 @@ def _create_procedure_version(tx: Transaction, args: dict[str, Any]) -> dict[str
     return {"procedure": key}
 
 
+@MUTATIONS.handles("cloneProcedure")
 def _clone_procedure(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     source = require_row(tx, "procedures", int(args["procedureId"]))
     check_etag(tx, "procedures", source, args["etag"])
@@ -54,13 +59,7 @@ def copy_procedure(tx: Transaction, source_id: int, target_id: int, *, same_fami
             "parent_id": created.get(step["parent_id"]),
         }
         created[step["id"]] = copy_step(tx, step, **changed)
-    for old, new in created.items():
-        for edge in tx.find("steps_dags", "id", step_id=old):
-            if edge["upstream_step_id"] in created:
-                tx.insert(
-                    "steps_dags",
-                    {"step_id": new, "upstream_step_id": created[edge["upstream_step_id"]]},
-                )
+    copy_edges(tx, created, "steps_dags")
 
 
 def copy_step(tx: Transaction, step: Row, **changed: Any) -> int:
@@ -79,6 +78,7 @@ def copy_step(tx: Transaction, step: Row, **changed: Any) -> int:
     return key
 
 
+@MUTATIONS.handles("copyStep")
 def _copy_step(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     step = require_row(tx, "steps", int(values["stepId"]))
@@ -94,11 +94,13 @@ def _copy_step(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"step": copy_step(tx, step, **changed, origin_step_id=step["id"])}
 
 
+@MUTATIONS.handles("copyStandardStep")
 def _copy_standard_step(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     step = require_row(tx, "steps", int(args["input"]["stepId"]))
     return {"step": copy_step(tx, step, family_id=None, version=1, origin_step_id=None)}
 
 
+@MUTATIONS.handles("createStandardStepVersion")
 def _create_standard_step_version(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     family = int(args["input"]["familyId"])
     versions = tx.find("steps", "version DESC", family_id=family)
@@ -112,6 +114,7 @@ def _create_standard_step_version(tx: Transaction, args: dict[str, Any]) -> dict
     return {"step": copy_step(tx, versions[0], **changed)}
 
 
+@MUTATIONS.handles("copyField")
 def _copy_field(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     field = require_row(tx, "steps_fields", int(args["input"]["fieldId"]))
     step = int(args["input"]["stepId"])
@@ -121,6 +124,7 @@ def _copy_field(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@MUTATIONS.handles("importStepsFromPdf")
 def _import_steps_from_pdf(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Create a step for each group of pages of a PDF, without its text (assumed)."""
     values = args["input"]
@@ -147,88 +151,62 @@ _MERGED_COLUMNS = (
     "pages",
     "display_pdf",
 )
+_MERGE_TARGETS: Mapping[str, tuple[str, str, str, Row]] = {
+    "steps": ("procedure", "step_id", "stepId", {"version": 1}),
+    "run_steps": ("run", "run_step_id", "runStepId", {"status": "todo", "is_standard_step": 0}),
+}
+"""Owner, column in the table of fields, member of the input, and values of a new step."""
 _MERGED_FIELD_COLUMNS = (
     "name", "type", "required", "allow_not_applicable", "help_text", "display", "options", "unit", "position",
     "part_id", "part_subtype_id", "signoff_role_id", "peer_review_required", "allowed_ion_type",
 )  # fmt: skip
 
 
+@MUTATIONS.handles("mergeRunStep", "mergeRunStepToProcedure")
 def _merge_to_procedure(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Merge a step of a run to a step of a procedure, or to a new step (assumed)."""
     values = args["input"]
     source = require_row(tx, "run_steps", int(values["id"]))
     procedure = require_row(tx, "procedures", int(values["procedureId"]))
-    content = {c: source[c] for c in _MERGED_COLUMNS}
-    if values.get("stepId"):
-        step = require_row(tx, "steps", int(values["stepId"]))
-        check_etag(tx, "steps", step, values.get("etag"))
-        ensure(step["procedure_id"] == procedure["id"], "The step is not of this procedure.")
-        key: int = step["id"]
-        tx.update("steps", key, content)
-    else:
-        place = next_position(tx, "steps", "procedure_id", procedure["id"])
-        key = tx.insert(
-            "steps", {**content, "version": 1, "procedure_id": procedure["id"], "position": place}
-        )
-        tx.update("steps", key, {"family_id": key})
-        create_attributes(tx, tx.catalog.resources["steps"], key)
-    _merge_fields(
-        tx, ("run_steps_fields", "run_step_id", source["id"]), ("steps_fields", "step_id", key)
-    )
-    return {"step": key}
+    return {"step": _merge_step(tx, source, "steps", procedure["id"], values)}
 
 
-def _merge_fields(
-    tx: Transaction, source: tuple[str, str, int], target: tuple[str, str, int]
-) -> None:
-    """Copy the fields of a step to another; fields of the same name are updated."""
-    known = {f["name"]: f for f in tx.find(target[0], "id", **{target[1]: target[2]})}
-    extra = {"not_applicable": 0} if target[0] == "run_steps_fields" else {}
-    for field in tx.find(source[0], "position, id", **{source[1]: source[2]}):
-        values = {c: field[c] for c in _MERGED_FIELD_COLUMNS}
-        if field["name"] in known:
-            tx.update(target[0], known[field["name"]]["id"], values)
-        else:
-            tx.insert(target[0], {**values, **extra, target[1]: target[2]})
-
-
+@MUTATIONS.handles("mergeRunStepToRuns")
 def _merge_to_runs(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Merge a step of a run to steps of other runs, or to new steps (assumed)."""
     source = require_row(tx, "run_steps", int(args["input"]["id"]))
-    content = {c: source[c] for c in _MERGED_COLUMNS}
-    created: list[int] = []
+    merged: list[int] = []
     for target in args["input"]["runs"]:
         run = require_row(tx, "runs", int(target["runId"]))
-        if target.get("runStepId"):
-            step = require_row(tx, "run_steps", int(target["runStepId"]))
-            check_etag(tx, "run_steps", step, target.get("etag"))
-            ensure(step["run_id"] == run["id"], "The step is not of this run.")
-            key: int = step["id"]
-            tx.update("run_steps", key, content)
+        merged.append(_merge_step(tx, source, "run_steps", run["id"], target))
+    return {"steps": merged}
+
+
+def _merge_step(
+    tx: Transaction, source: Row, table: str, owner_id: int, target: Mapping[str, Any]
+) -> int:
+    """Merge a step of a run to the step that the target names, or to a new step of the owner."""
+    owner, step_column, id_member, new = _MERGE_TARGETS[table]
+    content = {c: source[c] for c in _MERGED_COLUMNS}
+    if target.get(id_member):
+        step = require_row(tx, table, int(target[id_member]))
+        check_etag(tx, table, step, target.get("etag"))
+        ensure(step[f"{owner}_id"] == owner_id, f"The step is not of this {owner}.")
+        key: int = step["id"]
+        tx.update(table, key, content)
+    else:
+        position = next_position(tx, table, f"{owner}_id", owner_id)
+        key = tx.insert(table, {**content, **new, f"{owner}_id": owner_id, "position": position})
+        if table == "steps":
+            tx.update(table, key, {"family_id": key})
+        create_attributes(tx, tx.catalog.resources[table], key)
+    fields = f"{table}_fields"
+    extra = {"not_applicable": 0} if table == "run_steps" else {}
+    known = {f["name"]: f["id"] for f in tx.find(fields, "id", **{step_column: key})}
+    for field in tx.find("run_steps_fields", "position, id", run_step_id=source["id"]):
+        values = {c: field[c] for c in _MERGED_FIELD_COLUMNS}
+        if field["name"] in known:
+            tx.update(fields, known[field["name"]], values)
         else:
-            place = next_position(tx, "run_steps", "run_id", run["id"])
-            new = {"run_id": run["id"], "position": place, "status": "todo", "is_standard_step": 0}
-            key = tx.insert("run_steps", {**content, **new})
-            create_attributes(tx, tx.catalog.resources["run_steps"], key)
-        _merge_fields(
-            tx,
-            ("run_steps_fields", "run_step_id", source["id"]),
-            ("run_steps_fields", "run_step_id", key),
-        )
-        created.append(key)
-    return {"steps": created}
-
-
-MUTATIONS: Mapping[str, Handler] = {
-    "createProcedureVersion": _create_procedure_version,
-    "cloneProcedure": _clone_procedure,
-    "copyStep": _copy_step,
-    "copyStandardStep": _copy_standard_step,
-    "createStandardStepVersion": _create_standard_step_version,
-    "copyField": _copy_field,
-    "importStepsFromPdf": _import_steps_from_pdf,
-    "mergeRunStep": _merge_to_procedure,
-    "mergeRunStepToProcedure": _merge_to_procedure,
-    "mergeRunStepToRuns": _merge_to_runs,
-}
-"""Handlers by mutation name."""
+            tx.insert(fields, {**values, **extra, step_column: key})
+    return key

@@ -1,9 +1,8 @@
 """All mutations: create, update and delete for every resource, and the special ones."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
-
-from graphql import GraphQLObjectType
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.graphql_types import named_type, object_type
@@ -29,9 +28,23 @@ from ultraviolet.local_ion.mutations.handler import Handler
 from ultraviolet.local_ion.rules.attributes import set_attribute
 from ultraviolet.local_ion.rules.validation import check_etag
 from ultraviolet.local_ion.store.columns import decoder
-from ultraviolet.local_ion.store.transaction import Row, Transaction
+from ultraviolet.local_ion.store.transaction import Transaction
+
+
+def _create_many(
+    resource: str, payload_field: str, member: str | None, tx: Transaction, args: dict[str, Any]
+) -> dict[str, Any]:
+    """Create an object for each element of the input, or of a member of it."""
+    inputs = args["input"][member] if member else args["input"]
+    created = [create(tx, tx.catalog.resources[resource], values) for values in inputs or ()]
+    return {payload_field: created}
+
 
 SPECIAL_MUTATIONS: Mapping[str, Handler] = {
+    "createMbomSubstitutes": partial(_create_many, "mbom_substitute", "mbomSubstitutes", None),
+    "createMultipleMbomItems": partial(_create_many, "mbom_item", "mbomItems", "mbomItems"),
+    "createPartInventories": partial(_create_many, "parts_inventory", "partInventories", None),
+    "createRuns": partial(_create_many, "runs", "runs", None),
     **api_keys.MUTATIONS,
     **associations.MUTATIONS,
     **files.MUTATIONS,
@@ -56,13 +69,15 @@ def create_handlers(catalog: Catalog) -> dict[str, Handler]:
     assert mutations is not None
     handlers: dict[str, Handler] = {}
     for resource in catalog.resources.values():
-        for name, factory in (
-            (resource.create, _create_handler),
-            (resource.update, _update_handler),
-            (resource.delete, _delete_handler),
+        for name, execute in (
+            (resource.create, _create),
+            (resource.update, _update),
+            (resource.delete, _delete),
         ):
             if name is not None:
-                handlers[name] = factory(resource, object_type(mutations.fields[name]))
+                payload = object_type(mutations.fields[name]).fields.items()
+                member = next((n for n, f in payload if named_type(f).name == resource.type), None)
+                handlers[name] = partial(execute, resource, member)
     handlers.update(SPECIAL_MUTATIONS)
     return {name: handlers[name] for name in mutations.fields if name in handlers}
 
@@ -90,55 +105,35 @@ def _input_values(args: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _object_member(payload: GraphQLObjectType, resource: Resource) -> str | None:
-    """Return the payload field that shows the object."""
-    fields = payload.fields.items()
-    return next((name for name, field in fields if named_type(field).name == resource.type), None)
+def _create(
+    resource: Resource, member: str | None, tx: Transaction, args: dict[str, Any]
+) -> dict[str, Any]:
+    key = create(tx, resource, _input_values(args))
+    return {member: key} if member else {}
 
 
-def _create_handler(resource: Resource, payload: GraphQLObjectType) -> Handler:
-    member = _object_member(payload, resource)
-
-    def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-        key = create(tx, resource, _input_values(args))
-        return {member: key} if member else {}
-
-    return handle
-
-
-def _update_handler(resource: Resource, payload: GraphQLObjectType) -> Handler:
-    member = _object_member(payload, resource)
-
-    def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-        if resource.kind == "attribute":
-            owner = tx.catalog.resources[resource.owner or ""]
-            key = set_attribute(tx, owner, resource, args["input"])
-        else:
-            key = update(tx, resource, _input_values(args))
-        return {member: key} if member else {}
-
-    return handle
+def _update(
+    resource: Resource, member: str | None, tx: Transaction, args: dict[str, Any]
+) -> dict[str, Any]:
+    if resource.kind == "attribute":
+        owner = tx.catalog.resources[resource.owner or ""]
+        key = set_attribute(tx, owner, resource, args["input"])
+    else:
+        key = update(tx, resource, _input_values(args))
+    return {member: key} if member else {}
 
 
-def _delete_handler(resource: Resource, payload: GraphQLObjectType) -> Handler:
-    member = _object_member(payload, resource)
-
-    def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-        values = _input_values(args)
-        key, old = find(tx, resource, values)
-        if "etag" in values:
-            check_etag(tx, resource.name, old, values["etag"])
-        delete(tx, resource, key, old)
-        deleted = _api_values(resource, old)
-        return {member: deleted} if member else deleted
-
-    return handle
-
-
-def _api_values(resource: Resource, row: Row) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _delete(
+    resource: Resource, member: str | None, tx: Transaction, args: dict[str, Any]
+) -> dict[str, Any]:
+    values = _input_values(args)
+    key, old = find(tx, resource, values)
+    if "etag" in values:
+        check_etag(tx, resource.name, old, values["etag"])
+    delete(tx, resource, key, old)
+    deleted: dict[str, Any] = {}
     for field in resource.fields:
         if field.stored:
-            decode, value = decoder(field), row.get(field.column)
-            values[field.name] = decode(value) if decode else value
-    return values
+            decode, value = decoder(field), old.get(field.column)
+            deleted[field.name] = decode(value) if decode else value
+    return {member: deleted} if member else deleted

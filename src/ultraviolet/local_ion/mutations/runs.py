@@ -1,11 +1,10 @@
 """Mutations of runs, their steps, fields and sessions."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from ultraviolet.local_ion.mutations.crud import create, update
-from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.mutations.crud import update
+from ultraviolet.local_ion.mutations.handler import Handler, Handlers
 from ultraviolet.local_ion.rules.hooks import ensure, next_position
 from ultraviolet.local_ion.rules.runs import copy_step, end_redline
 from ultraviolet.local_ion.rules.validation import (
@@ -18,19 +17,20 @@ from ultraviolet.local_ion.rules.validation import (
 from ultraviolet.local_ion.store.columns import dump_json
 from ultraviolet.local_ion.store.transaction import Transaction
 
+MUTATIONS = Handlers()
+"""Handlers by mutation name."""
+
 _CLOSED_STATUSES = {"complete", "canceled"}
 
 
-def _create_runs(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    return {"runs": [create(tx, tx.catalog.resources["runs"], v) for v in args["input"] or ()]}
-
-
+@MUTATIONS.handles("updateRuns")
 def _update_runs(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {
         "runs": [update(tx, tx.catalog.resources["runs"], dict(v)) for v in args["input"] or ()]
     }
 
 
+@MUTATIONS.handles("cancelRun")
 def _cancel_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     run = require_current(tx, "runs", args["input"])
     for step in tx.find("run_steps", "id", run_id=run["id"]):
@@ -40,12 +40,14 @@ def _cancel_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"run": run["id"]}
 
 
+@MUTATIONS.handles("archiveRun")
 def _archive_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     run = require_current(tx, "runs", args["input"])
     tx.update("runs", run["id"], {"archived": int(args["input"]["archived"])})
     return {"run": run["id"]}
 
 
+@MUTATIONS.handles("updateRunStepFieldValue")
 def _set_field_value(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     field = require_current(tx, "run_steps_fields", values)
@@ -61,21 +63,17 @@ def _set_field_value(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         row["not_applicable"] = int(values["notApplicable"])
     tx.update("run_steps_fields", field["id"], row)
     if "value" in values:
-        _update_validation_results(tx, field["id"], values["value"])
+        for rule in tx.find("run_step_field_validations", "id", run_step_field_id=field["id"]):
+            function = tx.scalar(
+                "SELECT function_name FROM validation_functions WHERE id = ?", rule["function_id"]
+            )
+            result = validation_result(function, rule["value"], values["value"])
+            if result != rule["result"]:
+                tx.update("run_step_field_validations", rule["id"], {"result": result})
     return {"runStepField": field["id"]}
 
 
-def _update_validation_results(tx: Transaction, field_id: int, value: Any) -> None:
-    """Update the validations of a field for its new value."""
-    for rule in tx.find("run_step_field_validations", "id", run_step_field_id=field_id):
-        function = tx.scalar(
-            "SELECT function_name FROM validation_functions WHERE id = ?", rule["function_id"]
-        )
-        result = validation_result(function, rule["value"], value)
-        if result != rule["result"]:
-            tx.update("run_step_field_validations", rule["id"], {"result": result})
-
-
+@MUTATIONS.handles("cancelRunStepRedline")
 def _cancel_redline(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Cancel a redline and restore the step; its status becomes in progress (assumed)."""
     step = require_row(tx, "run_steps", int(args["id"]))
@@ -93,6 +91,7 @@ def _cancel_redline(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"runStep": step["id"]}
 
 
+@MUTATIONS.handles("generateRunSummary")
 def _generate_summary(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Acknowledge a request for a summary of runs; nothing is sent (the text is assumed)."""
     ids: list[int] = args["input"]["runIds"]
@@ -104,6 +103,7 @@ def _generate_summary(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@MUTATIONS.handles("copyStepToRun")
 def _copy_step_to_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     step, run = (
@@ -138,16 +138,9 @@ def _session_handler(kind: str, payload_field: str) -> Handler:
     return handle
 
 
-MUTATIONS: Mapping[str, Handler] = {
-    "createRuns": _create_runs,
-    "updateRuns": _update_runs,
-    "cancelRun": _cancel_run,
-    "archiveRun": _archive_run,
-    "updateRunStepFieldValue": _set_field_value,
-    "copyStepToRun": _copy_step_to_run,
-    "checkIn": _session_handler("check_in", "checkInEvent"),
-    "checkOut": _session_handler("check_out", "checkOutEvent"),
-    "cancelRunStepRedline": _cancel_redline,
-    "generateRunSummary": _generate_summary,
-}
-"""Handlers by mutation name."""
+MUTATIONS.update(
+    {
+        "checkIn": _session_handler("check_in", "checkInEvent"),
+        "checkOut": _session_handler("check_out", "checkOutEvent"),
+    }
+)

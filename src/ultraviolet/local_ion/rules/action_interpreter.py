@@ -219,16 +219,14 @@ class _Interpreter:
         if isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
             return _FUNCTIONS[node.func.id](*arguments)
         if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
-            return self._method(self._evaluate(node.func.value), node.func.attr, arguments)
+            owner, name = self._evaluate(node.func.value), node.func.attr
+            # ION's published examples call `.get` on links that may be null.
+            if owner is None and name == "get":
+                return arguments[1] if len(arguments) > 1 else None
+            if not isinstance(owner, dict | str | list | set):
+                raise UnsupportedCodeError(f"{name} of {type(owner).__name__} is not supported.")
+            return getattr(owner, name)(*arguments)  # pyright: ignore[reportUnknownArgumentType]
         raise _unsupported(node)
-
-    def _method(self, owner: Any, name: str, arguments: list[Any]) -> Any:
-        # ION's published examples call `.get` on links that may be null.
-        if owner is None and name == "get":
-            return arguments[1] if len(arguments) > 1 else None
-        if not isinstance(owner, dict | str | list | set):
-            raise UnsupportedCodeError(f"{name} of {type(owner).__name__} is not supported.")
-        return getattr(owner, name)(*arguments)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _unsupported(node: ast.AST) -> UnsupportedCodeError:

@@ -18,32 +18,34 @@ APPROVAL_TABLES: Mapping[str, tuple[str, str]] = {
 """Approval tables: the table of their requests, and the column of the approved object."""
 
 
-def _create_hooks(table: str) -> Hooks:
-    requests, column = APPROVAL_TABLES[table]
+class _Approvals(Hooks, frozen=True, kw_only=True):
+    table: str
+    requests: str
+    column: str
 
-    def before_create(tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-        parent = tx.get(table, row["parent_id"]) if row.get("parent_id") else None
+    def before_create(self, tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+        parent = tx.get(self.table, row["parent_id"]) if row.get("parent_id") else None
         row["depth"] = parent["depth"] + 1 if parent else 0
 
-    def after_create(tx: Transaction, key: int, _extra: ExtraInput) -> None:
-        row = tx.get(table, key)
+    def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
+        row = tx.get(self.table, key)
         assert row is not None
-        _resolve_requests(tx, requests, column, row)
+        self.resolve_requests(tx, row)
 
-    def after_update(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+    def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
         if row.get("status") not in {None, old["status"]}:
-            _resolve_requests(tx, requests, column, {**old, **row})
+            self.resolve_requests(tx, {**old, **row})
 
-    return Hooks(before_create=before_create, after_create=after_create, after_update=after_update)
-
-
-def _resolve_requests(tx: Transaction, requests: str, column: str, approval: Row) -> None:
-    """Resolve the requests to the reviewer, and to the reviewer's roles and teams (assumed)."""
-    if approval["status"] not in {"approved", "rejected"} or approval[column] is None:
-        return
-    for request in tx.find(requests, "id", **{column: approval[column], "status": "pending"}):
-        if _is_addressed(tx, request, approval):
-            tx.update(requests, request["id"], {"status": approval["status"]})
+    def resolve_requests(self, tx: Transaction, approval: Row) -> None:
+        """Resolve the requests to the reviewer, and to the reviewer's roles and teams (assumed)."""
+        object_id = approval[self.column]
+        if approval["status"] not in {"approved", "rejected"} or object_id is None:
+            return
+        for request in tx.find(
+            self.requests, "id", **{self.column: object_id, "status": "pending"}
+        ):
+            if _is_addressed(tx, request, approval):
+                tx.update(self.requests, request["id"], {"status": approval["status"]})
 
 
 def _is_addressed(tx: Transaction, request: Row, approval: Row) -> bool:
@@ -75,5 +77,8 @@ def check_enough_approvals(tx: Transaction, issue: Row) -> None:
         ensure(given >= required, message)
 
 
-HOOKS: Mapping[str, Hooks] = {table: _create_hooks(table) for table in APPROVAL_TABLES}
+HOOKS: Mapping[str, Hooks] = {
+    table: _Approvals(table=table, requests=requests, column=column)
+    for table, (requests, column) in APPROVAL_TABLES.items()
+}
 """Hooks by resource."""

@@ -15,6 +15,10 @@ SELECT max((SELECT coalesce(sum(k.quantity), 0) FROM part_kit_inventories k
            (SELECT coalesce(sum(a.quantity), 0) FROM abom_items a
              WHERE a.part_inventory_id = ?1
                AND EXISTS (SELECT 1 FROM abom_edges e WHERE e.child_abom_item_id = a.id)))"""
+# whether a part is the part of an aBOM item, a revision of it (assumed) or a substitute
+SELECT_FITS = """
+SELECT 1 FROM (SELECT b.id FROM parts a JOIN parts b ON b.part_number = a.part_number WHERE a.id = ?1
+  UNION SELECT part_id FROM mbom_substitute WHERE mbom_item_id = ?2) WHERE id = ?3"""
 # whether an aBOM item is an ancestor of another
 SELECT_IS_ANCESTOR = """
 WITH RECURSIVE up (id) AS (SELECT ?1 UNION SELECT e.parent_abom_item_id FROM up
@@ -78,22 +82,56 @@ def generate_lot_number(tx: Transaction) -> str:
     return f"LOT-{number:06d}"
 
 
-def _prepare_inventory(tx: Transaction, row: Row, extra: ExtraInput) -> None:
-    part = tx.get("parts", row["part_id"])
-    if part is not None and row.get("unit_of_measure_id") is None:
-        row["unit_of_measure_id"] = part["unit_of_measure_id"]
-    _set_numbers_and_cost(tx, row["part_id"], row, extra)
-    check_quantities(tx, row, part["tracking_type"] if part else None)
+def check_installed(tx: Transaction, item: Row) -> None:
+    """Raise GraphQLError if the installed part or quantity is not allowed.
 
-
-def _check_inventory_update(tx: Transaction, old: Row, row: Row, extra: ExtraInput) -> None:
-    after = {**old, **row}
-    _set_numbers_and_cost(tx, after["part_id"], after, extra)
-    row.update(
-        {c: after[c] for c in ("serial_number", "lot_number", "_cost") if after[c] != old[c]}
+    Any revision of a part and its substitutes are allowed (assumed).
+    """
+    ensure(item["quantity"] >= 0, "An installed quantity must not be below 0.")
+    inventory = (
+        tx.get("parts_inventory", item["part_inventory_id"]) if item["part_inventory_id"] else None
     )
-    if changed_columns(old, row) & {"quantity", "quantity_scrapped", "part_id"}:
-        check_quantities(tx, after, load_tracking_type(tx, after["part_id"]))
+    if inventory is None:
+        return
+    contains_item = tx.scalar(SELECT_CONTAINS, item["id"], inventory["id"])
+    ensure(not contains_item, "An assembly cannot be installed in itself.")
+    if item["part_id"] is not None:
+        key = (item["part_id"], item["origin_mbom_item_id"], inventory["part_id"])
+        ensure(tx.scalar(SELECT_FITS, *key), "This part does not fit this item of the aBOM.")
+    ensure(
+        free_quantity(tx, inventory) >= 0,
+        "The quantity to install is larger than the available quantity.",
+    )
+
+
+def check_tree(tx: Transaction, parent: int, child: int) -> None:
+    """Raise GraphQLError if an assembly would contain itself."""
+    contains = tx.scalar(SELECT_IS_ANCESTOR, parent, child)
+    ensure(not contains, "An assembly cannot be installed in itself.")
+
+
+class _Inventory(Hooks, frozen=True):
+    def before_create(self, tx: Transaction, row: Row, extra: ExtraInput) -> None:
+        part = tx.get("parts", row["part_id"])
+        if part is not None and row.get("unit_of_measure_id") is None:
+            row["unit_of_measure_id"] = part["unit_of_measure_id"]
+        _set_numbers_and_cost(tx, row["part_id"], row, extra)
+        check_quantities(tx, row, part["tracking_type"] if part else None)
+
+    def before_update(self, tx: Transaction, old: Row, row: Row, extra: ExtraInput) -> None:
+        after = {**old, **row}
+        _set_numbers_and_cost(tx, after["part_id"], after, extra)
+        row.update(
+            {c: after[c] for c in ("serial_number", "lot_number", "_cost") if after[c] != old[c]}
+        )
+        if changed_columns(old, row) & {"quantity", "quantity_scrapped", "part_id"}:
+            check_quantities(tx, after, load_tracking_type(tx, after["part_id"]))
+
+    def before_delete(self, tx: Transaction, old: Row) -> None:
+        sql = "SELECT 1 FROM part_kit_inventories WHERE part_inventory_id = ?"
+        ensure(
+            not tx.scalar(sql, old["id"]), "This inventory is still used: it was issued to a kit."
+        )
 
 
 def _set_numbers_and_cost(tx: Transaction, part_id: int, row: Row, extra: ExtraInput) -> None:
@@ -105,123 +143,61 @@ def _set_numbers_and_cost(tx: Transaction, part_id: int, row: Row, extra: ExtraI
         row["_cost"] = None if extra["cost"] is None else float(extra["cost"])
 
 
-def _check_inventory_delete(tx: Transaction, old: Row) -> None:
-    used = tx.scalar("SELECT 1 FROM part_kit_inventories WHERE part_inventory_id = ?", old["id"])
-    ensure(not used, "This inventory is still used: it was issued to a kit.")
+class _Parts(Hooks, frozen=True):
+    def before_create(self, _tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+        row["revision"] = row.get("revision") or "A"
+
+    def before_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        if row.get("tracking_type") == "serial" != old["tracking_type"]:
+            sql = "SELECT 1 FROM parts_inventory WHERE part_id = ? AND quantity NOT IN (0, 1)"
+            several = tx.scalar(sql, old["id"])
+            ensure(not several, "Some inventory of this part has more than one piece.")
+        if "revision" in changed_columns(old, row):
+            raise GraphQLError("The revision of a part changes only by createPartRevision.")
 
 
-def _check_part_update(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    if row.get("tracking_type") == "serial" != old["tracking_type"]:
-        sql = "SELECT 1 FROM parts_inventory WHERE part_id = ? AND quantity NOT IN (0, 1)"
-        ensure(
-            not tx.scalar(sql, old["id"]), "Some inventory of this part has more than one piece."
+class _Locations(Hooks, frozen=True):
+    def before_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        above = row.get("parent_id")
+        while above is not None:
+            ensure(above != old["id"], "A location cannot contain itself.")
+            above = tx.scalar("SELECT parent_id FROM locations WHERE id = ?", above)
+
+
+class _Kits(Hooks, frozen=True):
+    def before_update(self, _tx: Transaction, old: Row, _row: Row, _extra: ExtraInput) -> None:
+        ensure(old["status"] != "canceled", "A canceled kit cannot change.")
+
+    def before_delete(self, tx: Transaction, old: Row) -> None:
+        sql = (
+            "SELECT 1 FROM part_kit_inventories k JOIN part_kit_items i ON i.id = k.part_kit_item_id"
+            " WHERE i.part_kit_id = ?"
         )
-    if "revision" in changed_columns(old, row):
-        raise GraphQLError("The revision of a part changes only by createPartRevision.")
+        ensure(not tx.scalar(sql, old["id"]), "This kit is still used: inventory was issued to it.")
 
 
-def _set_first_revision(_tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    row["revision"] = row.get("revision") or "A"
+class _KitItems(Hooks, frozen=True):
+    def before_write(self, _tx: Transaction, _old: Row, row: Row, _extra: ExtraInput) -> None:
+        ensure(row.get("quantity", 1) > 0, "The quantity of a kit's item must be more than 0.")
 
-
-def _check_location_parent(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    above = row.get("parent_id")
-    while above is not None:
-        ensure(above != old["id"], "A location cannot contain itself.")
-        above = tx.scalar("SELECT parent_id FROM locations WHERE id = ?", above)
-
-
-def check_installed(tx: Transaction, item: Row) -> None:
-    """Raise GraphQLError if the installed part or quantity is not allowed."""
-    ensure(item["quantity"] >= 0, "An installed quantity must not be below 0.")
-    inventory = (
-        tx.get("parts_inventory", item["part_inventory_id"]) if item["part_inventory_id"] else None
-    )
-    if inventory is None:
-        return
-    contains_item = tx.scalar(SELECT_CONTAINS, item["id"], inventory["id"])
-    ensure(not contains_item, "An assembly cannot be installed in itself.")
-    if item["part_id"] is not None:
-        ensure(
-            inventory["part_id"] in _allowed_parts(tx, item),
-            "This part does not fit this item of the aBOM.",
-        )
-    ensure(
-        free_quantity(tx, inventory) >= 0,
-        "The quantity to install is larger than the available quantity.",
-    )
-
-
-def _allowed_parts(tx: Transaction, item: Row) -> set[int]:
-    """Return the part of an item, its revisions and its substitutes (any revision is assumed)."""
-    sql = (
-        "SELECT b.id FROM parts a JOIN parts b ON b.part_number = a.part_number WHERE a.id = ? UNION"
-        " SELECT part_id FROM mbom_substitute WHERE mbom_item_id = ?"
-    )
-    return {
-        id_ for (id_,) in tx.connection.execute(sql, (item["part_id"], item["origin_mbom_item_id"]))
-    }
-
-
-def check_tree(tx: Transaction, parent: int, child: int) -> None:
-    """Raise GraphQLError if an assembly would contain itself."""
-    contains = tx.scalar(SELECT_IS_ANCESTOR, parent, child)
-    ensure(not contains, "An assembly cannot be installed in itself.")
-
-
-def _check_kit_update(_tx: Transaction, old: Row, _row: Row, _extra: ExtraInput) -> None:
-    ensure(old["status"] != "canceled", "A canceled kit cannot change.")
-
-
-def _check_kit_delete(tx: Transaction, old: Row) -> None:
-    sql = (
-        "SELECT 1 FROM part_kit_inventories k JOIN part_kit_items i ON i.id = k.part_kit_item_id"
-        " WHERE i.part_kit_id = ?"
-    )
-    ensure(not tx.scalar(sql, old["id"]), "This kit is still used: inventory was issued to it.")
-
-
-def _check_kit_item_delete(tx: Transaction, old: Row) -> None:
-    used = tx.scalar("SELECT 1 FROM part_kit_inventories WHERE part_kit_item_id = ?", old["id"])
-    ensure(not used, "This item is still used: inventory was issued to it.")
-
-
-def _check_created_kit_item(_tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    ensure(row["quantity"] > 0, "The quantity of a kit's item must be more than 0.")
-
-
-def _check_updated_kit_item(_tx: Transaction, _old: Row, row: Row, _extra: ExtraInput) -> None:
-    ensure(row.get("quantity", 1) > 0, "The quantity of a kit's item must be more than 0.")
+    def before_delete(self, tx: Transaction, old: Row) -> None:
+        used = tx.scalar("SELECT 1 FROM part_kit_inventories WHERE part_kit_item_id = ?", old["id"])
+        ensure(not used, "This item is still used: inventory was issued to it.")
 
 
 HOOKS: Mapping[str, Hooks] = {
-    "parts": Hooks(
-        before_create=_set_first_revision,
-        before_update=_check_part_update,
-        associations=(("part_part_subtypes", "part_id"),),
-    ),
+    "parts": _Parts(associations=(("part_part_subtypes", "part_id"),)),
     "part_subtypes": Hooks(associations=(("part_part_subtypes", "part_subtype_id"),)),
-    "parts_inventory": Hooks(
-        before_create=_prepare_inventory,
-        before_update=_check_inventory_update,
-        before_delete=_check_inventory_delete,
+    "parts_inventory": _Inventory(
         associations=(
             ("purchase_order_line_inventories", "part_inventory_id"),
             ("run_step_part_inventories", "part_inventory_id"),
             ("origin_runs", "part_inventory_id"),
         ),
     ),
-    "locations": Hooks(before_update=_check_location_parent),
-    "parts_kits": Hooks(
-        before_update=_check_kit_update,
-        before_delete=_check_kit_delete,
-        owned=(("part_kit_items", "part_kit_id"),),
-    ),
-    "part_kit_items": Hooks(
-        before_create=_check_created_kit_item,
-        before_update=_check_updated_kit_item,
-        before_delete=_check_kit_item_delete,
-    ),
+    "locations": _Locations(),
+    "parts_kits": _Kits(owned=(("part_kit_items", "part_kit_id"),)),
+    "part_kit_items": _KitItems(),
     "abom_items": Hooks(
         owned=(
             ("abom_item_reference_designators", "abom_item_id"),

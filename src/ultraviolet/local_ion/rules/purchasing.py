@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 
-from graphql import GraphQLError
-
 from ultraviolet.local_ion.rules.hooks import (
     ExtraInput,
     Hooks,
+    OrderedHooks,
     changed_columns,
     ensure,
-    next_position,
 )
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -38,66 +36,6 @@ def _ordered_at(tx: Transaction, order: Row, status: object) -> Row:
     return {"ordered_at": tx.now} if is_first else {}
 
 
-def _set_ordered_at(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    for column, value in _ordered_at(tx, old, row.get("status")).items():
-        row.setdefault(column, value)
-
-
-def _update_line_statuses(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    status = row.get("status")
-    if status is None or status == old["status"]:
-        return
-    for line in tx.find("purchase_order_lines", "id", purchase_order_id=old["id"]):
-        if line["status"] not in _CLOSED_STATUSES | {status}:
-            tx.update("purchase_order_lines", line["id"], {"status": status})
-    recalculate_order(tx, old["id"])
-
-
-def _prepare_line(tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    if row.get("position") is None:
-        order = row.get("purchase_order_id")
-        row["position"] = next_position(tx, "purchase_order_lines", "purchase_order_id", order)
-    row["status"] = row.get("status") or "draft"
-    _check_line_quantity(row)
-
-
-def _check_line_quantity(row: Row) -> None:
-    quantity = row.get("quantity", 1)
-    ensure(quantity is not None and quantity > 0, "The quantity of a line must be more than 0.")
-
-
-def _recalculate_after_create(tx: Transaction, key: int, _extra: ExtraInput) -> None:
-    line = tx.get("purchase_order_lines", key)
-    assert line is not None
-    recalculate_order(tx, line["purchase_order_id"])
-
-
-def _check_line_update(_tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    if old["status"] != "draft":
-        locked = changed_columns(old, row) - EDITABLE_AFTER_DRAFT
-        ensure(
-            not locked,
-            f"{', '.join(sorted(locked))} of a line can change only while it is a draft.",
-        )
-    _check_line_quantity(row)
-
-
-def _recalculate_changed_orders(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    if not changed_columns(old, row) & {"status", "quantity", "purchase_order_id"}:
-        return
-    recalculate_order(tx, old["purchase_order_id"])
-    if row.get("purchase_order_id") not in {None, old["purchase_order_id"]}:
-        recalculate_order(tx, row["purchase_order_id"])
-
-
-def _check_line_delete(_tx: Transaction, old: Row) -> None:
-    ensure(old["status"] == "draft", "A line can be deleted only while it is a draft.")
-
-
-def _recalculate_after_delete(tx: Transaction, old: Row) -> None:
-    recalculate_order(tx, old["purchase_order_id"])
-
-
 def update_received_status(tx: Transaction, line_id: int | None) -> None:
     """Set a line to received when it is complete, and back when items are removed (assumed)."""
     line = tx.get("purchase_order_lines", line_id) if line_id is not None else None
@@ -114,45 +52,80 @@ def update_received_status(tx: Transaction, line_id: int | None) -> None:
     recalculate_order(tx, line["purchase_order_id"])
 
 
-def _check_received_quantity(_tx: Transaction, _old: Row, row: Row, _extra: ExtraInput) -> None:
-    if row.get("quantity", 1) <= 0:
-        raise GraphQLError("A received quantity must be more than 0.")
+class _Orders(Hooks, frozen=True):
+    def before_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        for column, value in _ordered_at(tx, old, row.get("status")).items():
+            row.setdefault(column, value)
+
+    def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        status = row.get("status")
+        if status is None or status == old["status"]:
+            return
+        for line in tx.find("purchase_order_lines", "id", purchase_order_id=old["id"]):
+            if line["status"] not in _CLOSED_STATUSES | {status}:
+                tx.update("purchase_order_lines", line["id"], {"status": status})
+        recalculate_order(tx, old["id"])
 
 
-def _update_line_after_item_update(
-    tx: Transaction, old: Row, _row: Row, _extra: ExtraInput
-) -> None:
-    update_received_status(tx, old["purchase_order_line_id"])
+class _Lines(OrderedHooks, frozen=True):
+    def before_update(self, _tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        if old["status"] != "draft":
+            locked = changed_columns(old, row) - EDITABLE_AFTER_DRAFT
+            ensure(
+                not locked,
+                f"{', '.join(sorted(locked))} of a line can change only while it is a draft.",
+            )
+
+    def before_write(self, _tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        if not old:
+            row["status"] = row.get("status") or "draft"
+        quantity = row.get("quantity", 1)
+        ensure(quantity is not None and quantity > 0, "The quantity of a line must be more than 0.")
+
+    def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
+        line = tx.get("purchase_order_lines", key)
+        assert line is not None
+        recalculate_order(tx, line["purchase_order_id"])
+
+    def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        if not changed_columns(old, row) & {"status", "quantity", "purchase_order_id"}:
+            return
+        recalculate_order(tx, old["purchase_order_id"])
+        if row.get("purchase_order_id") not in {None, old["purchase_order_id"]}:
+            recalculate_order(tx, row["purchase_order_id"])
+
+    def before_delete(self, _tx: Transaction, old: Row) -> None:
+        ensure(old["status"] == "draft", "A line can be deleted only while it is a draft.")
+
+    def after_delete(self, tx: Transaction, old: Row) -> None:
+        recalculate_order(tx, old["purchase_order_id"])
 
 
-def _update_line_after_item_delete(tx: Transaction, old: Row) -> None:
-    update_received_status(tx, old["purchase_order_line_id"])
+class _ReceiptItems(Hooks, frozen=True):
+    def before_update(self, _tx: Transaction, _old: Row, row: Row, _extra: ExtraInput) -> None:
+        ensure(row.get("quantity", 1) > 0, "A received quantity must be more than 0.")
+
+    def after_update(self, tx: Transaction, old: Row, _row: Row, _extra: ExtraInput) -> None:
+        update_received_status(tx, old["purchase_order_line_id"])
+
+    def after_delete(self, tx: Transaction, old: Row) -> None:
+        update_received_status(tx, old["purchase_order_line_id"])
 
 
 HOOKS: Mapping[str, Hooks] = {
-    "purchase_orders": Hooks(
-        before_update=_set_ordered_at,
-        after_update=_update_line_statuses,
+    "purchase_orders": _Orders(
         owned=(
             ("purchase_order_fees", "purchase_order_id"),
             ("purchase_order_approvals", "purchase_order_id"),
             ("purchase_order_approval_requests", "purchase_order_id"),
         ),
     ),
-    "purchase_order_lines": Hooks(
-        before_create=_prepare_line,
-        after_create=_recalculate_after_create,
-        before_update=_check_line_update,
-        after_update=_recalculate_changed_orders,
-        before_delete=_check_line_delete,
-        after_delete=_recalculate_after_delete,
+    "purchase_order_lines": _Lines(
+        table="purchase_order_lines",
+        owners=("purchase_order_id",),
         associations=(("purchase_order_line_inventories", "purchase_order_line_id"),),
     ),
     "receipts": Hooks(owned=(("receipt_items", "receipt_id"),)),
-    "receipt_items": Hooks(
-        before_update=_check_received_quantity,
-        after_update=_update_line_after_item_update,
-        after_delete=_update_line_after_item_delete,
-    ),
+    "receipt_items": _ReceiptItems(),
 }
 """Hooks by resource."""

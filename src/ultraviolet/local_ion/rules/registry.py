@@ -4,149 +4,140 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
 from graphql import GraphQLError
 
 from ultraviolet.local_ion.rules import approvals, inventory, purchasing, runs
 from ultraviolet.local_ion.rules.hooks import (
-    AfterCreate,
     ExtraInput,
     Hooks,
-    append_position,
+    OrderedHooks,
+    StepHooks,
     ensure,
-    store_created_datagrid,
-    store_updated_datagrid,
 )
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 
-def _start_family(table: str) -> AfterCreate:
-    def after_create(tx: Transaction, key: Any, _extra: ExtraInput) -> None:
-        row = tx.get(table, key)
-        if row is not None and row["family_id"] is None:
-            tx.update(table, key, {"family_id": key})
-
-    return after_create
+def _start_family(tx: Transaction, table: str, key: int) -> None:
+    row = tx.get(table, key)
+    if row is not None and row["family_id"] is None:
+        tx.update(table, key, {"family_id": key})
 
 
-def _set_mbom_version(tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    sql = "SELECT coalesce(max(version), 0) + 1 FROM mboms WHERE part_id = ?"
-    row["version"] = tx.scalar(sql, row["part_id"])
+class _Procedures(Hooks, frozen=True):
+    def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
+        _start_family(tx, "procedures", key)
 
 
-def _copy_mbom_items(tx: Transaction, key: int, extra: ExtraInput) -> None:
-    mbom = tx.get("mboms", key)
-    assert mbom is not None
-    if not extra.get("copyMbom"):
-        return
-    source = extra.get("mbomId") or tx.scalar(
-        "SELECT max(id) FROM mboms WHERE part_id = ? AND id <> ?", mbom["part_id"], key
-    )
-    for item in tx.find("mbom_item", "id", mbom_id=source):
-        values = {c: item[c] for c in ("part_id", "quantity", "made_on_assembly")}
-        copied = tx.insert("mbom_item", {**values, "mbom_id": key})
-        for table, column in (
-            ("mbom_substitute", "part_id"),
-            ("mbom_item_reference_designators", "value"),
-        ):
-            for each in tx.find(table, "id", mbom_item_id=item["id"]):
-                tx.insert(table, {"mbom_item_id": copied, column: each[column]})
+class _Steps(StepHooks, frozen=True):
+    def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
+        _start_family(tx, "steps", key)
 
 
-def _prepare_mbom_item(tx: Transaction, row: Row, extra: ExtraInput) -> None:
-    parent = extra.get("parentId")
-    if row.get("mbom_id") is None and parent is not None:
-        found = tx.scalar("SELECT max(id) FROM mboms WHERE part_id = ?", int(parent))
-        row["mbom_id"] = found or tx.insert(
-            "mboms", {"part_id": int(parent), "version": 1, "status": "draft"}
+class _Mboms(Hooks, frozen=True):
+    def before_create(self, tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+        sql = "SELECT coalesce(max(version), 0) + 1 FROM mboms WHERE part_id = ?"
+        row["version"] = tx.scalar(sql, row["part_id"])
+
+    def after_create(self, tx: Transaction, key: int, extra: ExtraInput) -> None:
+        mbom = tx.get("mboms", key)
+        assert mbom is not None
+        if not extra.get("copyMbom"):
+            return
+        source = extra.get("mbomId") or tx.scalar(
+            "SELECT max(id) FROM mboms WHERE part_id = ? AND id <> ?", mbom["part_id"], key
         )
-    ensure(row.get("quantity", 0) > 0, "The quantity of an mBOM's item must be more than 0.")
-    owner = tx.scalar("SELECT part_id FROM mboms WHERE id = ?", row.get("mbom_id"))
-    ensure(owner is None or owner != row["part_id"], "A part cannot be an item of its own mBOM.")
+        for item in tx.find("mbom_item", "id", mbom_id=source):
+            values = {c: item[c] for c in ("part_id", "quantity", "made_on_assembly")}
+            copied = tx.insert("mbom_item", {**values, "mbom_id": key})
+            for table, column in (
+                ("mbom_substitute", "part_id"),
+                ("mbom_item_reference_designators", "value"),
+            ):
+                for each in tx.find(table, "id", mbom_item_id=item["id"]):
+                    tx.insert(table, {"mbom_item_id": copied, column: each[column]})
 
 
-def _complete_issue(tx: Transaction, key: int, extra: ExtraInput) -> None:
-    for inventory_id in extra.get("partInventoryIds") or ():
-        tx.insert(
-            "issue_part_inventories",
-            {"issue_id": key, "part_inventory_id": int(inventory_id), "from_split_inventory": 0},
-        )
-    if tx.scalar("SELECT title IS NULL FROM issues WHERE id = ?", key):
-        tx.update("issues", key, {"title": f"Issue {key}"})
+class _MbomItems(Hooks, frozen=True):
+    def before_create(self, tx: Transaction, row: Row, extra: ExtraInput) -> None:
+        parent = extra.get("parentId")
+        if row.get("mbom_id") is None and parent is not None:
+            found = tx.scalar("SELECT max(id) FROM mboms WHERE part_id = ?", int(parent))
+            row["mbom_id"] = found or tx.insert(
+                "mboms", {"part_id": int(parent), "version": 1, "status": "draft"}
+            )
+        ensure(row.get("quantity", 0) > 0, "The quantity of an mBOM's item must be more than 0.")
+        owner = tx.scalar("SELECT part_id FROM mboms WHERE id = ?", row.get("mbom_id"))
+        message = "A part cannot be an item of its own mBOM."
+        ensure(owner is None or owner != row["part_id"], message)
 
 
-def _check_issue_update(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    if row.get("status") == "resolved" != old["status"]:
-        approvals.check_enough_approvals(tx, old)
+class _Issues(Hooks, frozen=True):
+    def after_create(self, tx: Transaction, key: int, extra: ExtraInput) -> None:
+        for inventory_id in extra.get("partInventoryIds") or ():
+            association = {"issue_id": key, "part_inventory_id": int(inventory_id)}
+            tx.insert("issue_part_inventories", {**association, "from_split_inventory": 0})
+        if tx.scalar("SELECT title IS NULL FROM issues WHERE id = ?", key):
+            tx.update("issues", key, {"title": f"Issue {key}"})
+
+    def before_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        if row.get("status") == "resolved" != old["status"]:
+            approvals.check_enough_approvals(tx, old)
 
 
-def _check_issue_relation(_tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    ensure(
-        row["origin_issue_id"] != row["related_issue_id"], "An issue cannot be related to itself."
-    )
+class _IssueRelations(Hooks, frozen=True):
+    def before_create(self, _tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+        message = "An issue cannot be related to itself."
+        ensure(row["origin_issue_id"] != row["related_issue_id"], message)
 
 
-def _prepare_comment(tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    parent = tx.get("comments", row["parent_id"]) if row.get("parent_id") else None
-    if parent is not None:
-        row["depth"] = parent["depth"] + 1
-        row["entity_id"] = row.get("entity_id") or parent["entity_id"]
-    entity = row.get("entity_id")
-    if entity is not None:
-        row["run_step_id"] = tx.scalar("SELECT id FROM run_steps WHERE entity_id = ?", entity)
-        row["run_id"] = tx.scalar("SELECT id FROM runs WHERE entity_id = ?", entity)
+class _Comments(Hooks, frozen=True):
+    def before_create(self, tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+        parent = tx.get("comments", row["parent_id"]) if row.get("parent_id") else None
+        if parent is not None:
+            row["depth"] = parent["depth"] + 1
+            row["entity_id"] = row.get("entity_id") or parent["entity_id"]
+        entity = row.get("entity_id")
+        if entity is not None:
+            row["run_step_id"] = tx.scalar("SELECT id FROM run_steps WHERE entity_id = ?", entity)
+            row["run_id"] = tx.scalar("SELECT id FROM runs WHERE entity_id = ?", entity)
 
 
-def _generate_shared_secret(_tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    if not row.get("shared_secret"):
-        row["shared_secret"] = secrets.token_hex(32)
+class _Receivers(Hooks, frozen=True):
+    def before_create(self, _tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+        row["shared_secret"] = row.get("shared_secret") or secrets.token_hex(32)
 
 
-def _prepare_barcode_label(tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    """Set the number of a barcode label; check the type of its template (assumed)."""
-    row["iuid"] = row.get("iuid") or f"ION-{secrets.token_hex(8).upper()}"
-    row["deactivated"] = row.get("deactivated") or 0
-    wanted = tx.scalar("SELECT entity_type FROM barcode_templates WHERE id = ?", row["template_id"])
-    kind = tx.scalar("SELECT type FROM entities WHERE id = ?", row["entity_id"])
-    ensure(wanted in {None, kind}, f"This barcode template is for {wanted}, not for {kind}.")
+class _BarcodeLabels(Hooks, frozen=True):
+    def before_create(self, tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+        """Set the number of a barcode label; check the type of its template (assumed)."""
+        row["iuid"] = row.get("iuid") or f"ION-{secrets.token_hex(8).upper()}"
+        row["deactivated"] = row.get("deactivated") or 0
+        sql = "SELECT entity_type FROM barcode_templates WHERE id = ?"
+        wanted = tx.scalar(sql, row["template_id"])
+        kind = tx.scalar("SELECT type FROM entities WHERE id = ?", row["entity_id"])
+        ensure(wanted in {None, kind}, f"This barcode template is for {wanted}, not for {kind}.")
 
 
-def _check_pattern(expression: str) -> None:
-    try:
-        re.compile(expression)
-    except re.error as error:
-        raise GraphQLError(
-            f"The barcode pattern is not a valid regular expression: {error}."
-        ) from error
+class _BarcodePatterns(Hooks, frozen=True):
+    def before_write(self, _tx: Transaction, _old: Row, row: Row, _extra: ExtraInput) -> None:
+        try:
+            re.compile(row.get("expression") or "")
+        except re.error as error:
+            message = f"The barcode pattern is not a valid regular expression: {error}."
+            raise GraphQLError(message) from error
 
 
-def _check_created_pattern(_tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    _check_pattern(row["expression"])
-
-
-def _check_updated_pattern(_tx: Transaction, _old: Row, row: Row, _extra: ExtraInput) -> None:
-    if row.get("expression") is not None:
-        _check_pattern(row["expression"])
-
-
-def _set_created_rule_status(_tx: Transaction, row: Row, _extra: ExtraInput) -> None:
-    row.update(_rule_status(row))
-
-
-def _set_updated_rule_status(_tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    row.update(_rule_status({**old, **row}))
-
-
-def _rule_status(rule: Row) -> Row:
-    code = (rule.get("code") or "") + (rule.get("context") or "")
-    status = "active" if rule.get("enabled") else "disabled"
-    return {"status": status, "code_hash": hashlib.sha256(code.encode()).hexdigest()}
+class _Rules(Hooks, frozen=True):
+    def before_write(self, _tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        rule = {**old, **row}
+        code = (rule.get("code") or "") + (rule.get("context") or "")
+        row["status"] = "active" if rule.get("enabled") else "disabled"
+        row["code_hash"] = hashlib.sha256(code.encode()).hexdigest()
 
 
 _OTHER_HOOKS: Mapping[str, Hooks] = {
-    "procedures": Hooks(
-        after_create=_start_family("procedures"),
+    "procedures": _Procedures(
         owned=(
             ("steps", "procedure_id"),
             ("reviews", "procedure_id"),
@@ -154,10 +145,9 @@ _OTHER_HOOKS: Mapping[str, Hooks] = {
             ("part_procedures", "procedure_id"),
         ),
     ),
-    "steps": Hooks(
-        before_create=store_created_datagrid(append_position("steps", "procedure_id")),
-        before_update=store_updated_datagrid(),
-        after_create=_start_family("steps"),
+    "steps": _Steps(
+        table="steps",
+        owners=("procedure_id",),
         owned=(
             ("steps_fields", "step_id"),
             ("steps_dags", "step_id"),
@@ -168,38 +158,40 @@ _OTHER_HOOKS: Mapping[str, Hooks] = {
             ("steps", "parent_id"),
         ),
     ),
-    "steps_fields": Hooks(
-        before_create=append_position("steps_fields", "step_id"),
+    "steps_fields": OrderedHooks(
+        table="steps_fields",
+        owners=("step_id",),
         owned=(("step_field_validations", "field_id"),),
     ),
-    "datagrid_columns": Hooks(
-        before_create=append_position("datagrid_columns", "step_id", "run_step_id", order="index"),
+    "datagrid_columns": OrderedHooks(
+        table="datagrid_columns",
+        owners=("step_id", "run_step_id"),
+        order="index",
         owned=(("datagrid_values", "column_id"),),
     ),
-    "datagrid_rows": Hooks(
-        before_create=append_position("datagrid_rows", "step_id", "run_step_id", order="index"),
+    "datagrid_rows": OrderedHooks(
+        table="datagrid_rows",
+        owners=("step_id", "run_step_id"),
+        order="index",
         owned=(("datagrid_values", "row_id"),),
     ),
-    "mboms": Hooks(
-        before_create=_set_mbom_version,
-        after_create=_copy_mbom_items,
+    "mboms": _Mboms(
         owned=(
             ("mbom_item", "mbom_id"),
             ("mbom_approvals", "mbom_id"),
             ("mbom_approval_requests", "mbom_id"),
         ),
     ),
-    "mbom_item": Hooks(
-        before_create=_prepare_mbom_item,
+    "mbom_item": _MbomItems(
         owned=(
             ("mbom_substitute", "mbom_item_id"),
             ("mbom_item_reference_designators", "mbom_item_id"),
             ("step_mbom_item_associations", "mbom_item_id"),
         ),
     ),
-    "issues": Hooks(after_create=_complete_issue, before_update=_check_issue_update),
-    "issue_relations": Hooks(before_create=_check_issue_relation),
-    "comments": Hooks(before_create=_prepare_comment, owned=(("comments", "parent_id"),)),
+    "issues": _Issues(),
+    "issue_relations": _IssueRelations(),
+    "comments": _Comments(owned=(("comments", "parent_id"),)),
     "labels": Hooks(
         associations=(("entity_labels", "label_id"), ("procedure_family_labels", "label_id"))
     ),
@@ -222,13 +214,10 @@ _OTHER_HOOKS: Mapping[str, Hooks] = {
             ("plan_item_allocations", "parent_plan_item_id"),
         ),
     ),
-    "barcode_labels": Hooks(before_create=_prepare_barcode_label),
-    "barcode_patterns": Hooks(
-        before_create=_check_created_pattern, before_update=_check_updated_pattern
-    ),
-    "rules": Hooks(before_create=_set_created_rule_status, before_update=_set_updated_rule_status),
-    "webhook_receivers": Hooks(
-        before_create=_generate_shared_secret,
+    "barcode_labels": _BarcodeLabels(),
+    "barcode_patterns": _BarcodePatterns(),
+    "rules": _Rules(),
+    "webhook_receivers": _Receivers(
         owned=(("webhook_subscriptions", "receiver_id"),),
         associations=(("webhook_receiver_headers", "webhook_receiver_id"),),
     ),

@@ -8,10 +8,9 @@ from ultraviolet.local_ion.rules.attributes import copy_attributes, create_attri
 from ultraviolet.local_ion.rules.hooks import (
     ExtraInput,
     Hooks,
-    append_position,
+    OrderedHooks,
+    StepHooks,
     ensure,
-    store_created_datagrid,
-    store_updated_datagrid,
 )
 from ultraviolet.local_ion.rules.organization import load_setting
 from ultraviolet.local_ion.store.columns import dump_json
@@ -22,6 +21,9 @@ _STARTED_STATUSES = {"in_progress", "complete"}
 SELECT_INCOMPLETE_UPSTREAM = """
 SELECT u.title FROM run_steps_dags d JOIN run_steps u ON u.id = d.upstream_step_id
  WHERE d.step_id = ? AND u.status <> 'complete' LIMIT 1"""
+# an open issue that must be closed before a step
+SELECT_OPEN_ISSUE = """
+SELECT id FROM issues WHERE must_close_by_run_step_id = ? AND status <> 'resolved' LIMIT 1"""
 # whether a step is upstream of another
 SELECT_IS_UPSTREAM = """
 WITH RECURSIVE up (id) AS (SELECT ?1 UNION SELECT e.upstream_step_id FROM up
@@ -31,34 +33,6 @@ SELECT_DOWNSTREAM = """
 WITH RECURSIVE down (id) AS (SELECT step_id FROM run_steps_dags WHERE upstream_step_id = ?1 UNION
   SELECT d.step_id FROM down JOIN run_steps_dags d ON d.upstream_step_id = down.id)
 SELECT s.id FROM run_steps s JOIN down ON down.id = s.id WHERE s.status = ?2 ORDER BY s.id"""
-
-
-def _prepare_run(tx: Transaction, row: Row, extra: ExtraInput) -> None:
-    procedure = tx.get("procedures", row["procedure_id"]) if row.get("procedure_id") else None
-    if row.get("part_id") is None and row.get("part_inventory_id") is not None:
-        inventory = tx.get("parts_inventory", row["part_inventory_id"])
-        row["part_id"] = inventory["part_id"] if inventory else None
-    if not row.get("title"):
-        number = tx.scalar("SELECT coalesce(max(id), 0) + 1 FROM runs")
-        row["title"] = f"{procedure['title'] if procedure else 'Run'} {number:05d}"
-    _check_run(tx, row, extra)
-
-
-def _check_run_update(tx: Transaction, _old: Row, row: Row, extra: ExtraInput) -> None:
-    _check_run(tx, row, extra)
-
-
-def _check_run(tx: Transaction, row: Row, extra: ExtraInput) -> None:
-    ensure((row.get("quantity") or 0) >= 0, "The quantity of a run must not be below 0.")
-    if extra.get("addToNewBatch") or extra.get("runBatchTitle"):
-        row["run_batch_id"] = tx.insert("run_batches", {"title": extra.get("runBatchTitle")})
-
-
-def _copy_procedure_steps(tx: Transaction, key: int, _extra: ExtraInput) -> None:
-    run = tx.get("runs", key)
-    assert run is not None
-    if run["procedure_id"] is not None:
-        copy_steps(tx, run["procedure_id"], key)
 
 
 _STEP_COLUMNS = (
@@ -86,13 +60,16 @@ def copy_steps(tx: Transaction, procedure_id: int, run_id: int) -> None:
     created: dict[int, int] = {}
     for step in tx.find("steps", "parent_id, position, id", procedure_id=procedure_id):
         created[step["id"]] = copy_step(tx, step, run_id, created.get(step["parent_id"]))
+    copy_edges(tx, created, "run_steps_dags")
+
+
+def copy_edges(tx: Transaction, created: Mapping[int, int], table: str) -> None:
+    """Copy the order of steps to their copies, given by the ids of the originals."""
     for old, new in created.items():
         for edge in tx.find("steps_dags", "id", step_id=old):
-            if edge["upstream_step_id"] in created:
-                tx.insert(
-                    "run_steps_dags",
-                    {"step_id": new, "upstream_step_id": created[edge["upstream_step_id"]]},
-                )
+            upstream = created.get(edge["upstream_step_id"])
+            if upstream is not None:
+                tx.insert(table, {"step_id": new, "upstream_step_id": upstream})
 
 
 def copy_step(tx: Transaction, step: Row, run_id: int, parent_id: int | None) -> int:
@@ -110,24 +87,18 @@ def copy_step(tx: Transaction, step: Row, run_id: int, parent_id: int | None) ->
     resources = tx.catalog.resources
     copy_attributes(tx, resources["steps"], step["id"], resources["run_steps"], key)
     for field in tx.find("steps_fields", "position, id", step_id=step["id"]):
-        _copy_field(tx, field, key)
+        values = {c: field[c] for c in _FIELD_COLUMNS}
+        origin = {"not_applicable": 0, "run_step_id": key, "origin_field_id": field["id"]}
+        field_id = tx.insert("run_steps_fields", {**values, **origin})
+        for rule in tx.find("step_field_validations", "id", field_id=field["id"]):
+            copied = {c: rule[c] for c in ("position", "value", "function_id")}
+            links = {"validation_id": rule["id"], "run_step_field_id": field_id}
+            tx.insert("run_step_field_validations", {**copied, **links, "result": "pending"})
     copy_datagrid(tx, ("step_id", step["id"]), ("run_step_id", key))
     created = tx.get("run_steps", key)
     assert created is not None
     copy_assets(tx, step["entity_id"], created["entity_id"])
     return key
-
-
-def _copy_field(tx: Transaction, field: Row, step_id: int) -> None:
-    values = {c: field[c] for c in _FIELD_COLUMNS}
-    key = tx.insert(
-        "run_steps_fields",
-        {**values, "not_applicable": 0, "run_step_id": step_id, "origin_field_id": field["id"]},
-    )
-    for rule in tx.find("step_field_validations", "id", field_id=field["id"]):
-        copied = {c: rule[c] for c in ("position", "value", "function_id")}
-        association = {"validation_id": rule["id"], "run_step_field_id": key, "result": "pending"}
-        tx.insert("run_step_field_validations", {**copied, **association})
 
 
 def copy_datagrid(tx: Transaction, source: tuple[str, int], target: tuple[str, int]) -> None:
@@ -157,47 +128,6 @@ def copy_assets(tx: Transaction, source_entity: int, target_entity: int) -> None
     for association in tx.find("entity_assets", entity_id=source_entity):
         pair = {"entity_id": target_entity, "file_attachment_id": association["file_attachment_id"]}
         tx.insert("entity_assets", pair, ignore=True)
-
-
-def _check_step_update(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    status = row.get("status")
-    if status is None or status == old["status"]:
-        return
-    if status in _STARTED_STATUSES and old["status"] not in _STARTED_STATUSES:
-        _check_can_start(tx, old)
-    if status == "in_progress" and old["start_time"] is None:
-        row.update(start_time=tx.now, started_by_id=tx.actor_id)
-    if status == "complete" and old["end_time"] is None:
-        row.update(end_time=tx.now, completed_by_id=tx.actor_id)
-
-
-def _check_can_start(tx: Transaction, step: Row) -> None:
-    upstream = tx.scalar(SELECT_INCOMPLETE_UPSTREAM, step["id"])
-    ensure(
-        upstream is None,
-        f"Step {step['title']} cannot start: {upstream} before it is not complete.",
-    )
-    if load_setting(tx, "issues", "enforceIssuesResolvedBeforeStepContinuation"):
-        sql = (
-            "SELECT id FROM issues"
-            " WHERE must_close_by_run_step_id = ? AND status <> 'resolved' LIMIT 1"
-        )
-        issue = tx.scalar(sql, step["id"])
-        ensure(issue is None, f"Step {step['title']} cannot start: issue {issue} is not resolved.")
-
-
-def _apply_step_status(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-    status = row.get("status")
-    if status is None or status == old["status"]:
-        return
-    if status == "redline":
-        start_redline(tx, old)
-    elif old["status"] == "redline":
-        end_redline(tx, old["id"])
-    if status == "failed" and load_setting(tx, "issues", "createIssueOnStepFailure"):
-        title = f"Step {old['title']} failed"
-        issue = tx.insert("issues", {"title": title, "status": "pending", "run_step_id": old["id"]})
-        create_attributes(tx, tx.catalog.resources["issues"], issue)
 
 
 def start_redline(tx: Transaction, step: Row) -> None:
@@ -241,38 +171,88 @@ def _redline_state(tx: Transaction, step: Row) -> dict[str, Any]:
     return {**{c: step[c] for c in columns}, "fields": [{c: f[c] for c in shown} for f in fields]}
 
 
-def _edge_hooks(table: str, steps: str, owner: str) -> Hooks:
-    def before_create(tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+class _Runs(Hooks, frozen=True):
+    def before_create(self, tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+        procedure = tx.get("procedures", row["procedure_id"]) if row.get("procedure_id") else None
+        if row.get("part_id") is None and row.get("part_inventory_id") is not None:
+            inventory = tx.get("parts_inventory", row["part_inventory_id"])
+            row["part_id"] = inventory["part_id"] if inventory else None
+        if not row.get("title"):
+            number = tx.scalar("SELECT coalesce(max(id), 0) + 1 FROM runs")
+            row["title"] = f"{procedure['title'] if procedure else 'Run'} {number:05d}"
+
+    def before_write(self, tx: Transaction, _old: Row, row: Row, extra: ExtraInput) -> None:
+        ensure((row.get("quantity") or 0) >= 0, "The quantity of a run must not be below 0.")
+        if extra.get("addToNewBatch") or extra.get("runBatchTitle"):
+            row["run_batch_id"] = tx.insert("run_batches", {"title": extra.get("runBatchTitle")})
+
+    def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
+        run = tx.get("runs", key)
+        assert run is not None
+        if run["procedure_id"] is not None:
+            copy_steps(tx, run["procedure_id"], key)
+
+
+class _RunSteps(StepHooks, frozen=True):
+    def before_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        status = row.get("status")
+        if status is None or status == old["status"]:
+            return
+        if status in _STARTED_STATUSES and old["status"] not in _STARTED_STATUSES:
+            prefix = f"Step {old['title']} cannot start:"
+            upstream = tx.scalar(SELECT_INCOMPLETE_UPSTREAM, old["id"])
+            ensure(upstream is None, f"{prefix} {upstream} before it is not complete.")
+            if load_setting(tx, "issues", "enforceIssuesResolvedBeforeStepContinuation"):
+                issue = tx.scalar(SELECT_OPEN_ISSUE, old["id"])
+                ensure(issue is None, f"{prefix} issue {issue} is not resolved.")
+        if status == "in_progress" and old["start_time"] is None:
+            row.update(start_time=tx.now, started_by_id=tx.actor_id)
+        if status == "complete" and old["end_time"] is None:
+            row.update(end_time=tx.now, completed_by_id=tx.actor_id)
+
+    def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        status = row.get("status")
+        if status is None or status == old["status"]:
+            return
+        if status == "redline":
+            start_redline(tx, old)
+        elif old["status"] == "redline":
+            end_redline(tx, old["id"])
+        if status == "failed" and load_setting(tx, "issues", "createIssueOnStepFailure"):
+            values = {"title": f"Step {old['title']} failed", "status": "pending"}
+            issue = tx.insert("issues", {**values, "run_step_id": old["id"]})
+            create_attributes(tx, tx.catalog.resources["issues"], issue)
+
+
+class _Edges(Hooks, frozen=True, kw_only=True):
+    table: str
+    steps: str
+    owner: str
+
+    def before_create(self, tx: Transaction, row: Row, _extra: ExtraInput) -> None:
         step, upstream = row["step_id"], row.get("upstream_step_id")
         if upstream is None:
             return
         ensure(
-            not tx.scalar(SELECT_IS_UPSTREAM.format(table), upstream, step),
+            not tx.scalar(SELECT_IS_UPSTREAM.format(self.table), upstream, step),
             "A step cannot come before itself.",
         )
         sql = (
-            f"SELECT 1 FROM {steps} a JOIN {steps} b ON b.{owner} IS a.{owner}"
+            f"SELECT 1 FROM {self.steps} a JOIN {self.steps} b ON b.{self.owner} IS a.{self.owner}"
             " WHERE a.id = ? AND b.id = ?"
         )
         ensure(tx.scalar(sql, step, upstream), "Both steps must have the same parent.")
         ensure(
-            not tx.find(table, step_id=step, upstream_step_id=upstream),
+            not tx.find(self.table, step_id=step, upstream_step_id=upstream),
             "This edge between the steps is not unique.",
         )
 
-    return Hooks(before_create=before_create)
-
 
 HOOKS: Mapping[str, Hooks] = {
-    "runs": Hooks(
-        before_create=_prepare_run,
-        after_create=_copy_procedure_steps,
-        before_update=_check_run_update,
-    ),
-    "run_steps": Hooks(
-        before_create=store_created_datagrid(append_position("run_steps", "run_id")),
-        before_update=store_updated_datagrid(_check_step_update),
-        after_update=_apply_step_status,
+    "runs": _Runs(),
+    "run_steps": _RunSteps(
+        table="run_steps",
+        owners=("run_id",),
         owned=(
             ("run_steps_fields", "run_step_id"),
             ("run_steps_dags", "step_id"),
@@ -284,12 +264,13 @@ HOOKS: Mapping[str, Hooks] = {
         ),
         associations=(("run_step_part_inventories", "run_step_id"),),
     ),
-    "run_steps_fields": Hooks(
-        before_create=append_position("run_steps_fields", "run_step_id"),
+    "run_steps_fields": OrderedHooks(
+        table="run_steps_fields",
+        owners=("run_step_id",),
         owned=(("run_step_field_validations", "run_step_field_id"),),
     ),
-    "run_steps_dags": _edge_hooks("run_steps_dags", "run_steps", "run_id"),
-    "steps_dags": _edge_hooks("steps_dags", "steps", "procedure_id"),
+    "run_steps_dags": _Edges(table="run_steps_dags", steps="run_steps", owner="run_id"),
+    "steps_dags": _Edges(table="steps_dags", steps="steps", owner="procedure_id"),
     "redlines": Hooks(
         owned=(("redline_approvals", "redline_id"), ("redline_approval_requests", "redline_id"))
     ),

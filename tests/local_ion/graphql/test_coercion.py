@@ -1,0 +1,48 @@
+"""Variables are coerced to the expected scalar types, as in graphene 2."""
+
+import pytest
+from tests.local_ion.in_process_ion import Ion, nodes, shared_ion
+
+ion = shared_ion()
+
+
+def test_numeric_text_is_accepted_for_a_float(ion: Ion) -> None:
+    part = ion.create("Part", partNumber="coercion-float")["id"]
+    made = ion.create("PartInventory", "id quantity", partId=part, quantity="12.34568")
+    assert 12.34568 == made["quantity"]
+
+
+@pytest.mark.parametrize("first", ["2", "2.9", " 2 "])
+def test_numeric_text_is_accepted_for_an_int(ion: Ion, first: str) -> None:
+    for n in range(3):
+        ion.create("Location", name=f"coercion {first} {n}")
+    page = ion.data("query ($n: Int) { locations(first: $n) { edges { node { id } } } }", n=first)
+    assert 2 == len(nodes(page))
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"), [(7, "7"), (1.5, "1.5"), (True, "true"), (False, "false")]
+)
+def test_numbers_and_booleans_are_accepted_for_text(ion: Ion, given: object, stored: str) -> None:
+    part = ion.create("Part", "id description", partNumber=f"text {stored}", description=given)
+    assert stored == part["description"]
+
+
+def test_members_of_lists_are_coerced(ion: Ion) -> None:
+    ion.create("Part", partNumber="81001")
+    query = """query ($in: [String]) {
+      parts(filters: {partNumber: {in: $in}}) { edges { node { partNumber } } } }"""
+    assert ["81001"] == [n["partNumber"] for n in nodes(ion.data(query, **{"in": [81001, 81002]}))]
+
+
+@pytest.mark.parametrize("first", ["", "two", "nan", "inf", "1e999", "3000000000"])
+def test_other_text_is_rejected_for_an_int(ion: Ion, first: str) -> None:
+    query = "query ($n: Int) { locations(first: $n) { edges { node { id } } } }"
+    (error,) = ion.execute(query, n=first)["errors"]
+    assert "$n" in error["message"]
+    assert "Int cannot represent" in error["message"]
+
+
+def test_literals_are_not_coerced(ion: Ion) -> None:
+    (error,) = ion.execute('{ locations(first: "2") { edges { node { id } } } }')["errors"]
+    assert 'Int cannot represent non-integer value: "2"' == error["message"]
