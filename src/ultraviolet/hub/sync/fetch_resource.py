@@ -31,7 +31,8 @@ from ultraviolet.hub.sync.fetch_progress import (
     mark_unreadable,
     set_step,
 )
-from ultraviolet.hub.sync.ion_reader import ALIAS, Page
+from ultraviolet.hub.sync.ion_reader import Page
+from ultraviolet.hub.sync.object_reader import ALIAS
 from ultraviolet.hub.sync.page_writer import PageWriter
 from ultraviolet.hub.sync.watermarks import OVERLAP, behind, record_proof, since
 from ultraviolet.ion.errors import (

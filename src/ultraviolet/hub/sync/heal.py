@@ -26,7 +26,8 @@ from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.db.driver_errors import first_line
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.sync.context import SyncContext, version_names
-from ultraviolet.hub.sync.ion_reader import ONCE, REQUEST
+from ultraviolet.hub.sync.ion_access import ONCE
+from ultraviolet.hub.sync.object_reader import REQUEST
 from ultraviolet.ion.deliveries import is_id
 from ultraviolet.ion.errors import (
     IonError,

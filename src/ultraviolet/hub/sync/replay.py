@@ -16,7 +16,7 @@ from ultraviolet.db.tables.events import events as recorded
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.sync import apply_events
 from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.hub.sync.ion_reader import REQUEST
+from ultraviolet.hub.sync.object_reader import REQUEST
 from ultraviolet.mirror import repository
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.object_state import ObjectState

@@ -29,7 +29,8 @@ from ultraviolet.db import representation, sql_views
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.sync import fetch, verification_store
 from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.hub.sync.ion_reader import REQUEST, Page
+from ultraviolet.hub.sync.ion_reader import Page
+from ultraviolet.hub.sync.object_reader import REQUEST
 from ultraviolet.hub.sync.verification_store import (
     RANGE,
     SettledDifferences,
