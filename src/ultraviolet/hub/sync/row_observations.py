@@ -1,7 +1,6 @@
 """Turn the rows of ION's answers into observations, and log texts that ION sent broken."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -35,7 +34,8 @@ class RowObserver:
     ) -> tuple[list[Observation], dict[str, str]]:
         """Return observations of readable rows, and why others are unreadable; skip nameless rows.
 
-        `began` is when the request started. `repaired` says that invalid Unicode was replaced.
+        `began` is when the request started. `repaired` says that invalid Unicode was replaced;
+        each such field is logged once.
         """
         observed, form = now_rfc3339(), queries.form_of(resource)
         found: list[Observation] = []
@@ -48,8 +48,14 @@ class RowObserver:
             except queries.UnreadableValueError as error:
                 unreadable[row.id] = str(error)
                 continue
-            if repaired:
-                self._report_replaced_text(resource, row.id, doc)
+            for name, value in doc.items() if repaired else ():
+                place = (resource.name, row.id, name)
+                if place in self._reported or len(self._reported) >= _MAX_REPORTED:
+                    continue
+                told = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+                if "\ufffd" in told:
+                    self._reported.add(place)
+                    log.warning("ion.text_replaced", resource=resource.name, id=row.id, field=name)
             found.append(
                 Observation(
                     resource.name,
@@ -63,15 +69,3 @@ class RowObserver:
                 )
             )
         return found, unreadable
-
-    def _report_replaced_text(self, resource: Resource, id_: str, doc: Mapping[str, Any]) -> None:
-        """Log each field once whose text was not valid Unicode."""
-        for name, value in doc.items():
-            place = (resource.name, id_, name)
-            if place in self._reported or len(self._reported) >= _MAX_REPORTED:
-                continue
-            if "\ufffd" in (
-                value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            ):
-                self._reported.add(place)
-                log.warning("ion.text_replaced", resource=resource.name, id=id_, field=name)
