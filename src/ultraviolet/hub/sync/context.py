@@ -111,8 +111,11 @@ class SyncContext:
         not_kept: dict[Ref, str] = {}
         changes: list[Change] = []
         written: list[T] = []
+        stored = False
 
         def write_total(connection: Connection, applied: Applied) -> None:
+            nonlocal stored
+            stored = True
             total = structs.replace(applied, changes=[*changes, *applied.changes])
             written[:] = [write_after(connection, total, not_kept)]
 
@@ -121,6 +124,8 @@ class SyncContext:
         except StoreUnavailableError:
             raise
         except Exception as error:
+            if stored:
+                raise  # the observations are not the cause
             log.warning("observations.not_kept", integration_id=self.id, error=first_line(error))
             await self._apply_halves(observations, changes, not_kept)
             if len(not_kept) == len(observations) > 1:
