@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, text
@@ -15,6 +16,12 @@ from ultraviolet.db.tables.metadata import metadata
 from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.hub.sync.fetch import Fetcher
+from ultraviolet.hub.sync.fetch_progress import (
+    PageCommit,
+    PageResult,
+    insert_steps,
+    save_pages,
+)
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
 
@@ -79,6 +86,28 @@ def documents(database: Database, resource: str = PARTS) -> dict[str, Any]:
         f"SELECT id, doc FROM objects WHERE resource = '{resource}' AND deleted_at IS NULL",
     )
     return {row.id: json.loads(row.doc) for row in rows}
+
+
+class Progress:
+    """A full fetch that has begun, to which tests add pages."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.site = make_site(database, TableIon({}))
+        self.fetch_id = database.write_now(fetch.request_fetch, 1, "full", "test")
+        database.write_now(insert_steps, CATALOG, self.fetch_id)
+
+    def page(self, resource: str, *ids: int, second: float = 0, **more: Any) -> PageCommit:
+        observations = [full(resource, id_, second) for id_ in ids]
+        return PageCommit(self.fetch_id, resource, observations, **more)
+
+    def save(self, *pages: PageCommit) -> list[PageResult]:
+        observations = [o for page in pages for o in page.observations]
+        return asyncio.run(self.site.apply_each(observations, partial(save_pages, 1, pages)))
+
+    def step(self, resource: str = PARTS) -> Any:
+        query = f"SELECT * FROM fetch_steps WHERE resource = '{resource}'"
+        return select_all(self.database, query)[0]
 
 
 def clear(database: Database) -> None:

@@ -2,23 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
-from tests.hub.sync.plant import PARTS, SUPPLIERS, clear, documents, full, refusing
-from tests.hub.table_ion import CATALOG, TableIon, make_site, select_all
+from tests.hub.sync.plant import PARTS, SUPPLIERS, Progress, clear, documents, refusing
+from tests.hub.table_ion import CATALOG, select_all
 from tests.mirror.observations import at
 
 from ultraviolet.db.database import Database
-from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.fetch_progress import (
     Completion,
-    PageCommit,
     PageResult,
     add_deleted,
     describe_unreadable,
@@ -28,28 +24,6 @@ from ultraviolet.hub.sync.fetch_progress import (
 )
 from ultraviolet.hub.sync.watermarks import raise_watermark, watermark
 from ultraviolet.mirror.observation import Applied, Ref
-
-
-class Progress:
-    """A full fetch that has begun, to which tests add pages."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.site = make_site(database, TableIon({}))
-        self.fetch_id = database.write_now(fetch.request_fetch, 1, "full", "test")
-        database.write_now(insert_steps, CATALOG, self.fetch_id)
-
-    def page(self, resource: str, *ids: int, second: float = 0, **more: Any) -> PageCommit:
-        observations = [full(resource, id_, second) for id_ in ids]
-        return PageCommit(self.fetch_id, resource, observations, **more)
-
-    def save(self, *pages: PageCommit) -> list[PageResult]:
-        observations = [o for page in pages for o in page.observations]
-        return asyncio.run(self.site.apply_each(observations, partial(save_pages, 1, pages)))
-
-    def step(self, resource: str = PARTS) -> Any:
-        query = f"SELECT * FROM fetch_steps WHERE resource = '{resource}'"
-        return select_all(self.database, query)[0]
 
 
 @pytest.fixture

@@ -49,10 +49,9 @@ def find_targets(
     # Objects with the entity that a label, file or comment is attached to.
     target = next((link.resource for link in resource.links if link.key == "entityId"), "entities")
     given = {"integration": integration_id, "target": target}
-    for values in (envelope.old, envelope.fields):
-        if is_id(entity := values.get("entityId")):
-            rows = connection.execute(_OBJECTS_OF_ENTITY, given | {"entity": str(entity)})
-            targets |= {(row.resource, row.id) for row in rows}
+    for entity in ids["entityId"]:
+        rows = connection.execute(_OBJECTS_OF_ENTITY, given | {"entity": entity})
+        targets |= {(row.resource, row.id) for row in rows}
     return sorted(targets)
 
 

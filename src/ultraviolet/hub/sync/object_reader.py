@@ -94,11 +94,12 @@ class ObjectReader(IonAccess):
     async def each_by_id(self, refs: Iterable[Ref], origin: Origin) -> ReadResult:
         """Read objects by id, in smaller requests after a failure, so that only bad objects fail.
 
-        After `_MAX_SPLIT_REQUESTS` requests, the remaining objects have failed.
+        After `_MAX_SPLIT_REQUESTS` requests, a group that fails is no longer split.
         """
         found: list[Observation] = []
         failed: dict[Ref, str] = {}
-        groups = [list(refs)]
+        whole = list(refs)
+        groups = [whole] if whole else []
         requests = 0
         while groups:
             group = groups.pop()

@@ -12,6 +12,7 @@ from typing import Any, Literal, Never
 import msgspec
 from sqlalchemy import Connection, select
 
+from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.tables.events import events as recorded
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.sync import apply_events
@@ -156,7 +157,10 @@ def _replay_and_raise(
     refs = apply_events.about(connection, catalog, integration_id, seqs)
     before = repository.load_states(connection, integration_id, refs)
     result = apply_events.reparse_events(connection, catalog, integration_id, seqs)
-    apply(connection, catalog, integration_id, read)
+    # A replay reads the objects after the events, so that their marks do not outdate the reads.
+    now = now_rfc3339()
+    reads = [msgspec.structs.replace(o, read_started_at=now, observed_at=now) for o in read]
+    apply(connection, catalog, integration_id, reads)
     after = repository.load_states(connection, integration_id, refs)
     changes: list[ObjectReplayed] = []
     for ref in sorted(before):
