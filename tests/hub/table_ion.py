@@ -85,7 +85,12 @@ def answer(nodes: Iterable[dict[str, Any] | None], *, more: bool = False) -> dic
     return {"edges": [{"node": node} for node in nodes], "pageInfo": {"hasNextPage": more}}
 
 
-_COMPARISONS = {"gt": operator.gt, "gte": operator.ge, "eq": operator.eq}
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "eq": operator.eq,
+    "in": lambda value, wanted: value in wanted,
+}
 
 
 def _passes(node: dict[str, Any], filters: dict[str, Any]) -> bool:
@@ -93,7 +98,7 @@ def _passes(node: dict[str, Any], filters: dict[str, Any]) -> bool:
     if either:
         return any(_passes(node, one) for one in either)
     return all(
-        _COMPARISONS[how](node[name], type(node[name])(than))
+        _COMPARISONS[how](node[name], than if how == "in" else type(node[name])(than))
         for name, wanted in filters.items()
         for how, than in wanted.items()
     )
@@ -122,7 +127,13 @@ def make_site(database: Database, ion: TableIon, only: set[str] | None = None) -
 
 
 def open_store(path: Any) -> Database:
-    database = Database.open(f"sqlite:///{path / 'hub.db'}")
+    """Open an SQLite database with one integration."""
+    return open_database(f"sqlite:///{path / 'hub.db'}")
+
+
+def open_database(url: str) -> Database:
+    """Open an empty hub database and insert one integration."""
+    database = Database.open(url)
     values = {
         "id": 1,
         "name": "plant",

@@ -66,7 +66,7 @@ class ModelIon:
 
 
 def event(told: Row, id_: str, received: float, number: int) -> Observation:
-    """What the hub makes of a delivery."""
+    """Return the observation of a delivery."""
     return Observation(
         RESOURCE,
         id_,
@@ -81,7 +81,7 @@ def event(told: Row, id_: str, received: float, number: int) -> Observation:
 def answer(
     row: Row | None, id_: str, began: float, answered: float, origin: str = "heal"
 ) -> Observation:
-    """What the hub makes of ION's answer about one row."""
+    """Return the observation of an answer of ION about one row."""
     return Observation(
         RESOURCE,
         id_,

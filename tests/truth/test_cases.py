@@ -25,18 +25,18 @@ ORDERS = "purchase_orders"
 
 
 class Mirror:
-    """One integration's mirror, told statements and events."""
+    """The mirror of one integration, which takes observations and deliveries."""
 
     def __init__(self, connection: Connection, catalog: Catalog) -> None:
         self.connection = connection
         self.catalog = catalog
         self.numbers = count(1)
 
-    def take(self, *seen: Observation) -> Applied:
+    def observe(self, *seen: Observation) -> Applied:
         return apply(self.connection, self.catalog, 1, seen)
 
-    def hear(self, body: bytes | dict[str, Any], at: float) -> apply_events.AppliedBatch:
-        """A delivery is kept as it came, then its event taken."""
+    def receive(self, body: bytes | dict[str, Any], at: float) -> apply_events.AppliedBatch:
+        """Store a delivery as received, then apply its event."""
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
         came = {"received_at": moment(at), "signature": "verified", "headers": {}}
         row = event_row(1, 1, raw, decode(self.catalog, raw), **came)
@@ -85,29 +85,29 @@ def read(resource: str, id_: int, began: float, **fields: Any) -> Observation:
 
 
 def test_two_changes_in_the_same_second(mirror: Mirror) -> None:
-    mirror.take(answer(row(0), "1", 1, 1))
-    mirror.take(event({"_updated": moment(5), "status": "ORDERED"}, "1", 5.2, 1))
-    mirror.take(event({"_updated": moment(5), "description": "bolts"}, "1", 5.3, 2))
-    mirror.take(answer(row(5, status="ORDERED", description="bolts"), "1", 6, 6))
+    mirror.observe(answer(row(0), "1", 1, 1))
+    mirror.observe(event({"_updated": moment(5), "status": "ORDERED"}, "1", 5.2, 1))
+    mirror.observe(event({"_updated": moment(5), "description": "bolts"}, "1", 5.3, 2))
+    mirror.observe(answer(row(5, status="ORDERED", description="bolts"), "1", 6, 6))
 
     assert row(5, status="ORDERED", description="bolts") == mirror.doc()
     assert set() == mirror.stale()
 
 
 def test_the_same_updated_with_different_content(mirror: Mirror) -> None:
-    """A computed value moved: the later read counts, the earlier one does not come back."""
-    mirror.take(answer(row(0, estimatedCost=1.0), "1", 1, 1))
-    mirror.take(answer(row(0, estimatedCost=2.0), "1", 3, 3))
-    mirror.take(answer(row(0, estimatedCost=1.0), "1", 2, 4))
+    """A computed value changed: the later read counts, and the earlier one does not return."""
+    mirror.observe(answer(row(0, estimatedCost=1.0), "1", 1, 1))
+    mirror.observe(answer(row(0, estimatedCost=2.0), "1", 3, 3))
+    mirror.observe(answer(row(0, estimatedCost=1.0), "1", 2, 4))
 
     assert mirror.doc()["estimatedCost"] == 2.0
 
 
 def test_a_late_update_after_a_delete(mirror: Mirror) -> None:
-    mirror.take(answer(row(0), "1", 1, 1))
-    mirror.hear({"resource": "purchase_orders", "id": 1, "action": "DELETE"}, 2)
-    mirror.take(answer(None, "1", 3, 3))
-    mirror.hear(
+    mirror.observe(answer(row(0), "1", 1, 1))
+    mirror.receive({"resource": "purchase_orders", "id": 1, "action": "DELETE"}, 2)
+    mirror.observe(answer(None, "1", 3, 3))
+    mirror.receive(
         {
             "resource": "purchase_orders",
             "id": 1,
@@ -117,28 +117,28 @@ def test_a_late_update_after_a_delete(mirror: Mirror) -> None:
         4,
     )
 
-    assert mirror.doc() is None, "news of a deleted object is a reason to look, not to believe"
+    assert mirror.doc() is None, "an event about a deleted object only requires a read"
     assert {(ORDERS, "1")} == mirror.stale()
-    mirror.take(answer(None, "1", 5, 5))
+    mirror.observe(answer(None, "1", 5, 5))
     assert (None, set()) == (mirror.doc(), mirror.stale())
 
 
-def test_a_deletion_that_is_told_before_the_creation(mirror: Mirror) -> None:
-    """ION's retries brought a whole life in the wrong order; the read after it believes both."""
+def test_deletion_reported_before_the_creation(mirror: Mirror) -> None:
+    """ION delivered a creation and a deletion in the wrong order; a later read decides."""
     gone = {"resource": ORDERS, "id": 1, "action": "DELETE", "timestamp": moment(2)}
     made = {"resource": ORDERS, "id": 1, "action": "CREATE", "timestamp": moment(1)}
-    mirror.hear(gone, 3)
-    mirror.take(answer(None, "1", 4, 4))
-    mirror.hear({**made, "changes": {"status": {"new": "draft"}}}, 5)
+    mirror.receive(gone, 3)
+    mirror.observe(answer(None, "1", 4, 4))
+    mirror.receive({**made, "changes": {"status": {"new": "draft"}}}, 5)
     assert mirror.doc() is not None
-    mirror.take(answer(None, "1", 20, 20))
+    mirror.observe(answer(None, "1", 20, 20))
 
     assert (None, set()) == (mirror.doc(), mirror.stale())
 
 
 def test_a_delivery_before_its_create_is_visible(mirror: Mirror) -> None:
     """ION sends an event of a row that its reads do not return yet: this does not prove absence."""
-    mirror.hear(
+    mirror.receive(
         {
             "resource": "purchase_orders",
             "id": 1,
@@ -147,25 +147,25 @@ def test_a_delivery_before_its_create_is_visible(mirror: Mirror) -> None:
         },
         2,
     )
-    mirror.take(answer(None, "1", 2.1, 2.1))
+    mirror.observe(answer(None, "1", 2.1, 2.1))
     assert {(ORDERS, "1")} == mirror.stale()
 
-    mirror.take(answer(row(2), "1", 3, 3))
+    mirror.observe(answer(row(2), "1", 3, 3))
     assert (row(2), set()) == (mirror.doc(), mirror.stale())
 
 
-def test_an_object_the_key_may_not_see_any_more(mirror: Mirror) -> None:
+def test_object_hidden_from_the_key_is_kept(mirror: Mirror) -> None:
     """Empty reads only mark the object, until an event or a full fetch shows a deletion."""
-    mirror.take(answer(row(0), "1", 1, 1))
-    mirror.hear(
+    mirror.observe(answer(row(0), "1", 1, 1))
+    mirror.receive(
         {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 2
     )
-    assert mirror.take(answer(None, "1", 100, 100)).outcomes == ["unproven"]
+    assert mirror.observe(answer(None, "1", 100, 100)).outcomes == ["unproven"]
     assert (row(0), {(ORDERS, "1")}) == (mirror.doc(), mirror.stale())
 
 
-def test_a_create_that_was_undone_is_let_go_of(mirror: Mirror) -> None:
-    mirror.hear(
+def test_undone_creation_leaves_nothing(mirror: Mirror) -> None:
+    mirror.receive(
         {
             "resource": "purchase_orders",
             "id": 1,
@@ -174,22 +174,22 @@ def test_a_create_that_was_undone_is_let_go_of(mirror: Mirror) -> None:
         },
         2,
     )
-    mirror.hear({"resource": "purchase_orders", "id": 1, "action": "DELETE"}, 3)
-    mirror.take(answer(None, "1", 10, 10))
+    mirror.receive({"resource": "purchase_orders", "id": 1, "action": "DELETE"}, 3)
+    mirror.observe(answer(None, "1", 10, 10))
 
     assert (None, set()) == (mirror.doc(), mirror.stale())
 
 
 def test_a_partial_body(mirror: Mirror) -> None:
-    """`null`, absent and unresolved are three things."""
+    """`null`, absent and unresolved are different."""
     changes = {"description": {"old": "bolts", "new": None}, "_updated": {"new": moment(1.5)}}
-    mirror.take(answer(row(0, description="bolts", supplierId=4), "1", 1, 1))
-    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": changes}, 2)
+    mirror.observe(answer(row(0, description="bolts", supplierId=4), "1", 1, 1))
+    mirror.receive({"resource": "purchase_orders", "id": 1, "changes": changes}, 2)
     assert (None, 4, "DRAFT") == tuple(
         mirror.doc()[n] for n in ("description", "supplierId", "status")
     )
 
-    mirror.hear({"resource": "purchase_orders", "id": 1}, 3)
+    mirror.receive({"resource": "purchase_orders", "id": 1}, 3)
     assert (None, 4, "DRAFT") == tuple(
         mirror.doc()[n] for n in ("description", "supplierId", "status")
     )
@@ -210,7 +210,7 @@ NOT_UNDERSTOOD: dict[str, bytes] = {
 
 def test_text_of_a_delivery_that_is_not_utf_8_is_replaced(mirror: Mirror) -> None:
     body = b'{"resource": "purchase_orders", "id": 1, "changes": {"description": "A\xff"}}'
-    assert not mirror.hear(body, 1).lost
+    assert not mirror.receive(body, 1).lost
     assert mirror.doc() == {"description": "A\ufffd"}
     assert body == mirror.connection.execute(text("SELECT body FROM events")).scalar_one()
 
@@ -220,9 +220,9 @@ def test_a_body_that_is_not_understood_is_kept_and_blocks_nothing(
     mirror: Mirror, body: bytes
 ) -> None:
     """It also asks for a fetch, because it says that something changed."""
-    taken = mirror.hear(body, 1)
+    taken = mirror.receive(body, 1)
     assert taken.lost
-    mirror.hear(
+    mirror.receive(
         {"resource": "purchase_orders", "id": 9, "changes": {"status": {"new": "draft"}}}, 2
     )
 
@@ -263,36 +263,36 @@ def test_a_body_that_is_not_understood_is_kept_and_blocks_nothing(
         "other names, much beside",
     ],
 )
-def test_what_is_understood_of_an_unfamiliar_body_is_taken(
+def test_unfamiliar_body_is_applied_as_far_as_understood(
     mirror: Mirror, body: dict[str, Any]
 ) -> None:
-    mirror.take(answer(row(0), "1", 0.5, 0.5))
-    mirror.hear(body, 1)
+    mirror.observe(answer(row(0), "1", 0.5, 0.5))
+    mirror.receive(body, 1)
 
     assert mirror.outcomes() == ["applied"]
     assert "riskScore" not in mirror.doc()
     assert {(ORDERS, "1")} == mirror.stale()
 
 
-def test_an_unknown_enum_value_is_kept_as_told(mirror: Mirror) -> None:
-    mirror.hear(
+def test_unknown_enum_value_is_kept(mirror: Mirror) -> None:
+    mirror.receive(
         {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "on_hold"}}}, 1
     )
     assert mirror.doc() == {"status": "ON_HOLD"}
 
-    mirror.take(answer(row(0, status="ON_HOLD"), "1", 2, 2))
+    mirror.observe(answer(row(0, status="ON_HOLD"), "1", 2, 2))
     assert (mirror.doc()["status"], mirror.stale()) == ("ON_HOLD", set())
 
 
 def test_a_read_that_began_before_an_event_and_ended_after_it(mirror: Mirror) -> None:
-    mirror.take(answer(row(0), "1", 1, 1))
-    mirror.hear(
+    mirror.observe(answer(row(0), "1", 1, 1))
+    mirror.receive(
         {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 5
     )
-    mirror.take(answer(row(0), "1", 4, 6))
+    mirror.observe(answer(row(0), "1", 4, 6))
     assert {(ORDERS, "1")} == mirror.stale(), "it may have read the state before the event"
 
-    mirror.take(answer(row(4.5, status="ORDERED"), "1", 7, 7))
+    mirror.observe(answer(row(4.5, status="ORDERED"), "1", 7, 7))
     assert ("ORDERED", set()) == (mirror.doc()["status"], mirror.stale())
 
 
@@ -305,27 +305,27 @@ def test_a_clock_that_jumps_forwards_and_back(mirror: Mirror) -> None:
         machine.update(wall=wall, elapsed=elapsed)
         return (clock.now() - BEGIN).total_seconds()
 
-    mirror.take(answer(row(0), "1", at(86_400, 1), at(86_401, 2)))
+    mirror.observe(answer(row(0), "1", at(86_400, 1), at(86_401, 2)))
 
     changes = {"status": {"new": "ordered"}, "_updated": {"new": moment(3)}}
-    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": changes}, at(3, 3))
+    mirror.receive({"resource": "purchase_orders", "id": 1, "changes": changes}, at(3, 3))
     assert ("ORDERED", {(ORDERS, "1")}) == (mirror.doc()["status"], mirror.stale())
 
-    mirror.take(answer(row(3, status="ORDERED"), "1", at(4, 4), at(5, 5)))
+    mirror.observe(answer(row(3, status="ORDERED"), "1", at(4, 4), at(5, 5)))
     assert set() == mirror.stale()
 
 
 def test_an_id_reused_by_a_restored_backup(mirror: Mirror) -> None:
     """The row of that id is another one now, and older by `_updated`: believed once no replica can lag so far."""
-    mirror.take(answer(row(100, description="lost with the backup"), "1", 101, 101))
-    mirror.hear(
+    mirror.observe(answer(row(100, description="lost with the backup"), "1", 101, 101))
+    mirror.receive(
         {"resource": "purchase_orders", "id": 1, "changes": {"description": {"new": "another"}}},
         110,
     )
-    mirror.take(answer(row(50, description="another"), "1", 111, 111))
+    mirror.observe(answer(row(50, description="another"), "1", 111, 111))
     assert {(ORDERS, "1")} == mirror.stale()
 
-    mirror.take(answer(row(50, description="another"), "1", 200, 200))
+    mirror.observe(answer(row(50, description="another"), "1", 200, 200))
     assert (row(50, description="another"), set()) == (mirror.doc(), mirror.stale())
 
 
@@ -354,20 +354,20 @@ def test_year_2038_and_the_edges_of_time_zones(catalog: Catalog, written: str, m
 
 
 def test_a_change_of_2038_is_newer_than_one_of_2037(mirror: Mirror) -> None:
-    mirror.take(answer(row(0) | {"_updated": "2037-12-31T23:59:59.000000+00:00"}, "1", 1, 1))
-    mirror.take(
+    mirror.observe(answer(row(0) | {"_updated": "2037-12-31T23:59:59.000000+00:00"}, "1", 1, 1))
+    mirror.observe(
         answer(
             row(0, status="ORDERED") | {"_updated": "2038-01-19T03:14:08.000000+00:00"}, "1", 2, 2
         )
     )
-    mirror.take(answer(row(0) | {"_updated": "2037-12-31T23:59:59.000000+00:00"}, "1", 3, 3))
+    mirror.observe(answer(row(0) | {"_updated": "2037-12-31T23:59:59.000000+00:00"}, "1", 3, 3))
 
     assert mirror.doc()["status"] == "ORDERED"
 
 
 def test_an_attribute_changes_without_its_owner(mirror: Mirror) -> None:
-    mirror.take(read(ORDERS, 1, 1, entityId=77))
-    mirror.hear(
+    mirror.observe(read(ORDERS, 1, 1, entityId=77))
+    mirror.receive(
         {
             "resource": "purchase_orders_attributes",
             "id": "1-colour",
@@ -379,8 +379,8 @@ def test_an_attribute_changes_without_its_owner(mirror: Mirror) -> None:
 
 
 def test_a_file_is_attached_without_a_change_of_its_owner(mirror: Mirror) -> None:
-    mirror.take(read(ORDERS, 1, 1, entityId=77))
-    mirror.hear(
+    mirror.observe(read(ORDERS, 1, 1, entityId=77))
+    mirror.receive(
         {
             "resource": "file_attachments",
             "id": 5,
@@ -395,10 +395,10 @@ def test_a_file_is_attached_without_a_change_of_its_owner(mirror: Mirror) -> Non
 def test_an_event_of_what_a_first_pass_has_read_already(mirror: Mirror) -> None:
     """The pass read a run, then its step changed, then the pass read the step: the event's news is old, the run wrong."""
 
-    mirror.take(read("runs", 1, 1, percentComplete=0))
-    mirror.take(read("run_steps", 1, 3, runId=1, status="COMPLETE"))
+    mirror.observe(read("runs", 1, 1, percentComplete=0))
+    mirror.observe(read("run_steps", 1, 3, runId=1, status="COMPLETE"))
     assert set() == mirror.stale()
-    mirror.hear(
+    mirror.receive(
         {
             "resource": "run_steps",
             "id": 1,
@@ -413,42 +413,42 @@ def test_an_event_of_what_a_first_pass_has_read_already(mirror: Mirror) -> None:
 
 def test_a_label_is_renamed_and_all_that_show_it_are_read_again(mirror: Mirror) -> None:
     red = [{"id": 8, "value": "red"}]
-    mirror.take(
+    mirror.observe(
         read(ORDERS, 1, 1, labels=red),
         read(ORDERS, 2, 1, labels=[]),
         read("labels", 8, 1, value="red"),
     )
     renamed = read("labels", 8, 5, value="crimson")
-    mirror.take(msgspec.structs.replace(renamed, origin=Origin("heal")))
+    mirror.observe(msgspec.structs.replace(renamed, origin=Origin("heal")))
 
     assert {(ORDERS, "1")} == mirror.stale()
 
 
 def test_a_new_version_makes_its_family_stale(mirror: Mirror) -> None:
     """`isLatestVersion` of the versions before changes without an event and without `_updated`."""
-    mirror.take(
+    mirror.observe(
         read("procedures", 1, 1, familyId=4, version=1),
         read("procedures", 2, 1, familyId=5, version=1),
     )
     made = read("procedures", 3, 5, familyId=4, version=2)
-    mirror.take(msgspec.structs.replace(made, origin=Origin("poll")))
+    mirror.observe(msgspec.structs.replace(made, origin=Origin("poll")))
 
     assert {("procedures", "1")} == mirror.stale()
 
 
 def test_a_label_of_a_family_makes_all_its_versions_stale(mirror: Mirror) -> None:
-    mirror.take(read("procedures", 1, 1, familyId=4), read("procedures", 2, 1, familyId=4))
-    mirror.take(read("procedures", 4, 1, familyId=9))
-    mirror.hear({"resource": "procedure_family_labels", "id": "4:8", "action": "CREATE"}, 5)
+    mirror.observe(read("procedures", 1, 1, familyId=4), read("procedures", 2, 1, familyId=4))
+    mirror.observe(read("procedures", 4, 1, familyId=9))
+    mirror.receive({"resource": "procedure_family_labels", "id": "4:8", "action": "CREATE"}, 5)
 
     assert {("procedures", "1"), ("procedures", "2")} <= mirror.stale()
     assert ("procedures", "4") not in mirror.stale()
 
 
 def test_a_setting_of_the_organization_is_read_into_every_approval(mirror: Mirror) -> None:
-    mirror.take(read(ORDERS, 1, 1, approved=True), read("organizations", 1, 1, name="plant"))
+    mirror.observe(read(ORDERS, 1, 1, approved=True), read("organizations", 1, 1, name="plant"))
     changed = read("organizations", 1, 5, name="plant 2")
-    mirror.take(msgspec.structs.replace(changed, origin=Origin("heal")))
+    mirror.observe(msgspec.structs.replace(changed, origin=Origin("heal")))
 
     assert (ORDERS, "1") in mirror.stale()
 
@@ -457,7 +457,7 @@ def test_a_transaction_that_fails_leaves_nothing_half_written(mirror: Mirror) ->
     """Rule 1 in the mirror: changes and outcomes of a batch are committed together."""
     mirror.connection.commit()
     dialect.begin_write(mirror.connection)
-    mirror.hear(
+    mirror.receive(
         {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "draft"}}}, 1
     )
     mirror.connection.rollback()

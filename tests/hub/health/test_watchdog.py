@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert
-from tests.hub.sync.test_fetch import PARTS, Plant
+from tests.hub.sync.plant import PARTS, Plant
 from tests.hub.table_ion import make_site, open_store, select_all
 
 from ultraviolet.clock import format_rfc3339 as as_text

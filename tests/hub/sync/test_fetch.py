@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.hub.sync.plant import PARTS, Plant, run
 from tests.hub.table_ion import (
     CATALOG,
     TableIon,
@@ -20,8 +21,6 @@ from tests.hub.table_ion import (
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.database import Database
-from ultraviolet.hub.sync import fetch
-from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.hub.sync.fetch import Fetcher
 from ultraviolet.hub.sync.fetch_progress import PageCommit, PageResult
 from ultraviolet.hub.sync.page_writer import PageWriter
@@ -29,39 +28,12 @@ from ultraviolet.ion.client import Result
 from ultraviolet.ion.errors import IonUnreachableError
 from ultraviolet.mirror.observation import Observation, Origin
 
-PARTS = "parts"
-
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     database = open_store(tmp_path)
     yield database
     database.close()
-
-
-async def run(site: SyncContext, mode: Any, **more: Any) -> int:
-    fetch_id = await site.database.write(fetch.request_fetch, 1, mode, "test", **more)
-    await Fetcher(site).run(fetch_id, mode)
-    return fetch_id
-
-
-class Plant:
-    """A mirror of an ION that offers only parts."""
-
-    def __init__(self, database: Database, count: int) -> None:
-        self.database = database
-        self.ion = TableIon({PARTS: {n: row(n) for n in range(1, count + 1)}})
-        self.parts = self.ion.rows["parts"]
-
-    def fetch(self, mode: Any = "full", **more: Any) -> Any:
-        """Run or resume a fetch; return the step of the parts."""
-        fetch_id = asyncio.run(run(make_site(self.database, self.ion, only={PARTS}), mode, **more))
-        steps = f"SELECT * FROM fetch_steps WHERE fetch_id = {fetch_id} AND resource = 'parts'"
-        return select_all(self.database, steps)[0]
-
-    def held(self) -> list[int]:
-        query = "SELECT CAST(id AS INTEGER) AS n FROM objects WHERE deleted_at IS NULL ORDER BY n"
-        return [row.n for row in select_all(self.database, query)]
 
 
 def test_fetch_resumes_at_the_page_of_a_crash(database: Database) -> None:

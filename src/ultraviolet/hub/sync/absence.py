@@ -8,7 +8,6 @@ from sqlalchemy import Connection, select, text
 
 from ultraviolet.db.tables.sync import fetches
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.ion.model import Resource
 
 _MAX_UNREPORTED = 20
@@ -57,28 +56,13 @@ def list_unlisted(
     return list(connection.execute(_SELECT_UNLISTED, parameters | page).scalars())
 
 
-async def check_pass(context: SyncContext, fetch_id: int) -> IncompleteError | None:
+def check_pass(
+    connection: Connection, integration_id: int, fetch_id: int
+) -> IncompleteError | None:
     """Return an error if all lists of a fetch together miss more objects than plausible.
 
     A restricted key may miss a few objects of each resource, which no single resource reveals.
     """
-    return await context.database.read(_find_incomplete_pass, context.id, fetch_id)
-
-
-async def check_resource(
-    context: SyncContext, fetch_id: int, resource: Resource, started: str
-) -> None:
-    """Raise IncompleteError if a list misses more objects than plausible, or all."""
-    error = await context.database.read(
-        _find_incomplete_resource, context.id, fetch_id, resource, started
-    )
-    if error:
-        raise error
-
-
-def _find_incomplete_pass(
-    connection: Connection, integration_id: int, fetch_id: int
-) -> IncompleteError | None:
     parameters = {"integration": integration_id, "fetch": fetch_id}
     counts = connection.execute(_COUNT_PASS, parameters).one()
     if not _is_implausible(counts.held, counts.unlisted) or _is_accepted(connection, fetch_id):
@@ -86,15 +70,15 @@ def _find_incomplete_pass(
     return _incomplete_error(counts.held, counts.unlisted, "objects")
 
 
-def _find_incomplete_resource(
+def check_resource(
     connection: Connection, integration_id: int, fetch_id: int, resource: Resource, started: str
-) -> IncompleteError | None:
+) -> None:
+    """Raise IncompleteError if a list misses more objects than plausible, or all."""
     parameters = {"integration": integration_id, "resource": resource.name, "started": started}
     held, unlisted = connection.execute(_COUNT_RESOURCE, parameters).one()
-    all_unlisted = unlisted == held > 1
-    if not (all_unlisted or _is_implausible(held, unlisted)) or _is_accepted(connection, fetch_id):
-        return None
-    return _incomplete_error(held, unlisted, resource.title.lower())
+    implausible = unlisted == held > 1 or _is_implausible(held, unlisted)
+    if implausible and not _is_accepted(connection, fetch_id):
+        raise _incomplete_error(held, unlisted, resource.title.lower())
 
 
 def _is_implausible(held: int, unlisted: int) -> bool:

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import structlog
 from msgspec import structs
 from sqlalchemy import Connection
 
+from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.database import Database, StoreUnavailableError
 from ultraviolet.db.driver_errors import first_line
 from ultraviolet.hub.core import metrics
@@ -15,7 +17,7 @@ from ultraviolet.hub.sync import invalid_values
 from ultraviolet.hub.sync.ion_reader import IonReader
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
-from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
 
 log = structlog.get_logger()
@@ -26,8 +28,7 @@ _MAX_VERSION_NAMES = 100
 _VIEW_SECONDS = 60.0
 _MAX_VIEWED = 100
 
-WriteAfter = Callable[[Connection, Applied, Mapping[Ref, str]], None]
-"""Writes in the transaction of a batch; takes its result and why observations were not kept."""
+T = TypeVar("T")
 
 
 def version_names(changes: Iterable[Change]) -> list[str]:
@@ -84,35 +85,69 @@ class SyncContext:
         write_after: Callable[[Connection, Applied], None] | None = None,
     ) -> Applied:
         """Apply observations to the mirror; `write_after` runs in the same transaction."""
-        applied = await self.database.write(self._write, observations, marks, write_after)
+
+        def write(connection: Connection) -> Applied:
+            applied = apply(connection, self.catalog, self.id, observations, marks)
+            invalid_values.report(connection, self.catalog, self.id, applied.refitted)
+            if write_after:
+                write_after(connection, applied)
+            return applied
+
+        applied = await self.database.write(write)
         metrics.count_observations(observations, applied.outcomes)
         self.publish_changes(applied.changes)
         return applied
 
     async def apply_each(
-        self, observations: Sequence[Observation], write_after: WriteAfter
-    ) -> None:
+        self,
+        observations: Sequence[Observation],
+        write_after: Callable[[Connection, Applied, Mapping[Ref, str]], T],
+    ) -> T:
         """Apply all observations that the mirror can store, even if it cannot store some of them.
 
-        `write_after` runs in the last transaction, with the result of all transactions.
+        `write_after` runs in the last transaction, with the result of all transactions and the
+        reasons why observations were not kept. Return its result.
         """
         not_kept: dict[Ref, str] = {}
         changes: list[Change] = []
+        written: list[T] = []
+        stored = False
 
         def write_total(connection: Connection, applied: Applied) -> None:
+            nonlocal stored
+            stored = True
             total = structs.replace(applied, changes=[*changes, *applied.changes])
-            write_after(connection, total, not_kept)
+            written[:] = [write_after(connection, total, not_kept)]
 
         try:
             await self.apply(observations, write_after=write_total)
         except StoreUnavailableError:
             raise
         except Exception as error:
+            if stored:
+                raise  # the observations are not the cause
             log.warning("observations.not_kept", integration_id=self.id, error=first_line(error))
             await self._apply_halves(observations, changes, not_kept)
             if len(not_kept) == len(observations) > 1:
                 raise  # the observations are not the cause
             await self.apply([], write_after=write_total)
+        return written[0]
+
+    async def apply_and_mark(
+        self, observations: Sequence[Observation], marks: Sequence[Mark]
+    ) -> int:
+        """Apply observations; mark stale what the mirror cannot store, and the objects of `marks`.
+
+        Return the number of changes.
+        """
+
+        def mark(connection: Connection, applied: Applied, not_kept: Mapping[Ref, str]) -> int:
+            moment = now_rfc3339()
+            failed = [Mark(*ref, "not readable", moment) for ref in not_kept]
+            mark_stale(connection, self.id, [*marks, *failed])
+            return len(applied.changes)
+
+        return await self.apply_each(observations, mark)
 
     def publish_changes(self, changes: Sequence[Change]) -> None:
         """Publish one message for any number of changes; the history lists them."""
@@ -122,19 +157,6 @@ class SyncContext:
     def readable(self) -> list[Resource]:
         """Return the resources that are mirrored from this ION."""
         return [r for r in self.catalog.mirrored if self.reader.reads(r)]
-
-    def _write(
-        self,
-        connection: Connection,
-        observations: Sequence[Observation],
-        marks: Sequence[Mark],
-        write_after: Callable[[Connection, Applied], None] | None,
-    ) -> Applied:
-        applied = apply(connection, self.catalog, self.id, observations, marks)
-        invalid_values.report(connection, self.catalog, self.id, applied.refitted)
-        if write_after:
-            write_after(connection, applied)
-        return applied
 
     async def _apply_halves(
         self, observations: Sequence[Observation], changes: list[Change], not_kept: dict[Ref, str]

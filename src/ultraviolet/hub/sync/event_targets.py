@@ -4,7 +4,7 @@ Such a row is an attribute, a label, a file or a relation of mirrored objects. T
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -33,64 +33,44 @@ def find_targets(
 ) -> list[Ref]:
     """Return the mirrored objects that a row belongs to or relates, sorted."""
     ids = _ids_by_field(resource, envelope)
-    targets = set(_linked_objects(connection, catalog, integration_id, resource, ids))
+    targets: set[Ref] = set()
     if resource.owner and resource.owner_key:
         targets |= {(resource.owner, id_) for id_ in ids[resource.owner_key]}
-    targets |= set(_entity_objects(connection, integration_id, resource, envelope))
-    return sorted(targets)
-
-
-def _linked_objects(
-    connection: Connection,
-    catalog: Catalog,
-    integration_id: int,
-    resource: Resource,
-    ids: defaultdict[str, set[str]],
-) -> Iterable[Ref]:
-    """Return the objects that a row links to.
-
-    A link may name a value that several objects share, such as a family of versions.
-    """
     for link in resource.links:
+        found: Collection[str] = ()
         if link.key in catalog.shared.get(link.resource, ()):
+            # A link may name a value that several objects share, such as a family of versions.
             found = objects_sharing(
                 connection, integration_id, link.resource, link.key, ids[link.key]
             )
-            yield from ((link.resource, id_) for id_ in found)
         elif link.resource in catalog.shared and link.key not in _AUTHOR_KEYS:
-            yield from ((link.resource, id_) for id_ in ids[link.key])
-
-
-def _entity_objects(
-    connection: Connection, integration_id: int, resource: Resource, envelope: Envelope
-) -> Iterable[Ref]:
-    """Return the objects with the entity that a label, file or comment is attached to."""
+            found = ids[link.key]
+        targets |= {(link.resource, id_) for id_ in found}
+    # Objects with the entity that a label, file or comment is attached to.
     target = next((link.resource for link in resource.links if link.key == "entityId"), "entities")
-    for values in (envelope.old, envelope.fields):
-        entity = values.get("entityId")
-        if is_id(entity):
-            parameters = {"integration": integration_id, "target": target, "entity": str(entity)}
-            rows = connection.execute(_OBJECTS_OF_ENTITY, parameters)
-            yield from ((row.resource, row.id) for row in rows)
+    given = {"integration": integration_id, "target": target}
+    for entity in ids["entityId"]:
+        rows = connection.execute(_OBJECTS_OF_ENTITY, given | {"entity": entity})
+        targets |= {(row.resource, row.id) for row in rows}
+    return sorted(targets)
 
 
 def _ids_by_field(resource: Resource, envelope: Envelope) -> defaultdict[str, set[str]]:
-    """Return all valid ids in an event, old and new, by field."""
+    """Return all valid ids in an event, old and new, by field.
+
+    They include the foreign keys in a composite id, or in an attribute's `<owner>-<key>` (assumed).
+    """
+    id_ = envelope.object_id or ""
+    keys: dict[str, Any] = {}
+    parts = id_.split(":")
+    if resource.owner_key:
+        owner, dash, _ = id_.partition("-")
+        keys = {resource.owner_key: owner} if dash and owner.isdecimal() else {}
+    elif len(parts) == len(resource.key) > 1:
+        keys = dict(zip(resource.key, parts, strict=True))
     ids: defaultdict[str, set[str]] = defaultdict(set)
-    keys = _parse_composite_id(resource, envelope.object_id or "")
     for values in (envelope.old, envelope.fields, envelope.keys, keys):
         for name, value in values.items():
             if is_id(value):
                 ids[name].add(str(value))
     return ids
-
-
-def _parse_composite_id(resource: Resource, id_: str) -> dict[str, Any]:
-    """Return the foreign keys in a composite id, or in an attribute's `<owner>-<key>` (assumed)."""
-    if resource.owner_key:
-        owner, dash, _ = id_.partition("-")
-        return {resource.owner_key: owner} if dash and owner.isdecimal() else {}
-    parts = id_.split(":")
-    if len(parts) == len(resource.key) > 1:
-        return dict(zip(resource.key, parts, strict=True))
-    return {}

@@ -6,27 +6,27 @@ and watermark are saved in one transaction.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, exists, func, insert, select, text, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 
 from ultraviolet.clock import format_rfc3339, now_rfc3339
+from ultraviolet.db import bulk
 from ultraviolet.db.tables.sync import fetch_steps, fetches
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core import findings
 from ultraviolet.hub.sync.absence import check_pass
 from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.hub.sync.fetch_progress import Mode, ResumePoint, mark_unreadable
+from ultraviolet.hub.sync.fetch_progress import Mode, ResumePoint, insert_steps
 from ultraviolet.hub.sync.fetch_resource import ResourceFetch
 from ultraviolet.hub.sync.page_writer import PageWriter
 from ultraviolet.hub.sync.watermarks import Watermark, behind, since, watermark
-from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
-from ultraviolet.mirror.observation import Applied, Observation, Origin, Ref
+from ultraviolet.mirror.observation import Mark, Observation, Origin
 
 RESOLVED_BY_FULL_FETCH = ("restored", "schema")
 """Kinds of findings that a full fetch resolves if it started after them."""
@@ -36,12 +36,11 @@ _MAX_PARALLEL_RESOURCES = 6
 
 log = structlog.get_logger()
 
-_SELECT_UNFINISHED_STEPS = text(
-    """SELECT s.resource, s.cursor, s.started_at, s.error, w.updated, w.proven_at
-    FROM fetch_steps AS s
-      LEFT JOIN watermarks AS w ON w.integration_id = :integration AND w.resource = s.resource
-    WHERE s.fetch_id = :fetch AND s.state NOT IN ('done', 'skipped', 'failed')"""
-)
+_SELECT_UNFINISHED_STEPS = """SELECT s.resource, s.cursor, s.started_at, s.error, w.updated,
+    w.proven_at
+  FROM fetch_steps AS s
+    LEFT JOIN watermarks AS w ON w.integration_id = :integration AND w.resource = s.resource
+  WHERE s.fetch_id = :fetch AND s.state NOT IN ('done', 'skipped', 'failed')"""
 
 
 def request_fetch(
@@ -151,13 +150,16 @@ class Fetcher:
         creations, and values that ION computes from them are read after them.
         """
         context = self._context
-        await context.database.write(_insert_steps, context.catalog, fetch_id)
+        await context.database.write(insert_steps, context.catalog, fetch_id)
         failpoint("fetch.prepared")
         silent = context.catalog.silent
         others = [resource for resource in context.catalog.mirrored if resource not in silent]
         steps = await self._read_resources(fetch_id, mode, silent)
         steps += await self._read_resources(fetch_id, mode, others)
-        await self._prove(fetch_id, [step for step in steps if step.is_proving])
+        proving = [step for step in steps if step.is_proving]
+        if proving:  # delete what no list and no read by id shows, unless it is too much
+            pass_error = await context.database.read(check_pass, context.id, fetch_id)
+            await _run_all(partial(step.prove, pass_error) for step in proving)
         failpoint("fetch.steps_done")
         state = await context.database.write(finish, fetch_id)
         context.changes.publish("fetch", context.id, id=fetch_id)
@@ -178,39 +180,31 @@ class Fetcher:
             return 0
         polled = context.polled
         filters = since(max(mark.updated or "", polled.get(resource.name, "")) or None, overlap)
-        counts: list[int] = []
+        changed = 0
         last: Observation | None = None
         while True:
             page = await context.reader.changes(resource, filters, Origin("poll"), last)
             last = page.last
-            save = partial(self._write_poll, resource.name, page.unreadable, counts)
-            await context.apply_each(page.observations, save)
+            moment = now_rfc3339()
+            marks = [Mark(resource.name, id_, "not readable", moment) for id_ in page.unreadable]
+            changed += await context.apply_and_mark(page.observations, marks)
             if last and not page.nameless:
                 polled[resource.name] = last.source_time or ""
             if last is None or not page.more or last.source_time is None:
-                return sum(counts)
+                return changed
             filters = behind(last)
-
-    def _write_poll(
-        self,
-        resource: str,
-        unreadable: Mapping[str, str],
-        counts: list[int],
-        connection: Connection,
-        applied: Applied,
-        not_kept: Mapping[Ref, str],
-    ) -> None:
-        """Add the number of changes to `counts`, and mark unreadable objects stale."""
-        counts.append(len(applied.changes))
-        not_stored = {id_: why for (_, id_), why in not_kept.items()}
-        mark_unreadable(connection, self._context.id, resource, {**unreadable, **not_stored})
 
     async def _read_resources(
         self, fetch_id: int, mode: Mode, resources: Sequence[Resource]
     ) -> list[ResourceFetch]:
         context = self._context
         writer = PageWriter(context)
-        resume_points = await context.database.read(_load_resume_points, context.id, fetch_id)
+        given = {"integration": context.id, "fetch": fetch_id}
+        rows = await context.database.read(bulk.fetch_rows, _SELECT_UNFINISHED_STEPS, given)
+        resume_points = {
+            name: ResumePoint(cursor, started_at, Watermark(updated, proven_at), error)
+            for name, cursor, started_at, error, updated, proven_at in rows
+        }
         steps = {
             resource.name: ResourceFetch(context, writer, fetch_id, mode, resource)
             for resource in resources
@@ -221,12 +215,6 @@ class Fetcher:
         finally:
             await writer.close()
         return list(steps.values())
-
-    async def _prove(self, fetch_id: int, steps: Sequence[ResourceFetch]) -> None:
-        """Delete what no list and no read by id shows, unless it is too much of the mirror."""
-        if steps:
-            pass_error = await check_pass(self._context, fetch_id)
-            await _run_all(partial(step.prove, pass_error) for step in steps)
 
 
 async def _run_all(steps: Iterable[Callable[[], Awaitable[None]]]) -> None:
@@ -240,30 +228,6 @@ async def _run_all(steps: Iterable[Callable[[], Awaitable[None]]]) -> None:
     for result in await asyncio.gather(*map(run, steps), return_exceptions=True):
         if result is not None:
             raise result
-
-
-def _insert_steps(connection: Connection, catalog: Catalog, fetch_id: int) -> None:
-    """Insert a step for each resource that has none."""
-    steps = fetch_steps.c
-    query = select(steps.resource).where(steps.fetch_id == fetch_id)
-    known = set(connection.execute(query).scalars())
-    new = {"fetch_id": fetch_id, "state": "waiting", "read": 0, "changed": 0, "deleted": 0}
-    rows = [{**new, "resource": r.name} for r in catalog.mirrored if r.name not in known]
-    if rows:
-        connection.execute(insert(fetch_steps), rows)
-
-
-def _load_resume_points(
-    connection: Connection, integration_id: int, fetch_id: int
-) -> dict[str, ResumePoint]:
-    """Return the saved progress of all unfinished steps, by resource."""
-    parameters = {"integration": integration_id, "fetch": fetch_id}
-    return {
-        row.resource: ResumePoint(
-            row.cursor, row.started_at, Watermark(row.updated, row.proven_at), row.error
-        )
-        for row in connection.execute(_SELECT_UNFINISHED_STEPS, parameters)
-    }
 
 
 def finish(connection: Connection, fetch_id: int) -> str:

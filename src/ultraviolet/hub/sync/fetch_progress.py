@@ -1,17 +1,19 @@
 """Progress of a fetch: one row per resource, saved in the transaction of each page."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.tables.sync import fetch_steps
 from ultraviolet.hub.sync.absence import list_unlisted
 from ultraviolet.hub.sync.watermarks import Watermark, raise_watermark, record_proof
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror.apply import mark_stale
-from ultraviolet.mirror.observation import Mark, Observation
+from ultraviolet.mirror.observation import Applied, Mark, Observation, Ref
 
 Mode = Literal["incremental", "full"]
 
@@ -73,35 +75,57 @@ class PageResult(msgspec.Struct, frozen=True):
     """Whether the page completed its resource: everything is read and nothing is unlisted."""
 
 
-def save_page(
-    connection: Connection,
+def insert_steps(connection: Connection, catalog: Catalog, fetch_id: int) -> None:
+    """Insert a step for each resource that has none."""
+    steps = fetch_steps.c
+    query = select(steps.resource).where(steps.fetch_id == fetch_id)
+    known = set(connection.execute(query).scalars())
+    new = {"fetch_id": fetch_id, "state": "waiting", "read": 0, "changed": 0, "deleted": 0}
+    rows = [{**new, "resource": r.name} for r in catalog.mirrored if r.name not in known]
+    if rows:
+        connection.execute(insert(fetch_steps), rows)
+
+
+def save_pages(
     integration_id: int,
-    page: PageCommit,
-    changed: int,
-    not_kept: Mapping[str, str],
-) -> PageResult:
-    """Save the progress after a page; complete the resource if nothing is left to do."""
-    mark_unreadable(connection, integration_id, page.resource, {**page.unreadable, **not_kept})
-    values = {
-        "fetch": page.fetch_id,
-        "resource": page.resource,
-        "cursor": page.cursor,
-        "total": page.total,
-        "read": len(page.observations) - len(not_kept),
-        "changed": changed,
-        "error": page.problem or describe_unreadable(page.resource, not_kept),
-    }
-    problem = connection.execute(_ADD_PAGE, values).scalar()
-    if page.begins:
-        set_step(connection, page.fetch_id, page.resource, started_at=page.begins)
-    raise_watermark(connection, integration_id, page.resource, page.watermark)
-    if page.completion is None or problem:
-        return PageResult(changed, not_kept)
-    started = page.completion.started_at
-    if list_unlisted(connection, integration_id, page.resource, started, after="", limit=1):
-        return PageResult(changed, not_kept)
-    complete_step(connection, integration_id, page.fetch_id, page.resource, page.completion)
-    return PageResult(changed, not_kept, completed=True)
+    pages: Sequence[PageCommit],
+    connection: Connection,
+    applied: Applied,
+    not_kept: Mapping[Ref, str],
+) -> list[PageResult]:
+    """Save the progress after pages; complete each resource of which nothing is left to do.
+
+    The first page of a resource counts the changes of all its pages.
+    """
+    changes = Counter(change.resource for change in applied.changes)
+    results: list[PageResult] = []
+    for page in pages:
+        name, changed = page.resource, changes.pop(page.resource, 0)
+        lost = {o.id: not_kept[o.ref] for o in page.observations if o.ref in not_kept}
+        mark_unreadable(connection, integration_id, name, {**page.unreadable, **lost})
+        values = {
+            "fetch": page.fetch_id,
+            "resource": name,
+            "cursor": page.cursor,
+            "total": page.total,
+            "read": len(page.observations) - len(lost),
+            "changed": changed,
+            "error": page.problem or describe_unreadable(name, lost),
+        }
+        problem = connection.execute(_ADD_PAGE, values).scalar()
+        if page.begins:
+            set_step(connection, page.fetch_id, name, started_at=page.begins)
+        raise_watermark(connection, integration_id, name, page.watermark)
+        end = page.completion
+        completed = (
+            end is not None
+            and not problem
+            and not list_unlisted(connection, integration_id, name, end.started_at, "", limit=1)
+        )
+        if end and completed:
+            complete_step(connection, integration_id, page.fetch_id, name, end)
+        results.append(PageResult(changed, lost, completed))
+    return results
 
 
 def mark_unreadable(

@@ -31,7 +31,8 @@ from ultraviolet.hub.sync.fetch_progress import (
     mark_unreadable,
     set_step,
 )
-from ultraviolet.hub.sync.ion_reader import ALIAS, Page
+from ultraviolet.hub.sync.ion_reader import Page
+from ultraviolet.hub.sync.object_reader import ALIAS
 from ultraviolet.hub.sync.page_writer import PageWriter
 from ultraviolet.hub.sync.watermarks import OVERLAP, behind, record_proof, since
 from ultraviolet.ion.errors import (
@@ -103,12 +104,25 @@ class ResourceFetch:
 
         `pass_error` is the reason why the fetch may delete nothing, if there is one.
         """
-        started = self._completion.started_at
+        context, name, started = self._context, self._resource.name, self._completion.started_at
         try:
-            await check_resource(self._context, self._fetch_id, self._resource, started)
+            await context.database.read(
+                check_resource, context.id, self._fetch_id, self._resource, started
+            )
             if pass_error:
                 raise pass_error
-            await self._read_unlisted(started)
+            after = ""
+            while ids := await context.database.read(
+                list_unlisted, context.id, name, started, after, ALIAS
+            ):
+                refs = [(name, id_) for id_ in ids if id_ not in self._unreadable]
+                answer = await context.reader.each_by_id(refs, self._origin)
+                failed = await context.apply_each(
+                    answer.observations, partial(self._write_unlisted, answer.failed)
+                )
+                failpoint("fetch.absence_proven")
+                self._add_unreadable(failed)
+                after = ids[-1]
             await self._finish()
         except (IonRefusedError, IncompleteError) as error:
             log.warning("fetch.step_failed", resource=self._resource.name, error=str(error))
@@ -128,10 +142,27 @@ class ResourceFetch:
                 await self._set(state="proving")
                 self.is_proving = True
             return
-        if dated:
-            if resume.started_at is None:
-                await self._set(state="reading", started_at=started)
-            await self._read_changes(resume.cursor or resume.watermark.updated)
+        if not dated:
+            await self._finish()
+            return
+        if resume.started_at is None:
+            await self._set(state="reading", started_at=started)
+        # All pages in order of change, from the watermark less an overlap.
+        filters = since(resume.cursor or resume.watermark.updated, OVERLAP)
+        last: Observation | None = None
+        more = True
+        while more:
+            page = await self._context.reader.changes(self._resource, filters, self._origin, last)
+            last = page.last
+            if last is None and not page.unreadable and not page.nameless:
+                break
+            # A row without an id cannot become stale, so the next fetch reads it again from here.
+            complete = not (self._nameless or page.nameless)
+            moment = last.source_time if last and complete else None
+            await self._add(page, cursor=moment, watermark=moment)
+            await self._await_written()
+            more = page.more and last is not None and last.source_time is not None
+            filters = behind(last) if last else filters
         await self._finish()
 
     async def _read_all(self, resume: ResumePoint, started: str, *, dated: bool) -> None:
@@ -168,24 +199,6 @@ class ResourceFetch:
             await self._await_written()  # a page written later would reopen a failed step
             raise
         await self._await_written()
-
-    async def _read_changes(self, cursor: str | None) -> None:
-        """Read all pages in order of change, from a watermark less an overlap."""
-        filters = since(cursor, OVERLAP)
-        last: Observation | None = None
-        while True:
-            page = await self._context.reader.changes(self._resource, filters, self._origin, last)
-            last = page.last
-            if last is None and not page.unreadable and not page.nameless:
-                return
-            # A row without an id cannot become stale, so the next fetch reads it again from here.
-            complete = not (self._nameless or page.nameless)
-            moment = last.source_time if last and complete else None
-            await self._add(page, cursor=moment, watermark=moment)
-            await self._await_written()
-            if not page.more or last is None or last.source_time is None:
-                return
-            filters = behind(last)
 
     async def _add(self, page: Page, **progress: Any) -> None:
         """Queue a page to be written with its progress."""
@@ -230,34 +243,19 @@ class ResourceFetch:
             return None
         return format_rfc3339(datetime.fromisoformat(newest) - elapsed)
 
-    async def _read_unlisted(self, started: str) -> None:
-        """Read by id what the pass did not list, and delete what ION confirms as absent."""
-        after = ""
-        context, name = self._context, self._resource.name
-        while ids := await context.database.read(
-            list_unlisted, context.id, name, started, after, ALIAS
-        ):
-            refs = [(name, id_) for id_ in ids if id_ not in self._unreadable]
-            answer = await context.reader.each_by_id(refs, self._origin)
-            failed = dict(answer.failed)
-            await context.apply_each(answer.observations, partial(self._write_unlisted, failed))
-            failpoint("fetch.absence_proven")
-            self._add_unreadable({id_: why for (_, id_), why in failed.items()})
-            after = ids[-1]
-
     def _write_unlisted(
         self,
-        failed: dict[Ref, str],
+        failed: Mapping[Ref, str],
         connection: Connection,
         applied: Applied,
         not_kept: Mapping[Ref, str],
-    ) -> None:
-        """Count deletions, mark unreadable objects, and add objects not kept to `failed`."""
-        failed |= not_kept
-        unreadable = {id_: why for (_, id_), why in failed.items()}
+    ) -> dict[str, str]:
+        """Count deletions and mark unreadable objects stale; return why they are unreadable."""
+        unreadable = {id_: why for (_, id_), why in {**failed, **not_kept}.items()}
         mark_unreadable(connection, self._context.id, self._resource.name, unreadable)
         deleted = sum(change.change == "delete" for change in applied.changes)
         add_deleted(connection, self._fetch_id, self._resource.name, deleted)
+        return unreadable
 
     def _add_unreadable(self, unreadable: Mapping[str, str]) -> None:
         """Collect unreadable objects; raise IonUnreadableError if there are too many."""

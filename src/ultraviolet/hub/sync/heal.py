@@ -26,7 +26,8 @@ from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.db.driver_errors import first_line
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.sync.context import SyncContext, version_names
-from ultraviolet.hub.sync.ion_reader import ONCE, REQUEST
+from ultraviolet.hub.sync.ion_access import ONCE
+from ultraviolet.hub.sync.object_reader import REQUEST
 from ultraviolet.ion.deliveries import is_id
 from ultraviolet.ion.errors import (
     IonError,
@@ -35,7 +36,6 @@ from ultraviolet.ion.errors import (
     IonRefusedError,
     IonUnauthorizedError,
 )
-from ultraviolet.ion.model import Link, Resource
 from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.dependents import find_dependents
 from ultraviolet.mirror.object_state import ObjectState
@@ -70,7 +70,7 @@ _SELECT_VIEWED = text(
     WHERE integration_id = :integration AND resource = :resource AND id = :id
       AND (attempts = 0 OR next_attempt_at <= :now)"""
 )
-_SELECT_NEXT = text("SELECT min(next_attempt_at) FROM stale WHERE integration_id = :integration")
+_SELECT_NEXT = "SELECT min(next_attempt_at) FROM stale WHERE integration_id = :integration"
 _POSTPONE = text(
     """UPDATE stale SET attempts = attempts + 1, next_attempt_at = :next, error = :error
     WHERE integration_id = :integration AND resource = :resource AND id = :id"""
@@ -130,7 +130,10 @@ class Healer:
                 log.warning(
                     "heal.dropped", integration_id=self._id, count=len(dropped), first=dropped[0]
                 )
-                await self._database.write(_delete_marks, self._id, dropped)
+                marks = [
+                    {"integration": self._id, "resource": name, "id": id_} for name, id_ in dropped
+                ]
+                await self._database.write(bulk.execute_many, _DELETE_MARK, marks)
                 unreadable = [ref for ref in unreadable if ref not in dropped]
             if unreadable:
                 errors = dict.fromkeys(unreadable, "This ION does not offer it")
@@ -150,7 +153,11 @@ class Healer:
 
     async def next_due(self) -> str | None:
         """Return when the next stale object is due, or None while objects are being read."""
-        return None if self.running else await self._database.read(_next_attempt, self._id)
+        if self.running:
+            return None
+        given = {"integration": self._id}
+        [(due,)] = await self._database.read(bulk.fetch_rows, _SELECT_NEXT, given)
+        return due
 
     async def stop(self) -> None:
         """Cancel running requests; their objects remain stale."""
@@ -204,7 +211,9 @@ class Healer:
                 by_attempts[priority].append(ref)
         groups: list[list[Ref]] = []
         for attempts, refs in sorted(by_attempts.items()):
-            chunks = _chunks(refs, max(1, REQUEST // _SPLIT_FACTOR ** max(0, attempts)))
+            size = max(1, REQUEST // _SPLIT_FACTOR ** max(0, attempts))
+            # Each chunk is sorted, so that a request has one list of ids per resource.
+            chunks = [sorted(refs[i : i + size]) for i in range(0, len(refs), size)]
             groups += chunks if attempts <= 0 else chunks[:_MAX_RETRY_REQUESTS]
         return groups, unreadable
 
@@ -215,43 +224,42 @@ class Healer:
 
     async def _read(self, group: Sequence[Ref], attempts: dict[Ref, int]) -> None:
         with tracing.span("heal", root=True, integration_id=self._id, objects=len(group)) as span:
-            await self._read_traced(group, attempts, span)
-
-    async def _read_traced(
-        self, group: Sequence[Ref], attempts: dict[Ref, int], span: tracing.Span
-    ) -> None:
-        try:
-            answer = await self._reader.by_ids(group, Origin("heal"), retries=ONCE)
-        except (IonUnauthorizedError, IonRateLimitedError, IonInterceptedError):
-            raise  # not caused by an object
-        except IonError as error:
-            await self._reader.answers()  # if ION answers, an object of the group is the cause
-            await self._divide(group, attempts, str(error))
-            return
-        failpoint("heal.read")
-        followed = [o for o in answer.observations if self._catalog.follows(o.resource)]
-        unselected = [o for o in answer.observations if not self._catalog.follows(o.resource)]
-        try:
-            applied = await self._context.apply(
-                followed, write_after=partial(self._mark_dependents, unselected)
-            )
-        except StoreUnavailableError:
-            raise
-        except Exception as error:  # recorded with the object
-            log.warning(
-                "heal.not_kept", integration_id=self._id, error=first_line(error), exc_info=True
-            )
-            await self._divide(group, attempts, f"The mirror cannot store it: {first_line(error)}")
-            return
-        failpoint("heal.applied")
-        span.set_attributes(versions=version_names(applied.changes))
-        failed: dict[Ref, str | None] = dict(answer.failed)
-        for observation, outcome in zip(followed, applied.outcomes, strict=True):
-            if outcome in _OUTCOME_ERRORS:
-                lags = outcome == "older" and attempts.get(observation.ref, 0) < _MAX_OLDER_ANSWERS
-                failed[observation.ref] = None if lags else _OUTCOME_ERRORS[outcome]
-        if failed:
-            await self._postpone(failed, attempts, None)
+            try:
+                answer = await self._reader.by_ids(group, Origin("heal"), retries=ONCE)
+            except (IonUnauthorizedError, IonRateLimitedError, IonInterceptedError):
+                raise  # not caused by an object
+            except IonError as error:
+                await self._reader.answers()  # if ION answers, an object of the group is the cause
+                await self._divide(group, attempts, str(error))
+                return
+            failpoint("heal.read")
+            followed = [o for o in answer.observations if self._catalog.follows(o.resource)]
+            unselected = [o for o in answer.observations if not self._catalog.follows(o.resource)]
+            try:
+                applied = await self._context.apply(
+                    followed, write_after=partial(self._mark_dependents, unselected)
+                )
+            except StoreUnavailableError:
+                raise
+            except Exception as error:  # recorded with the object
+                log.warning(
+                    "heal.not_kept", integration_id=self._id, error=first_line(error), exc_info=True
+                )
+                await self._divide(
+                    group, attempts, f"The mirror cannot store it: {first_line(error)}"
+                )
+                return
+            failpoint("heal.applied")
+            span.set_attributes(versions=version_names(applied.changes))
+            failed: dict[Ref, str | None] = dict(answer.failed)
+            for observation, outcome in zip(followed, applied.outcomes, strict=True):
+                if outcome in _OUTCOME_ERRORS:
+                    lags = (
+                        outcome == "older" and attempts.get(observation.ref, 0) < _MAX_OLDER_ANSWERS
+                    )
+                    failed[observation.ref] = None if lags else _OUTCOME_ERRORS[outcome]
+            if failed:
+                await self._postpone(failed, attempts, None)
 
     def _mark_dependents(
         self, unselected: Sequence[Observation], connection: Connection, _applied: Applied
@@ -271,43 +279,36 @@ class Healer:
 
     async def _read_children(self, due: Sequence[Row[Any]]) -> None:
         """Read children that ION creates without an event, such as lines, after one of a parent."""
-        for child in self._catalog.silent:
-            required = {f.name for f in child.fields if f.required}
-            for link in child.links:
-                parents = [
-                    row
-                    for row in due
-                    if row.resource == link.resource and row.reason in ("event", "deletion")
-                ]
-                owners = [row.id for row in parents if is_id(row.id)]
-                if owners and _is_owner(link, required) and self._reader.reads(child):
-                    await self._read_children_of(child, link.key, link.resource, owners)
-
-    async def _read_children_of(
-        self, child: Resource, key: str, parent: str, owners: list[str]
-    ) -> None:
-        try:
-            page = await self._reader.children(child, key, owners, Origin("poll"))
-        except IonRefusedError as error:
-            log.warning("heal.children_unreadable", resource=child.name, error=str(error))
-            return  # the poll and the next fetch read them, too
-        seen = {o.id for o in page.observations}
-        given = {
-            "integration": self._id,
-            "resource": child.name,
-            "field": key,
-            "target": parent,
-            "ids": owners,
-        }
-        known = {id_ for (id_,) in await self._database.read(_select_children, given)}
-        unlisted = (known | page.unreadable.keys()) - seen
-        marks = [Mark(child.name, id_, "not listed", now_rfc3339()) for id_ in unlisted]
-
-        def mark(connection: Connection, _: Applied, not_kept: Mapping[Ref, str]) -> None:
-            failed = [Mark(*ref, "not readable", now_rfc3339()) for ref in not_kept]
-            mark_stale(connection, self._id, [*marks, *failed])
-
-        await self._context.apply_each(page.observations, mark)
+        changed: defaultdict[str, list[str]] = defaultdict(list)
+        for row in due:
+            if row.reason in ("event", "deletion") and is_id(row.id):
+                changed[row.resource].append(row.id)
+        owned = [
+            (child, link, changed[link.resource])
+            for child in filter(self._reader.reads, self._catalog.silent)
+            for link in child.links
+            if link.type != "User" and link.key != "entityId"  # authors and other references
+            if changed[link.resource]
+            and any(f.name == link.key and f.required for f in child.fields)
+        ]
+        for child, link, owners in owned:
+            try:
+                page = await self._reader.children(child, link.key, owners, Origin("poll"))
+            except IonRefusedError as error:
+                log.warning("heal.children_unreadable", resource=child.name, error=str(error))
+                continue  # the poll and the next fetch read them, too
+            given = {
+                "integration": self._id,
+                "resource": child.name,
+                "field": link.key,
+                "target": link.resource,
+                "ids": owners,
+            }
+            rows = await self._database.read(bulk.fetch_rows, _SELECT_CHILDREN, given)
+            unlisted = {id_ for (id_,) in rows} | page.unreadable.keys()
+            unlisted -= {o.id for o in page.observations}
+            marks = [Mark(child.name, id_, "not listed", now_rfc3339()) for id_ in unlisted]
+            await self._context.apply_and_mark(page.observations, marks)
 
     async def _divide(self, group: Sequence[Ref], attempts: dict[Ref, int], error: str) -> None:
         """Read a failed group again in smaller groups; delay a single object."""
@@ -319,59 +320,25 @@ class Healer:
         self, failed: Mapping[Ref, str | None], attempts: dict[Ref, int], wait: float | None
     ) -> None:
         """Delay objects by a time that grows with each failure, or by `wait` seconds."""
-        rows = [
-            {
-                "integration": self._id,
-                "resource": ref[0],
-                "id": ref[1],
-                "error": error and error[:_MAX_ERROR_CHARACTERS],
-                "next": _format_later(
-                    _retry_seconds(attempts.get(ref, 0)) if wait is None else wait
-                ),
-            }
-            for ref, error in failed.items()
-        ]
+        now = utc_now()
+        rows: list[dict[str, Any]] = []
+        for ref, error in failed.items():
+            seconds = wait
+            if seconds is None:
+                seconds = min(_MAX_RETRY_SECONDS, 0.5 * 2 ** attempts.get(ref, 0))
+                seconds *= random.uniform(0.8, 1.2)  # noqa: S311
+            rows.append(
+                {
+                    "integration": self._id,
+                    "resource": ref[0],
+                    "id": ref[1],
+                    "error": error and error[:_MAX_ERROR_CHARACTERS],
+                    "next": format_rfc3339(now + timedelta(seconds=seconds)),
+                }
+            )
         errors = [row["error"] for row in rows if row["error"]]
         if errors:
             log.warning(
                 "heal.postponed", integration_id=self._id, count=len(errors), error=errors[0]
             )
-        await self._database.write(_update_marks, rows)
-
-
-def _next_attempt(connection: Connection, integration_id: int) -> str | None:
-    return connection.execute(_SELECT_NEXT, {"integration": integration_id}).scalar()
-
-
-def _select_children(connection: Connection, parameters: dict[str, Any]) -> list[Any]:
-    return list(bulk.fetch_rows(connection, _SELECT_CHILDREN, parameters))
-
-
-def _update_marks(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    connection.execute(_POSTPONE, rows)
-
-
-def _delete_marks(connection: Connection, integration_id: int, refs: Sequence[Ref]) -> None:
-    """Delete marks of unselected resources and of invalid ids."""
-    given = [
-        {"integration": integration_id, "resource": resource, "id": id_} for resource, id_ in refs
-    ]
-    connection.execute(_DELETE_MARK, given)
-
-
-def _is_owner(link: Link, required: set[str]) -> bool:
-    """Return whether a link names the owner of a row, not an author or another reference."""
-    return link.key in required and link.type != "User" and link.key != "entityId"
-
-
-def _chunks(refs: Sequence[Ref], size: int) -> list[list[Ref]]:
-    """Split in order, and sort each chunk, so that a request has one list of ids per resource."""
-    return [sorted(refs[start : start + size]) for start in range(0, len(refs), size)]
-
-
-def _retry_seconds(attempts: int) -> float:
-    return min(_MAX_RETRY_SECONDS, 0.5 * 2**attempts) * random.uniform(0.8, 1.2)  # noqa: S311
-
-
-def _format_later(seconds: float) -> str:
-    return format_rfc3339(utc_now() + timedelta(seconds=seconds))
+        await self._database.write(bulk.execute_many, _POSTPONE, rows)

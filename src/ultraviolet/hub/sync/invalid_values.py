@@ -10,7 +10,6 @@ from ultraviolet.db.tables.mirror import objects
 from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.model import Resource
 
 KIND = "invalid_value"
 MAX_COUNTED = 5_000
@@ -30,59 +29,42 @@ def report(
     connection: Connection, catalog: Catalog, integration_id: int, resources: Iterable[str]
 ) -> None:
     """Update the findings of some resources to the content of the mirror."""
+    table = objects.c
+    invalid = select(table.id, table.invalid_values).where(
+        table.integration_id == integration_id,
+        table.invalid_values.is_not(None),
+        table.deleted_at.is_(None),
+    )
     for name in sorted(resources):
         resource = catalog.resources[name]
-        findings.save_findings(
-            connection,
-            integration_id,
-            (KIND,),
-            _find_invalid(connection, resource, integration_id),
-            subjects=[f"{name}.{field}" for field in resource.kinds],
-        )
-
-
-def _find_invalid(connection: Connection, resource: Resource, integration_id: int) -> list[Finding]:
-    table = objects.c
-    query = (
-        select(table.id, table.invalid_values)
-        .where(
-            table.integration_id == integration_id,
-            table.resource == resource.name,
-            table.invalid_values.is_not(None),
-            table.deleted_at.is_(None),
-        )
-        .limit(MAX_COUNTED)
-    )
-    counts: Counter[str] = Counter()
-    examples: dict[str, tuple[str, Any]] = {}
-    rows = connection.execute(query).all()
-    for row in rows:
-        for field, value in row.invalid_values.items():
-            counts[field] += 1
-            if field not in examples or _id_order(row.id) < _id_order(examples[field][0]):
-                examples[field] = row.id, value
-    more = "at least " if len(rows) == MAX_COUNTED else ""
-    return [
-        _create_finding(resource, field, f"{more}{counts[field]}", *examples[field])
-        for field in sorted(counts)
-    ]
+        counts: Counter[str] = Counter()
+        examples: dict[str, tuple[str, Any]] = {}
+        query = invalid.where(table.resource == name).limit(MAX_COUNTED)
+        rows = connection.execute(query).all()
+        for row in rows:
+            for field, value in row.invalid_values.items():
+                counts[field] += 1
+                if field not in examples or _id_order(row.id) < _id_order(examples[field][0]):
+                    examples[field] = row.id, value
+        more = "at least " if len(rows) == MAX_COUNTED else ""
+        found: list[Finding] = []
+        for field, (id_, value) in sorted(examples.items()):
+            shown = repr(value)
+            if len(shown) > _MAX_SHOWN_CHARACTERS:
+                shown = f"{shown[:_MAX_SHOWN_CHARACTERS]}…"
+            message = (
+                f"{more}{counts[field]} of {resource.title.lower()} have a {field}"
+                f" that is not {_TYPES[resource.kinds[field]]}, such as {name} {id_} with {shown};"
+                " filters, SQL views and exports treat it as null"
+            )
+            next_step = (
+                f"Correct the value in ION; `ultraviolet object show {name} {id_}` shows it"
+                " as ION sent it"
+            )
+            found.append(Finding(KIND, "warning", message, next_step, subject=f"{name}.{field}"))
+        subjects = [f"{name}.{field}" for field in resource.kinds]
+        findings.save_findings(connection, integration_id, (KIND,), found, subjects=subjects)
 
 
 def _id_order(id_: str) -> tuple[int, str]:
     return len(id_), id_
-
-
-def _create_finding(resource: Resource, field: str, count: str, id_: str, value: Any) -> Finding:
-    shown = repr(value)
-    if len(shown) > _MAX_SHOWN_CHARACTERS:
-        shown = f"{shown[:_MAX_SHOWN_CHARACTERS]}…"
-    message = (
-        f"{count} of {resource.title.lower()} have a {field}"
-        f" that is not {_TYPES[resource.kinds[field]]}, such as {resource.name} {id_} with {shown};"
-        " filters, SQL views and exports treat it as null"
-    )
-    next_step = (
-        f"Correct the value in ION; `ultraviolet object show {resource.name} {id_}` shows it"
-        " as ION sent it"
-    )
-    return Finding(KIND, "warning", message, next_step, subject=f"{resource.name}.{field}")

@@ -1,17 +1,16 @@
 """Write fetched pages into the mirror: waiting pages share a transaction; deliveries go first."""
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
 
 import msgspec
-from sqlalchemy import Connection
 
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.hub.sync.fetch_progress import PageCommit, PageResult, save_page
-from ultraviolet.mirror.observation import Applied, Ref
+from ultraviolet.hub.sync.fetch_progress import PageCommit, PageResult, save_pages
 
 _MAX_BUSY_BATCH_OBJECTS = 500
 """Objects in one transaction while deliveries arrive, which it delays by less than 0.1 seconds."""
@@ -69,19 +68,17 @@ class PageWriter:
         max_objects = _MAX_IDLE_BATCH_OBJECTS
         while self._queue:
             began, delivery_seconds = loop.time(), database.kept_for
-            await self._write_batch(self._next_batch(max_objects))
+            batch = [self._queue.popleft()]
+            count = len(batch[0].page.observations)
+            while self._queue:
+                count += len(self._queue[0].page.observations)
+                if count > max_objects:
+                    break
+                batch.append(self._queue.popleft())
+            await self._write_batch(batch)
             delivery_seconds = database.kept_for - delivery_seconds
             max_objects = _MAX_BUSY_BATCH_OBJECTS if delivery_seconds else _MAX_IDLE_BATCH_OBJECTS
             await asyncio.sleep(min(delivery_seconds, loop.time() - began) * _YIELD_FACTOR)
-
-    def _next_batch(self, max_objects: int) -> list[_QueuedPage]:
-        """Remove pages from the queue, in order, up to a number of objects."""
-        batch = [self._queue.popleft()]
-        count = len(batch[0].page.observations)
-        while self._queue and count + len(self._queue[0].page.observations) <= max_objects:
-            batch.append(self._queue.popleft())
-            count += len(batch[-1].page.observations)
-        return batch
 
     async def _write_batch(self, batch: Sequence[_QueuedPage]) -> None:
         """Write pages together, or one by one if that fails, so that only the bad page fails."""
@@ -92,7 +89,11 @@ class PageWriter:
         if not batch:
             return
         try:
-            results = await self._commit([queued.page for queued in batch])
+            pages = [queued.page for queued in batch]
+            results = await self._context.apply_each(
+                [observation for page in pages for observation in page.observations],
+                partial(save_pages, self._context.id, pages),
+            )
         except Exception as error:  # noqa: BLE001  the reader of the page raises it
             if len(batch) > 1 and not isinstance(error, StoreUnavailableError):
                 for queued in batch:
@@ -106,26 +107,6 @@ class PageWriter:
         self._context.changes.publish("fetch", self._context.id)
         for queued, result in zip(batch, results, strict=True):
             self._finish(queued, result)
-
-    async def _commit(self, pages: Sequence[PageCommit]) -> list[PageResult]:
-        results: list[PageResult] = []
-
-        def save(connection: Connection, applied: Applied, not_kept: Mapping[Ref, str]) -> None:
-            # The first page of a resource counts the changes of all its pages in this batch.
-            changed = Counter(change.resource for change in applied.changes)
-            results[:] = [
-                save_page(
-                    connection,
-                    self._context.id,
-                    page,
-                    changed.pop(page.resource, 0),
-                    {o.id: not_kept[o.ref] for o in page.observations if o.ref in not_kept},
-                )
-                for page in pages
-            ]
-
-        await self._context.apply_each([o for page in pages for o in page.observations], save)
-        return results
 
     def _finish(self, queued: _QueuedPage, result: PageResult | Exception) -> None:
         self._queued_objects -= len(queued.page.observations)

@@ -6,21 +6,22 @@ objects are then read from ION. A preview does both in a transaction that is rol
 
 import operator
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Never
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.tables.events import events as recorded
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.sync import apply_events
 from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.hub.sync.ion_reader import REQUEST
+from ultraviolet.hub.sync.object_reader import REQUEST
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import repository
 from ultraviolet.mirror.apply import apply
-from ultraviolet.mirror.object_state import ObjectState
-from ultraviolet.mirror.observation import Observation, Origin, Ref
+from ultraviolet.mirror.observation import Observation, Origin
 
 MAX_EVENTS = 10_000
 """Events in one replay."""
@@ -117,13 +118,22 @@ async def preview_replay(context: SyncContext, seqs: Sequence[int]) -> Replayed:
     """Return what a replay would change, without changing it."""
     done: list[apply_events.ReappliedEvents] = []
     changes: list[ObjectReplayed] = []
+    readable = {r.name for r in context.readable()}
     for start in range(0, len(seqs), _CHUNK_EVENTS):
         chunk = seqs[start : start + _CHUNK_EVENTS]
         about = await context.database.read(apply_events.about, context.catalog, context.id, chunk)
-        read = await _read_objects(context, sorted(about))
-        preview = await _roll_back(context, chunk, read)
-        done.append(preview.result)
-        changes += preview.changes
+        wanted = [ref for ref in sorted(about) if ref[0] in readable and ref[1].isdecimal()]
+        read: list[Observation] = []
+        for first in range(0, len(wanted), REQUEST):
+            answer = await context.reader.by_ids(wanted[first : first + REQUEST], Origin("replay"))
+            read += answer.observations
+        try:
+            await context.database.write(
+                _replay_and_raise, context.catalog, context.id, chunk, read
+            )
+        except _Preview as preview:
+            done.append(preview.result)
+            changes += preview.changes
     return msgspec.structs.replace(_sum(done, dry_run=True), changes=changes)
 
 
@@ -136,58 +146,34 @@ class _Preview(Exception):  # noqa: N818  raised to roll the transaction back
         self.changes = changes
 
 
-async def _read_objects(context: SyncContext, refs: Sequence[Ref]) -> list[Observation]:
-    readable = {r.name for r in context.readable()}
-    wanted = [ref for ref in refs if ref[0] in readable and ref[1].isdecimal()]
-    found: list[Observation] = []
-    for start in range(0, len(wanted), REQUEST):
-        answer = await context.reader.by_ids(wanted[start : start + REQUEST], Origin("replay"))
-        found += answer.observations
-    return found
-
-
-async def _roll_back(
-    context: SyncContext, seqs: Sequence[int], read: Sequence[Observation]
-) -> _Preview:
-    def work(connection: Connection) -> None:
-        refs = apply_events.about(connection, context.catalog, context.id, seqs)
-        before = repository.load_states(connection, context.id, refs)
-        result = apply_events.reparse_events(connection, context.catalog, context.id, seqs)
-        apply(connection, context.catalog, context.id, read)
-        raise _Preview(
-            result,
-            _find_changes(context.id, before, repository.load_states(connection, context.id, refs)),
-        )
-
-    try:
-        await context.database.write(work)
-    except _Preview as preview:
-        return preview
-    raise AssertionError
-
-
-def _find_changes(
-    integration_id: int, before: Mapping[Ref, ObjectState], after: Mapping[Ref, ObjectState]
-) -> list[ObjectReplayed]:
-    found: list[ObjectReplayed] = []
+def _replay_and_raise(
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    seqs: Sequence[int],
+    read: Sequence[Observation],
+) -> Never:
+    """Replay events and apply the objects read; raise _Preview, so that nothing is saved."""
+    refs = apply_events.about(connection, catalog, integration_id, seqs)
+    before = repository.load_states(connection, integration_id, refs)
+    result = apply_events.reparse_events(connection, catalog, integration_id, seqs)
+    # A replay reads the objects after the events, so that their marks do not outdate the reads.
+    now = now_rfc3339()
+    reads = [msgspec.structs.replace(o, read_started_at=now, observed_at=now) for o in read]
+    apply(connection, catalog, integration_id, reads)
+    after = repository.load_states(connection, integration_id, refs)
+    changes: list[ObjectReplayed] = []
     for ref in sorted(before):
         was, is_ = before[ref], after[ref]
         old = {} if was.deleted_at else was.doc
         new = {} if is_.deleted_at else is_.doc
         names = sorted(n for n in old.keys() | new.keys() if old.get(n, ...) != new.get(n, ...))
         if names:
-            change = (
-                "update"
-                if old and new
-                else "delete"
-                if old
-                else "restore"
-                if was.deleted_at
-                else "create"
-            )
+            created = "restore" if was.deleted_at else "create"
+            change = ("update" if new else "delete") if old else created
             fields = [FieldReplayed(name, old.get(name), new.get(name)) for name in names]
-            found.append(ObjectReplayed(integration_id, *ref, change, fields))
-    return found
+            changes.append(ObjectReplayed(integration_id, *ref, change, fields))
+    raise _Preview(result, changes)
 
 
 def _sum(done: Sequence[apply_events.ReappliedEvents], *, dry_run: bool) -> Replayed:

@@ -11,8 +11,11 @@ from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.db.tables.sync import differences, verification_steps, verifications
 from ultraviolet.errors import ConflictError, NotFoundError
+from ultraviolet.hub.sync.fetch import request_fetch
 from ultraviolet.hub.sync.watermarks import record_proof
-from ultraviolet.mirror.observation import Ref
+from ultraviolet.mirror.apply import mark_stale
+from ultraviolet.mirror.object_state import VERIFICATION
+from ultraviolet.mirror.observation import Mark, Ref
 
 RANGE = 10
 """Objects in one random range of a sample."""
@@ -122,41 +125,49 @@ def prepare(
     mine = select(verification_steps).where(steps.verification_id == verification_id)
     known = {row.resource for row in connection.execute(mine)}
     if not known:
-        rows = _plan(connection, integration_id, verification_id, resources)
+        query = select(verifications.c.sample).where(verifications.c.id == verification_id)
+        sample = connection.execute(query).scalar()
+        counted = (
+            select(objects.c.resource, func.count())
+            .where(objects.c.integration_id == integration_id, objects.c.deleted_at.is_(None))
+            .group_by(objects.c.resource)
+        )
+        counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
+        mirrored = sum(counts.get(name, 0) for name in resources)
+        _set(connection, verification_id, mirrored=mirrored)
+        new = {"verification_id": verification_id, "state": "waiting", "compared": 0}
+        rows: list[dict[str, Any]] = []
+        for name in resources:
+            count = counts.get(name, 0)
+            ranges = (
+                None if sample is None else max(1, round(sample * count / max(1, mirrored) / RANGE))
+            )
+            if ranges is not None and ranges * RANGE >= count:
+                ranges = None  # few objects are all compared
+            total = count if ranges is None else ranges * RANGE
+            rows.append({**new, "resource": name, "ranges": ranges, "total": total})
         connection.execute(insert(verification_steps), rows)
     left = connection.execute(mine.where(steps.state.in_(("waiting", "comparing"))))
     return [VerificationStep(row.resource, row.cursor, row.ranges) for row in left]
 
 
-def suspect(
+def save_page(
     connection: Connection,
     verification_id: int,
-    found: Sequence[SuspectedDifference],
-    progress: Mapping[str, Any],
     resource: str,
+    found: Sequence[SuspectedDifference],
+    displayed: Sequence[SuspectedDifference],
+    progress: Mapping[str, Any],
 ) -> None:
-    """Save the suspected differences of a page with the progress."""
-    kept = differences.c
-    for one in found:
-        mine = (
-            kept.verification_id == verification_id,
-            kept.resource == one.resource,
-            kept.id == one.id,
-        )
-        connection.execute(delete(differences).where(*mine))
-        connection.execute(insert(differences).values(_row(verification_id, one)))
-    step(connection, verification_id, resource, **progress)
+    """Save the differences of a page with the progress.
 
-
-def confirm(
-    connection: Connection, verification_id: int, found: Sequence[SuspectedDifference]
-) -> None:
-    """Save confirmed differences in the display, which need no other read of ION."""
-    for one in found:
+    Those `found` are suspected; those of the display need no other read of ION.
+    """
+    for one, state in (*((d, "suspected") for d in found), *((d, "confirmed") for d in displayed)):
         connection.execute(delete(differences).where(*_is(verification_id, one.ref)))
-        connection.execute(
-            insert(differences).values(_row(verification_id, one) | {"state": "confirmed"})
-        )
+        values = _row(verification_id, one) | {"state": state}
+        connection.execute(insert(differences).values(values))
+    step(connection, verification_id, resource, **progress)
 
 
 def step(connection: Connection, verification_id: int, resource: str, **values: Any) -> None:
@@ -185,14 +196,19 @@ def suspects(connection: Connection, verification_id: int) -> list[SuspectedDiff
 
 def settle_differences(
     connection: Connection,
+    integration_id: int,
     verification_id: int,
     before: Mapping[Ref, SuspectedDifference],
     seen: SettledDifferences,
     *,
     last: bool,
-) -> list[SuspectedDifference]:
-    """Delete resolved differences; on the `last` read, confirm and return those that are stable."""
-    kept, confirmed = differences.c, list[SuspectedDifference]()
+) -> None:
+    """Delete resolved differences; on the `last` read, confirm those that are stable.
+
+    Objects with confirmed differences become stale. Objects that ION does not show require a full
+    fetch, which can prove their absence.
+    """
+    confirmed: list[SuspectedDifference] = []
     for ref in seen.equal:
         connection.execute(delete(differences).where(*_is(verification_id, ref)))
     for one in seen.still:
@@ -201,13 +217,15 @@ def settle_differences(
         values = _row(verification_id, one) | {"state": "confirmed" if stable else "suspected"}
         connection.execute(update(differences).where(*_is(verification_id, one.ref)).values(values))
     for ref, problem in seen.unread.items():
-        change = (
-            update(differences).where(*_is(verification_id, ref)).values({kept.detail: problem})
-        )
-        connection.execute(change)
+        mine = update(differences).where(*_is(verification_id, ref))
+        connection.execute(mine.values(detail=problem))
     for resource, count in seen.added.items():
         step(connection, verification_id, resource, compared=count)
-    return confirmed
+    moment = now_rfc3339()
+    marks = [Mark(one.resource, one.id, VERIFICATION, moment) for one in confirmed]
+    mark_stale(connection, integration_id, marks)
+    if any(one.kind == "extra" for one in confirmed):
+        request_fetch(connection, integration_id, "full", f"verification {verification_id}")
 
 
 def finish(connection: Connection, integration_id: int, verification_id: int) -> str:
@@ -238,38 +256,6 @@ def finish(connection: Connection, integration_id: int, verification_id: int) ->
 def fail(connection: Connection, verification_id: int, error: str) -> None:
     """Mark a verification as failed."""
     _set(connection, verification_id, state="failed", error=error, finished_at=now_rfc3339())
-
-
-def _plan(
-    connection: Connection, integration_id: int, verification_id: int, resources: Sequence[str]
-) -> list[dict[str, Any]]:
-    query = select(verifications.c.sample).where(verifications.c.id == verification_id)
-    sample = connection.execute(query).scalar()
-    counted = (
-        select(objects.c.resource, func.count())
-        .where(objects.c.integration_id == integration_id, objects.c.deleted_at.is_(None))
-        .group_by(objects.c.resource)
-    )
-    counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
-    whole = sum(counts.get(name, 0) for name in resources)
-    _set(connection, verification_id, mirrored=whole)
-    rows: list[dict[str, Any]] = []
-    for name in resources:
-        count = counts.get(name, 0)
-        ranges = None if sample is None else max(1, round(sample * count / max(1, whole) / RANGE))
-        if ranges is not None and ranges * RANGE >= count:
-            ranges = None  # few objects are all compared
-        total = count if ranges is None else ranges * RANGE
-        rows.append(
-            {
-                "verification_id": verification_id,
-                "resource": name,
-                "state": "waiting",
-                "compared": 0,
-            }
-            | {"ranges": ranges, "total": total}
-        )
-    return rows
 
 
 def random_key(connection: Connection, integration_id: int, resource: str) -> str:

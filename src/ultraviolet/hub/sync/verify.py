@@ -22,14 +22,15 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Text, bindparam, text
+from sqlalchemy import Connection, text
 
 from ultraviolet.clock import now_rfc3339
-from ultraviolet.db import representation, sql_views
+from ultraviolet.db import bulk, representation, sql_views
 from ultraviolet.failpoints import failpoint
-from ultraviolet.hub.sync import fetch, verification_store
+from ultraviolet.hub.sync import verification_store
 from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.hub.sync.ion_reader import REQUEST, Page
+from ultraviolet.hub.sync.ion_reader import Page
+from ultraviolet.hub.sync.object_reader import REQUEST
 from ultraviolet.hub.sync.verification_store import (
     RANGE,
     SettledDifferences,
@@ -38,9 +39,7 @@ from ultraviolet.hub.sync.verification_store import (
 )
 from ultraviolet.ion.errors import IonError, IonRefusedError
 from ultraviolet.ion.model import Resource
-from ultraviolet.mirror.apply import mark_stale
-from ultraviolet.mirror.object_state import VERIFICATION
-from ultraviolet.mirror.observation import Mark, Observation, Origin, Ref
+from ultraviolet.mirror.observation import Observation, Origin, Ref
 
 _RECHECK_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Delays before suspected differences are read again; a change arrives in less than their sum."""
@@ -63,16 +62,13 @@ _SELECT_TEXT_RANGE = text(
     """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
       AND id > :low AND (id <= :high OR CAST(:high AS TEXT) IS NULL) AND deleted_at IS NULL"""
 )
-_SELECT_BY_ID = text(
-    """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
-      AND id IN :ids AND deleted_at IS NULL"""
-).bindparams(bindparam("ids", expanding=True, type_=Text()))
+_SELECT_BY_ID = """SELECT id, doc FROM objects
+  WHERE integration_id = :integration AND resource = :resource AND id IN :ids
+    AND deleted_at IS NULL"""
 
-_SELECT_INVALID = text(
-    """SELECT id, invalid_values FROM objects
-    WHERE integration_id = :integration AND resource = :resource
-      AND invalid_values IS NOT NULL AND id IN :ids"""
-).bindparams(bindparam("ids", expanding=True, type_=Text()))
+_SELECT_INVALID = """SELECT id, invalid_values FROM objects
+  WHERE integration_id = :integration AND resource = :resource AND id IN :ids
+    AND invalid_values IS NOT NULL"""
 _MAX_VIEW_ROWS = 30
 """Random objects of each page whose row in the SQL view is compared; all would double the time."""
 
@@ -142,33 +138,15 @@ class Verifier:
                 seen = await self._recheck(chunk)
                 last = number >= len(_RECHECK_DELAYS_SECONDS)
                 await self._context.database.write(
-                    self._settle_chunk, verification_id, chunk, seen, last=last
+                    verification_store.settle_differences,
+                    self._context.id,
+                    verification_id,
+                    chunk,
+                    seen,
+                    last=last,
                 )
             failpoint("verify.settling")
             self._context.changes.publish("verification", self._context.id, id=verification_id)
-
-    def _settle_chunk(
-        self,
-        connection: Connection,
-        verification_id: int,
-        chunk: Mapping[Ref, SuspectedDifference],
-        seen: SettledDifferences,
-        *,
-        last: bool,
-    ) -> None:
-        """Confirm differences and mark their objects stale.
-
-        Objects that ION does not show require a full fetch, which can prove their absence.
-        """
-        found = verification_store.settle_differences(
-            connection, verification_id, chunk, seen, last=last
-        )
-        marks = [Mark(one.resource, one.id, VERIFICATION, now_rfc3339()) for one in found]
-        mark_stale(connection, self._context.id, marks)
-        if any(one.kind == "extra" for one in found):
-            fetch.request_fetch(
-                connection, self._context.id, "full", f"verification {verification_id}"
-            )
 
     async def _recheck(self, suspects: Mapping[Ref, SuspectedDifference]) -> SettledDifferences:
         """Read suspected objects from ION and compare them with the current mirror."""
@@ -176,7 +154,11 @@ class Verifier:
         ids: dict[str, list[str]] = {}
         for resource, id_ in suspects:
             ids.setdefault(resource, []).append(id_)
-        docs = {name: await self._docs(name, wanted) for name, wanted in ids.items()}
+        docs: dict[str, Docs] = {}
+        for name, wanted in ids.items():
+            given = {"integration": self._context.id, "resource": name, "ids": wanted}
+            rows = await self._context.database.read(bulk.fetch_rows, _SELECT_BY_ID, given)
+            docs[name] = {id_: msgspec.json.decode(doc) for id_, doc in rows}
         equal: list[Ref] = []
         still: list[SuspectedDifference] = []
         added: Counter[str] = Counter()
@@ -188,10 +170,6 @@ class Verifier:
                 equal.append(seen.ref)
             added[seen.resource] += (seen.kind == "full") - (suspects[seen.ref].kind != "extra")
         return SettledDifferences(equal, still, answer.failed, added)
-
-    async def _docs(self, resource: str, ids: Sequence[str]) -> Docs:
-        given = {"integration": self._context.id, "resource": resource, "ids": list(ids)}
-        return await self._context.database.read(_load_docs, given)
 
 
 class _Comparison:
@@ -208,13 +186,22 @@ class _Comparison:
 
     async def run(self, step: VerificationStep) -> None:
         """Compare the rest of this resource; a refusal by ION fails this resource only."""
+        context = self._context
         if step.cursor is None:
             await self._set(state="comparing", started_at=now_rfc3339())
         try:
             if step.ranges is None:
-                await self._compare_all(step.cursor)
-            else:
-                await self._compare_sample(step.ranges)
+                after = step.cursor or ("0" if self._numbered else "")
+                pages = context.reader.pages(self._resource, after or None, _ORIGIN)
+                async with aclosing(pages):
+                    async for page in pages:
+                        after = await self._compare(page, after, ranges=0) or after
+            for _ in range(step.ranges or 0):
+                start = await context.database.read(
+                    verification_store.random_key, context.id, self._resource.name
+                )
+                page = await context.reader.page(self._resource, start or None, _ORIGIN, RANGE)
+                await self._compare(page, start, ranges=-1)
         except IonRefusedError as error:
             await self._set(state="failed", error=str(error))
             return
@@ -223,22 +210,6 @@ class _Comparison:
             await self._set(state="failed", error=error)
             return
         await self._set(state="done")
-
-    async def _compare_all(self, cursor: str | None) -> None:
-        after = cursor or ("0" if self._numbered else "")
-        async with aclosing(
-            self._context.reader.pages(self._resource, after or None, _ORIGIN)
-        ) as pages:
-            async for page in pages:
-                after = await self._compare(page, after, ranges=0) or after
-
-    async def _compare_sample(self, ranges: int) -> None:
-        for _ in range(ranges):
-            start = await self._context.database.read(
-                verification_store.random_key, self._context.id, self._resource.name
-            )
-            page = await self._context.reader.page(self._resource, start or None, _ORIGIN, RANGE)
-            await self._compare(page, start, ranges=-1)
 
     async def _compare(self, page: Page, after: str, *, ranges: int) -> str | None:
         """Compare a page, which follows a key; return the key of the next page, or None."""
@@ -262,13 +233,14 @@ class _Comparison:
         elif last is None:
             progress["state"] = "done"  # saved with the last page, so that it counts once
 
-        def save(connection: Connection) -> None:
-            verification_store.confirm(connection, self._verification_id, display_errors)
-            verification_store.suspect(
-                connection, self._verification_id, found, progress, self._resource.name
-            )
-
-        await self._context.database.write(save)
+        await self._context.database.write(
+            verification_store.save_page,
+            self._verification_id,
+            self._resource.name,
+            found,
+            display_errors,
+            progress,
+        )
         failpoint("verify.page_compared")
         self._context.changes.publish("verification", self._context.id, id=self._verification_id)
         return last
@@ -294,8 +266,8 @@ class _Comparison:
             "ids": list(docs),
         }
         known = {
-            row.id: msgspec.json.decode(row.invalid_values)
-            for row in connection.execute(_SELECT_INVALID, given)
+            id_: msgspec.json.decode(values)
+            for id_, values in bulk.fetch_rows(connection, _SELECT_INVALID, given)
         }
         agreed = [id_ for id_ in docs if invalid.get(id_) == known.get(id_)]
         others = [id_ for id_ in agreed if id_ not in invalid]
@@ -377,10 +349,6 @@ def _extra(resource: str, id_: str, doc: dict[str, Any]) -> SuspectedDifference:
 
 def _fingerprint(ion: dict[str, Any] | None, mirror: dict[str, Any] | None) -> str:
     return hashlib.sha256(msgspec.json.encode([ion, mirror], order="sorted")).hexdigest()
-
-
-def _load_docs(connection: Connection, given: Mapping[str, Any]) -> Docs:
-    return _decoded(connection.execute(_SELECT_BY_ID, given))
 
 
 def _decoded(rows: Iterable[Any]) -> Docs:
