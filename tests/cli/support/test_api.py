@@ -55,8 +55,8 @@ def test_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -> 
 
 @pytest.mark.parametrize("base", ["/docs/reference/errors#", "https://example.org/problems/"])
 def test_kind_of_an_error_is_the_end_of_its_type(base: str) -> None:
-    body = f'{{"type": "{base}cursor-gone", "title": "Gone"}}'.encode()
-    with Api(Canned({"/api/v1/x": Answer(410, body)})) as api, pytest.raises(ApiError) as caught:
+    api, _ = api_with(httpx.Response(410, json={"type": f"{base}cursor-gone", "title": "Gone"}))
+    with pytest.raises(ProblemError) as caught:
         api.get("/x")
 
     assert caught.value.kind == "cursor-gone"

@@ -10,7 +10,7 @@ import pytest
 from tests.web.conftest import NEW
 
 from ultraviolet import clock
-from ultraviolet.web.pages.history_slider import history_slider, moment
+from ultraviolet.web.pages.objects.history_slider import history_slider, moment
 from ultraviolet.web.queries.versions import VersionStart
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from ultraviolet.cli.commands.integrations import Name
-from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.api import to
 from ultraviolet.cli.support.findings import next_step
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time

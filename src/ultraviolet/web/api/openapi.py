@@ -125,10 +125,11 @@ def complete(generated: Json) -> Json:
     docstrings = _docstrings()
     for name, schema in schemas.items():
         schema["title"] = name
-        schema.setdefault(
-            "description",
-            docstrings.get(_struct_key(name, schema["properties"]), f"A page of {name}."),
-        )
+        if "enum" in schema:
+            schema.setdefault("description", f"A value of {name}.")
+            continue
+        key = _struct_key(name, schema["properties"])
+        schema.setdefault("description", docstrings.get(key, f"A page of {name}."))
     examples = Examples(schemas)
     for method, operation in operations(document):
         _describe(operation)

@@ -56,6 +56,13 @@ GROUPS = (
             Entry("/settings/about", "About", "info", "b", "admin"),
         ),
     ),
+    Group(
+        "Help",
+        (
+            Entry("/docs", "Documentation", "book-open", "d"),
+            Entry("/api/docs", "API reference", "code-xml", "x"),
+        ),
+    ),
 )
 
 

@@ -19,7 +19,7 @@ from ultraviolet.ion.labels import resource_label
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
-from ultraviolet.web.pages.objects import group_rank
+from ultraviolet.web.pages.objects.table import group_rank
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.pages.webhook_urls import DayCount, count_day
 from ultraviolet.web.queries import activity, drift, fetches, objects

@@ -14,7 +14,6 @@ from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.middleware.auth import AnyRequest
 from ultraviolet.web.middleware.throttle import SignInThrottle
 from ultraviolet.web.pages import (
-    account,
     alerts,
     documentation,
     drift,
@@ -22,8 +21,6 @@ from ultraviolet.web.pages import (
     fetches,
     integrations,
     navigation,
-    object_page,
-    objects,
     one_time,
     overview,
     palette,
@@ -31,12 +28,12 @@ from ultraviolet.web.pages import (
     search,
     settings,
     setup_guide,
-    sign_in,
-    sso,
     theme,
     verifications,
     webhook_urls,
 )
+from ultraviolet.web.pages.access import account, sign_in, sso
+from ultraviolet.web.pages.objects import record, table
 from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
 
@@ -96,8 +93,8 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *webhook_urls.HANDLERS,
         *setup_guide.HANDLERS,
         *events.HANDLERS,
-        *objects.HANDLERS,
-        *object_page.HANDLERS,
+        *table.HANDLERS,
+        *record.HANDLERS,
         *fetches.HANDLERS,
         *drift.HANDLERS,
         *verifications.HANDLERS,

@@ -18,11 +18,12 @@ from markupsafe import Markup
 
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.errors import InvalidError
-from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
-from ultraviolet.web.pages.cells import changes
 from ultraviolet.web.pages.charts import seconds, share
+from ultraviolet.web.pages.documentation.addresses import documentation_of
 from ultraviolet.web.pages.navigation import current_address, visible_groups
+from ultraviolet.web.pages.objects.cells import changes
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
@@ -112,6 +113,7 @@ class Renderer:
             "json_text": json_text,
             "plain_number": plain_number,
             "changes": changes,
+            "label": label,
             "singular": singular,
             "plural": plural,
             "money": money,
@@ -139,6 +141,7 @@ class Renderer:
             "caller": caller,
             "theme": theme_of(request),
             "navigation": visible_groups(caller),
+            "help": documentation_of(request.url.path),
             "here": current_address(request.url.path),
             "searched": request.query_params.get("q", "") if request.url.path == "/search" else "",
             "csrf": caller.csrf or "" if caller else "",
@@ -251,6 +254,11 @@ def singular(resource: str) -> str:
 def plural(resource: str) -> str:
     """Return the name of the objects of a resource."""
     return resource_label(resource).plural
+
+
+def label(field: str) -> str:
+    """Return the name of a field for people."""
+    return field_label(field).label
 
 
 def money(value: Any) -> str:

@@ -12,6 +12,7 @@ from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.db.tables.mirror import BY_CHANGE, objects
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import export, field_indexes, search_index
@@ -94,10 +95,10 @@ def selected_columns(resource: Resource, names: Sequence[str], by: Order) -> lis
     """Return the requested or default columns, always including the sort column."""
     known = columns(resource)
     requested = [known[name] for name in names if name in known]
-    defaults = [
-        column for column in known.values() if column.name != "id" and column.kind != "other"
-    ]
-    shown = requested or defaults[:_MAX_DEFAULT_COLUMNS]
+    labels = resource_label(resource.name)
+    usual = [known[name] for name in labels.columns if name in known and name != "id"]
+    others = [column for column in known.values() if column.name != "id" and column.kind != "other"]
+    shown = requested or usual or others[:_MAX_DEFAULT_COLUMNS]
     sorting = known.get(by.by)
     return [*shown, sorting] if sorting and sorting.name != "id" and sorting not in shown else shown
 

@@ -19,6 +19,7 @@ from ultraviolet.web.api.objects import index_fields
 from ultraviolet.web.http.pagination import decode, encode
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.pages.objects.cells import cells
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import object_table, objects
 from ultraviolet.web.queries.columns import columns as all_columns
@@ -126,6 +127,7 @@ async def show_objects(
         ("column", export.STATE.name),
         ("column", "mirror_changed_at"),
     ]
+    names = [column.name for column in columns]
     return render.page(
         request,
         "objects.html",
@@ -133,6 +135,7 @@ async def show_objects(
         followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
         columns=columns,
+        rows=[(one, cells(resource, one, names)) for one in found["objects"]],
         all_columns=all_columns(resource),
         conditions=conditions,
         operators=_OPERATORS,

@@ -15,8 +15,8 @@ from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
-from ultraviolet.web.pages.cells import Cell, attribute_cells, cells
-from ultraviolet.web.pages.history_slider import history_slider, moment
+from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
+from ultraviolet.web.pages.objects.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer, runner
 from ultraviolet.web.pages.templating import clock as clock_label
 from ultraviolet.web.queries import links, object_table, objects, versions

@@ -23,7 +23,7 @@ from ultraviolet.web.http.params import REJECT_UNKNOWN
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, is_secure
 from ultraviolet.web.middleware.throttle import GivenSignInGuard
-from ultraviolet.web.pages.sign_in import place_of, sign_in_page, signed_in
+from ultraviolet.web.pages.access.sign_in import place_of, sign_in_page, signed_in
 from ultraviolet.web.pages.templating import GivenRenderer
 
 COOKIE = "ultraviolet_attempt"

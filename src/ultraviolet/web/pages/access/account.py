@@ -13,7 +13,7 @@ from ultraviolet.hub.accounts import passwords, sessions, sso, users
 from ultraviolet.hub.accounts.users import User
 from ultraviolet.web.middleware.auth import COOKIE, AnyRequest, GivenHub, require_role
 from ultraviolet.web.middleware.throttle import GivenSignInGuard, TooManyTriesError
-from ultraviolet.web.pages.sign_in import place_of
+from ultraviolet.web.pages.access.sign_in import place_of
 from ultraviolet.web.pages.templating import GivenRenderer
 
 log = structlog.get_logger()

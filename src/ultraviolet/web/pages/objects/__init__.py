@@ -1,0 +1,1 @@
+"""Pages of the mirror: resources, the objects of one as a table, and one object as a record."""
