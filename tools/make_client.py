@@ -71,11 +71,17 @@ def models(api: Json) -> str:
         '"""The response types of the API, generated from the OpenAPI document."""\n',
         HEADER,
         "from __future__ import annotations\n",
-        "from typing import Any\n",
+        "from typing import Any, Literal, TypeAlias\n",
         "from msgspec import Struct\n",
     ]
     for name in sorted(wanted):
         schema = schemas[name]
+        if "enum" in schema:
+            values = ", ".join(f'"{value}"' for value in schema["enum"])
+            text.append(
+                f"{name}: TypeAlias = Literal[{values}]\n{_doc(schema['description'], '')}\n"
+            )
+            continue
         lines = [f"class {name}(Struct, frozen=True, kw_only=True):"]
         lines.append(_doc(schema.get("description") or f"{name}.", "    ") + "\n")
         lines += [

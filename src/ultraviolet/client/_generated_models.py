@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
+
+Action: TypeAlias = Literal[
+    "repair_webhooks", "set_up_webhooks", "fetch", "test", "resume", "show_freshness"
+]
+"""What a user can do about a finding: a button or link on pages, and a command."""
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -17,7 +22,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     integration_id: int | None
     integration: str | None
     topic: str
-    sentence: str
+    message: str
     next_step: str
     opened_at: str
     fixed_at: str | None
@@ -55,15 +60,6 @@ class Author(Struct, frozen=True, kw_only=True):
     source: str
 
 
-class Cause(Struct, frozen=True, kw_only=True):
-    """A reason why the mirror may be out of date, with the next step."""
-
-    kind: str
-    says: str
-    next_step: str
-    red: bool = True
-
-
 class ChangeList(Struct, frozen=True, kw_only=True):
     """Changes in order. `next` is never null: pass it as `cursor`, at once if `more` is true."""
 
@@ -79,20 +75,6 @@ class Comparison(Struct, frozen=True, kw_only=True):
     after: ObjectAt | None
     changes: list[FieldChange]
     versions: list[VersionDetail]
-
-
-class CoreFindingsFinding(Struct, frozen=True, kw_only=True):
-    """A page of CoreFindingsFinding."""
-
-    id: int
-    integration_id: int
-    kind: str
-    subject: str
-    sentence: str
-    next_step: str
-    found_at: str
-    repaired_at: str | None
-    resolved_at: str | None
 
 
 class CreatedAlertDestination(Struct, frozen=True, kw_only=True):
@@ -345,6 +327,18 @@ class FieldReplayed(Struct, frozen=True, kw_only=True):
     new: Any
 
 
+class Finding(Struct, frozen=True, kw_only=True):
+    """A problem or a note: what happened, its effect on the data, and the next step."""
+
+    kind: str
+    severity: str
+    message: str
+    next_step: str
+    action: Action | None = None
+    subject: str = ""
+    repaired: bool = False
+
+
 class ImportResult(Struct, frozen=True, kw_only=True):
     """The number of lines by result."""
 
@@ -383,9 +377,9 @@ class IntegrationFreshness(Struct, frozen=True, kw_only=True):
     """Freshness of the mirror of an integration, with its figures."""
 
     integration_id: int
-    state: str
+    state: State
     sentence: str
-    causes: list[Cause]
+    findings: list[Finding]
     last_change_at: str | None
     proven_at: str | None
     changes: int
@@ -407,18 +401,8 @@ class IntegrationStatus(Struct, frozen=True, kw_only=True):
     proven_at: str | None
     stale_since: str | None = None
     name: str
-    state: str
-    freshness: str
+    state: State
     sentence: str
-
-
-class IntegrationsConnectionTestFinding(Struct, frozen=True, kw_only=True):
-    """A page of IntegrationsConnectionTestFinding."""
-
-    severity: str
-    message: str
-    next_step: str
-    kind: str = "other"
 
 
 class LinkValue(Struct, frozen=True, kw_only=True):
@@ -558,7 +542,7 @@ class ResourceFreshness(Struct, frozen=True, kw_only=True):
     """The freshness of one resource; latencies are of the last 24 hours."""
 
     resource: str
-    state: str
+    state: State
     stale: int
     failing: int
     proven_at: str | None
@@ -568,7 +552,7 @@ class ResourceFreshness(Struct, frozen=True, kw_only=True):
     changes: int = 0
     p50_seconds: float | None = None
     p99_seconds: float | None = None
-    cause: Cause | None = None
+    finding: Finding | None = None
 
 
 class Retention(Struct, frozen=True, kw_only=True):
@@ -694,12 +678,35 @@ class SignInLink(Struct, frozen=True, kw_only=True):
     url: str
 
 
+State: TypeAlias = Literal[
+    "deleting", "paused", "failing", "unread", "stale", "unknown", "ageing", "fresh"
+]
+"""The state of an integration's mirror or of one of its resources, the worst first."""
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """Status of the hub."""
 
     version: str
     public_url: str
     integrations: list[IntegrationStatus]
+
+
+class StoredFinding(Struct, frozen=True, kw_only=True):
+    """A finding of an integration, stored until it is resolved."""
+
+    kind: str
+    severity: str
+    message: str
+    next_step: str
+    action: Action | None = None
+    subject: str = ""
+    repaired: bool = False
+    id: int
+    integration_id: int
+    found_at: str
+    repaired_at: str | None
+    resolved_at: str | None
 
 
 class SubscriptionState(Struct, frozen=True, kw_only=True):
@@ -730,7 +737,7 @@ class TestResult(Struct, frozen=True, kw_only=True):
     tested_at: str
     viewer: Viewer | None
     resources: list[Readable]
-    findings: list[IntegrationsConnectionTestFinding]
+    findings: list[Finding]
 
 
 class User(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,6 @@ from ultraviolet.client._generated_models import (
     AuditEntry,
     ChangeList,
     Comparison,
-    CoreFindingsFinding,
     CreatedAlertDestination,
     CreatedApiKey,
     CreatedWebhookUrl,
@@ -43,6 +42,7 @@ from ultraviolet.client._generated_models import (
     SetupResult,
     SignInLink,
     Status,
+    StoredFinding,
     TestResult,
     User,
     Verification,
@@ -198,7 +198,7 @@ class Operations(Transport):
 
     def list_findings(
         self, integration: str | int, *, open: bool | None = None, limit: int | None = None
-    ) -> Iterator[CoreFindingsFinding]:
+    ) -> Iterator[StoredFinding]:
         """List findings.
 
         Open findings come first.
@@ -206,7 +206,7 @@ class Operations(Transport):
         """
         return self._items(
             f"/integrations/{path_segment(integration)}/findings",
-            (CoreFindingsFinding,),
+            (StoredFinding,),
             limit,
             {"open": open},
         )
@@ -582,17 +582,31 @@ class Operations(Transport):
         resource: str | int,
         *,
         integration: str | None = None,
+        q: str | None = None,
+        state: Literal["fresh", "stale", "partial", "deleted", "any"] | None = None,
+        filter: dict[str, Any] | str | None = None,
+        sort: str | None = None,
+        column: Sequence[str] | None = None,
         format: Literal["csv", "jsonl", "parquet"] | None = None,
         for_spreadsheets: bool | None = None,
     ) -> Iterator[bytes]:
         """Export objects.
 
-        Returns all objects of a resource with the columns of its SQL view.
-        Deleted objects are left out.
+        Returns the objects that `GET /objects/{resource}` lists for the same parameters, in the same
+        order. An object that changes during the export is exported in its newest state.
         """
         return self._download(
             f"/exports/{path_segment(resource)}",
-            {"integration": integration, "format": format, "for_spreadsheets": for_spreadsheets},
+            {
+                "integration": integration,
+                "q": q,
+                "state": state,
+                "filter": filter,
+                "sort": sort,
+                "column": column,
+                "format": format,
+                "for_spreadsheets": for_spreadsheets,
+            },
         )
 
     def list_changes(

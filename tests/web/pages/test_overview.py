@@ -10,7 +10,7 @@ import pytest
 from ultraviolet import clock
 from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.finding import Action, Finding
-from ultraviolet.web.queries.activity import last_hour
+from ultraviolet.web.queries.activity import list_activity
 
 
 def state_shown(edge: Any) -> str:
@@ -72,7 +72,7 @@ def test_changes_are_charted_with_their_delay(signed_in: Any, keep: Callable[...
         r"Changes per minute over the last hour: 2 in total, at most [12] per minute\.", page
     )
     assert re.search(r"p50 1\.\d s, p99 1\.\d s", page)
-    assert signed_in.hub.database.read_now(lambda c: len(last_hour(c, 1))) == 60
+    assert signed_in.hub.database.read_now(lambda c: len(list_activity(c, 1))) == 60
 
 
 def test_the_same_content_again_is_no_change(signed_in: Any, keep: Callable[..., None]) -> None:

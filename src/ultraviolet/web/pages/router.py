@@ -15,7 +15,6 @@ from ultraviolet.web.middleware.auth import AnyRequest
 from ultraviolet.web.middleware.throttle import SignInThrottle
 from ultraviolet.web.pages import (
     alerts,
-    documentation,
     drift,
     events,
     fetches,
@@ -33,6 +32,7 @@ from ultraviolet.web.pages import (
     webhook_urls,
 )
 from ultraviolet.web.pages.access import account, sign_in, sso
+from ultraviolet.web.pages.documentation import api_reference, routes
 from ultraviolet.web.pages.objects import record, table
 from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
@@ -107,7 +107,8 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *alerts.HANDLERS,
         *account.HANDLERS,
         *theme.HANDLERS,
-        *documentation.HANDLERS,
+        *routes.HANDLERS,
+        *api_reference.HANDLERS,
     ]
     given = {
         "render": Provide(lambda: render, sync_to_thread=False),
