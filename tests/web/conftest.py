@@ -64,6 +64,12 @@ class Edge:
         assert found, page.text
         return self.send("POST", path, data={"csrf": found.group(1), **fields})
 
+    def create(self, path: str, **fields: str | list[str]) -> str:
+        """Send a form that creates a secret; return the page that shows it."""
+        answer = self.submit(path, **fields)
+        assert answer.status_code == 303, answer.text
+        return self.send("GET", answer.headers["location"]).text
+
     def close(self) -> None:
         self.runner.run(self.client.aclose())
         self.runner.run(self.hub.stop())

@@ -11,11 +11,22 @@ from ultraviolet.ion.errors import IonRefusedError, IonUnreadableError
 Pair = tuple[str, str]
 """A value of ResourceEnum and an action."""
 
-CREATE_RECEIVER = (
-    "mutation CreateWebhookReceiver($input: CreateWebhookReceiverInput!) { createWebhookReceiver(input: $input) {"
-    " webhookReceiver { id name description webhookUri sharedSecret contentType expectedResponseCode active"
-    " subscriptions { resource action id } headers { key value id } } } }"
-)
+CREATE_RECEIVER = """mutation CreateWebhookReceiver($input: CreateWebhookReceiverInput!) {
+  createWebhookReceiver(input: $input) {
+    webhookReceiver {
+      id
+      name
+      description
+      webhookUri
+      sharedSecret
+      contentType
+      expectedResponseCode
+      active
+      subscriptions { resource action id }
+      headers { key value id }
+    }
+  }
+}"""
 EXPECTED_RESPONSE_CODE = 200
 _READ_RECEIVER = (
     "query Receiver($id: ID!) { webhookReceiver(id: $id) { id _etag name webhookUri sharedSecret active"

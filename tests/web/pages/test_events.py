@@ -20,7 +20,7 @@ SECRET = "shared-secret-of-the-receiver"
 @pytest.fixture
 def deliver(signed_in: Any, integration: dict[str, Any]) -> Any:
     """Post a delivery as ION does, to a URL of the integration."""
-    page = signed_in.submit("/webhooks", integration="1", name="Violet").text
+    page = signed_in.create("/webhooks", integration="1", name="Violet")
     path = page.partition("http://hub.test")[2].partition("<")[0]
 
     def deliver(resource: str, action: str, id_: int, **fields: Any) -> None:

@@ -31,13 +31,12 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A column, or a part of one, with its words and the number of its series."""
+    """A column, or a part of one, with the number of its series."""
 
     x: float
     y: float
     width: float
     height: float
-    title: str
     series: int
 
 
@@ -91,23 +90,12 @@ def columns(
     top = _round_up(max(sums, default=0), least)
     step = (WIDTH) / max(1, len(places))
     bars: list[Bar] = []
-    for number, place in enumerate(places):
+    for number in range(len(places)):
         below = 0.0
         for which, line in enumerate(series):
             value = line.values[number] or 0
             if value:
-                named = f" {line.name}" if len(series) > 1 else ""
-                bars.append(
-                    _bar(
-                        number * step,
-                        step,
-                        below,
-                        value,
-                        top,
-                        f"{place}: {write(value)}{named}",
-                        which,
-                    )
-                )
+                bars.append(_bar(number * step, step, below, value, top, which))
             below += value
     rules = [Rule(_linear(value, top), write(value)) for value in (0, top)]
     rows, points = _table(places, series, write)
@@ -150,16 +138,13 @@ def _table(
     return rows, points
 
 
-def _bar(
-    left: float, step: float, below: float, value: float, top: float, title: str, series: int
-) -> Bar:
+def _bar(left: float, step: float, below: float, value: float, top: float, series: int) -> Bar:
     high, low = _linear(below + value, top), _linear(below, top)
     return Bar(
         round(left, 1),
         high,
         round(min(step * 0.78, _WIDEST), 1),
         round(max(low - high, 0.7), 1),
-        title,
         series,
     )
 

@@ -27,7 +27,7 @@ _SHOWN = 100
 async def show_people(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
-    """List the people who may sign in."""
+    """List people, their roles and their last sign-in."""
     return render.page(
         request,
         "people.html",

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-from graphql import parse, print_ast
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
@@ -153,7 +152,7 @@ def _filled(
     variables["input"]["webhookUri"] = address or texts.placeholder
     receiver_id = (url.receiver_id if url else None) or texts.receiver_placeholder
     return {
-        "receiver": _broken(texts.receiver_mutation),
+        "receiver": texts.receiver_mutation,
         "receiver_variables": json.dumps(variables, indent=2, ensure_ascii=False),
         "subscriptions": texts.subscription_document,
         "subscriptions_variables": texts.subscription_variables.replace(
@@ -161,11 +160,6 @@ def _filled(
         ),
         "placeholder": texts.placeholder,
     }
-
-
-def _broken(mutation: str) -> str:
-    """Return a mutation over several lines, so that it is readable in a narrow column."""
-    return print_ast(parse(mutation))
 
 
 def _groups(plan: webhook_setup.Plan | None) -> list[SubscriptionGroup]:

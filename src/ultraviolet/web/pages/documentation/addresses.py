@@ -10,6 +10,7 @@ _PAGES = {
     "/drift": ("pages", "syncs-corrections-verify"),
     "/events": ("pages", "events"),
     "/fetches": ("pages", "syncs-corrections-verify"),
+    "/freshness": ("operations", "freshness"),
     "/integrations": ("pages", "integrations"),
     "/integrations/{}/freshness": ("operations", "freshness"),
     "/integrations/{}/set-up": ("set-up", "4-set-up-webhooks-in-ion"),
