@@ -170,7 +170,7 @@ def event_row(
         name: "…" if _is_secret_header(name) or (token and token in value) else value
         for name, value in (headers or {}).items()
     }
-    # The event id alone is no key: ION counts from one again after it is set up again.
+    # The event id alone is not unique: a newly set up ION counts from one again.
     identity = body
     if envelope.event_id is not None:
         identity = msgspec.json.encode(

@@ -152,6 +152,8 @@ class Examples:
         return self._plain(schema, name, owner, depth)
 
     def _struct(self, name: str, depth: int) -> Any:
+        if "enum" in self._schemas[name]:
+            return self._schemas[name]["enum"][0]
         properties: Mapping[str, Schema] = self._schemas[name].get("properties", {})
         return {key: self.of(value, key, name, depth) for key, value in properties.items()}
 

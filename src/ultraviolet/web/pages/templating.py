@@ -271,7 +271,7 @@ def money(value: Any) -> str:
 
 
 def day(moment: str) -> str:
-    """Return the date of a time that stands for a day, as ION wrote it."""
+    """Return the date of a time without its time of day, as ION wrote it."""
     return moment[:10]
 
 

@@ -101,6 +101,7 @@ async def show_object(
         "object.html",
         **found,
         followed=hub.catalog.following(found["integration"].resources).follows,
+        mirrorable={one.name for one in hub.catalog.mirrorable},
         resource=resource,
         kind=label.singular,
         title=f"{label.singular} {object_id}" + (f": {shown.title}" if shown.title else ""),
