@@ -79,7 +79,7 @@ def change_an_order(page: Page, runner: QueryRunner, hub: str) -> None:
     runner.run(
         UPDATE_ORDER, {"input": {"id": order["id"], "etag": order["_etag"], "description": text}}
     )
-    row = page.get_by_role("row", name=re.compile("^description")).first
+    row = page.get_by_role("row", name=re.compile("^Description")).first
     expect(row).to_contain_text(text, timeout=WHOLE)
 
 

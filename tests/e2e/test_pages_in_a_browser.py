@@ -40,6 +40,7 @@ PAGES = {
     "/fetches?mode=full": None,
     "/drift?days=90": None,
     "/settings": None,
+    "/settings/keys": None,
     "/settings/alerts": None,
     "/settings/audit": None,
     "/settings/retention": None,
@@ -146,8 +147,12 @@ def test_keys_lead_to_pages_and_to_the_search(person: Page, hub: Any) -> None:
     person.keyboard.press("e")
     expect(person.get_by_role("heading", name="Events", level=1)).to_be_visible()
     person.keyboard.press("/")
+    person.keyboard.type("Corr")
+    expect(person.get_by_role("option", name="Corrections")).to_be_visible()
+    person.keyboard.press("Control+a")
     person.keyboard.type("1")
-    person.keyboard.press("Enter")
+    expect(person.get_by_role("option", name=re.compile("^Search all objects"))).to_be_visible()
+    person.get_by_role("option", name=re.compile("^Search all objects")).click()
     expect(person.get_by_role("heading", name="Search", level=1)).to_be_visible()
     expect(person.get_by_role("link", name=re.compile("Purchase orders")).first).to_be_visible()
 
@@ -184,14 +189,16 @@ def test_an_object_shows_a_change_without_being_loaded_again(
     person.goto(f"{hub.url}/objects/purchase_orders/{change(local_ion, 'Before')}")
     expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
     change(local_ion, "After, seen live")
-    row = person.get_by_role("row", name=re.compile("^description")).first
+    row = person.get_by_role("row", name=re.compile("^Description")).first
     expect(row).to_contain_text("After, seen live", timeout=5 * SECOND)
+    person.get_by_role("button", name="History").click()
     person.get_by_role("link", name=re.compile("^View this version")).last.click()
     expect(person.get_by_text("You are viewing version")).to_be_visible()
 
 
 def test_the_slider_shows_an_object_at_another_time(person: Page, hub: Any, local_ion: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders/{change(local_ion, 'Long after')}")
+    person.get_by_role("button", name="History").click()
     slider = person.get_by_role("slider", name=re.compile("^As of"))
     expect(slider).to_have_attribute("aria-valuetext", "now")
     slider.focus()
@@ -201,6 +208,7 @@ def test_the_slider_shows_an_object_at_another_time(person: Page, hub: Any, loca
     assert violations(person) == []
     person.goto(person.url)
     person.get_by_role("link", name="Back to now").click()
+    person.get_by_role("button", name="History").click()
     expect(person.get_by_text("As of now")).to_be_visible()
     person.get_by_role("link", name="Previous version").click()
     expect(person.get_by_text("You are viewing version")).to_be_visible()
@@ -288,7 +296,7 @@ def test_set_up_by_keyboard_alone(browser: Browser, start_hub: Any, local_ion: A
     )
     tab_to(page, "Setup guide")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Set up webhooks in ION")).to_be_visible()
+    expect(page.get_by_role("heading", name="Set up webhooks")).to_be_visible()
     tab_to(page, "Set up automatically")
     page.keyboard.press("Enter")
     expect(page.locator('[data-step="Subscribed"]')).to_have_class("done", timeout=30 * SECOND)
@@ -312,7 +320,7 @@ def test_the_set_up_page_leaves_the_focus_where_it_is(
     expect(page.get_by_role("button", name="Repair")).to_be_visible(timeout=30 * SECOND)
     tab_to(page, "Repair")
     for _ in range(2):
-        with page.expect_response(here, timeout=30 * SECOND):
+        with page.expect_response(f"{here}?way=automatic", timeout=30 * SECOND):
             pass
     expect(page.get_by_role("button", name="Repair")).to_be_focused()
     page.context.close()
