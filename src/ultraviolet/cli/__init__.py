@@ -1,6 +1,8 @@
 """The command line: run the hub and the local ION, and call the hub's API."""
 
 import os
+import sys
+from typing import Any, cast
 
 from ultraviolet.cli.support.exit import exit_on_error, replace_unencodable_output
 from ultraviolet.files import PRIVATE_UMASK
@@ -15,6 +17,9 @@ def main() -> None:
         if reexec.is_hub():
             reexec.run()
         else:
+            # httpx would import its own command line with rich and pygments, which takes longer
+            # than everything else that a command does.
+            cast("dict[str, Any]", sys.modules).setdefault("httpx._main", None)
             from ultraviolet.cli.main import commands
 
             commands()()
