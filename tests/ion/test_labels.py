@@ -1,0 +1,58 @@
+"""Names of resources and fields for people."""
+
+import re
+
+import pytest
+
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.ion.labels import field_label, resource_label
+
+CATALOG = load_catalog()
+IDENTIFIER = re.compile(r"[a-z]+_[a-z]+|\b[a-z]+[A-Z]")
+TERMS = re.compile(r"\b(mBOMs?|aBOMs?)\b")
+"""Terms of ION that have this spelling."""
+
+
+def is_identifier(label: str) -> bool:
+    return bool(IDENTIFIER.search(TERMS.sub("", label)))
+
+
+@pytest.mark.parametrize("name", CATALOG.resources)
+def test_resource_has_names_a_group_and_a_description(name: str) -> None:
+    label = resource_label(name)
+    assert not is_identifier(label.singular)
+    assert not is_identifier(label.plural)
+    assert label.group
+    assert label.description.endswith(".")
+    assert CATALOG.resources[name].title == label.plural
+
+
+def test_names_of_resources_are_unique() -> None:
+    plurals = [resource_label(name).plural for name in CATALOG.resources]
+    assert sorted(set(plurals)) == sorted(plurals)
+
+
+@pytest.mark.parametrize("name", CATALOG.resources)
+def test_fields_have_distinct_names_without_identifiers(name: str) -> None:
+    resource = CATALOG.resources[name]
+    labels = {field.name: field_label(field.name).label for field in resource.fields}
+    assert [label for label in labels.values() if is_identifier(label)] == []
+    shown = [label for field, label in labels.items() if not field.startswith("_")]
+    assert sorted(set(shown)) == sorted(shown)
+
+
+@pytest.mark.parametrize("name", CATALOG.resources)
+def test_default_columns_are_fields(name: str) -> None:
+    resource = CATALOG.resources[name]
+    assert [one for one in resource_label(name).columns if resource.field(one) is None] == []
+
+
+def test_dates_and_amounts_have_a_format() -> None:
+    assert field_label("needDate").format == "date"
+    assert field_label("estimatedTotalCost").format == "money"
+    assert field_label("_updated").format == "time"
+
+
+def test_unknown_names_are_their_own_label() -> None:
+    assert field_label("newInIon").label == "newInIon"
+    assert resource_label("new_things").plural == "New things"

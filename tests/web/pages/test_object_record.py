@@ -1,0 +1,119 @@
+"""The page of one object: key facts, fields with labels, related objects, history."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ultraviolet import clock
+
+ORDER = {
+    "id": 7,
+    "status": "ORDERED",
+    "description": "Valves",
+    "supplierId": 4,
+    "currencyId": 2,
+    "estimatedTotalCost": 103388.88,
+    "needDate": "2027-01-09T00:00:00.000000+00:00",
+    "editable": "false",
+    "paid": True,
+    "attributes": {
+        "Priority": {"id": "7-Priority", "key": "Priority", "type": "SELECT", "value": "high"},
+        "Work order": {"id": "7-Work order", "key": "Work order", "type": "STRING", "value": None},
+    },
+}
+
+
+@pytest.fixture
+def order(signed_in: Any, keep: Callable[..., None]) -> Any:
+    """A hub with an order of two lines."""
+    keep("suppliers", {"id": 4, "name": "Brightwater"})
+    keep("currencies", {"id": 2, "code": "EUR", "title": "EUR"})
+    keep("parts", {"id": 3, "partNumber": "TUB-1"})
+    keep("purchase_orders", ORDER)
+    keep(
+        "purchase_order_lines",
+        {"id": 31, "purchaseOrderId": 7, "partId": 3, "quantity": 4, "status": "RECEIVED"},
+        {"id": 9, "purchaseOrderId": 7, "partId": 3, "quantity": 10, "status": "ORDERED"},
+    )
+    return signed_in
+
+
+def text(page: str, part: str = "main") -> str:
+    """Return the text of a page without markup."""
+    body = page[page.index(f"<{part}") : page.index(f"</{part}>")]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+def test_page_begins_with_identity_and_key_facts(order: Any) -> None:
+    shown = text(order.send("GET", "/objects/purchase_orders/7").text)
+    assert re.search(r"Purchase order 7 ordered", shown)
+    assert "Supplier Brightwater" in shown
+    assert "Total cost 103,388.88 EUR" in shown
+    assert "Need date 2027-01-09 " in shown
+
+
+def test_fields_have_labels_and_one_form_of_booleans(order: Any) -> None:
+    shown = text(order.send("GET", "/objects/purchase_orders/7").text)
+    assert "Paid Yes" in shown
+    assert "Editable No" in shown
+    details = shown.partition("Raw document")[0]
+    assert re.findall(r"\b[a-z]+[A-Z]\w*", details.replace("mBOM", "")) == []
+
+
+def test_custom_attributes_are_fields(order: Any, keep: Callable[..., None]) -> None:
+    shown = text(order.send("GET", "/objects/purchase_orders/7").text)
+    assert "Priority high" in shown
+    changed = {
+        **ORDER["attributes"],
+        "Priority": {**ORDER["attributes"]["Priority"], "value": "low"},
+    }
+    keep("purchase_orders", {**ORDER, "attributes": changed})
+
+    history = order.send("GET", "/objects/purchase_orders/7").text.partition('id="history"')[2]
+    assert re.search(r"Priority\s*</th>\s*<td>\s*<del>high</del>\s*<ins>low</ins>", history)
+    assert "Work order" not in history
+
+
+def test_lines_are_a_table_in_the_order_of_their_ids(order: Any) -> None:
+    page = order.send("GET", "/objects/purchase_orders/7").text
+    table = page[page.index('aria-label="Purchase order lines by Purchase order"') :]
+    table = table[: table.index("</table>")]
+    assert re.findall(r"/objects/purchase_order_lines/(\d+)", table) == ["9", "31"]
+    assert "TUB-1" in table
+    assert "where=purchaseOrderId%3Ais%3A7" in page
+
+
+def test_a_time_before_the_first_version_shows_no_values(order: Any) -> None:
+    page = order.send("GET", "/objects/purchase_orders/7?at=2020-01-01T00:00").text
+    shown = text(page)
+    assert "This purchase order did not exist in the mirror at" in shown
+    assert "Brightwater" not in shown
+    assert "Up to date with ION" not in shown
+
+
+def test_a_past_version_does_not_claim_to_be_up_to_date(
+    order: Any, keep: Callable[..., None]
+) -> None:
+    keep("purchase_orders", {**ORDER, "description": "Pipes"})
+    old = text(order.send("GET", "/objects/purchase_orders/7?version=1").text)
+    assert "You are viewing version 1" in old
+    assert "Valves" in old
+    assert "Up to date with ION" not in old
+    now = clock.now_rfc3339()
+    assert "Pipes" in text(order.send("GET", "/objects/purchase_orders/7", params={"at": now}).text)
+
+
+def test_list_has_labels_and_default_columns(order: Any) -> None:
+    page = order.send("GET", "/objects/purchase_orders").text
+    heads = re.findall(r"<th[^>]*>\s*<a[^>]*>([^<]+)</a>", page)
+    assert heads[:4] == ["ID", "Status", "Supplier", "Total cost"]
+    assert "103,388.88 EUR" in page
+
+
+def test_index_groups_resources_with_their_meaning(order: Any) -> None:
+    page = order.send("GET", "/objects").text
+    groups = re.findall(r'<h2 id="group-\d+-title">([^<]+)</h2>', page)
+    assert groups[:2] == ["Purchasing", "Parts"]
+    assert "An order of parts from a supplier." in page
