@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ultraviolet.db.column_types import JSON
 from ultraviolet.db.dialect import is_postgresql
-from ultraviolet.db.sql import insert_rows
+from ultraviolet.db.sql import insert_statement
 
 Tuples = Sequence[tuple[Any, ...]]
 
@@ -69,10 +69,10 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
                 "DBAPIError", DBAPIError.instance(statement, (), error, psycopg.Error)
             ) from error
     elif len(rows) <= _MAX_ROWS_PER_STATEMENT:
-        statement = insert_rows(table.name, columns, len(rows))
+        statement = insert_statement(table.name, columns, len(rows))
         connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
     else:
-        connection.exec_driver_sql(insert_rows(table.name, columns, 1), list(rows))
+        connection.exec_driver_sql(insert_statement(table.name, columns, 1), list(rows))
 
 
 def upsert(

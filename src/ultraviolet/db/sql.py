@@ -79,13 +79,13 @@ def insert_new(
     new = [row for row in rows if tuple(row[: len(key)]) not in known]
     if new:
         connection.exec_driver_sql(
-            insert_rows(table, names, len(new)), tuple(chain.from_iterable(new))
+            insert_statement(table, names, len(new)), tuple(chain.from_iterable(new))
         )
     return {tuple(row[: len(key)]) for row in new}
 
 
 @lru_cache(1024)
-def insert_rows(table: str, names: tuple[str, ...], number: int) -> str:
+def insert_statement(table: str, names: tuple[str, ...], number: int) -> str:
     """Return SQLite's INSERT of a number of rows.
 
     An error rolls back the transaction. With FAIL, SQLite writes no journal for the statement.

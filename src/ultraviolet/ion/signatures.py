@@ -19,7 +19,7 @@ def sign(secret: str, body: bytes) -> str:
     return hmac.digest(secret.encode(), body, "sha256").hex()
 
 
-def detect_signature(
+def verify_signature(
     secret: str,
     body: bytes,
     header: str | None,
@@ -47,11 +47,3 @@ def detect_signature(
             if hmac.compare_digest(candidate.encode(errors="replace"), expected.encode()):
                 return form
     return None
-
-
-def signature_matches(
-    secret: str, body: bytes, header: str | None, expected: SignatureFormat | None = None
-) -> bool:
-    """Return whether the signature is valid, in the expected format if given."""
-    formats = (expected,) if expected else FORMATS
-    return detect_signature(secret, body, header, formats=formats) is not None

@@ -21,7 +21,7 @@ from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub.alerts import destinations
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.conditions import disk_conditions
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.reencryption import reencrypt_all
@@ -50,7 +50,7 @@ class AlertHub(Door):
 
     def save_findings(self, *found: Finding) -> None:
         kinds = ("credentials", "receiver")
-        self.hub.database.write_now(findings.save_findings, self.integration_id, kinds, found)
+        self.hub.database.write_now(finding_store.save_findings, self.integration_id, kinds, found)
 
     def add_destination(
         self, kind: Any, address: str, name: str = "operators"
@@ -347,7 +347,7 @@ def test_many_integrations_are_checked_in_turn(hub: AlertHub, sink: Sink) -> Non
                 f"plant {number}", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret"
             )
             made = integrations.create(connection, hub.hub.secrets, "test", new)
-            findings.save_findings(connection, made.id, ("receiver",), [GONE])
+            finding_store.save_findings(connection, made.id, ("receiver",), [GONE])
 
     hub.hub.database.write_now(many)
     hub.run_alerts()

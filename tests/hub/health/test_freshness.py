@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from ultraviolet.db.database import Database
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.settings import Settings
@@ -150,19 +150,19 @@ def test_finding_is_a_cause_until_it_is_repaired(plant: Plant) -> None:
         "Receiver 4 was deleted in ION",
         "Give the key the webhook permissions",
     )
-    findings.save_findings(plant.connection, 1, ("receiver",), [gone])
+    finding_store.save_findings(plant.connection, 1, ("receiver",), [gone])
     judged = plant.judge(40)
     assert judged.state == "stale"
     expected = "Stale: Receiver 4 was deleted in ION. Next: Give the key the webhook permissions."
     assert judged.sentence == expected
-    findings.save_findings(
+    finding_store.save_findings(
         plant.connection,
         1,
         ("receiver",),
         [msgspec.structs.replace(gone, severity="warning", repaired=True)],
     )
     assert (plant.judge(40).state, kinds(plant.judge(40))) == ("fresh", ["receiver"])
-    findings.save_findings(plant.connection, 1, ("receiver",), [])
+    finding_store.save_findings(plant.connection, 1, ("receiver",), [])
     assert kinds(plant.judge(40)) == []
 
 

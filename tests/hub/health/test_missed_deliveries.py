@@ -12,7 +12,7 @@ from ultraviolet.clock import format_rfc3339 as as_text
 from ultraviolet.clock import now_rfc3339, utc_now
 from ultraviolet.db.database import Database
 from ultraviolet.db.event_store import insert_events
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health import heartbeat, missed_deliveries
 from ultraviolet.hub.health.missed_deliveries import MissedDeliveries, SentDelivery
@@ -30,11 +30,11 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def keep(database: Database, kinds: tuple[str, ...], *found: Finding) -> list[Finding]:
-    return database.write_now(findings.save_findings, 1, kinds, found)
+    return database.write_now(finding_store.save_findings, 1, kinds, found)
 
 
 def listed(database: Database) -> list[tuple[str, bool, bool]]:
-    found = database.read_now(findings.list_findings, 1, 10)
+    found = database.read_now(finding_store.list_findings, 1, 10)
     return [
         (one.subject, one.repaired_at is not None, one.resolved_at is not None) for one in found
     ]

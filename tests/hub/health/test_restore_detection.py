@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from ultraviolet.cli.main import app
 from ultraviolet.db.tables.integrations import settings
 from ultraviolet.db.tables.sync import fetches
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import restore_detection
 from ultraviolet.hub.hub import Hub
@@ -37,7 +37,7 @@ def live(hub: Hub) -> None:
 
 def told(hub: Hub) -> list[str]:
     """Give the standing findings of a restored database, and close the hub."""
-    found = hub.database.read_now(findings.list_findings, 1, 10, unresolved=True)
+    found = hub.database.read_now(finding_store.list_findings, 1, 10, unresolved=True)
     return [one.message for one in found if one.kind == restore_detection.KIND]
 
 

@@ -13,7 +13,7 @@ from tests.hub.table_ion import CATALOG, TableIon, make_site, open_store, row
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.db.tables.sync import fetches
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.integrations import schema_changes
 from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.fetch import Fetcher
@@ -78,7 +78,7 @@ def test_a_fetch_goes_on_without_a_field_that_was_removed(database: Database, wo
         None,
     )
     assert len(database.read_now(lambda c: c.execute(select(objects.c.id)).all())) == 5
-    (found,) = database.read_now(findings.list_findings, 1, 10)
+    (found,) = database.read_now(finding_store.list_findings, 1, 10)
     assert (found.kind, "Part.description" in found.message, found.resolved_at) == (
         "schema",
         True,

@@ -13,7 +13,7 @@ from tests.mirror.observations import at
 
 from ultraviolet.hub.sync import ion_reader
 from ultraviolet.hub.sync.ion_reader import IonReader, Page
-from ultraviolet.hub.sync.watermarks import behind
+from ultraviolet.hub.sync.watermarks import after_filter
 from ultraviolet.ion.client import Result
 from ultraviolet.ion.errors import (
     IonInterceptedError,
@@ -205,7 +205,7 @@ def test_pages_of_changes_show_each_change_once_even_at_equal_times(
             last = page.last
             if not page.more or last is None:
                 return found
-            filters = behind(last)
+            filters = after_filter(last)
 
     found = asyncio.run(story())
 

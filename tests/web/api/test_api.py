@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.web.conftest import ADMIN_KEY
 
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.web.http.pagination import encode
 
@@ -147,7 +147,7 @@ def test_nothing_is_fetched_while_an_integration_is_paused(
 def test_findings_are_listed_page_by_page(edge: Any, integration: dict[str, Any]) -> None:
     def find(*subjects: int) -> None:
         found = [Finding("gap", "warning", "says", "next", subject=str(n)) for n in subjects]
-        edge.hub.database.write_now(findings.save_findings, integration["id"], ["gap"], found)
+        edge.hub.database.write_now(finding_store.save_findings, integration["id"], ["gap"], found)
 
     find(1, 2, 3, 4, 5)
     find(1, 2, 3)

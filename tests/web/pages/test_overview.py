@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ultraviolet import clock
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding
 from ultraviolet.web.queries.activity import list_activity
 
@@ -48,7 +48,7 @@ def test_what_is_wrong_comes_with_a_button_that_helps(
     assert 'action="/integrations/1/test"' in page
     assert "Test connection again" in page
     inactive = Finding("receiver", "error", "It is inactive", "", Action.REPAIR_WEBHOOKS)
-    signed_in.hub.database.write_now(findings.add_findings, 1, [inactive])
+    signed_in.hub.database.write_now(finding_store.add_findings, 1, [inactive])
     page = signed_in.send("GET", "/").text
     assert 'action="/integrations/1/set-up/automatic"' in page
     assert '<button class="plain">Repair webhooks</button>' in page

@@ -20,7 +20,7 @@ from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.mirror import versions
 from ultraviolet.db.tables.stats import arrivals as counted
 from ultraviolet.db.tables.sync import drift, fetches, stale, watermarks
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding, Kind
 from ultraviolet.hub.health import heartbeat, maintenance
 from ultraviolet.hub.health.failed_steps import failed_steps
@@ -321,7 +321,7 @@ def _integration_findings(
         yield Finding("paused", "error", message, step, Action.RESUME)
         return
     yield from _processing_findings(connection, integration, now)
-    stored = findings.list_findings(connection, integration.id, _MAX_FINDINGS, unresolved=True)
+    stored = finding_store.list_findings(connection, integration.id, _MAX_FINDINGS, unresolved=True)
     for one in sorted(stored, key=lambda one: one.kind == invalid_values.KIND):
         if one.kind != "unreadable":  # the resource reports it, and sooner
             yield msgspec.convert(one, Finding, from_attributes=True)

@@ -18,7 +18,7 @@ from ultraviolet.db import dialect
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations, settings
 from ultraviolet.db.tables.sync import fetches
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health import heartbeat
 from ultraviolet.hub.sync import fetch
@@ -117,7 +117,7 @@ def begin(connection: Connection, integration_id: int, sentence: str) -> None:
     step = "No action needed: `ultraviolet fetch list` shows the progress of the full fetch"
     message = f"{sentence}. A full fetch reads all later changes from ION again"
     finding = Finding(KIND, "error", message, step, subject="database")
-    findings.add_findings(connection, integration_id, [finding])
+    finding_store.add_findings(connection, integration_id, [finding])
     fetch.request_fetch(connection, integration_id, "full", "restored database")
 
 

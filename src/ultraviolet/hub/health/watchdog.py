@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from ultraviolet.clock import format_rfc3339 as as_text
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding, Kind
 from ultraviolet.hub.health import missed_deliveries, restore_detection
 from ultraviolet.hub.health.failed_steps import failed_steps
@@ -365,7 +365,9 @@ class Watchdog:
         self._wake(self._site.id, "fetch")
 
     async def _save(self, kinds: Sequence[Kind], found: Sequence[Finding]) -> None:
-        new = await self._site.database.write(findings.save_findings, self._site.id, kinds, found)
+        new = await self._site.database.write(
+            finding_store.save_findings, self._site.id, kinds, found
+        )
         for each in new:
             log.warning(
                 "watchdog.found",

@@ -22,7 +22,7 @@ from ultraviolet.hub.ingest.url_cache import RELOAD_INTERVAL_SECONDS, UrlCache
 from ultraviolet.hub.ingest.webhook_urls import UrlEntry
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import Envelope, decode
-from ultraviolet.ion.signatures import SIGNATURE_HEADER, detect_signature
+from ultraviolet.ion.signatures import SIGNATURE_HEADER, verify_signature
 
 MAX_BODY_BYTES = 1024 * 1024
 TRACE_HEADER = "traceparent"
@@ -81,7 +81,7 @@ class IngestService:
         if url.shared_secret is not None:
             signature = headers.get(SIGNATURE_HEADER)
             likely = self._commits.signature_formats.get(url.url_id)
-            signature_format = detect_signature(url.shared_secret, body, signature, likely)
+            signature_format = verify_signature(url.shared_secret, body, signature, likely)
             if signature_format is None:
                 return None
         row = event_row(

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, select, update
 
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
@@ -61,7 +61,7 @@ def save_schema(
             subject=", ".join(removed)[:200],
             repaired=True,
         )
-        findings.add_findings(connection, integration_id, [finding])
+        finding_store.add_findings(connection, integration_id, [finding])
         log.warning(
             "schema.changed", integration_id=integration_id, removed=removed[:_MAX_LISTED_FIELDS]
         )

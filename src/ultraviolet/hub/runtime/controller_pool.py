@@ -19,14 +19,13 @@ from ultraviolet.hub.health.restore_detection import HeartbeatRecorder
 from ultraviolet.hub.health.watchdog import Watchdog
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connections import Connections
-from ultraviolet.hub.runtime.controllers import Controllers
+from ultraviolet.hub.runtime.controllers import TICK_SECONDS, Controllers
 from ultraviolet.hub.runtime.leases import Leases
 from ultraviolet.hub.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from ultraviolet.hub.runtime.pg_notify import PgNotify
 
-_TICK_SECONDS = 1.0
 _RELOAD_SECONDS = 5.0
 """How often a process reloads the integrations without a message about a change."""
 
@@ -64,7 +63,7 @@ class ControllerPool:
         self._reload_lock = asyncio.Lock()
         self._outage = OutageLog("integrations.not_followed", "integrations.followed_again")
         self._task = PeriodicTask(
-            "integrations", self._follow, _TICK_SECONDS, first_delay_seconds=_TICK_SECONDS
+            "integrations", self._follow, TICK_SECONDS, first_delay_seconds=TICK_SECONDS
         )
         self._restarts: set[asyncio.Task[None]] = set()
 
@@ -179,7 +178,7 @@ class ControllerPool:
 
     async def _follow(self) -> None:
         """Wake controllers with due work; reload the integrations regularly."""
-        reload_seconds = _TICK_SECONDS if self._messenger else _RELOAD_SECONDS
+        reload_seconds = TICK_SECONDS if self._messenger else _RELOAD_SECONDS
         requested, self._reload_requested = self._reload_requested, False
         try:
             await self._heartbeat.record_if_due()

@@ -33,7 +33,7 @@ from ultraviolet.hub.sync.heal import Healer
 from ultraviolet.hub.sync.verify import Verifier
 from ultraviolet.ion.errors import IonUnauthorizedError
 
-_SCHEDULER_SECONDS = 1.0
+TICK_SECONDS = 1.0
 """Interval at which the scheduler wakes controllers with due work."""
 _DEBOUNCE_SECONDS = 0.1
 """How long to collect changes of the same objects before they are read."""
@@ -246,7 +246,7 @@ class Controllers:
         if due is None:
             return None
         soon = max(0.0, (datetime.fromisoformat(due) - utc_now()).total_seconds())
-        return soon if soon < _SCHEDULER_SECONDS else None
+        return soon if soon < TICK_SECONDS else None
 
     async def _fetch(self) -> float | None:
         site = await self._get_site()

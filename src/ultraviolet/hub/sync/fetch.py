@@ -18,13 +18,13 @@ from ultraviolet.clock import format_rfc3339, now_rfc3339
 from ultraviolet.db import bulk
 from ultraviolet.db.tables.sync import fetch_steps, fetches
 from ultraviolet.failpoints import failpoint
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.sync.absence import check_pass
 from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.hub.sync.fetch_progress import Mode, ResumePoint, insert_steps
 from ultraviolet.hub.sync.fetch_resource import ResourceFetch
 from ultraviolet.hub.sync.page_writer import PageWriter
-from ultraviolet.hub.sync.watermarks import Watermark, behind, since, watermark
+from ultraviolet.hub.sync.watermarks import Watermark, after_filter, changed_since_filter, watermark
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror.observation import Mark, Observation, Origin
 
@@ -179,7 +179,9 @@ class Fetcher:
         if never_fetched or not context.reader.dates(resource):
             return 0
         polled = context.polled
-        filters = since(max(mark.updated or "", polled.get(resource.name, "")) or None, overlap)
+        filters = changed_since_filter(
+            max(mark.updated or "", polled.get(resource.name, "")) or None, overlap
+        )
         changed = 0
         last: Observation | None = None
         while True:
@@ -192,7 +194,7 @@ class Fetcher:
                 polled[resource.name] = last.source_time or ""
             if last is None or not page.more or last.source_time is None:
                 return changed
-            filters = behind(last)
+            filters = after_filter(last)
 
     async def _read_resources(
         self, fetch_id: int, mode: Mode, resources: Sequence[Resource]
@@ -244,7 +246,7 @@ def finish(connection: Connection, fetch_id: int) -> str:
         error = f"{len(failed)} resources could not be read, first {first.resource}: {first.error}"
     row = connection.execute(select(fetches).where(fetches.c.id == fetch_id)).one()
     if row.mode == "full" and state == "done" and row.state == "running":
-        findings.resolve_findings(
+        finding_store.resolve_findings(
             connection, row.integration_id, RESOLVED_BY_FULL_FETCH, row.started_at
         )
     change = update(fetches).where(fetches.c.id == fetch_id, fetches.c.state == "running")

@@ -34,7 +34,12 @@ from ultraviolet.hub.sync.fetch_progress import (
 from ultraviolet.hub.sync.ion_reader import Page
 from ultraviolet.hub.sync.object_reader import ALIAS
 from ultraviolet.hub.sync.page_writer import PageWriter
-from ultraviolet.hub.sync.watermarks import OVERLAP, behind, record_proof, since
+from ultraviolet.hub.sync.watermarks import (
+    OVERLAP,
+    after_filter,
+    changed_since_filter,
+    record_proof,
+)
 from ultraviolet.ion.errors import (
     IonInterceptedError,
     IonRefusedError,
@@ -148,7 +153,7 @@ class ResourceFetch:
         if resume.started_at is None:
             await self._set(state="reading", started_at=started)
         # All pages in order of change, from the watermark less an overlap.
-        filters = since(resume.cursor or resume.watermark.updated, OVERLAP)
+        filters = changed_since_filter(resume.cursor or resume.watermark.updated, OVERLAP)
         last: Observation | None = None
         more = True
         while more:
@@ -162,7 +167,7 @@ class ResourceFetch:
             await self._add(page, cursor=moment, watermark=moment)
             await self._await_written()
             more = page.more and last is not None and last.source_time is not None
-            filters = behind(last) if last else filters
+            filters = after_filter(last) if last else filters
         await self._finish()
 
     async def _read_all(self, resume: ResumePoint, started: str, *, dated: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from ultraviolet.db.tables.mirror import objects
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.ion.catalog import Catalog
 
@@ -63,7 +63,7 @@ def report(
             )
             found.append(Finding(KIND, "warning", message, next_step, subject=f"{name}.{field}"))
         subjects = [f"{name}.{field}" for field in resource.kinds]
-        findings.save_findings(connection, integration_id, (KIND,), found, subjects=subjects)
+        finding_store.save_findings(connection, integration_id, (KIND,), found, subjects=subjects)
 
 
 def _id_order(id_: str) -> tuple[int, str]:

@@ -79,14 +79,14 @@ def raise_watermark(
         connection.execute(_RAISE_WATERMARK, given)
 
 
-def since(updated: str | None, overlap: timedelta) -> dict[str, Any] | None:
+def changed_since_filter(updated: str | None, overlap: timedelta) -> dict[str, Any] | None:
     """Return a filter of changes since a watermark less an overlap, or None without a watermark."""
     if updated is None:
         return None
     return {"_updated": {"gte": format_rfc3339(datetime.fromisoformat(updated) - overlap)}}
 
 
-def behind(last: Observation) -> dict[str, Any]:
+def after_filter(last: Observation) -> dict[str, Any]:
     """Return a filter of what follows an object in order of change and id."""
     same = {"_updated": {"eq": last.source_time}, "id": {"gt": last.id}}
     return {"or_": [{"_updated": {"gt": last.source_time}}, same]}

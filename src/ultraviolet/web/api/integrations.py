@@ -7,7 +7,7 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import StoredFinding
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.integrations import service as integrations
@@ -215,11 +215,11 @@ async def list_findings(
 
     def read(connection: Connection) -> list[StoredFinding]:
         found = integrations.find(connection, integration)
-        return findings.list_findings(
+        return finding_store.list_findings(
             connection, found.id, limit + 1, unresolved=open_only, after=after
         )
 
-    return page_of(await hub.database.read(read), limit, findings.findings_cursor)
+    return page_of(await hub.database.read(read), limit, finding_store.findings_cursor)
 
 
 @get("/integrations/{integration:str}/retention", guards=[require_role("viewer")], tags=TAGS)

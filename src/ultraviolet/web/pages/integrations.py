@@ -8,7 +8,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub.core import findings
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
@@ -268,7 +268,7 @@ async def _page(
             "names": {integration_id: integration.name},
             "verification": verifications.last_verification(connection, integration_id),
             "running": fetches.list_running(connection, integration_id),
-            "findings": findings.list_findings(connection, integration_id, 20),
+            "findings": finding_store.list_findings(connection, integration_id, 20),
             "resources": list_selectable(
                 connection,
                 hub.catalog,

@@ -23,7 +23,7 @@ async def choose_theme(request: AnyRequest) -> Redirect:
     return Redirect(referring_path(request) or "/", status_code=303, cookies=[kept])
 
 
-def is_local_path(goal: str) -> str:
+def local_path_or_root(goal: str) -> str:
     """Return a path of this site; `/` for any other target."""
     path = (
         goal.startswith("/")
@@ -37,7 +37,7 @@ def is_local_path(goal: str) -> str:
 def referring_path(request: AnyRequest) -> str:
     """Return the path of the referring page if it belongs to this site."""
     page = urlsplit(request.headers.get("referer", ""))
-    return is_local_path(page.path) if page.netloc == request.url.netloc else ""
+    return local_path_or_root(page.path) if page.netloc == request.url.netloc else ""
 
 
 HANDLERS = [choose_theme]

@@ -12,7 +12,7 @@ from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import COOKIE, AnyRequest, GivenHub, is_secure, session_cookie
 from ultraviolet.web.middleware.throttle import GivenSignInGuard, SignInThrottle, TooManyTriesError
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer
-from ultraviolet.web.pages.theme import is_local_path
+from ultraviolet.web.pages.theme import local_path_or_root
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ def sign_in_page(
 ) -> Response[str]:
     """Return the sign-in page, with the error of the last attempt."""
     provider = hub.settings.oidc_name if hub.provider else ""
-    given = {"next": is_local_path(goal), "failed": failed, "provider": provider}
+    given = {"next": local_path_or_root(goal), "failed": failed, "provider": provider}
     return render.page(request, "sign_in.html", status=status, **given)
 
 
@@ -111,7 +111,7 @@ async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> R
     if before:
         await hub.database.write(sessions.sign_out, before)
     cookie = session_cookie(session, secure=is_secure(request, hub.public_url))
-    return Redirect(is_local_path(goal), status_code=303, cookies=[cookie])
+    return Redirect(local_path_or_root(goal), status_code=303, cookies=[cookie])
 
 
 def _too_often(request: AnyRequest, hub: Hub, render: Renderer, goal: str) -> Response[str]:
