@@ -147,11 +147,12 @@ function age(element) {
 
 // Times are shown in the viewer's zone or in UTC; the other one is the tooltip.
 const zoneButton = document.querySelector("[data-zone-switch]");
+const zoneFormat = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
 const pad = (number) => String(number).padStart(2, "0");
 
 function absolute(date, utc) {
   if (utc) return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
-  const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" }).formatToParts(date).find((part) => part.type === "timeZoneName").value;
+  const zone = zoneFormat.formatToParts(date).find((part) => part.type === "timeZoneName").value;
   const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())} ${zone}`;
 }
