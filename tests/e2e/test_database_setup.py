@@ -197,7 +197,7 @@ def test_transaction_pooling_is_refused(
             in str(done.exception)
         )
         checks = json.loads(CliRunner().invoke(app, ["doctor", "--json"], env=environment).stdout)
-        assert any("session pooling" in check["finding"] for check in checks)
+        assert any("session pooling" in check["message"] for check in checks)
         # Reads work without a session.
         shown = CliRunner().invoke(app, ["sql", "SELECT 5 AS z"], env=environment)
         assert shown.stdout.split() == ["z", "5"]

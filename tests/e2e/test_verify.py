@@ -163,7 +163,7 @@ def test_invalid_value_of_ion_is_reported_everywhere(
     assert "1 objects have values that do not match" in done.stderr
     assert "12 weeks" in done.stdout
     doctor = json.loads(hub.cli("doctor", "--json").stdout)
-    assert ["warning"] == [one["state"] for one in doctor if "12 weeks" in one["finding"]]
+    assert ["warning"] == [one["severity"] for one in doctor if "12 weeks" in one["message"]]
     written = hub.cli("object", "export", "parts", "--for-spreadsheets").stdout
     assert written.startswith("\ufeffintegration,id,")
     rows = {row["id"]: row for row in csv.DictReader(io.StringIO(written.removeprefix("\ufeff")))}
