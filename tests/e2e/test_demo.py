@@ -20,7 +20,8 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(tmp_path: Path, wait
         try:
             assert demo.stdout
             shown = read_until(demo, "Logs: ")
-            assert "Local ION    active" in run_printed_command(shown, "On the command line")
+            status = run_printed_command(shown, "On the command line")
+            assert re.search(r"^Local ION +(fresh|stale|ageing) ", status, re.MULTILINE), status
             run_printed_command(shown, "To use this hub without --data")
             stored = Path(os.environ["XDG_CONFIG_HOME"], "ultraviolet", "contexts.json")
             assert "demo" == json.loads(stored.read_bytes())["current"]

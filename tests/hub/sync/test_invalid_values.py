@@ -11,11 +11,11 @@ from ultraviolet.hub.sync import invalid_values
 
 
 def report(database: Database, *resources: str) -> dict[str, str]:
-    """Update the findings; return the sentences of the open ones by subject."""
+    """Update the findings; return the messages of the open ones by subject."""
     database.write_now(invalid_values.report, CATALOG, 1, resources)
     rows = select_all(database, "SELECT * FROM findings WHERE resolved_at IS NULL")
     assert {invalid_values.KIND} >= {row.kind for row in rows}
-    return {row.subject: row.sentence for row in rows}
+    return {row.subject: row.message for row in rows}
 
 
 @pytest.mark.parametrize(
