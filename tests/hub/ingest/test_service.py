@@ -1,21 +1,31 @@
 """Ingest on either database: each event is stored once, and applied in any order of commits."""
 
-from collections.abc import Iterator
+import asyncio
+import base64
+import hmac
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 from tests.idle_hub import Door, body, run
 
-from ultraviolet.db.tables.events import event_keys, events
+from ultraviolet.db.tables.events import delivery_counts, event_keys, events
+from ultraviolet.db.tables.events import webhook_urls as url_table
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.db.tables.sync import stale
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.ingest import event_files
+from ultraviolet.hub.ingest import event_files, webhook_urls
+from ultraviolet.hub.ingest.service import MAX_BODY_BYTES, event_row
 from ultraviolet.hub.sync.replay import Range, Replayed
+from ultraviolet.ion.deliveries import Envelope
+from ultraviolet.ion.signatures import FORMATS, SignatureFormat, sign
 
 
 @pytest.fixture
@@ -141,3 +151,208 @@ def test_conflicting_events_survive_export_and_import_once(door: Door) -> None:
     assert [bring(lines), bring(lines[::-1])] == [2, 0]
     mine = [row for row in door.rows(events) if row.integration_id == other.integration_id]
     assert [row.conflicting for row in mine] == [False, True]
+
+
+def submit(door: Door, body: bytes, token: str = "", **headers: str) -> int:
+    """Submit one delivery after the URLs have changed."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def once() -> int:
+        await door.hub.ingest.refresh()
+        status = (await door.hub.ingest.submit(token or door.token, named, body)).status
+        await door.hub.ingest._counters.close()  # pyright: ignore[reportPrivateUsage]
+        return status
+
+    return run(once())
+
+
+def counted(door: Door) -> dict[str, int]:
+    return {row.outcome: row.count for row in door.rows(delivery_counts)}
+
+
+def set_secret(door: Door, url_id: int, secret: str) -> None:
+    door.hub.database.write_now(
+        lambda c: webhook_urls.set_receiver(
+            c, door.hub.secrets, "kim", url_id, receiver_id="7", shared_secret=secret
+        )
+    )
+
+
+def signed(form: SignatureFormat, secret: str, told: bytes) -> str:
+    digest = hmac.digest(secret.encode(), told, "sha256")
+    if form == "t=,v1=":
+        return f"t=17,v1={hmac.digest(secret.encode(), b'17.' + told, 'sha256').hex()}"
+    text = digest.hex() if form.endswith("hex") else base64.b64encode(digest).decode()
+    return f"sha256={text}" if form.startswith("sha256=") else text
+
+
+def test_largest_body_is_stored_and_a_larger_one_rejected_and_counted(door: Door) -> None:
+    head, tail = body(1, description="DESCRIPTION").split(b"DESCRIPTION")
+    largest = head + b"x" * (MAX_BODY_BYTES - len(head + tail)) + tail
+    assert submit(door, largest + b" ", token="unknown") == 404, "an unknown URL tells nothing"
+    assert submit(door, largest) == 200
+    assert submit(door, largest + b" ") == 413
+    assert [len(row.body) for row in door.rows(events)] == [MAX_BODY_BYTES]
+    assert counted(door) == {"taken": 1, "too_large": 1}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_signature_is_accepted_in_each_usual_format(door: Door, form: SignatureFormat) -> None:
+    set_secret(door, 1, "shared")
+    signature = signed(form, "shared", body(1))
+    assert submit(door, body(1), x_ion_signature=f" {signature} ") == 200
+    assert submit(door, body(2), x_ion_signature=signature) == 401, "of another body"
+    [url] = door.rows(url_table)
+    assert (url.signature_format, url.refused, url.last_failure) == (form, 1, "wrong_signature")
+    assert [row.signature for row in door.rows(events)] == ["verified"]
+
+
+@pytest.mark.parametrize("signature", ["", " ", "0", "sha256=", "t=,v1=", "é" * 64, "v1=,v1="])
+def test_missing_or_malformed_signature_is_rejected(door: Door, signature: str) -> None:
+    set_secret(door, 1, "shared")
+    assert submit(door, body(1), x_ion_signature=signature) == 401
+    assert submit(door, body(1)) == 401
+    assert (door.rows(events), counted(door)) == ([], {"wrong_signature": 2})
+
+
+def test_signature_is_not_checked_while_no_secret_is_known(door: Door) -> None:
+    assert submit(door, body(1), x_ion_signature="anything") == 200
+    assert [row.signature for row in door.rows(events)] == ["unverified"]
+
+
+def test_each_url_of_a_rotation_accepts_its_own_secret_until_the_first_use_of_the_new_one(
+    door: Door,
+) -> None:
+    set_secret(door, 1, "before")
+    new, token = door.hub.database.write_now(webhook_urls.rotate_url, "kim", 1)
+    set_secret(door, new.id, "after")
+    before, after = sign("before", body(1)), sign("after", body(1))
+    assert submit(door, body(1), x_ion_signature=after) == 401
+    assert submit(door, body(1), token, x_ion_signature=before) == 401
+    assert submit(door, body(1), x_ion_signature=before) == 200
+    assert submit(door, body(1), token, x_ion_signature=after) == 200
+
+    async def at_the_old_url() -> int:
+        headers = {"x-ion-signature": before}
+        return (await door.hub.ingest.submit(door.token, headers, body(1))).status
+
+    assert run(at_the_old_url()) == 404, "at once, not at the next reload of the cache"
+    assert [row.deliveries for row in door.rows(event_keys)] == [2]
+    assert {row.id: row.state for row in door.rows(url_table)} == {1: "revoked", new.id: "active"}
+
+
+def test_accepted_without_further_checks_is_only_a_current_url(door: Door) -> None:
+    async def accept() -> None:
+        ingest = door.hub.ingest
+        assert ingest.accept(door.token, {}, body(1)) is None, "the cache is empty"
+        assert not ingest.knows(door.token)
+        await ingest.refresh()
+        assert ingest.knows(door.token)
+        assert ingest.accept("unknown", {}, body(1)) is None
+        assert ingest.accept(door.token, {}, bytes(MAX_BODY_BYTES + 1)) is None
+        accepted = ingest.accept(door.token, {}, body(1), trace="00-trace")
+        assert accepted
+        assert (await accepted).status == 200
+        await door.hub.database.write(webhook_urls.rotate_url, "kim", 1)
+        await ingest.refresh()
+        assert ingest.accept(door.token, {}, body(2)) is None, "it has an end, which is checked"
+        assert (await ingest.submit(door.token, {}, body(2))).status == 200
+
+    run(accept())
+    assert [row.headers for row in door.rows(events)] == [{"traceparent": "00-trace"}, {}]
+
+
+def test_event_without_an_id_is_identified_by_its_body(door: Door) -> None:
+    first = b'{"resource": "SUPPLIERS", "action": "UPDATE", "id": 7, "new": {"name": "a"}}'
+    other = first.replace(b'"a"', b'"b"')
+    assert run(door.deliver(first, other, first, b" " + first)) == [200] * 4
+    assert sorted(row.deliveries for row in door.rows(event_keys)) == [1, 1, 2]
+    assert not any(row.conflicting for row in door.rows(events))
+
+
+def test_same_event_id_in_another_integration_or_subscription_is_another_event(
+    door: Door,
+) -> None:
+    other = Door(door.hub, "other plant")
+    told = body(1, name="a")
+    elsewhere = told.replace(b'"eventId"', b'"subscriptionId": 2, "eventId"')
+    assert run(door.deliver(told, elsewhere)) == [200, 200]
+    assert run(other.deliver(told)) == [200]
+    rows = door.rows(events)
+    assert [row.conflicting for row in rows] == [False] * 3
+    assert {row.integration_id for row in rows} == {door.integration_id, other.integration_id}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "latin-1"])
+def test_body_in_another_encoding_is_stored_byte_for_byte(door: Door, encoding: str) -> None:
+    text = body(1).decode().replace("Supplier", "Zulieferer für Öl")
+    assert run(door.deliver(text.encode(encoding), text.encode(encoding))) == [200, 200]
+    [row] = door.rows(events)
+    assert bytes(row.body) == text.encode(encoding)
+    assert (row.object_id == "7") == (encoding in ("utf-8-sig", "latin-1")), "read if possible"
+    assert [key.deliveries for key in door.rows(event_keys)] == [2]
+
+
+TEXTS = st.one_of(st.none(), st.text(max_size=8))
+ENVELOPES = st.builds(
+    Envelope,
+    event_id=TEXTS,
+    subscription_id=TEXTS,
+    resource=TEXTS,
+    action=TEXTS,
+    object_id=TEXTS,
+    source_time=TEXTS,
+)
+
+
+def row_of(told: bytes, envelope: Envelope, **more: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"received_at": "now", "signature": "unverified"} | more
+    return event_row(1, 2, told, envelope, **given)
+
+
+@given(one=ENVELOPES, other=ENVELOPES, told=st.binary(max_size=20), changed=st.binary(max_size=20))
+def test_key_depends_on_the_envelope_if_it_has_an_id_and_otherwise_on_the_body(
+    one: Envelope, other: Envelope, told: bytes, changed: bytes
+) -> None:
+    key = row_of(told, one)["dedupe_key"]
+    later = row_of(told, one, received_at="later", signature="verified", headers={"a": "b"})
+    assert later["dedupe_key"] == key
+    same_body = row_of(changed, one)["dedupe_key"] == key
+    assert same_body == (one.event_id is not None or told == changed)
+    if one.event_id is not None and other.event_id is not None:
+        assert (row_of(told, other)["dedupe_key"] == key) == (one == other)
+
+
+@given(
+    headers=st.dictionaries(
+        st.sampled_from(
+            ["host", "x-real-ip", "cookie", "authorization", "x-api-key", "x-csrf-token"]
+        )
+        | st.from_regex(r"[a-z-]{1,12}", fullmatch=True),
+        st.sampled_from(["/hooks/uvh_t0k", "uvh_t0k"]) | st.text(max_size=8),
+    )
+)
+def test_stored_headers_have_all_names_and_no_secret(headers: Mapping[str, str]) -> None:
+    stored = row_of(b"", Envelope(), headers=headers, token="uvh_t0k")["headers"]
+    assert "uvh_t0k" not in stored
+    decoded: dict[str, str] = json.loads(stored)
+    assert decoded.keys() == headers.keys()
+    for name in {"cookie", "authorization", "x-api-key", "x-csrf-token"} & decoded.keys():
+        assert decoded[name] == "…"
+    assert all(decoded[name] in (value, "…") for name, value in headers.items())
+
+
+def test_outage_is_answered_at_once_and_counted_only_for_known_urls(door: Door) -> None:
+    async def fail() -> list[int]:
+        ingest = door.hub.ingest
+        await ingest.refresh()
+        ingest._commits.unavailable_until = float("inf")  # pyright: ignore[reportPrivateUsage]
+        tokens = [door.token, "unknown", door.token]
+        verdicts = await asyncio.gather(*(ingest.submit(token, {}, body(1)) for token in tokens))
+        assert ingest.accept(door.token, {}, body(1)) is None
+        await ingest.close()
+        return [verdict.status for verdict in verdicts]
+
+    assert run(fail()) == [503] * 3
+    assert (counted(door), door.rows(events)) == ({"put_off": 2}, [])
+    assert (door.hub.ingest.spooled, door.hub.ingest.refused) == (0, 0)

@@ -6,7 +6,7 @@ events and one fetch equals the hub that exported them.
 
 import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -23,6 +23,7 @@ from ultraviolet.ion.deliveries import decode_envelope
 EXPORT_CHUNK_EVENTS = 500
 _NO_URL_ID = 0
 """The webhook URL of an event that another hub received."""
+_KEY_BYTES = 32
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,8 +33,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     received_at: str
     dedupe_key: str
     headers: dict[str, str]
-    signature: str
-    deliveries: int = 1
+    signature: Literal["verified", "unverified", "recovered"]
+    deliveries: Annotated[int, msgspec.Meta(ge=1, lt=2**31)] = 1
     conflicting: bool = False
     body: str | None = None
     body_base64: str | None = None
@@ -116,12 +117,7 @@ def _line(row: Any) -> Line:
 
 def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
     try:
-        key = bytes.fromhex(line.dedupe_key)
-        body = (
-            line.body.encode()
-            if line.body is not None
-            else base64.b64decode(line.body_base64 or "")
-        )
+        key, body = _key(line), _body(line)
         received_at = min(clock.normalize_rfc3339(line.received_at), clock.now_rfc3339())
     except ValueError as error:
         raise InvalidError(f"Event {line.seq} has an invalid key, time or body: {error}") from error
@@ -142,3 +138,18 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
         "deliveries": line.deliveries,
         "conflicting": line.conflicting,
     }
+
+
+def _key(line: Line) -> bytes:
+    key = bytes.fromhex(line.dedupe_key)
+    if len(key) != _KEY_BYTES:
+        raise ValueError(f"the key has {len(key)} bytes instead of {_KEY_BYTES}")
+    return key
+
+
+def _body(line: Line) -> bytes:
+    if line.body is not None:
+        return line.body.encode()
+    if line.body_base64 is None:
+        raise ValueError("there is no body")
+    return base64.b64decode(line.body_base64, validate=True)

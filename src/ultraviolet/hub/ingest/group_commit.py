@@ -42,12 +42,14 @@ _RECORD_USE = text(
     WHERE id = :id"""
 )
 _REVOKE_REPLACED = text(
-    """WITH RECURSIVE older (id) AS (
-      SELECT replaces_id FROM webhook_urls WHERE id = :id
-      UNION SELECT w.replaces_id FROM webhook_urls AS w JOIN older ON w.id = older.id)
-    UPDATE webhook_urls SET state = 'revoked', shared_secret = NULL
-    WHERE state = 'rotated' AND id IN (SELECT id FROM older)"""
+    """UPDATE webhook_urls SET state = 'revoked', shared_secret = NULL
+    WHERE state = 'rotated' AND id IN (
+      WITH RECURSIVE older (id) AS (
+        SELECT replaces_id FROM webhook_urls WHERE id = :id
+        UNION SELECT w.replaces_id FROM webhook_urls AS w JOIN older ON w.id = older.id)
+      SELECT id FROM older)"""
 )
+"""The statement begins with UPDATE, because `sqlite3` counts the rows of no other one."""
 _INTEGRATION_IDS = text("SELECT id FROM integrations")
 
 
@@ -200,6 +202,7 @@ class GroupCommit:
                     continue
                 log.exception("spool.refused", seq=found[0][0])
                 await spool.refuse(found[0][0], first_line(error))
+                limit = MAX_GROUP_DELIVERIES
                 continue
             failpoint("spool.drained")
             await spool.delete_through(found[-1][0])

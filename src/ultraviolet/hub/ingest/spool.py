@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.files import create_private, restrict_permissions
@@ -22,6 +23,8 @@ from ultraviolet.hub.core import metrics
 from ultraviolet.ion.signatures import SignatureFormat
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 _MAX_REASON_CHARACTERS = 500
 _MAX_SEQ = 2**63 - 1
@@ -94,11 +97,16 @@ class Spool:
         self._resize(len(encoded), size_bytes)
 
     async def first(self, limit: int) -> list[tuple[int, SpooledDelivery]]:
-        """Return the oldest deliveries, each with its number."""
-        rows = await self._run(self._select_first, limit)
-        return [
-            (seq, msgspec.msgpack.decode(encoded, type=SpooledDelivery)) for seq, encoded in rows
-        ]
+        """Return the oldest deliveries, each with its number; set unreadable ones aside."""
+        found: list[tuple[int, SpooledDelivery]] = []
+        while not found and (rows := await self._run(self._select_first, limit)):
+            for seq, encoded in rows:
+                try:
+                    found.append((seq, msgspec.msgpack.decode(encoded, type=SpooledDelivery)))
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    log.error("spool.not_readable", seq=seq, error=str(error))  # noqa: TRY400  the text says it all
+                    await self.refuse(seq, f"not readable: {error}")
+        return found
 
     async def delete_through(self, last: int) -> None:
         """Delete deliveries up to a number, after they were committed to the database."""

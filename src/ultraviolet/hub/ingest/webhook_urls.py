@@ -121,7 +121,7 @@ def rotate_url(connection: Connection, actor: str, url_id: int) -> tuple[Webhook
     row = _row(connection, url_id, to_change=True)
     if row["state"] != "active":
         raise ConflictError(
-            f"Webhook URL {url_id} is {row['state']}. Rotate the active URL or create a new one."
+            f"Webhook URL {url_id} is {_state(row)}. Rotate the active URL or create a new one."
         )
     url, token = _insert(
         connection, replaces_id=url_id, **{name: row[name] for name in _INHERITED_COLUMNS}

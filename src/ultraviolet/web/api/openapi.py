@@ -83,7 +83,16 @@ _FILE_EXAMPLES = {
     "application/jsonl": '{"id": 12, "status": "ORDERED"}\n',
 }
 _EVENT_LINES = event_files.format_line(
-    [Line(4711, "2026-11-24T20:58:03.000000+00:00", "0d2f", {}, "verified", body='{"eventId": 7}')]
+    [
+        Line(
+            4711,
+            "2026-11-24T20:58:03.000000+00:00",
+            "0d2f" * 16,
+            {},
+            "verified",
+            body='{"eventId": 7}',
+        )
+    ]
 ).decode()
 """Example of exported and imported events."""
 _GENERIC = re.compile(r"^(\w+)_(?:[\w.]*\.)?(\w+)_$")
