@@ -23,6 +23,8 @@ setup: $(VENV)/.installed ## Install the locked dependencies into .venv
 demo: setup ## Run a local ION and the hub, connected, with changes flowing
 	$(BIN)/ultraviolet demo
 
+# Without cached bytecode, each process that a test starts would compile the package again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup ## Run the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
