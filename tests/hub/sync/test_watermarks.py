@@ -14,10 +14,10 @@ from ultraviolet.db.database import Database
 from ultraviolet.db.tables.sync import watermarks
 from ultraviolet.hub.sync.watermarks import (
     Watermark,
-    behind,
+    after_filter,
+    changed_since_filter,
     raise_watermark,
     record_proof,
-    since,
     watermark,
 )
 from ultraviolet.mirror.observation import Observation, Origin
@@ -69,16 +69,16 @@ def test_proof_survives_a_later_skip_and_another_watermark(connection: Connectio
 
 @given(moment=MOMENTS, seconds=st.integers(0, 3600))
 def test_filter_starts_before_the_watermark_by_the_overlap(moment: str, seconds: int) -> None:
-    found = since(moment, timedelta(seconds=seconds))
+    found = changed_since_filter(moment, timedelta(seconds=seconds))
     assert found is not None
     assert found["_updated"]["gte"] <= moment
-    assert since(moment, timedelta()) == {"_updated": {"gte": moment}}
-    assert since(None, timedelta(seconds=seconds)) is None
+    assert changed_since_filter(moment, timedelta()) == {"_updated": {"gte": moment}}
+    assert changed_since_filter(None, timedelta(seconds=seconds)) is None
 
 
 def test_filter_after_an_object_includes_later_ids_of_the_same_time() -> None:
     moment = "2026-01-01T00:00:00.000000+00:00"
     last = Observation("parts", "7", "full", {}, moment, Origin("fetch"), source_time=moment)
-    later, same = behind(last)["or_"]
+    later, same = after_filter(last)["or_"]
     assert later == {"_updated": {"gt": moment}}
     assert same == {"_updated": {"eq": moment}, "id": {"gt": "7"}}
