@@ -57,7 +57,7 @@ def test_only_the_latest_hundred_views_are_remembered() -> None:
     viewed.add(PARTS, "60")
     refs = viewed.refs()
     assert 100 == len(refs)
-    assert ((PARTS, "51"), (PARTS, "60")) == (refs[0], refs[-1])
+    assert ((PARTS, "50"), (PARTS, "60")) == (refs[0], refs[-1])
 
 
 def test_versions_are_named_up_to_a_limit() -> None:
