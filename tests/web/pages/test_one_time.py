@@ -16,7 +16,7 @@ def test_reloading_the_page_creates_no_second_url(
     [shown] = set(urls(signed_in.create("/webhooks", integration="1", name="Violet")))
     for _ in range(2):
         assert set(urls(signed_in.send("GET", "/webhooks").text)) == {shown}
-    assert len(signed_in.get("/webhook-urls")["items"]) == 1
+    assert len(signed_in.get("/integrations/1/webhook-urls")["items"]) == 1
 
 
 def test_setup_guide_continues_with_the_new_url(
@@ -59,13 +59,13 @@ def test_a_name_is_used_once_per_integration(signed_in: Any, integration: dict[s
     answer = signed_in.submit("/webhooks", integration="1", name="Violet")
     assert answer.status_code == 409
     assert "already has a webhook URL named" in answer.text
-    assert len(signed_in.get("/webhook-urls")["items"]) == 1
+    assert len(signed_in.get("/integrations/1/webhook-urls")["items"]) == 1
 
 
 def test_guide_chooses_a_free_name(signed_in: Any, integration: dict[str, Any]) -> None:
     for _ in range(2):
         signed_in.create("/integrations/1/set-up/url")
-    names = [one["name"] for one in signed_in.get("/webhook-urls")["items"]]
+    names = [one["name"] for one in signed_in.get("/integrations/1/webhook-urls")["items"]]
     assert sorted(names) == ["Ultraviolet", "Ultraviolet 2"]
 
 
