@@ -186,7 +186,7 @@ def test_links_are_followed_both_ways(plant: Any) -> None:
     assert "Purchase order lines" in order
     supplier = plant.send("GET", "/objects/suppliers/4").text
     assert "where=supplierId%3Ais%3A4" in supplier
-    assert "all 120" in supplier
+    assert re.search(r"Purchase orders <span[^>]*>120</span>", supplier)
 
 
 def test_each_field_says_where_it_comes_from(plant: Any, keep: Callable[..., None]) -> None:
@@ -195,7 +195,7 @@ def test_each_field_says_where_it_comes_from(plant: Any, keep: Callable[..., Non
         {"id": 17, "description": "Changed", "status": "REQUESTED", "cost": 83, "supplierId": 4},
     )
     page = plant.send("GET", "/objects/purchase_orders/17").text
-    row = re.search(r'<tr>\s*<th scope="row">description</th>.*?</tr>', page, re.DOTALL)
+    row = re.search(r'<tr>\s*<th scope="row"[^>]*>Description</th>.*?</tr>', page, re.DOTALL)
     assert row
     assert 'href="#version-2"' in row.group()
     assert "confirmed" in page
@@ -208,7 +208,7 @@ def test_an_object_is_shown_as_it_was(plant: Any, keep: Callable[..., None]) -> 
     )
     page = plant.send("GET", "/objects/purchase_orders/17?version=1").text
     assert "You are viewing version" in page
-    fields = page.partition('id="group-1"')[2].partition("</details>")[0]
+    fields = page.partition('aria-label="Details"')[2].partition("</section>")[0]
     assert "Order 17" in fields
     assert "Changed" not in fields
 
@@ -219,16 +219,16 @@ def test_the_object_is_shown_as_of_a_time(plant: Any, keep: Callable[..., None])
 
     page = plant.send("GET", "/objects/purchase_orders/17", params={"at": between}).text
     assert "You are viewing version" in page
-    fields = page.partition('id="group-1"')[2].partition("</details>")[0]
+    fields = page.partition('aria-label="Details"')[2].partition("</section>")[0]
     assert "Order 17" in fields
     assert "Changed" not in fields
-    assert page.partition('class="card life"')[2].partition("</svg>")[0].count("<rect") == 2
+    assert page.partition('class="life"')[2].partition("</svg>")[0].count("<rect") == 2
     assert "Next version" in page
     now = plant.send("GET", "/objects/purchase_orders/17").text
     assert "You are viewing version" not in now
     assert "Previous version" in now
     early = plant.send("GET", "/objects/purchase_orders/17?at=2001-01-01T00:00").text
-    assert "The mirror has no version of this object at 2001-01-01 00:00:59" in early
+    assert re.search(r"did not exist in the mirror at\s+<time[^>]*>2001-01-01 00:00:59", early)
     assert plant.send("GET", "/objects/purchase_orders/17?at=tomorrow").status_code == 422
 
 

@@ -157,10 +157,13 @@ def test_adding_an_integration(signed_in: Any) -> None:
 
 @pytest.mark.usefixtures("at_once")
 def test_a_url_is_on_one_page_only(signed_in: Any, integration: dict[str, Any]) -> None:
-    answer = signed_in.submit("/webhooks", integration="1", name="Violet")
-    assert answer.status_code == 201
+    token = re.findall(
+        r"/hooks/([\w-]+)", signed_in.create("/webhooks", integration="1", name="Violet")
+    )[0]
+    answer = signed_in.send("GET", "/webhooks")
+    assert token in answer.text
     assert answer.headers["cache-control"] == "no-store"
-    token = re.findall(r"/hooks/([\w-]+)", answer.text)[0]
+    signed_in.submit("/one-time-secret/hide")
     for path in ("/webhooks", "/integrations/1", "/integrations/1/set-up", "/settings", "/"):
         assert token not in signed_in.send("GET", path).text
 
@@ -169,12 +172,12 @@ def test_a_url_is_on_one_page_only(signed_in: Any, integration: dict[str, Any]) 
 def test_the_guide_fills_the_new_url_into_the_texts(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
-    answer = signed_in.submit("/integrations/1/set-up/url")
-    assert answer.status_code == 201
-    (token,) = set(re.findall(r"/hooks/([\w-]+)", answer.text))
-    assert re.search(rf"webhookUri&#34;: &#34;http://hub.test/hooks/{token}", answer.text)
-    assert "mutation CreateWebhookReceiver($input: CreateWebhookReceiverInput!)" in answer.text
-    assert token not in signed_in.send("GET", "/integrations/1/set-up").text
+    page = signed_in.create("/integrations/1/set-up/url")
+    (token,) = set(re.findall(r"/hooks/([\w-]+)", page))
+    assert re.search(rf"webhookUri&#34;: &#34;http://hub.test/hooks/{token}", page)
+    assert "mutation CreateWebhookReceiver($input: CreateWebhookReceiverInput!)" in page
+    signed_in.submit("/one-time-secret/hide")
+    assert token not in signed_in.send("GET", "/integrations/1/set-up?way=manual").text
 
 
 def test_an_error_is_a_page(signed_in: Any) -> None:
@@ -187,7 +190,7 @@ def test_an_error_is_a_page(signed_in: Any) -> None:
 def test_what_cannot_be_undone_asks_for_the_name(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
-    assert signed_in.submit("/webhooks", integration="1", name="Violet").status_code == 201
+    assert signed_in.submit("/webhooks", integration="1", name="Violet").status_code == 303
     refused = signed_in.submit("/webhooks/1/revoke", confirm="violet")
     assert refused.status_code == 422
     assert "The URL still receives deliveries." in refused.text
