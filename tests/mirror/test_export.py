@@ -1,4 +1,4 @@
-"""Exports: pages in a stable order, and files that read back as the rows."""
+"""Exports: typed cells, and files that read back as the rows."""
 
 import csv
 import io
@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection
-from tests.mirror.observations import Mirror, absence, at, read
+from sqlalchemy import Connection, select
+from tests.mirror.observations import Mirror, at, read
 
+from ultraviolet.db.tables.mirror import objects
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
@@ -35,20 +36,24 @@ def part(id_: str, second: float = 1, **fields: Any) -> Observation:
     return read(second, id_=id_, resource="parts", _updated=at(second), **fields)
 
 
-def rows(mirror: Mirror, resource: Resource, after: str = "") -> list[dict[str, Any]]:
-    page = export.read_page(
-        mirror.connection, mirror.catalog, resource, (mirror.integration_id, "plant 1"), after
+def rows(mirror: Mirror, resource: Resource) -> list[dict[str, Any]]:
+    shown = export.columns(mirror.catalog, resource)
+    query = select(objects).where(
+        objects.c.integration_id == mirror.integration_id, objects.c.resource == resource.name
     )
-    return [dict(zip(page.columns, row, strict=True)) for row in page.rows]
+    found = mirror.connection.execute(query.order_by(objects.c.id)).mappings()
+    names = [column.name for column in shown]
+    return [dict(zip(names, export.row_cells(shown, "plant 1", row), strict=True)) for row in found]
 
 
-def test_resource_without_objects_has_columns_and_no_rows(mirror: Mirror, parts: Resource) -> None:
-    page = export.read_page(mirror.connection, mirror.catalog, parts, (1, "plant 1"), "")
-
-    assert page.rows == []
-    types = export.column_types(mirror.catalog, parts)
-    assert page.columns == tuple(name for name, _ in types)
-    assert dict(types)["part_number"] == "text"
+def test_columns_are_found_by_both_names_and_others_are_rejected(catalog: Catalog) -> None:
+    parts = catalog.resources["parts"]
+    by_view = export.columns(catalog, parts, ["part_number", "mirror_version"])
+    by_ion = export.columns(catalog, parts, ["partNumber", "mirror_version", "partNumber"])
+    assert by_view == by_ion
+    assert [column.name for column in by_view] == ["part_number", "mirror_version"]
+    with pytest.raises(InvalidError, match="Did you mean part"):
+        export.columns(catalog, parts, ["part_numbr"])
 
 
 def test_row_has_typed_cells_and_its_provenance(mirror: Mirror, parts: Resource) -> None:
@@ -62,44 +67,6 @@ def test_row_has_typed_cells_and_its_provenance(mirror: Mirror, parts: Resource)
     assert row["lead_time"] is None
     assert json.loads(row["mirror_invalid_values"]) == {"leadTime": "soon"}
     assert (row["mirror_version"], row["mirror_observed_at"]) == (2, at(5.5))
-
-
-def test_pages_are_in_numeric_order_and_contain_each_object_once(
-    mirror: Mirror, parts: Resource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(export, "PAGE_ROWS", 3)
-    ids = ["9", "10", "1", "100", "2", "Z", "é", "☃☃", "zz"]
-    mirror(*(part(id_, partNumber=id_) for id_ in ids))
-
-    found: list[str] = []
-    while page := rows(mirror, parts, found[-1] if found else ""):
-        assert len(page) <= 3
-        found += [row["id"] for row in page]
-
-    assert found == ["1", "2", "9", "Z", "é", "10", "zz", "☃☃", "100"]
-
-
-def test_changes_between_pages_do_not_repeat_or_skip_others(
-    mirror: Mirror, parts: Resource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(export, "PAGE_ROWS", 2)
-    mirror(*(part(str(n)) for n in range(1, 6)))
-    assert [row["id"] for row in rows(mirror, parts)] == ["1", "2"]
-
-    mirror(absence(10, "fetch", id_="1", resource="parts"), part("0", 10), part("4", 10, cost=3))
-    mirror(absence(10, "fetch", id_="2", resource="parts"))
-
-    assert [row["id"] for row in rows(mirror, parts, "2")] == ["3", "4"]
-
-
-def test_deleted_objects_and_other_integrations_are_not_exported(
-    mirror: Mirror, connection: Connection, catalog: Catalog, parts: Resource
-) -> None:
-    mirror(part("1"), part("2"), read(1, id_="3", resource="suppliers"))
-    Mirror(connection, catalog, 2)(part("4"))
-    mirror(absence(10, "fetch", id_="1", resource="parts"))
-
-    assert [row["id"] for row in rows(mirror, parts)] == ["2"]
 
 
 def written(format_: export.Format, columns: list[tuple[str, str]], *pages: Any) -> bytes:

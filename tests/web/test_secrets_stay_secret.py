@@ -42,9 +42,10 @@ def test_what_was_shown_once_is_nowhere_else(
     secrets = [ION_SECRET, PASSWORD, edge.client.cookies["ultraviolet_session"]]
     changes = {"client_secret": ION_SECRET}
     assert edge.api("PATCH", f"/integrations/{integration['id']}", changes).status_code == 200
-    key = edge.submit("/settings/keys", name="robot", role="viewer").text
-    link = edge.submit("/settings/users/1/link").text
-    url = edge.submit("/webhooks", integration="1", name="Violet").text
+    key = edge.create("/settings/keys", name="robot", role="viewer")
+    link = edge.create("/settings/users/1/link")
+    url = edge.create("/webhooks", integration="1", name="Violet")
+    edge.submit("/one-time-secret/hide")
     secrets += [
         re.findall(pattern, page)[0]
         for pattern, page in ((r"uvk_[\w-]+", key), (r"uvl_[\w-]+", link))
