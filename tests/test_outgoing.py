@@ -46,7 +46,7 @@ async def main(url):
     async with EgressPolicy(LOOPBACK).session() as session:
         budget = AdaptiveRateLimiter(100)
         client = IonClient(url, url, "id", "secret", budget=budget, session=session)
-        client.sign_in._keep(type("Grant", (), {"access_token": "t", "expires_in": 300.0})())
+        client.sign_in._token, client.sign_in._renew_at = "t", float("inf")
         for _ in range(3):
             try:
                 await client.execute("{ parts { id } }")
