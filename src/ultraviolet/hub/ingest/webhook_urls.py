@@ -88,9 +88,7 @@ def create_url(
     )
     if connection.execute(for_update(query, to_change=True)).scalar_one_or_none() is None:
         raise NotFoundError(f"Integration {integration_id} does not exist.")
-    if name.strip() in {
-        url.name for url in list_urls(connection, integration_id) if url.state != "revoked"
-    }:
+    if name.strip() in _names_in_use(connection, integration_id):
         raise ConflictError(
             f"This integration already has a webhook URL named “{name.strip()}”. Use another name,"
             " or rotate or revoke the existing URL."
@@ -108,9 +106,13 @@ def create_url(
 
 def free_name(connection: Connection, integration_id: int, name: str) -> str:
     """Return the name, or with a number if a URL of the integration has it."""
-    taken = {url.name for url in list_urls(connection, integration_id) if url.state != "revoked"}
+    taken = _names_in_use(connection, integration_id)
     numbered = (name if number == 1 else f"{name} {number}" for number in itertools.count(1))
     return next(each for each in numbered if each not in taken)
+
+
+def _names_in_use(connection: Connection, integration_id: int) -> set[str]:
+    return {url.name for url in list_urls(connection, integration_id) if url.state != "revoked"}
 
 
 def rotate_url(connection: Connection, actor: str, url_id: int) -> tuple[WebhookUrl, str]:

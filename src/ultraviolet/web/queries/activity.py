@@ -14,6 +14,7 @@ Range = Literal["hour", "day", "week"]
 _MINUTE_CHARACTERS, _HOUR_CHARACTERS = 16, 13
 _HOURS: dict[Range, int] = {"hour": 1, "day": 24, "week": 24 * 7}
 _DELAY_COLUMNS = [activity.c[f"within_{bucket}"] for bucket in range(len(DELAYS) + 1)]
+_SUMS = [func.sum(column).label(column.name) for column in (activity.c.changes, *_DELAY_COLUMNS)]
 
 
 class Activity(msgspec.Struct, frozen=True):
@@ -36,8 +37,7 @@ def list_activity(
     places = [format_rfc3339(end - step * ago)[:size] for ago in range(count - 1, -1, -1)]
     place = func.substr(activity.c.minute, 1, size).label("place")
     here = (activity.c.integration_id == integration_id, activity.c.minute >= places[0])
-    sums = [func.sum(column).label(column.name) for column in (activity.c.changes, *_DELAY_COLUMNS)]
-    query = select(place, *sums).where(*here).group_by(place)
+    query = select(place, *_SUMS).where(*here).group_by(place)
     known = {row["place"]: _activity(row) for row in connection.execute(query).mappings()}
     return [known.get(place) or Activity(place) for place in places]
 
@@ -45,9 +45,8 @@ def list_activity(
 def summarize(connection: Connection, integration_id: int, since: datetime) -> Activity:
     """Return all changes since a time, as one interval."""
     start = format_rfc3339(since)[:_MINUTE_CHARACTERS]
-    sums = [func.sum(column).label(column.name) for column in (activity.c.changes, *_DELAY_COLUMNS)]
     here = (activity.c.integration_id == integration_id, activity.c.minute >= start)
-    row = connection.execute(select(*sums).where(*here)).mappings().one()
+    row = connection.execute(select(*_SUMS).where(*here)).mappings().one()
     return _activity({"place": start, **row})
 
 

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 
 from ultraviolet.ion.labels import Format, field_label
-from ultraviolet.ion.model import Resource
-from ultraviolet.web.queries.columns import Column, columns
+from ultraviolet.web.queries.columns import Column
 from ultraviolet.web.queries.links import LinkValue
 from ultraviolet.web.queries.objects import ObjectDetail
 from ultraviolet.web.queries.versions import FieldChange
@@ -35,13 +34,16 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 def cells(
-    resource: Resource,
+    known: Mapping[str, Column],
     detail: ObjectDetail,
     names: Iterable[str],
     fields: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
-    """Return the values of these fields; `fields` are those of an earlier version."""
-    known, values = columns(resource), detail.fields if fields is None else fields
+    """Return the values of these fields; `fields` are those of an earlier version.
+
+    `known` are the columns of the resource, which the caller builds once for all its objects.
+    """
+    values = detail.fields if fields is None else fields
     currency = detail.links.get("currency")
     return [
         _cell(

@@ -1,5 +1,6 @@
 """Page: one object with its key facts, fields, related objects and history."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -20,7 +21,7 @@ from ultraviolet.web.pages.objects.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer, runner
 from ultraviolet.web.pages.templating import clock as clock_label
 from ultraviolet.web.queries import links, object_table, objects, versions
-from ultraviolet.web.queries.columns import columns
+from ultraviolet.web.queries.columns import Column, columns
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
 
 _MAX_VERSIONS = 50
@@ -95,7 +96,8 @@ async def show_object(
     as_of = at or (then.observed_at if then else None)
     fields = then.fields if then else shown.fields
     label = resource_label(resource.name)
-    [status] = cells(resource, shown, [_STATUS], fields)
+    known = columns(resource)
+    [status] = cells(known, shown, [_STATUS], fields)
     return render.page(
         request,
         "object.html",
@@ -117,20 +119,21 @@ async def show_object(
         status_cell=None if status.empty else status,
         facts=[
             cell
-            for cell in cells(resource, shown, label.columns, fields)
+            for cell in cells(known, shown, label.columns, fields)
             if not cell.empty and cell.name not in ("id", _STATUS)
         ],
-        sections=_sections(resource, shown, fields),
+        sections=_sections(known, shown, fields),
         runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),
     )
 
 
-def _sections(resource: Resource, detail: ObjectDetail, fields: dict[str, Any]) -> list[Section]:
+def _sections(
+    known: Mapping[str, Column], detail: ObjectDetail, fields: dict[str, Any]
+) -> list[Section]:
     """Return the fields in sections, without empty sections."""
-    order = columns(resource)
-    names = [name for name in order if name in fields] + [n for n in fields if n not in order]
+    names = [name for name in known if name in fields] + [n for n in fields if n not in known]
     found = {"Attributes": attribute_cells(fields.get("attributes"))}
-    for cell in cells(resource, detail, names, fields):
+    for cell in cells(known, detail, names, fields):
         if cell.name == "attributes":
             continue
         rules = (
@@ -157,18 +160,15 @@ def _related(
         rows: list[tuple[str, list[Cell]]] = []
         names: list[str] = []
         if other and not by_author:
-            labels = resource_label(other.name)
-            names = [
-                name
-                for name in labels.columns or _default_columns(other)
-                if name not in ("id", group.field)
-            ][:_MAX_RELATED_COLUMNS]
+            usual = object_table.selected_columns(other, [], object_table.Order())
+            names = [column.name for column in usual if column.name != group.field]
+            names, known = names[:_MAX_RELATED_COLUMNS], columns(other)
             query = objects.select_objects(
                 connection, ObjectFilter(integration_id, other, state="any")
             ).where(objects_table.c.id.in_([link.id for link in group.some]))
             details = objects.read_objects(connection, other, query)
             details.sort(key=lambda one: (len(one.id), one.id))
-            rows = [(detail.id, cells(other, detail, names)) for detail in details]
+            rows = [(detail.id, cells(known, detail, names)) for detail in details]
         found.append(
             Related(
                 group.resource,
@@ -181,11 +181,6 @@ def _related(
             )
         )
     return sorted(found, key=lambda one: (not one.rows, -one.count))
-
-
-def _default_columns(resource: Resource) -> list[str]:
-    order = object_table.Order()
-    return [column.name for column in object_table.selected_columns(resource, [], order)]
 
 
 def _reading(resource: Resource) -> str:

@@ -127,7 +127,7 @@ async def show_objects(
         ("column", export.STATE.name),
         ("column", "mirror_changed_at"),
     ]
-    names = [column.name for column in columns]
+    names, known = [column.name for column in columns], all_columns(resource)
     return render.page(
         request,
         "objects.html",
@@ -135,8 +135,8 @@ async def show_objects(
         followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
         columns=columns,
-        rows=[(one, cells(resource, one, names)) for one in found["objects"]],
-        all_columns=all_columns(resource),
+        rows=[(one, cells(known, one, names)) for one in found["objects"]],
+        all_columns=known,
         conditions=conditions,
         operators=_OPERATORS,
         direction="descending" if by.down else "ascending",
