@@ -16,8 +16,13 @@ from ultraviolet.command_text import command
 
 ROOT = Path(__file__).parents[2]
 TREE = commands()
-NO_COMMANDS = {"ultraviolet leases", "ultraviolet messages", "ultraviolet import"}
-"""Names of database connections, and the package."""
+NO_COMMANDS = {
+    "ultraviolet leases",
+    "ultraviolet messages",
+    "ultraviolet import",
+    "ultraviolet --install-completion",
+}
+"""Names of database connections, the package, and an option of Typer that changes the home."""
 _NAMED = re.compile(
     r"(?<![\w./@:=-])ultraviolet(?: +(?:[\w./:@=*+?-]+|<[^>\n]*>|…|\{[^}]*\}|\"[^\"]*\"|'[^']*'))+"
 )

@@ -237,10 +237,14 @@ class Transport:
         except (httpx.RequestError, AnswerTooLargeError) as error:
             url = self._http.base_url.copy_with(path="/")
             reason = error or type(error).__name__
-            raise HubUnreachableError(
-                f"The hub at {url} does not respond: {reason}."
-                " Start it with `ultraviolet serve`, or check the address."
-            ) from error
+            if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
+                message = f"The connection to the hub at {url} was lost: {reason}. Try again."
+            else:
+                message = (
+                    f"The hub at {url} does not respond: {reason}."
+                    " Start it with `ultraviolet serve`, or check the address."
+                )
+            raise HubUnreachableError(message) from error
 
 
 def read_bounded(response: httpx.Response) -> httpx.Response:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
@@ -40,8 +41,6 @@ from ultraviolet.web.middleware.auth import (
 from ultraviolet.web.middleware.idempotency import MAX_BODY_BYTES
 from ultraviolet.web.middleware.request_log import RequestLogMiddleware
 from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
-from ultraviolet.web.pages import router as pages_router
-from ultraviolet.web.pages.templating import STATIC, Renderer
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 _TOUCH_INTERVAL_SECONDS = 60.0
@@ -56,9 +55,12 @@ class _Application(Litestar):
         return [*plugins, MsgspecDIPlugin()]
 
 
-def create_app(hub: Hub) -> Asgi:
-    """Return the ASGI application of a hub; its lifespan starts and stops the controllers."""
-    application, throttle = _create_litestar(hub)
+def create_app(hub: Hub, *, pages: bool = True) -> Asgi:
+    """Return the ASGI application of a hub; its lifespan starts and stops the controllers.
+
+    Without `pages` it serves programs only, and is created in less time.
+    """
+    application, throttle = _create_litestar(hub, pages=pages)
     logged = RequestLogMiddleware(cast("Asgi", HeadAsGet(cast("Asgi", application))))
     served = WebhookEndpoint(hub.ingest, logged, throttle) if hub.role != "worker" else logged
     root = hub.settings.path_prefix
@@ -70,24 +72,28 @@ def create_app(hub: Hub) -> Asgi:
 
 def openapi(hub: Hub) -> dict[str, Any]:
     """Return the OpenAPI document of the API."""
-    return api_openapi.create_document(_create_litestar(hub)[0])
+    return api_openapi.create_document(_create_litestar(hub, pages=False)[0])
 
 
-def _create_litestar(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
-    render = Renderer(hub.settings.path_prefix)
-    handle_error = _error_handler(render, _documentation_base(hub.public_url))
-    serves = hub.role != "worker"
+def _create_litestar(hub: Hub, *, pages: bool = True) -> tuple[Litestar, WebhookThrottle]:
     throttle = WebhookThrottle(hub.settings.allowed_sources, hub.settings.trusted_proxies)
-    served: list[Any] = (
-        [
-            api_router.router(hub),
-            pages_router.router(render, SignInThrottle(throttle)),
-            live,
-            static_files("/static", STATIC, CacheControlHeader(max_age=31_536_000, public=True)),
-        ]
-        if serves
-        else []
-    )
+    served: list[Any] = []
+    show_error = None
+    if hub.role != "worker":
+        served.append(api_router.router(hub))
+        if pages:
+            from ultraviolet.web.pages import router as pages_router
+            from ultraviolet.web.pages.templating import STATIC, Renderer
+
+            render = Renderer(hub.settings.path_prefix)
+            show_error = partial(pages_router.as_page, render=render)
+            cached = CacheControlHeader(max_age=31_536_000, public=True)
+            served += [
+                pages_router.router(render, SignInThrottle(throttle)),
+                live,
+                static_files("/static", STATIC, cached),
+            ]
+    handle_error = _error_handler(_documentation_base(hub.public_url), show_error)
     application = _Application(
         route_handlers=[*health.HANDLERS, *served],
         middleware=[auth_middleware(_actor_finder(hub))],
@@ -151,14 +157,18 @@ def _documentation_base(public_url: str) -> str:
     return url.path if url.hostname in ("localhost", "127.0.0.1", "::1") else public_url.rstrip("/")
 
 
-def _error_handler(render: Renderer, base: str) -> Callable[[AnyRequest, Exception], Response[Any]]:
+def _error_handler(
+    base: str, show: Callable[[AnyRequest, Exception], Response[Any]] | None
+) -> Callable[[AnyRequest, Exception], Response[Any]]:
     def handle_error(request: AnyRequest, error: Exception) -> Response[Any]:
         """Return a problem for programs, a page for browsers."""
-        if request.url.path.startswith("/api/v1") or "text/html" not in request.headers.get(
-            "accept", ""
+        if (
+            show is None
+            or request.url.path.startswith("/api/v1")
+            or "text/html" not in request.headers.get("accept", "")
         ):
             return as_problem(request, error, base)
-        return pages_router.as_page(request, error, render)
+        return show(request, error)
 
     return handle_error
 

@@ -118,5 +118,5 @@ def in_process(data: Path) -> "Api":
         finally:
             hub.close()
 
-    transport = AppTransport(create_app(hub), close)
+    transport = AppTransport(create_app(hub, pages=False), close)
     return Api("http://localhost", key, transport, transport.pause)
