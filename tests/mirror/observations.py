@@ -97,7 +97,10 @@ class Mirror:
         return {(r.resource, r.id) for r in self.connection.execute(select(stale).where(here))}
 
     def rows(self, table: str) -> list[Any]:
-        return list(self.connection.execute(select(metadata.tables[table])))
+        """Return the rows of a table in the order of its primary key."""
+        columns = metadata.tables[table]
+        ordered = select(columns).order_by(*columns.primary_key)
+        return list(self.connection.execute(ordered))
 
     def used_link_kinds(self) -> list[Any]:
         used = select(link_kinds).where(link_kinds.c.id.in_(select(links.c.kind)))
