@@ -1,5 +1,6 @@
 """Fixtures: real processes on free ports, databases, and a small client of the hub's API."""
 
+import gc
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ from ultraviolet.cli.support.connection import find_running
 from ultraviolet.db import engine as db_engine
 from ultraviolet.db.migrations import upgrade
 from ultraviolet.db.tables.events import events
+from ultraviolet.process import collect_garbage_rarely
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 pytest_plugins = ["ultraviolet.testing.pytest_plugin"]
@@ -63,6 +65,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return len(LONG) + ("e2e" not in item.path.parts)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the modules and tests out of the garbage collector, which would scan them for each test."""
+    gc.collect()
+    gc.freeze()
+    collect_garbage_rarely()
 
 
 class RequestFailedError(Exception):

@@ -6,12 +6,14 @@ from typing import Any, cast
 
 from ultraviolet.cli.support.exit import exit_on_error, replace_unencodable_output
 from ultraviolet.files import PRIVATE_UMASK
+from ultraviolet.process import collect_garbage_rarely
 from ultraviolet.server import reexec
 
 
 def main() -> None:
     """Run a command; exit with the exit code of its error."""
     os.umask(PRIVATE_UMASK)
+    collect_garbage_rarely()
     replace_unencodable_output()
     with exit_on_error():
         if reexec.is_hub():

@@ -35,7 +35,7 @@ from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.runtime.leases import Role
-from ultraviolet.process import force_exit_after
+from ultraviolet.process import collect_garbage_rarely, force_exit_after
 from ultraviolet.server import sd_notify
 from ultraviolet.server.supervisor import (
     MAX_SHUTDOWN_SECONDS,
@@ -52,9 +52,6 @@ from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 DATABASE_TIMEOUT_SECONDS = 60
 """A starting hub waits this long for its database."""
 _POLL_INTERVAL_SECONDS = 0.05
-_GC_THRESHOLDS = (20_000, 20, 50)
-"""Thresholds of the garbage collector. A page of a fetch has thousands of objects and no garbage; collecting
-at every 700 objects took an eighth of the time of a fetch."""
 _DRAIN_SECONDS = 1.0
 """Open connections may send a last request during this time before they are closed."""
 
@@ -93,7 +90,7 @@ def freeze_startup_objects() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    collect_garbage_rarely()
 
 
 def _bracketed(host: str) -> str:
