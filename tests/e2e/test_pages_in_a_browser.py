@@ -190,7 +190,7 @@ def test_an_object_shows_a_change_without_being_loaded_again(
     expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
     change(local_ion, "After, seen live")
     row = person.get_by_role("row", name=re.compile("^Description")).first
-    expect(row).to_contain_text("After, seen live", timeout=5 * SECOND)
+    expect(row).to_contain_text("After, seen live", timeout=15 * SECOND)
     person.get_by_role("button", name="History").click()
     person.get_by_role("link", name=re.compile("^View this version")).last.click()
     expect(person.get_by_text("You are viewing version")).to_be_visible()
@@ -203,7 +203,7 @@ def test_the_slider_shows_an_object_at_another_time(person: Page, hub: Any, loca
     expect(slider).to_have_attribute("aria-valuetext", "now")
     slider.focus()
     person.keyboard.press("Home")
-    expect(person).to_have_url(re.compile(r"at=\d{4}-"), timeout=5 * SECOND)
+    expect(person).to_have_url(re.compile(r"at=\d{4}-"), timeout=15 * SECOND)
     expect(person.get_by_role("slider", name=re.compile("^As of"))).to_be_focused()
     assert violations(person) == []
     person.goto(person.url)

@@ -158,7 +158,8 @@ def test_new_webhook_url_works_on_every_process_immediately(
     )
     statuses: list[int] = []
     for count in range(5):
-        made = one.api("POST", f"/integrations/{integration['id']}/webhook-urls")
+        named = {"name": f"URL {count}"}
+        made = one.api("POST", f"/integrations/{integration['id']}/webhook-urls", named)
         there = made["url"].replace(one.url, other.url)
         statuses += [
             send("POST", there, b"%d" % count)[0],
