@@ -96,15 +96,19 @@ def send(method: str, url: str, body: bytes | None = None, **headers: str) -> tu
 
 
 def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait until `look` returns a true value and return it; fail after a time-out."""
-    deadline = time.monotonic() + seconds
+    """Wait until `look` returns a true value and return it; fail after a time-out.
+
+    It looks less often the longer it waits, because looking takes time from what is waited for.
+    """
+    started = time.monotonic()
     while True:
         found = look()
         if found:
             return found
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - started
+        if waited > seconds:
             pytest.fail(f"{what}: not within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(min(0.02 + waited / 20, 0.25))
 
 
 class HubProcess:
