@@ -909,12 +909,52 @@ class Operations(Transport):
             "DELETE", f"/api-keys/{path_segment(key_id)}", (ApiKey,), headers={"If-Match": if_match}
         )
 
-    def list_audit_entries(self, *, limit: int | None = None) -> Iterator[AuditEntry]:
+    def list_audit_entries(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[AuditEntry]:
         """List audit log entries.
 
         Newest first.
         """
-        return self._items("/audit", (AuditEntry,), limit, {})
+        return self._items(
+            "/audit",
+            (AuditEntry,),
+            limit,
+            {"actor": actor, "action": action, "subject": subject, "since": since, "until": until},
+        )
+
+    def export_audit_entries(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        format: Literal["csv", "jsonl"] | None = None,
+    ) -> Iterator[bytes]:
+        """Export audit log entries.
+
+        Returns all entries that `GET /audit` lists for the same parameters, newest first.
+        """
+        return self._download(
+            "/audit/export",
+            {
+                "actor": actor,
+                "action": action,
+                "subject": subject,
+                "since": since,
+                "until": until,
+                "format": format,
+            },
+        )
 
     def list_alerts(self, *, open: bool | None = None, limit: int | None = None) -> Iterator[Alert]:
         """List alerts.

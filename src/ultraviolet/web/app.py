@@ -83,9 +83,9 @@ def _create_litestar(hub: Hub, *, pages: bool = True) -> tuple[Litestar, Webhook
         served.append(api_router.router(hub))
         if pages:
             from ultraviolet.web.pages import router as pages_router
-            from ultraviolet.web.pages.templating import STATIC, Renderer
+            from ultraviolet.web.pages.templating import STATIC, get_renderer
 
-            render = Renderer(hub.settings.path_prefix)
+            render = get_renderer(hub.settings.path_prefix)
             show_error = partial(pages_router.as_page, render=render)
             cached = CacheControlHeader(max_age=31_536_000, public=True)
             served += [

@@ -36,7 +36,7 @@ def test_a_session_is_rotated_listed_and_ended(signed_in: Any) -> None:
     )
     page = signed_in.send("GET", "/account").text
     assert "&lt;b&gt;Firefox&lt;/b&gt;" in page
-    (other,) = re.findall(r'id="session-(\d+)">\s*<td>\s*Safari', page)
+    (other,) = re.findall(r'id="session-(\d+)">\s*<td>\s*<span[^>]*>Safari<', page)
     assert signed_in.submit(f"/account/sessions/{other}/end").status_code == 303
     assert "Safari" not in signed_in.send("GET", "/account").text
 

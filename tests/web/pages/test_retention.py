@@ -81,6 +81,6 @@ def test_the_page_asks_before_more_goes(signed_in: Any, old_events: int) -> None
     assert signed_in.api("GET", PATH).json()["keep"]["events"] == 30
     page = signed_in.send("GET", "/settings/retention").text
     assert "starts within a minute" in page
-    assert "retention: update" in signed_in.send("GET", "/settings/audit").text
+    assert "Retention changed" in signed_in.send("GET", "/settings/audit").text
     longer = shorter | {"events": "60"}
     assert signed_in.submit("/settings/retention/1", **longer).status_code == 303

@@ -3,10 +3,46 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from ultraviolet import clock
 from ultraviolet.db.tables.accounts import audit_log
+from ultraviolet.errors import InvalidError
+from ultraviolet.text import did_you_mean
+
+ACTIONS = {
+    "alert_destination.add": "Alert destination added",
+    "alert_destination.remove": "Alert destination removed",
+    "event.import": "Events imported",
+    "event.replay": "Events replayed",
+    "fetch.start": "Sync started",
+    "index.create": "Index created",
+    "integration.create": "Integration created",
+    "integration.remove": "Integration deleted",
+    "integration.update": "Integration changed",
+    "key.create": "API key created",
+    "key.revoke": "API key revoked",
+    "retention.update": "Retention changed",
+    "secrets.rotate": "Secret key rotated",
+    "session.begin": "Signed in",
+    "session.end": "Session ended",
+    "session.end_all": "Signed out everywhere",
+    "session.refuse": "Sign-in refused",
+    "user.await_from_provider": "Single sign-on address changed",
+    "user.create": "Person added",
+    "user.make_link": "Sign-in link created",
+    "user.remove": "Person removed",
+    "user.set_password": "Password set",
+    "user.set_role": "Role changed",
+    "user.tie": "Single sign-on account linked",
+    "verification.start": "Verification started",
+    "webhook_url.create": "Webhook URL created",
+    "webhook_url.revoke": "Webhook URL revoked",
+    "webhook_url.rotate": "Webhook URL rotated",
+    "webhook_url.set_receiver": "Receiver of a webhook URL set",
+    "webhook_url.set_wanted": "Subscriptions of a webhook URL changed",
+}
+"""Each recorded action, noun.verb, with its label."""
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -20,6 +56,43 @@ class AuditEntry(msgspec.Struct, frozen=True):
     detail: dict[str, Any] | None
 
 
+class AuditFilter(msgspec.Struct, frozen=True):
+    """Selects entries; a condition that is None does not restrict them."""
+
+    actor: str | None = None
+    """Part of the name of a person or an API key, in any case."""
+    action: str | None = None
+    """A key of ACTIONS."""
+    subject: str | None = None
+    """Part of the subject, in any case."""
+    since: str | None = None
+    """RFC 3339; entries at or after this time."""
+    until: str | None = None
+    """RFC 3339; entries before this time."""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions of a query; raise InvalidError for an unknown action."""
+        if self.action and self.action not in ACTIONS:
+            raise InvalidError(
+                f"{self.action} is not a recorded action.{did_you_mean(self.action, ACTIONS)}",
+                field="action",
+            )
+        columns = audit_log.c
+        parts = ((columns.actor, self.actor), (columns.subject, self.subject))
+        found = [
+            func.lower(column).contains(part.lower(), autoescape=True)
+            for column, part in parts
+            if part
+        ]
+        if self.action:
+            found.append(columns.action == self.action)
+        if self.since:
+            found.append(columns.at >= self.since)
+        if self.until:
+            found.append(columns.at < self.until)
+        return found
+
+
 def record(
     connection: Connection,
     actor: str,
@@ -27,7 +100,7 @@ def record(
     subject: str,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Record that `actor` did `action` (noun.verb) to `subject`; `detail` must hold no secret."""
+    """Record that `actor` did `action` (of ACTIONS) to `subject`; `detail` must hold no secret."""
     connection.execute(
         audit_log.insert().values(
             at=clock.now_rfc3339(), actor=actor, action=action, subject=subject, detail=detail
@@ -36,10 +109,15 @@ def record(
 
 
 def list_recent(
-    connection: Connection, before: int | None = None, limit: int = 50
+    connection: Connection,
+    before: int | None = None,
+    limit: int = 50,
+    matching: AuditFilter | None = None,
 ) -> list[AuditEntry]:
-    """Return entries, newest first; only those with a `seq` lower than `before`, if given."""
+    """Return matching entries, newest first; only those with a `seq` lower than `before`."""
     query = select(audit_log).order_by(audit_log.c.seq.desc()).limit(limit)
+    if matching is not None:
+        query = query.where(*matching.conditions())
     if before is not None:
         query = query.where(audit_log.c.seq < before)
     return [AuditEntry(**row) for row in connection.execute(query).mappings()]

@@ -9,6 +9,7 @@ from litestar.types import ASGIApp
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api import (
     alerts,
+    audit,
     changes,
     drift,
     events,
@@ -59,6 +60,7 @@ def router(hub: Hub) -> Router:
         *verifications.HANDLERS,
         *drift.HANDLERS,
         *users.HANDLERS,
+        *audit.HANDLERS,
         *alerts.HANDLERS,
         *saved_views.HANDLERS,
         *status.HANDLERS,

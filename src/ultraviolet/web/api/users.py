@@ -1,4 +1,4 @@
-"""API: users, their sessions, API keys, and the audit log."""
+"""API: users, their sessions, and API keys."""
 
 import msgspec
 from litestar import delete, get, patch, post
@@ -9,8 +9,7 @@ from ultraviolet.hub.accounts import api_keys, passwords, sessions, sso, users
 from ultraviolet.hub.accounts.api_keys import ApiKey
 from ultraviolet.hub.accounts.sessions import Session
 from ultraviolet.hub.accounts.users import Role, User
-from ultraviolet.hub.core import audit
-from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of, part_of
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, part_of
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 
@@ -273,19 +272,6 @@ async def revoke_api_key(
     return await hub.database.write(write)
 
 
-@get("/audit", guards=[require_role("admin")], tags=["access"])
-async def list_audit_entries(
-    hub: GivenHub, cursor: Cursor = None, limit: Limit = 100
-) -> Page[audit.AuditEntry]:
-    """List audit log entries.
-
-    Newest first.
-    """
-    before = number(cursor)
-    entries = await hub.database.read(audit.list_recent, before, limit + 1)
-    return page_of(entries, limit, lambda entry: entry.seq)
-
-
 HANDLERS = [
     get_me,
     list_users,
@@ -303,5 +289,4 @@ HANDLERS = [
     create_api_key,
     get_api_key,
     revoke_api_key,
-    list_audit_entries,
 ]

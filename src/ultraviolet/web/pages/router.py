@@ -15,6 +15,7 @@ from ultraviolet.web.middleware.auth import AnyRequest
 from ultraviolet.web.middleware.throttle import SignInThrottle
 from ultraviolet.web.pages import (
     alerts,
+    audit,
     drift,
     events,
     fetches,
@@ -103,6 +104,7 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *navigation.HANDLERS,
         *one_time.HANDLERS,
         *settings.HANDLERS,
+        *audit.HANDLERS,
         *retention.HANDLERS,
         *alerts.HANDLERS,
         *account.HANDLERS,

@@ -1,9 +1,9 @@
-"""Pages: people, API keys, audit log and versions."""
+"""Pages: people, API keys and versions."""
 
 from typing import Any
 
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from ultraviolet import clock
@@ -11,16 +11,13 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.hub.accounts import api_keys, passwords, sessions
 from ultraviolet.hub.accounts import users as accounts_users
 from ultraviolet.hub.accounts.users import Role
-from ultraviolet.hub.core import audit
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.about import about
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
 from ultraviolet.web.pages.templating import GivenRenderer, confirm, number_in
 
 ADMIN = [require_role("admin")]
-_SHOWN = 100
 
 
 @get("/settings", guards=ADMIN, include_in_schema=False)
@@ -49,17 +46,6 @@ async def show_keys(
         keys=await hub.database.read(api_keys.list_keys),
         now=clock.now_rfc3339(),
     )
-
-
-@get("/settings/audit", guards=ADMIN, include_in_schema=False)
-async def show_audit(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
-) -> Response[str]:
-    """Show the audit log, newest first."""
-    before = number(cursor)
-    found = await hub.database.read(audit.list_recent, before, _SHOWN + 1)
-    page = page_of(found, _SHOWN, lambda entry: entry.seq)
-    return render.page(request, "audit.html", entries=page.items, next=page.next)
 
 
 @get("/settings/about", guards=ADMIN, include_in_schema=False)
@@ -168,7 +154,6 @@ def _back() -> Redirect:
 HANDLERS = [
     show_people,
     show_keys,
-    show_audit,
     show_about,
     add_user,
     change_role,

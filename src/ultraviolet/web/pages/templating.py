@@ -18,8 +18,10 @@ from markupsafe import Markup
 
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.errors import InvalidError
+from ultraviolet.hub.core.audit import ACTIONS
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
+from ultraviolet.web.pages.access.device_names import device_name
 from ultraviolet.web.pages.charts import seconds, share
 from ultraviolet.web.pages.documentation.addresses import documentation_of
 from ultraviolet.web.pages.navigation import current_address, visible_groups
@@ -125,6 +127,8 @@ class Renderer:
             "cause": cause_label,
             "mismatch": _MISMATCHES.get,
             "audit_action": audit_action,
+            "plain_text": plain_text,
+            "device": device_name,
             "json": as_json,
             "with_cursor": with_cursor,
             "origin": functools.partial(origin, root),
@@ -154,6 +158,8 @@ class Renderer:
         return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
 
 
+get_renderer = cache(Renderer)
+"""Returns the renderer of a root; its compiled templates are shared."""
 GivenRenderer = NamedDependency[Renderer]
 """The renderer, as a page's route asks for it."""
 
@@ -301,7 +307,18 @@ def cause_label(cause: str) -> str:
 
 def audit_action(name: str) -> str:
     """Return the label of an audited action such as `user.make_link`."""
-    return name.replace("_", " ").replace(".", ": ")
+    return ACTIONS.get(name, name)
+
+
+def plain_text(value: Any) -> str:
+    """Write a value of an audit entry for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(each) for each in cast("list[Any]", value)) or "none"
+    if isinstance(value, dict):
+        return as_json(value)
+    return "none" if value is None or value == "" else str(value)
 
 
 def as_json(value: Any) -> str:

@@ -1,0 +1,75 @@
+"""The audit log: each recorded action has a label, filters agree on page, API and export."""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ultraviolet
+from ultraviolet.hub.core.audit import ACTIONS
+
+SOURCE = Path(ultraviolet.__file__).parent
+
+
+@pytest.fixture
+def acted(signed_in: Any) -> Any:
+    """A hub in which two people were added and a key was created and revoked."""
+    for name in ("bob", "Eve_1"):
+        signed_in.submit("/settings/users", name=name, role="viewer")
+    signed_in.create("/settings/keys", name="robot", role="viewer")
+    signed_in.submit("/settings/keys/2/revoke", confirm="robot")
+    return signed_in
+
+
+def test_every_recorded_action_has_a_label() -> None:
+    recorded = {
+        action
+        for path in SOURCE.rglob("*.py")
+        for call in re.findall(r"audit\.record\(.*?\)\n", path.read_text(), re.DOTALL)
+        for action in re.findall(r'"([a-z_]+\.[a-z_]+)"', call)
+    }
+    assert len(recorded) > 20
+    assert recorded <= ACTIONS.keys()
+
+
+def test_filters_select_the_same_in_api_and_export(acted: Any) -> None:
+    for query, expected in (
+        ("action=user.create&subject=e", ["Eve_1"]),
+        ("subject=E_", ["Eve_1", "Eve_1"]),
+        ("actor=ADA&action=key.create", ["robot"]),
+        ("since=2000-01-01T00:00:00Z&action=key.create", ["robot"]),
+        ("until=2000-01-01T00:00:00Z", []),
+        ("actor=nobody%25", []),
+    ):
+        listed = acted.get(f"/audit?{query}")["items"]
+        assert [each["subject"] for each in listed] == expected
+
+        exported = acted.api("GET", f"/audit/export?{query}")
+        rows = list(csv.DictReader(io.StringIO(exported.text)))
+        assert [(row["seq"], row["action"]) for row in rows] == [
+            (str(each["seq"]), each["action"]) for each in listed
+        ]
+
+
+def test_the_page_filters_and_links_to_the_same_export(acted: Any) -> None:
+    page = acted.send("GET", "/settings/audit?action=key.revoke&from=2000-01-01&to=2999-12-31").text
+    assert "API key revoked</td>" in page
+    assert "Person added</td>" not in page
+    link = re.search(r'href="(/api/v1/audit/export[^"]+)"', page)
+    assert link
+    exported = acted.send("GET", link[1].replace("&amp;", "&")).text.splitlines()
+    assert [line.split(",")[3] for line in exported] == ["action", "key.revoke"]
+
+    nothing = acted.send("GET", "/settings/audit?actor=nobody").text
+    assert "No entry matches these filters" in nothing
+
+
+def test_mistakes_are_named(acted: Any) -> None:
+    unknown = acted.api("GET", "/audit/export?action=key.creat")
+    assert unknown.status_code == 422
+    assert "Did you mean key.create" in unknown.json()["detail"]
+    assert acted.send("GET", "/settings/audit?from=yesterday").status_code == 422
+    assert acted.send("GET", "/settings/audit?to=9999-12-31").status_code == 422
