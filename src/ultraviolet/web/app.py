@@ -16,7 +16,7 @@ from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
 import ultraviolet
-from ultraviolet.asgi import HeadAsGet, static_files
+from ultraviolet.asgi import DESIGN, HeadAsGet, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.accounts import api_keys, sessions
@@ -83,7 +83,12 @@ def _create_litestar(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
             api_router.router(hub),
             pages_router.router(render, SignInThrottle(throttle)),
             live,
-            static_files("/static", STATIC, CacheControlHeader(max_age=31_536_000, public=True)),
+            static_files(
+                "/static",
+                STATIC,
+                DESIGN,
+                cache_control=CacheControlHeader(max_age=31_536_000, public=True),
+            ),
         ]
         if serves
         else []
