@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import insert
 
 from ultraviolet import clock
+from ultraviolet.asgi import DESIGN
 from ultraviolet.db.tables.stats import arrivals
 from ultraviolet.db.tables.sync import fetch_steps, fetches, verification_steps, verifications
 from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.pages.charts import Series, columns, curves, seconds
-from ultraviolet.asgi import DESIGN
 from ultraviolet.web.pages.templating import STATIC
 
 

@@ -21,18 +21,18 @@ _POLL_INTERVAL_SECONDS = 0.02
 
 
 class SavedChange(msgspec.Struct, frozen=True):
-    """A change that was saved; `transaction_id` is 0 if no row changed."""
+    """A change that was saved."""
 
     object_id: str
-    transaction_id: int = 0
-    last_action_id: int = 0
+    transaction_id: int
+    last_action_id: int
 
 
 class FormError(InvalidError):
-    """The values of a form were rejected; `messages` has the message of each field."""
+    """The local ION rejected the values of a form. Nothing was changed."""
 
     def __init__(self, messages: Mapping[str, str]) -> None:
-        """Set the messages; that of the whole form has an empty name."""
+        """Set the message of each field; that of the whole form has an empty name."""
         super().__init__(next(iter(messages.values()), ""))
         self.messages = messages
 
@@ -112,8 +112,8 @@ class Changes:
             actions = audit_log.actions_of_row(connection, resource.name, object_id)
             last = audit_log.last_action_id(connection)
         # the etag ensures that the first later change of the object is this one
-        own = next((a for a in reversed(actions) if a.action_id > before), None)
-        return SavedChange(object_id, own.transaction_id if own else 0, last)
+        own = next(action for action in reversed(actions) if action.action_id > before)
+        return SavedChange(object_id, own.transaction_id, last)
 
     async def wait_until_published(self, change: SavedChange) -> None:
         """Wait briefly until the deliveries of a change are recorded; they follow its commit."""
@@ -138,9 +138,8 @@ class Changes:
 
 def _object_id(data: Mapping[str, Any]) -> str:
     """Return the id in the payload of a create mutation."""
-    payload = next(iter(data.values()))
-    members = [member for member in payload.values() if isinstance(member, dict)]
-    return str(members[0]["id"]) if members else ""  # pyright: ignore[reportUnknownArgumentType]
+    members = next(iter(data.values())).values()
+    return str(next(member["id"] for member in members if member and "id" in member))
 
 
 def _named_field(fields: list[FormField], message: str) -> str:

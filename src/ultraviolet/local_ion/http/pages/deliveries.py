@@ -74,7 +74,8 @@ def _delivery(reader: PageReader, node: dict[str, Any]) -> Delivery:
     label = resource_label(body.resource)
     resource = reader.catalog.resources.get(body.resource)
     exists = resource is not None and is_shown(resource) and body.action != "DELETE"
-    receiver = (node["subscription"] or {}).get("receiver")
+    subscription: dict[str, Any] = node["subscription"] or {}
+    receiver = subscription.get("receiver")
     return Delivery(
         str(node["id"]),
         time_cell(str(node["_created"]), "time"),

@@ -1,19 +1,15 @@
 """GraphQL documents of the pages, built from the contract as an API client would write them."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from graphql import (
-    GraphQLInputObjectType,
-    GraphQLObjectType,
-    get_named_type,
-    is_leaf_type,
-)
+from graphql import GraphQLArgument, GraphQLInputObjectType, GraphQLObjectType, is_leaf_type
 
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.graphql_types import named_type, object_type
 from ultraviolet.ion.labels import resource_label
-from ultraviolet.ion.model import Relation, Resource
+from ultraviolet.ion.model import Field, Relation, Resource
 from ultraviolet.local_ion.graphql.filters import encode_cursor
 from ultraviolet.local_ion.http.pages.values import is_shown, link_of, title_fields
 
@@ -51,7 +47,7 @@ def list_document(catalog: Catalog, roots: Iterable[ListRoot]) -> tuple[str, dic
         given = [f"first: {root.first}", f"sort: [{'ID_DESC' if root.newest_first else 'ID_ASC'}]"]
         if root.filters:
             name = f"{root.alias}Filters"
-            declared.append(f"${name}: {arguments['filters'].type}")
+            declared.append(f"${name}: {_type_text(arguments['filters'])}")
             variables[name] = root.filters
             given.append(f"filters: ${name}")
         if root.offset:
@@ -68,7 +64,11 @@ def list_document(catalog: Catalog, roots: Iterable[ListRoot]) -> tuple[str, dic
     return f"{head} {{ {' '.join(fields)} }}", variables
 
 
-def query_arguments(catalog: Catalog, field: str) -> dict[str, Any]:
+def _type_text(argument: GraphQLArgument) -> str:
+    return str(cast("Any", argument).type)
+
+
+def query_arguments(catalog: Catalog, field: str) -> dict[str, GraphQLArgument]:
     """Return the arguments of a root field of queries."""
     assert catalog.schema.query_type is not None
     return catalog.schema.query_type.fields[field].args
@@ -99,7 +99,7 @@ def list_columns(resource: Resource) -> tuple[str, ...]:
     return tuple(ordered)[:MAX_COLUMNS]
 
 
-def shown_fields(resource: Resource) -> list[Any]:
+def shown_fields(resource: Resource) -> list[Field]:
     """Return the fields of an object's page, without counts of related objects and stamps."""
     return [
         f
@@ -111,8 +111,8 @@ def shown_fields(resource: Resource) -> list[Any]:
 def filter_type(catalog: Catalog, resource: Resource) -> GraphQLInputObjectType | None:
     """Return the type of a list's filters."""
     argument = query_arguments(catalog, str(resource.list)).get("filters")
-    named = get_named_type(argument.type) if argument is not None else None
-    return named if isinstance(named, GraphQLInputObjectType) else None
+    kind = named_type(argument) if argument is not None else None
+    return kind if isinstance(kind, GraphQLInputObjectType) else None
 
 
 def id_filter(resource: Resource, id_: str) -> dict[str, Any] | None:
@@ -141,7 +141,7 @@ def search_filter(catalog: Catalog, resource: Resource, text: str) -> dict[str, 
         target = catalog.resources[link.resource] if link else None
         if link is None or target is None or link.field not in kind.fields:
             continue
-        inner = get_named_type(kind.fields[link.field].type)
+        inner = named_type(kind.fields[link.field])
         assert isinstance(inner, GraphQLInputObjectType)
         titles = [name for name in title_fields(target) if name in inner.fields]
         conditions += [{link.field: {name: pattern}} for name in titles[:1]]
@@ -168,7 +168,7 @@ def attributes_selection(catalog: Catalog, resource: Resource) -> str:
     """Return the selection of an object's custom attributes; empty if it has none."""
     kind = catalog.schema.type_map.get(resource.type)
     field = kind.fields.get("attributes") if isinstance(kind, GraphQLObjectType) else None
-    item = get_named_type(field.type) if field is not None else None
+    item = named_type(field) if field is not None else None
     if not isinstance(item, GraphQLObjectType) or not {"key", "value"} <= set(item.fields):
         return ""
     return "attributes { key value }"
@@ -181,7 +181,7 @@ def mutation_input(catalog: Catalog, mutation: str) -> tuple[str, GraphQLInputOb
     if len(arguments) != 1:
         return None
     name, argument = next(iter(arguments.items()))
-    kind = get_named_type(argument.type)
+    kind = named_type(argument)
     return (name, kind) if isinstance(kind, GraphQLInputObjectType) else None
 
 
@@ -190,14 +190,15 @@ def mutation_document(catalog: Catalog, mutation: str, title: str) -> str:
     assert catalog.schema.mutation_type is not None
     field = catalog.schema.mutation_type.fields[mutation]
     name, argument = next(iter(field.args.items()))
-    payload = get_named_type(field.type)
-    assert isinstance(payload, GraphQLObjectType)
+    payload = object_type(field)
     shown: list[str] = []
     for member, definition in payload.fields.items():
-        kind = get_named_type(definition.type)
+        kind = named_type(definition)
         if isinstance(kind, GraphQLObjectType) and "id" in kind.fields:
             shown.append(f"{member} {{ id }}")
         elif is_leaf_type(kind):
             shown.append(member)
     body = f" {{ {' '.join(shown) or '__typename'} }}"
-    return f"mutation {title}(${name}: {argument.type}) {{ {mutation}({name}: ${name}){body} }}"
+    return (
+        f"mutation {title}(${name}: {_type_text(argument)}) {{ {mutation}({name}: ${name}){body} }}"
+    )

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.exceptions.responses import create_exception_response
+from litestar.exceptions.responses import (
+    create_exception_response,  # pyright: ignore[reportUnknownVariableType]
+)
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.local_ion.http.pages.templating import Renderer
@@ -68,6 +70,6 @@ def create_error_handler(state: AppState) -> Callable[[AnyRequest, Exception], R
 def _json_response(request: AnyRequest, error: Exception) -> Response[Any]:
     """Return an error as the framework shows it."""
     if not isinstance(error, UltravioletError):
-        return create_exception_response(request, error)
+        return cast("Response[Any]", create_exception_response(request, error))
     content = {"status_code": error.status, "detail": str(error)}
     return Response(content, status_code=error.status, media_type="application/json")

@@ -8,7 +8,7 @@ from ultraviolet.local_ion.http.pages.reader import PageReader
 
 EXISTING = """query Existing {
   purchaseOrders(filters: {status: {in: [DRAFT, REQUESTED, APPROVED, ORDERED]}},
-      sort: [ID_DESC], first: 1) { edges { node { id _etag description } } }
+      sort: [ID_ASC], first: 1) { edges { node { id _etag description } } }
   webhookReceivers(sort: [ID_DESC], first: 1) { edges { node { id } } }
 }"""
 ORDERS = """query PurchaseOrders {

@@ -1,21 +1,16 @@
 """Forms of the pages: fields of a mutation's input, their controls, and parsing of their values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
-from graphql import (
-    GraphQLEnumType,
-    GraphQLList,
-    GraphQLNonNull,
-    get_named_type,
-    get_nullable_type,  # pyright: ignore[reportUnknownVariableType]
-)
+from graphql import GraphQLEnumType, GraphQLNonNull
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.graphql_types import is_list_field, named_type
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.http.pages.documents import MAX_ID_DIGITS, mutation_input
@@ -57,15 +52,14 @@ def form_fields(catalog: Catalog, resource: Resource, mutation: str | None) -> l
     for name, member in kind.fields.items():
         if name == "id" or name not in order:
             continue
-        nullable: Any = get_nullable_type(member.type)
-        named = get_named_type(member.type)
+        named = named_type(member)
         link = link_of(resource, name)
-        if isinstance(nullable, GraphQLList):
+        if is_list_field(member):
             continue
         choices: tuple[tuple[str, str], ...] = ()
         if isinstance(named, GraphQLEnumType):
             control: Control = "choice"
-            choices = tuple((value, enum_label(value)) for value in named.values)
+            choices = tuple((str(value), enum_label(str(value))) for value in named.values)
         elif link is not None and is_shown(catalog.resources[link.resource]):
             control = "link"
         elif str(named) in _SCALARS:
@@ -95,27 +89,31 @@ def parse_value(field: FormField, raw: str) -> Any:
         if field.required:
             raise InvalidError(f"{field.label} is required.", field=field.name)
         return None
-    match field.control:
-        case "text":
-            return text
-        case "choice":
-            if text not in {value for value, _ in field.choices}:
-                raise InvalidError("Select one of the values.", field=field.name)
-            return text
-        case "boolean":
-            if text not in {"true", "false"}:
-                raise InvalidError("Select yes or no.", field=field.name)
-            return text == "true"
-        case "integer" | "number":
-            return _parse_number(field, text)
-        case "date" | "time":
-            return _parse_time(field, text)
-        case "link":
-            id_ = text.partition(" ")[0].lstrip("#")
-            if not (id_.isascii() and id_.isdecimal() and len(id_) <= MAX_ID_DIGITS):
-                noun = resource_label(field.target).singular.lower()
-                raise InvalidError(f"Enter the ID of a {noun}.", field=field.name)
-            return id_ if field.scalar in {"ID", "String"} else int(id_)
+    return _PARSERS[field.control](field, text)
+
+
+def _parse_text(_: FormField, text: str) -> str:
+    return text
+
+
+def _parse_choice(field: FormField, text: str) -> str:
+    if text not in {value for value, _ in field.choices}:
+        raise InvalidError("Select one of the values.", field=field.name)
+    return text
+
+
+def _parse_boolean(field: FormField, text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise InvalidError("Select yes or no.", field=field.name)
+    return text == "true"
+
+
+def _parse_link(field: FormField, text: str) -> Any:
+    id_ = text.partition(" ")[0].lstrip("#")
+    if not (id_.isascii() and id_.isdecimal() and len(id_) <= MAX_ID_DIGITS):
+        noun = resource_label(field.target).singular.lower()
+        raise InvalidError(f"Enter the ID of a {noun}.", field=field.name)
+    return id_ if field.scalar in {"ID", "String"} else int(id_)
 
 
 def _parse_number(field: FormField, text: str) -> Any:
@@ -135,6 +133,18 @@ def _parse_time(field: FormField, text: str) -> str:
     except ValueError as error:
         raise InvalidError("Enter a date.", field=field.name) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+_PARSERS: Mapping[Control, Callable[[FormField, str], Any]] = {
+    "text": _parse_text,
+    "integer": _parse_number,
+    "number": _parse_number,
+    "date": _parse_time,
+    "time": _parse_time,
+    "boolean": _parse_boolean,
+    "choice": _parse_choice,
+    "link": _parse_link,
+}
 
 
 def control_value(field: FormField, value: Any) -> str:

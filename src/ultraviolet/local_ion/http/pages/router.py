@@ -116,7 +116,8 @@ class Pages:
         deliveries = None
         if transaction is not None:
             deliveries = self.changes.deliveries_of(resource, id_, transaction)
-        saved_label = fields[saved].label if saved in fields else "The object"
+        label = resource_label(name).singular
+        done = f"{fields[saved].label} saved" if saved in fields else f"{label} created"
         return self._render(
             "object.html",
             f"/resources/{name}",
@@ -127,7 +128,7 @@ class Pages:
             raw=raw if raw is not None or form is None else control_value(form, value),
             choices=self.reader.link_choices([form] if form else []),
             error=error,
-            saved=saved_label,
+            done=done,
             transaction=transaction,
             deliveries=deliveries,
             creatable=CREATABLE,
@@ -203,9 +204,50 @@ def create_pages_router(state: AppState) -> Router:
     ) -> Response[str]:
         return await run(pages.list, resource, q.strip(), page, link, id)
 
+    @get("/resources/{resource:str}/{object_id:str}")
+    async def show_object(
+        resource: FromPath[str],
+        object_id: FromPath[str],
+        edit: FromQuery[Text] = "",
+        saved: FromQuery[Text] = "",
+        transaction: FromQuery[Transaction] = None,
+    ) -> Response[str]:
+        def show() -> Response[str]:
+            return pages.record(
+                resource, object_id, edit=edit, saved=saved, transaction=transaction
+            )
+
+        return await run(show)
+
+    @get("/deliveries")
+    async def deliveries(
+        page: FromQuery[PageNumber] = 1, transaction: FromQuery[Transaction] = None
+    ) -> Response[str]:
+        return await run(pages.deliveries, page, transaction)
+
+    return Router(
+        "/",
+        route_handlers=[
+            query_runner,
+            home,
+            resources,
+            show_list,
+            show_object,
+            deliveries,
+            *_form_handlers(state, pages),
+        ],
+    )
+
+
+def _form_handlers(state: AppState, pages: Pages) -> list[Any]:
+    """Return the routes of forms; only pages of this local ION can send them."""
+    run = state.run_in_thread
+
     @get("/resources/{resource:str}/new")
     async def show_form(request: AnyRequest, resource: FromPath[str]) -> Response[str]:
-        values = {name: value[:MAX_SEARCH_CHARACTERS] for name, value in request.query_params.items()}
+        values = {
+            name: value[:MAX_SEARCH_CHARACTERS] for name, value in request.query_params.items()
+        }
         return await run(pages.form, resource, values, {})
 
     @post("/resources/{resource:str}/new", request_max_body_size=MAX_FORM_BYTES)
@@ -221,22 +263,7 @@ def create_pages_router(state: AppState) -> Router:
             return await run(pages.form, resource, values, error.messages)
         await pages.changes.wait_until_published(change)
         page = address(resource, change.object_id)
-        return Redirect(f"{page}?transaction={change.transaction_id}", status_code=303)
-
-    @get("/resources/{resource:str}/{object_id:str}")
-    async def show_object(
-        resource: FromPath[str],
-        object_id: FromPath[str],
-        edit: FromQuery[Text] = "",
-        saved: FromQuery[Text] = "",
-        transaction: FromQuery[Transaction] = None,
-    ) -> Response[str]:
-        def show() -> Response[str]:
-            return pages.record(
-                resource, object_id, edit=edit, saved=saved, transaction=transaction
-            )
-
-        return await run(show)
+        return Redirect(f"{page}?transaction={change.transaction_id}#saved", status_code=303)
 
     @post("/resources/{resource:str}/{object_id:str}", request_max_body_size=MAX_FORM_BYTES)
     async def update(
@@ -258,29 +285,10 @@ def create_pages_router(state: AppState) -> Router:
             return await run(show)
         await pages.changes.wait_until_published(change)
         page = address(resource, object_id)
-        query = f"?saved={name}&transaction={change.transaction_id}" * bool(change.transaction_id)
-        return Redirect(f"{page}{query}", status_code=303)
+        query = f"saved={name}&transaction={change.transaction_id}"
+        return Redirect(f"{page}?{query}#saved", status_code=303)
 
-    @get("/deliveries")
-    async def deliveries(
-        page: FromQuery[PageNumber] = 1, transaction: FromQuery[Transaction] = None
-    ) -> Response[str]:
-        return await run(pages.deliveries, page, transaction)
-
-    return Router(
-        "/",
-        route_handlers=[
-            query_runner,
-            home,
-            resources,
-            show_list,
-            show_form,
-            create,
-            show_object,
-            update,
-            deliveries,
-        ],
-    )
+    return [show_form, create, update]
 
 
 async def _form_values(request: AnyRequest) -> dict[str, str]:

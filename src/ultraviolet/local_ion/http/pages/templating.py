@@ -41,15 +41,14 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.policies["json.dumps_kwargs"] = {}  # in the order of the members
-        self._environment.filters.update(
-            count="{:,}".format,
-            plural=lambda name: resource_label(name).plural,
-            singular=lambda name: resource_label(name).singular,
-            query=_query,
-        )
-        self._environment.globals.update(
-            navigation=[(f"/resources/{name}", resource_label(name).plural) for name in PROMINENT]
-        )
+        filters: dict[str, Any] = {
+            "count": "{:,}".format,
+            "plural": _plural,
+            "singular": _singular,
+            "query": _query,
+        }
+        self._environment.filters.update(filters)
+        self._navigation = [(f"/resources/{name}", _plural(name)) for name in PROMINENT]
 
     def page(
         self,
@@ -61,7 +60,8 @@ class Renderer:
         **values: Any,
     ) -> Response[str]:
         """Return a page; `here` is its address in the navigation."""
-        text = self._environment.get_template(template).render(here=here, **values)
+        values |= {"here": here, "navigation": self._navigation}
+        text = self._environment.get_template(template).render(values)
         return Response(
             text,
             status_code=status,
@@ -69,6 +69,14 @@ class Renderer:
             headers={**headers},
             cookies=[self._state.cookie],
         )
+
+
+def _plural(name: str) -> str:
+    return resource_label(name).plural
+
+
+def _singular(name: str) -> str:
+    return resource_label(name).singular
 
 
 def _query(values: Mapping[str, Any]) -> str:
