@@ -43,7 +43,7 @@ def create_error_handler(state: AppState) -> Callable[[AnyRequest, Exception], R
     def handle_error(request: AnyRequest, error: Exception) -> Response[Any]:
         known = isinstance(error, HTTPException | UltravioletError)
         if not known:
-            log.error("local_ion.request_failed", path=request.url.path, exc_info=error)
+            log.error("local_ion.request_failed", path=request.scope["path"], exc_info=error)
         if not is_browser(request):
             return _json_response(request, error)
         status, message, headers = _INTERNAL_ERROR, "", dict[str, str]()

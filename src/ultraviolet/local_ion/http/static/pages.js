@@ -1,4 +1,4 @@
-// The theme, stored in the browser; loaded before the page is drawn.
+// The theme, stored in the browser and set before the page is drawn; the navigation; the Escape key.
 "use strict";
 
 const stored = () => localStorage.getItem("theme") ?? "system";
@@ -15,7 +15,12 @@ function applyTheme(theme) {
 }
 
 applyTheme(stored());
-document.addEventListener("DOMContentLoaded", () => applyTheme(stored()));
+document.addEventListener("DOMContentLoaded", () => {
+  applyTheme(stored());
+  // on a phone, the navigation scrolls to the current page
+  const [navigation, current] = [document.querySelector("nav.main"), document.querySelector("nav.main [aria-current]")];
+  if (current) navigation.scrollLeft = current.offsetLeft - (navigation.clientWidth - current.offsetWidth) / 2;
+});
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-theme]");
   if (!button) return;
