@@ -223,6 +223,22 @@ def test_a_line_is_created_and_a_rule_rejects_it_at_its_field(site: Site, order:
     assert "Purchase order is required." in visible(missing.text)
 
 
+def test_the_main_resources_can_be_created(site: Site) -> None:
+    part = site.create("Part", partNumber="P-100")
+    forms = {
+        "purchase_orders": {"description": "bolts"},
+        "parts": {"partNumber": "P-200", "trackingType": "SERIAL"},
+        "parts_inventory": {"partId": str(part), "quantity": "3"},
+        "issues": {"title": "Scratched"},
+        "suppliers": {"name": "Merlin"},
+        "runs": {"title": "Assembly", "partId": str(part), "quantity": "1"},
+    }
+    for name, values in forms.items():
+        assert " created." in visible(
+            site.client.post(f"/resources/{name}/new", data=values).text
+        ), name
+
+
 def test_only_pages_of_the_local_ion_can_change_data(site: Site, order: int) -> None:
     page = f"/resources/purchase_orders/{order}"
     data = {"field": "description", "value": "forged", "etag": site.order(order)["_etag"]}

@@ -21,7 +21,7 @@ _POLL_INTERVAL_SECONDS = 0.02
 
 
 class SavedChange(msgspec.Struct, frozen=True):
-    """A change that was saved."""
+    """A change that was saved; `transaction_id` is 0 if it did not write the object's own row."""
 
     object_id: str
     transaction_id: int
@@ -112,8 +112,8 @@ class Changes:
             actions = audit_log.actions_of_row(connection, resource.name, object_id)
             last = audit_log.last_action_id(connection)
         # the etag ensures that the first later change of the object is this one
-        own = next(action for action in reversed(actions) if action.action_id > before)
-        return SavedChange(object_id, own.transaction_id, last)
+        own = next((action for action in reversed(actions) if action.action_id > before), None)
+        return SavedChange(object_id, own.transaction_id if own else 0, last)
 
     async def wait_until_published(self, change: SavedChange) -> None:
         """Wait briefly until the deliveries of a change are recorded; they follow its commit."""

@@ -30,7 +30,7 @@ CREATABLE = (*PROMINENT, "purchase_order_lines")
 """The resources with a form for new objects."""
 PageNumber = Annotated[int, Parameter(ge=1, le=MAX_PAGE)]
 Text = Annotated[str, Parameter(max_length=MAX_SEARCH_CHARACTERS)]
-Transaction = Annotated[int | None, Parameter(ge=1, le=10**MAX_ID_DIGITS)]
+Transaction = Annotated[int | None, Parameter(ge=0, le=10**MAX_ID_DIGITS)]
 
 
 class Pages:
