@@ -1,10 +1,10 @@
-"""Create static/icons.svg from the npm package `lucide-static`, given its folder."""
+"""Create design/icons.svg from the npm package `lucide-static`, given its folder."""
 
 import re
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).parent.parent / "src/ultraviolet/web/static/icons.svg"
+TARGET = Path(__file__).parent.parent / "src/ultraviolet/design/icons.svg"
 NAMES = [
     "archive",
     "bell",

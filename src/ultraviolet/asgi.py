@@ -14,6 +14,8 @@ from litestar.static_files import (
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+DESIGN = Path(__file__).parent / "design"
+"""Design tokens, font and icons of the pages of both programs."""
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -71,11 +73,14 @@ def _add_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
 
 
 def static_files(
-    path: str, directory: Path, cache_control: CacheControlHeader | None = None
+    path: str, *directories: Path, cache_control: CacheControlHeader | None = None
 ) -> Router:
-    """Return a router for the current files of a directory; other paths do not reach the disk."""
+    """Return a router for the current files of directories; other paths do not reach the disk."""
     names = {
-        file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file()
+        file.relative_to(directory).as_posix()
+        for directory in directories
+        for file in directory.rglob("*")
+        if file.is_file()
     }
 
     def check_is_known(request: Request[Any, Any, Any]) -> None:
@@ -83,5 +88,5 @@ def static_files(
             raise NotFoundException
 
     return create_static_files_router(
-        path, directories=[directory], cache_control=cache_control, before_request=check_is_known
+        path, directories=[*directories], cache_control=cache_control, before_request=check_is_known
     )

@@ -8,11 +8,23 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from ultraviolet.child_process import is_responding
 
+SECOND = 1000
+ION_PAGES = (
+    "/home", "/resources/purchase_orders", "/resources/purchase_orders/1?edit=status",
+    "/resources/purchase_order_lines/new?purchaseOrderId=1", "/deliveries",
+)  # fmt: skip
 
-def test_demo_shows_changes_and_restarts_a_crashed_hub_once(tmp_path: Path, wait: Any) -> None:
+
+def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
+    tmp_path: Path, wait: Any, chromium: str
+) -> None:
     data, errors = tmp_path / "demo", tmp_path / "errors"
     command = [sys.executable, "-m", "ultraviolet", "demo", "--no-browser", "--data", str(data)]
     with errors.open("wb") as written:
@@ -22,6 +34,12 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(tmp_path: Path, wait
             shown = read_until(demo, "Logs: ")
             status = run_printed_command(shown, "On the command line")
             assert re.search(r"^Local ION +(fresh|stale|ageing) ", status, re.MULTILINE), status
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=chromium, args=["--no-sandbox"]
+                )
+                change_an_order_as_printed(browser.new_context(), shown)
+                browser.close()
             run_printed_command(shown, "To use this hub without --data")
             stored = Path(os.environ["XDG_CONFIG_HOME"], "ultraviolet", "contexts.json")
             assert "demo" == json.loads(stored.read_bytes())["current"]
@@ -46,6 +64,52 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(tmp_path: Path, wait
     assert said.count(restarted) == 1
     assert "ultraviolet: The hub was ended by SIGSEGV. The end of" in said
     assert "Traceback" not in said
+
+
+def change_an_order_as_printed(context: BrowserContext, shown: str) -> None:
+    """Follow the printed addresses: sign in, change an order in the local ION, see it in the hub."""
+    printed = dict(re.findall(r"^  ([A-Z][\w ]*?) +(http://\S+)", shown, re.MULTILINE))
+    ion_url = printed["Local ION"].removesuffix("/home")
+    paused = Request(f"{ion_url}/_local/plant", b'{"changes_per_second": 0}', method="PATCH")
+    urlopen(paused).close()  # the plant must not change the order while its form is open
+    hub, ion = context.new_page(), context.new_page()
+    hub.goto(printed["Sign in"])
+    hub.get_by_role("button", name="Sign in").click()
+    expect(hub.get_by_role("navigation", name="Main")).to_be_visible()
+    hub.goto(printed["See it"])
+
+    ion.goto(printed["Change it"])
+    expect(ion.get_by_label("Description", exact=True)).to_be_focused()
+    ion.keyboard.press("Control+A")
+    ion.keyboard.type("Changed by a click")
+    ion.keyboard.press("Enter")
+    expect(ion.get_by_role("status")).to_contain_text("Description saved. ION sent 1 webhook")
+    row = hub.get_by_role("row", name=re.compile("^Description")).first
+    expect(row).to_contain_text("Changed by a click", timeout=10 * SECOND)
+    ion.get_by_role("link", name="Show it").click()
+    expect(ion.get_by_role("row", name=re.compile("Purchase order updated"))).to_have_count(1)
+
+    sent: list[str] = []
+    ion.on("request", lambda request: sent.append(request.post_data or ""))
+    ion.goto(printed["Query runner"])
+    expect(ion.get_by_text("UpdatePurchaseOrderInput")).to_be_visible(timeout=20 * SECOND)
+    assert not any("updatePurchaseOrder" in body for body in sent), "a link ran by itself"
+    with ion.expect_response(lambda found: "UpdateOrder" in (found.request.post_data or "")) as run:
+        ion.get_by_role("button", name=re.compile("Execute query")).click()
+    assert "errors" not in run.value.json()
+    check_accessibility(ion, ion_url)
+
+
+def check_accessibility(page: Page, ion_url: str) -> None:
+    """Check the pages of the local ION with axe, in light and dark, and on a phone."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in ION_PAGES:
+        page.goto(ion_url + path)
+        for scheme in ("Light", "Dark"):
+            page.get_by_role("button", name=f"{scheme} theme").click()
+            found = Axe().run(page).response["violations"]
+            assert [] == [(one["id"], one["nodes"][0]["html"]) for one in found], (path, scheme)
+        assert 390 == page.evaluate("document.documentElement.scrollWidth"), path
 
 
 def read_until(process: subprocess.Popen[str], ending: str) -> str:

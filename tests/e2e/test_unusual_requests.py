@@ -22,7 +22,8 @@ ION_ROUTES = (
     "GET /_local/ready", "GET /_local/plant", "PATCH /_local/plant", "GET /_local/faults", "POST /_local/faults",
     "DELETE /_local/faults", "GET /_local/faults/kinds", "POST /_local/faults/scenarios", "GET /_local/snapshots",
     "POST /_local/snapshot", "POST /_local/restore", "GET /static/{name}", "GET /files/{name}", "PUT /files/{name}",
-    "GET /{name}",
+    "GET /{name}", "GET /resources", "GET /resources/{name}", "GET /resources/parts/{name}", "GET /deliveries",
+    "POST /resources/parts/{name}", "POST /resources/suppliers/new",
 )  # fmt: skip
 
 PARTS = (

@@ -3,7 +3,9 @@
 from typing import Any, cast
 
 from graphql import (
+    GraphQLArgument,
     GraphQLField,
+    GraphQLInputField,
     GraphQLList,
     GraphQLNamedType,
     GraphQLObjectType,
@@ -12,7 +14,7 @@ from graphql import (
 )
 
 
-def named_type(field: GraphQLField) -> GraphQLNamedType:
+def named_type(field: GraphQLField | GraphQLArgument | GraphQLInputField) -> GraphQLNamedType:
     """Return the type of a field without lists and non-nulls."""
     return cast("GraphQLNamedType", get_named_type(cast("Any", field).type))
 
@@ -24,6 +26,6 @@ def object_type(field: GraphQLField) -> GraphQLObjectType:
     return kind
 
 
-def is_list_field(field: GraphQLField) -> bool:
+def is_list_field(field: GraphQLField | GraphQLInputField) -> bool:
     """Return whether the value of a field is a list."""
     return isinstance(get_nullable_type(cast("Any", field).type), GraphQLList)

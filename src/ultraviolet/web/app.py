@@ -17,7 +17,7 @@ from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
 import ultraviolet
-from ultraviolet.asgi import HeadAsGet, static_files
+from ultraviolet.asgi import DESIGN, HeadAsGet, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.accounts import api_keys, sessions
@@ -91,7 +91,7 @@ def _create_litestar(hub: Hub, *, pages: bool = True) -> tuple[Litestar, Webhook
             served += [
                 pages_router.router(render, SignInThrottle(throttle)),
                 live,
-                static_files("/static", STATIC, cached),
+                static_files("/static", STATIC, DESIGN, cache_control=cached),
             ]
     handle_error = _error_handler(_documentation_base(hub.public_url), show_error)
     application = _Application(

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from ultraviolet import clock
+from ultraviolet.asgi import DESIGN
 from ultraviolet.db.tables.stats import arrivals
 from ultraviolet.db.tables.sync import fetch_steps, fetches, verification_steps, verifications
 from ultraviolet.mirror.drift import CAUSES
@@ -43,7 +44,7 @@ def test_the_scale_ends_at_a_round_number(most: float, top: str) -> None:
 
 
 def test_every_cause_of_drift_has_a_colour() -> None:
-    style, tokens = [(STATIC / name).read_text() for name in ("style.css", "tokens.css")]
+    style, tokens = (STATIC / "style.css").read_text(), (DESIGN / "tokens.css").read_text()
     for number in range(len(CAUSES)):
         (token,) = re.findall(rf"\.s{number} {{ --series: var\((--series-\d+)\)", style)
         assert f"  {token}: light-dark(" in tokens

@@ -47,6 +47,13 @@ class Credentials(msgspec.Struct, frozen=True):
     client_secret: str
 
 
+class StartedDemo(msgspec.Struct, frozen=True):
+    """The sign-in link of the hub, and a purchase order to change; 0 if there is none."""
+
+    link: str
+    order_id: int
+
+
 def demo(
     *,
     data: Annotated[Path, typer.Option(help="Directory of the demo's data.")] = Path("demo-data"),
@@ -75,7 +82,7 @@ def demo(
     """
     # SIGTERM must stop the child processes as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    started = time.monotonic()
+    start = time.monotonic()
     ion_port, port = _pick_port(ion_port), _pick_port(port)
     ion_url, hub_url = f"http://127.0.0.1:{ion_port}", f"http://127.0.0.1:{port}"
     ensure_private_dir(data, _FILES)
@@ -104,16 +111,16 @@ def demo(
             )
         )
         _say(f"Starting a local ION with a {size} plant …")
-        link = _set_up_with_retry(
+        started = _set_up_with_retry(
             ion,
             hub,
             lambda: _set_up(data, (ion_url, hub_url), (ion, hub), credentials, changes_per_second),
         )
-        _print_addresses(hub_url, ion_url, link, time.monotonic() - started, data)
+        _print_addresses(hub_url, ion_url, started, time.monotonic() - start, data)
         if once:
             return
         if browser:
-            typer.launch(link)
+            typer.launch(started.link)
         with suppress(KeyboardInterrupt):
             while True:
                 ion.check()
@@ -122,7 +129,7 @@ def demo(
         _say("Both are stopped. Run the same command to continue with the same data.")
 
 
-def _set_up_with_retry(ion: Child, hub: Child, set_up: Callable[[], str]) -> str:
+def _set_up_with_retry(ion: Child, hub: Child, set_up: Callable[[], StartedDemo]) -> StartedDemo:
     """Run the set-up; run it again if one of the processes crashed and was restarted."""
     while True:
         before = ion.restarts_left + hub.restarts_left
@@ -144,8 +151,8 @@ def _set_up(
     children: tuple[Child, Child],
     credentials: Credentials,
     rate: float,
-) -> str:
-    """Wait for both processes, connect them, run a full fetch; return a sign-in link."""
+) -> StartedDemo:
+    """Wait for both processes, connect them, run a full fetch; return the addresses to open."""
     from ultraviolet.cli.support.transports import Api
 
     (ion_url, hub_url), (ion, hub) = urls, children
@@ -168,7 +175,10 @@ def _set_up(
             api.post("/users", {"name": "demo", "role": "admin"})
         link = str(api.post("/users/demo/sign-in-links")["url"])
         _wait_for_first_change(api, integration, (ion, hub), rate)
-    return link
+        given = {"integration": integration["id"], "sort": "id"}
+        oldest = next(api.items("/objects/purchase_orders", 1, **given), None)
+    # the plant rarely changes its oldest order, so that the etag of an open form stays current
+    return StartedDemo(link, int(oldest["id"]) if oldest else 0)
 
 
 def _load_credentials(data: Path) -> Credentials:
@@ -221,20 +231,34 @@ def _wait_for_first_change(
         api.pause(0.1)
 
 
-def _print_addresses(hub_url: str, ion_url: str, link: str, seconds: float, data: Path) -> None:
+def _print_addresses(
+    hub_url: str, ion_url: str, started: StartedDemo, seconds: float, data: Path
+) -> None:
     program, hub = _program(), shlex.quote(str((data / "hub").absolute()))
     use = f"\nTo use this hub without --data: {program} context use {CONTEXT_NAME}"
     typer.echo(f"""
 Ready after {seconds:.0f} s, and changes are flowing.
 
   Hub          {hub_url}
-  Sign in      {link}   (once, within 15 minutes)
+  Sign in      {started.link}   (once, within 15 minutes)
   Local ION    {ion_url}/home
-  Query runner {ion_url}/
 
-Change a purchase order in the query runner and watch it arrive in the hub.
+{_first_change(hub_url, ion_url, started.order_id)}
+  Query runner {ion_url}/?example=update-order   (the same as a mutation, ready to run)
+
 On the command line: {program} status --data {hub}{use * _add_context(data)}
 Logs: {data / "hub.log"}, {data / "ion.log"}. Press Ctrl-C to stop both.""")
+
+
+def _first_change(hub_url: str, ion_url: str, order_id: int) -> str:
+    """Return how to change a purchase order in the local ION and see the change in the hub."""
+    if not order_id:
+        return f"""Create a purchase order in the local ION and see it arrive in the hub:
+  Create it    {ion_url}/resources/purchase_orders/new
+  See it       {hub_url}/objects/purchase_orders"""
+    return f"""Change a purchase order: select Edit beside its description, and save.
+  Change it    {ion_url}/resources/purchase_orders/{order_id}?edit=description
+  See it       {hub_url}/objects/purchase_orders/{order_id}"""
 
 
 def _add_context(data: Path) -> bool:

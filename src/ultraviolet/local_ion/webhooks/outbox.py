@@ -185,6 +185,11 @@ class Outbox:
                 )
 
 
+def published_action_id(connection: sqlite3.Connection) -> int:
+    """Return the last action whose deliveries are recorded."""
+    return connection.execute("SELECT action_id FROM _outbox_cursor").fetchone()[0]
+
+
 def whole_transactions(
     connection: sqlite3.Connection, after: int, limit: int = MAX_ACTIONS
 ) -> list[LoggedAction]:

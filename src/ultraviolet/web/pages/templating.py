@@ -17,6 +17,7 @@ from litestar.enums import MediaType
 from markupsafe import Markup
 
 from ultraviolet import clock as ultraviolet_clock
+from ultraviolet.asgi import DESIGN
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core.audit import ACTIONS
 from ultraviolet.ion.labels import field_label, resource_label
@@ -172,7 +173,8 @@ def theme_of(request: AnyRequest) -> str:
 
 def asset(root: str, name: str) -> str:
     """Return the path of a static file, which changes with its content, so that browsers may keep it."""
-    return f"{root}/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]}"
+    file = next(file for folder in (STATIC, DESIGN) if (file := folder / name).exists())
+    return f"{root}/static/{name}?v={hashlib.sha256(file.read_bytes()).hexdigest()[:10]}"
 
 
 def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:

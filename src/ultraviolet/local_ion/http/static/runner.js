@@ -1,21 +1,66 @@
 // The cookie of this page signs the caller in as the plant's administrator; nothing is fetched from elsewhere.
 "use strict";
 
+const MAX_CHARACTERS = 20_000;
 const fetcher = GraphiQL.createFetcher({
   url: "/graphql",
   fetch: (url, options) => window.fetch(url, { ...options, credentials: "same-origin" }),
 });
+const examples = JSON.parse(document.getElementById("examples").textContent);
+const h = React.createElement;
 
-// Another page may open this one with a text filled in; it is run only when someone says so.
-const given = new URLSearchParams(window.location.search);
+function notify(text) {
+  const notice = document.getElementById("notice");
+  notice.textContent = text;
+  notice.hidden = false;
+}
+
+// An address may fill in a text or name an example; it is run only when the user says so.
+function givenOperation() {
+  const given = new URLSearchParams(window.location.search);
+  const name = given.get("example");
+  if (name) {
+    const example = examples.find((each) => each.name === name);
+    if (example) return operation(example);
+    notify("The query runner has no example with this name.");
+    return {};
+  }
+  const [query, variables] = [given.get("query") ?? "", given.get("variables") ?? ""];
+  if (query.length > MAX_CHARACTERS || variables.length > MAX_CHARACTERS) {
+    notify("The query or the variables in the address are too long and were not loaded.");
+    return {};
+  }
+  return { query: query || undefined, variables: variables || undefined };
+}
+
+function operation(example) {
+  const variables = Object.keys(example.variables).length ? JSON.stringify(example.variables, null, 2) : "{}";
+  return { query: example.query, variables };
+}
+
+function Examples() {
+  return h("section", { "aria-label": "Examples", className: "examples" },
+    h("h2", { className: "graphiql-history-header" }, "Examples"),
+    h("p", null, "An example opens in a new tab and does not run by itself."),
+    h("ul", null, examples.map((example) => h("li", { key: example.name },
+      h("a", { href: `/?example=${example.name}` }, example.title),
+      h("span", null, example.description)))));
+}
+
+function ExamplesIcon() {
+  return h("svg", { viewBox: "0 0 24 24", className: "icon", "aria-hidden": "true" }, h("use", { href: "/static/icons.svg#wand-sparkles" }));
+}
+
+const plugin = { title: "Examples", icon: ExamplesIcon, content: Examples };
 
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
-  React.createElement(GraphiQL, {
+  h(GraphiQL, {
     fetcher,
     defaultEditorToolsVisibility: "variables",
     shouldPersistHeaders: false,
-    query: given.get("query") ?? undefined,
-    variables: given.get("variables") ?? undefined,
+    plugins: [plugin],
+    visiblePlugin: window.innerWidth > 860 ? plugin : undefined,
+    ...givenOperation(),
     defaultQuery: "# Ask the local ION. Ctrl-Enter runs, Ctrl-Space completes.\n{ me { id name email organization { id domain } } }\n",
   }),
 );

@@ -1,0 +1,119 @@
+"""The objects that the routes share: sign-in, execution of operations, tokens."""
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import Cookie
+
+from ultraviolet.errors import UnauthenticatedError
+from ultraviolet.local_ion.auth import api_keys
+from ultraviolet.local_ion.auth.oauth import Claims, Tokens, parse_token_request, token_response
+from ultraviolet.local_ion.auth.viewers import QUERY_RUNNER, Viewer, load_viewer
+from ultraviolet.local_ion.control.api import ControlState
+from ultraviolet.local_ion.faults.auth import AuthFaults
+from ultraviolet.local_ion.graphql.executor import LocalIon
+from ultraviolet.local_ion.http import graphql_http
+from ultraviolet.local_ion.http.graphql_http import GraphQLRequest, Operation
+
+SESSION_COOKIE = "local_ion_session"
+
+
+class AppState:
+    """The objects that the routes share."""
+
+    def __init__(
+        self, ion: LocalIon, tokens: Tokens, threads: Executor, control: ControlState
+    ) -> None:
+        self.ion = ion
+        self.tokens = tokens
+        self.control = control
+        self.auth_faults = AuthFaults(control.faults, ion.catalog)
+        self.session = secrets.token_urlsafe(32)
+        self._threads = threads
+
+    def authenticate(self, request: Request[Any, Any, Any]) -> Claims:
+        """Return the claims of a token or of the query runner's cookie.
+
+        Raise UnauthenticatedError.
+        """
+        if "authorization" not in request.headers and self._has_session(request):
+            return QUERY_RUNNER
+        claims = self.tokens.read(request.headers.get("authorization"))
+        self.auth_faults.check_token(claims)
+        return claims
+
+    def check_session(self, request: Request[Any, Any, Any]) -> None:
+        """Raise UnauthenticatedError unless a page of this local ION sent the request."""
+        if not self._has_session(request):
+            raise UnauthenticatedError(
+                "The local ION was restarted, or another site sent this form. Nothing was changed."
+                " Open the page again and repeat the change."
+            )
+
+    def _has_session(self, request: Request[Any, Any, Any]) -> bool:
+        """Return whether a request has the cookie of the pages and comes from one of them."""
+        origin = urlsplit(request.headers.get("origin", "")).netloc
+        cookie = request.cookies.get(SESSION_COOKIE, "").encode()
+        return origin == request.headers.get("host", "") and hmac.compare_digest(
+            cookie, self.session.encode()
+        )
+
+    @property
+    def cookie(self) -> Cookie:
+        """The cookie with which the pages act as the administrator."""
+        return Cookie(
+            key=SESSION_COOKIE, value=self.session, httponly=True, samesite="strict", path="/"
+        )
+
+    async def run_in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a blocking function on a GraphQL thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    def execute(self, operations: Sequence[Operation], claims: Claims) -> list[dict[str, Any]]:
+        """Execute operations in order, as ION does; raise UnauthenticatedError."""
+        viewer = load_viewer(self.ion.store, claims)
+        return [self._execute_one(operation, viewer) for operation in operations]
+
+    def _execute_one(self, operation: Operation, viewer: Viewer) -> dict[str, Any]:
+        viewer = self.auth_faults.restrict(viewer, operation.query)
+
+        def execute(query: str, variables: Any, name: str | None) -> dict[str, Any]:
+            return self.ion.execute(query, variables, name, viewer, as_json=True)
+
+        return self.control.schema_faults.execute(
+            operation.query, operation.variables, operation.operationName, execute
+        )
+
+    def respond(
+        self, request: GraphQLRequest, claims: Claims, media_type: str
+    ) -> tuple[int, bytes]:
+        """Return the status and body of a response; raise UnauthenticatedError."""
+        is_batch = isinstance(request, list)
+        results = self.execute(request if is_batch else [request], claims)
+        response = results if is_batch else results[0]
+        status = graphql_http.response_status(response, media_type)
+        return status, msgspec.json.encode(response)
+
+    def issue_token(self, body: bytes, headers: Any) -> tuple[int, dict[str, object]]:
+        """Return the status and body of a token response."""
+        wanted = parse_token_request(headers, body)
+        if wanted.grant_type != "client_credentials":
+            return 400, _oauth_error("unsupported_grant_type", "Unsupported grant_type")
+        claims = api_keys.authenticate(self.ion.store, wanted.client_id, wanted.client_secret)
+        default_seconds = self.tokens.lifetime_seconds
+        lifetime = self.auth_faults.token_lifetime(wanted.client_id, default_seconds)
+        if claims is None or lifetime is None:
+            reason = "Invalid client or Invalid client credentials"
+            return 401, _oauth_error("invalid_client", reason)
+        return 200, token_response(self.tokens.issue(claims, lifetime), lifetime)
+
+
+def _oauth_error(error: str, description: str) -> dict[str, object]:
+    return {"error": error, "error_description": description}

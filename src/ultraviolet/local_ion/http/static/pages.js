@@ -1,0 +1,38 @@
+// The theme, stored in the browser and set before the page is drawn; the navigation; the Escape key.
+"use strict";
+
+const stored = () => localStorage.getItem("theme") ?? "system";
+
+function applyTheme(theme) {
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  // the query runner has a setting of its own
+  if (theme === "system") localStorage.removeItem("graphiql:theme");
+  else localStorage.setItem("graphiql:theme", theme);
+  for (const button of document.querySelectorAll("[data-theme]:is(button)")) {
+    button.setAttribute("aria-pressed", String(button.dataset.theme === theme));
+  }
+}
+
+applyTheme(stored());
+document.addEventListener("DOMContentLoaded", () => {
+  applyTheme(stored());
+  // on a phone, the navigation scrolls to the current page
+  const [navigation, current] = [document.querySelector("nav.main"), document.querySelector("nav.main [aria-current]")];
+  if (current) navigation.scrollLeft = current.offsetLeft - (navigation.clientWidth - current.offsetWidth) / 2;
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-theme]");
+  if (!button) return;
+  localStorage.setItem("theme", button.dataset.theme);
+  applyTheme(button.dataset.theme);
+  if (document.body.classList.contains("runner")) {
+    for (const name of ["light", "dark"]) document.body.classList.toggle(`graphiql-${name}`, button.dataset.theme === name);
+  }
+});
+
+// Escape cancels a form.
+document.addEventListener("keydown", (event) => {
+  const cancel = event.key === "Escape" && event.target.closest?.("form")?.querySelector("[data-cancel]");
+  if (cancel) cancel.click();
+});
