@@ -16,11 +16,14 @@ from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.mirror.object_state import STAMPS
 from ultraviolet.web.queries.links import object_title
 from ultraviolet.web.queries.rows import row_values, struct_columns
 
 _IMPORTED_URL_ID = 0
+_NOT_SHOWN = STAMPS | {"_created", "Created", "createdById", "entityId", "id"}
+"""Fields that ION sets by itself."""
 _MAX_DECODED_BYTES = 65_536
 """Larger bodies are not decoded for a list."""
 
@@ -48,7 +51,7 @@ class Event(msgspec.Struct, frozen=True):
     object_title: str | None = None
     """The title of the object in the mirror."""
     changed: list[str] = []
-    """The fields that the event changes, without time stamps and ETags."""
+    """The fields that the event changes, without those that ION sets by itself."""
     latency_seconds: float | None = None
     """Seconds from ION's time of the change, or else from reception, until the event was applied."""
     receivers: int = 1
@@ -127,15 +130,20 @@ def same_change(other: Any) -> tuple[ColumnElement[bool], ...]:
 
 
 def changed_fields(catalog: Catalog, body: bytes) -> list[str]:
-    """Return the fields that a body changes: all with a value if it has no old values."""
+    """Return the fields that a body changes, those first that lists of the resource show.
+
+    Without old values, these are all fields with a value.
+    """
     envelope = decode(catalog, body)
-    return [
+    found = [
         name
         for name, value in envelope.fields.items()
-        if name not in STAMPS
-        and name != "id"
+        if name not in _NOT_SHOWN
         and (value != envelope.old[name] if name in envelope.old else value is not None)
     ]
+    columns = resource_label(envelope.resource or "").columns
+    first = [name for name in columns if name in found]
+    return [*first, *(name for name in found if name not in first)]
 
 
 def _latency(row: Mapping[Any, Any]) -> float | None:

@@ -94,6 +94,7 @@ async function openEvent(link) {
   drawer.querySelector("[data-full-page]").href = address;
   markShown();
   if (!drawer.matches(":popover-open")) {
+    link.focus({ preventScroll: true }); // the focus returns to it
     drawer.showPopover();
     drawer.focus({ preventScroll: true });
   }
@@ -130,6 +131,15 @@ document.addEventListener("click", (event) => {
   if ((other && other !== link) || (!other && String(window.getSelection()))) return;
   event.preventDefault();
   openEvent(link);
+});
+
+// "More filters" closes like a menu.
+const more = document.querySelector(".more-filters");
+document.addEventListener("click", (event) => { if (more && !more.contains(event.target)) more.open = false; });
+more?.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !more.open) return;
+  more.open = false;
+  more.querySelector("summary").focus();
 });
 
 // "j" and "k" go to the older and the newer event, in the list and in the drawer.
