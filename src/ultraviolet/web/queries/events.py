@@ -193,9 +193,7 @@ def list_receivers(connection: Connection, event: Event) -> list[ReceivedEvent]:
             DELIVERIES,
             webhook_urls.c.name.label("webhook_url"),
         )
-        .select_from(
-            events.outerjoin(webhook_urls, webhook_urls.c.id == events.c.webhook_url_id)
-        )
+        .select_from(events.outerjoin(webhook_urls, webhook_urls.c.id == events.c.webhook_url_id))
         .where(
             events.c.integration_id == event.integration_id,
             events.c.source_time == event.source_time,

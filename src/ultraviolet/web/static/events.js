@@ -115,9 +115,9 @@ function markShown() {
 
 drawer.addEventListener("toggle", (event) => {
   if (event.newState === "open") return;
-  const link = currentOpener();
-  const lost = document.activeElement === document.body || drawer.contains(document.activeElement);
-  if (lost) link?.focus({ preventScroll: true });
+  const focused = document.activeElement;
+  const elsewhere = focused.matches("input, select, button, a:not([data-drawer-link])") && !drawer.contains(focused);
+  if (!elsewhere) currentOpener()?.focus({ preventScroll: true });
   for (const row of document.querySelectorAll("tr.shown")) row.classList.remove("shown");
   content.replaceChildren();
 });
