@@ -72,6 +72,8 @@ _COLUMNS: dict[Table, tuple[str, ...]] = {
             "resource",
             "object_id",
             "dedupe_key",
+            "source_time",
+            "change_key",
             "received_at",
             "applied_at",
             "body",
@@ -126,9 +128,9 @@ def _rows(
             )
             body = _BODY % (resource.encode(), id_, doc["_etag"].encode())
             dedupe = hashlib.sha256(body).digest()
-            rows[events].append(
-                (INTEGRATION, resource, name, dedupe, at, at, body, *_EVENT_COLUMNS)
-            )
+            change, changed_at = _change_of_two_receivers(resource, id_, began)
+            event = (INTEGRATION, resource, name, dedupe, changed_at, change, at, at, body)
+            rows[events].append((*event, *_EVENT_COLUMNS))
             rows[event_keys].append((INTEGRATION, dedupe, 1, dedupe))
         for table, columns in _COLUMNS.items():
             bulk.insert(
@@ -136,6 +138,14 @@ def _rows(
             )
 
     return work
+
+
+def _change_of_two_receivers(resource: str, id_: int, began: datetime) -> tuple[bytes, str]:
+    """Return the key and the time of a change that two consecutive events report."""
+    pair = id_ // 2
+    moment = began + timedelta(milliseconds=2 * pair % 3_500_000)
+    key = hashlib.sha256(f"{resource} {pair}".encode()).digest()[:16]
+    return key, clock.format_rfc3339(moment)
 
 
 def _json(value: object) -> str:

@@ -195,7 +195,7 @@ def test_a_page_changes_by_itself_after_a_delivery(
     given = {"id": order["id"], "etag": order["_etag"], "description": "seen through nginx"}
     local_ion.execute(UPDATE_ORDER, input=given)
     event = wait(lambda: hub.api("GET", "/events")["items"], 60, "a delivery through nginx")[0]
-    expect(page.get_by_role("link", name=str(event["seq"]), exact=True).first).to_be_visible()
+    expect(page.get_by_role("link", name=f"Event {event['seq']}", exact=True)).to_be_visible()
     page.context.close()
 
 

@@ -165,22 +165,70 @@ def test_a_page_lives_whatever_its_address_ends_in(person: Page, hub: Any) -> No
     expect(person.get_by_role("heading", name="Events", level=1)).to_be_visible()
 
 
-def test_the_events_page_follows_and_keeps_what_was_chosen(
+def test_the_events_page_follows_without_moving_under_the_pointer(
     person: Page, hub: Any, local_ion: Any
 ) -> None:
     person.goto(f"{hub.url}/events")
     expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
-    person.get_by_role("checkbox", name="Select event 1", exact=True).check()
+    replay = person.get_by_role("button", name=re.compile("^Replay selected"))
+    expect(replay).to_be_disabled()
+    expect(person.get_by_text("Select events to replay them.")).to_be_visible()
+    box = person.get_by_role("checkbox", name="Select event 1", exact=True)
+    box.check()
+    expect(replay).to_have_text("Replay selected (1)")
     rows = person.locator("#events tbody tr")
     before = rows.count()
-    change(local_ion, "While someone looks")
-    expect(rows).not_to_have_count(before, timeout=10 * SECOND)
-    expect(person.get_by_role("checkbox", name="Select event 1", exact=True)).to_be_checked()
-    person.get_by_role("button", name="Replay selected").click()
+    change(local_ion, "While someone points at the list")
+    new = person.get_by_role("button", name="1 new event", exact=True)
+    expect(new).to_be_visible(timeout=10 * SECOND)
+    expect(rows).to_have_count(before)
+    new.click()
+    expect(rows).to_have_count(before + 1)
+    expect(new).to_be_hidden()
+    expect(box).to_be_checked()
+    person.get_by_role("button", name="Pause updates").click()
+    change(local_ion, "While updates are paused")
+    expect(new).to_be_visible(timeout=10 * SECOND)
+    expect(rows).to_have_count(before + 1)
+    person.get_by_role("button", name="Resume updates").click()
+    expect(rows).to_have_count(before + 2)
+    change(local_ion, "Afterwards")
+    expect(rows).to_have_count(before + 3, timeout=10 * SECOND)
+    replay.click()
     expect(person.get_by_role("heading", name="Replay 1 event?")).to_be_visible()
     expect(person.get_by_text("Nothing would change")).to_be_visible()
     person.get_by_role("button", name="Replay").click()
     expect(person.locator("#event-1")).to_contain_text("replayed")
+
+
+def test_an_event_opens_in_a_drawer_by_mouse_and_keyboard(
+    person: Page, hub: Any, local_ion: Any
+) -> None:
+    change(local_ion, "For the drawer")
+    order = change(local_ion, "Again for the drawer")
+    person.goto(f"{hub.url}/events?resource=purchase_orders&object={order}")
+    links = person.locator("[data-drawer-link]")
+    expect(links.nth(1)).to_be_visible(timeout=10 * SECOND)
+    person.get_by_role("button", name="Pause updates").click()
+    heading = person.get_by_role("heading", name=f"Purchase order {order} updated")
+    person.locator("#events tbody tr").first.get_by_text("Description").click()
+    expect(heading).to_be_visible()
+    assert violations(person) == []
+    person.keyboard.press("Escape")
+    expect(heading).to_be_hidden()
+    expect(links.first).to_be_focused()
+    person.keyboard.press("j")
+    expect(links.nth(1)).to_be_focused()
+    person.keyboard.press("Enter")
+    expect(heading).to_be_visible()
+    first, second = (link.get_attribute("href") or "" for link in links.all()[:2])
+    page_link = person.get_by_role("link", name="Open page")
+    expect(page_link).to_have_attribute("href", second)
+    person.keyboard.press("k")
+    expect(page_link).to_have_attribute("href", first)
+    expect(person.locator("#drawer-content")).to_contain_text(f"Event {first.rpartition('/')[2]} ")
+    person.get_by_role("button", name="Close").click()
+    expect(links.first).to_be_focused()
 
 
 def test_an_object_shows_a_change_without_being_loaded_again(

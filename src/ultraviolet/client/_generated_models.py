@@ -224,6 +224,10 @@ class Event(Struct, frozen=True, kw_only=True):
     detail: str | None
     applied_at: str | None
     conflicting: bool
+    object_title: str | None = None
+    changed: list[str] = []
+    latency_seconds: float | None = None
+    receivers: int = 1
 
 
 class EventDetail(Struct, frozen=True, kw_only=True):
@@ -245,6 +249,10 @@ class EventDetail(Struct, frozen=True, kw_only=True):
     detail: str | None
     applied_at: str | None
     conflicting: bool
+    object_title: str | None = None
+    changed: list[str] = []
+    latency_seconds: float | None = None
+    receivers: int = 1
     headers: dict[str, str]
     body: str
 

@@ -47,6 +47,7 @@ _EVENT = (
     "object_id",
     "source_time",
     "received_at",
+    "change_key",
     "body",
     "headers",
     "signature",

@@ -31,16 +31,16 @@ Cause: TypeAlias = Literal[
     "permission",
 ]
 CAUSES: dict[Cause, str] = {
-    "no_event_sent": "ION sent no event",
+    "no_event_sent": "ION sent no event of the change",
     "event_lost": "ION recorded an event, but it never arrived",
     "event_not_understood": "an event arrived, but its body could not be interpreted",
-    "empty_to_populated": "an empty field was filled",
-    "link": "a field that links to another object changed",
-    "partial_create": "the event of a new object contained only some fields",
+    "empty_to_populated": "an empty field got its first value, which webhooks alone do not explain",
+    "link": "a field that links to another object changed, and its event has only an id",
+    "partial_create": "the event of a new object contained only some of its fields",
     "told_in_part": "an event contained only some of the changed fields",
     "computed": "ION recomputed the value from other objects without an event",
-    "late": "the event arrived late",
-    "permission": "the API key had no permission to read it",
+    "late": "the event arrived more than 10 seconds after the change",
+    "permission": "the API key had no permission to read the object before",
 }
 
 LATE_SECONDS = 10.0

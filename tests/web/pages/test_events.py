@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.web.conftest import ADMIN_KEY
 
+from ultraviolet.ion import deliveries
+from ultraviolet.web.pages.events import listing
 from ultraviolet.web.queries import events
 
 IMPORT = "/api/v1/integrations/1/events/import"
@@ -34,7 +36,7 @@ def deliver(signed_in: Any, integration: dict[str, Any]) -> Any:
 
 
 def rows(page: str) -> int:
-    return page.count('id="event-')
+    return page.count('<tr id="event-')
 
 
 def test_the_filters_narrow_what_is_shown(signed_in: Any, deliver: Any) -> None:
@@ -103,7 +105,7 @@ def test_a_time_means_when_an_event_was_received_also_elsewhere(
     while address:
         page = mixed.send("GET", address).text
         seen += [int(n) for n in re.findall(r'id="event-(\d+)"', page)]
-        more = re.search(r'href="\?([^"]*cursor=[^"]+)"', page)
+        more = re.search(r'href="/events\?([^"]*cursor=[^"]+)"', page)
         address = f"/events?{html.unescape(more.group(1))}" if more else ""
     assert list(expected) == seen[::-1]
 
@@ -130,7 +132,14 @@ def test_replaying_many_asks_first(signed_in: Any, deliver: Any) -> None:
     done = signed_in.submit("/events/replay", seq=["1", "2"], sure="yes")
     assert (done.status_code, done.headers["location"]) == (303, "/events?outcome=replayed")
     assert rows(signed_in.send("GET", "/events?outcome=replayed").text) == 2
-    assert signed_in.submit("/events/replay").status_code == 422
+
+
+def test_replaying_nothing_explains_what_to_do(signed_in: Any, deliver: Any) -> None:
+    deliver("PARTS", "UPDATE", 5)
+    refused = signed_in.submit("/events/replay")
+    assert refused.status_code == 422
+    assert "Select the events to replay with their checkboxes." in refused.text
+    assert rows(refused.text) == 1
 
 
 @pytest.mark.usefixtures("at_once")
@@ -140,3 +149,102 @@ def test_replaying_one_from_its_page_asks_first_too(signed_in: Any, deliver: Any
     assert 'action="/events/replay"' in page
     assert '<input type="hidden" name="seq" value="1">' in page
     assert "Replay 1 event?" in signed_in.submit("/events/replay", seq="1").text
+
+
+@pytest.fixture
+def deliver_to(signed_in: Any, integration: dict[str, Any]) -> Any:
+    """Post a change of a part to the webhook URLs with these numbers, as ION does for its receivers."""
+    paths: list[str] = []
+    for name in ("First", "Second"):
+        page = signed_in.create("/webhooks", integration="1", name=name)
+        paths.append(page.partition("http://hub.test")[2].partition("<")[0])
+    numbers = iter(range(1000, 2000))
+
+    def deliver_to(*receivers: int, second: int, number: str, action: str = "UPDATE") -> None:
+        for receiver in receivers:
+            raw = deliveries.encode(
+                event_id=next(numbers),
+                subscription_id=70 + receiver,
+                resource="parts",
+                action=action,
+                object_id=7,
+                transaction_id=5,
+                timestamp=f"2026-01-01T00:00:{second:02}.000000+00:00",
+                actor_id=1,
+                changes={"part_number": {"old": "A", "new": number}},
+            )
+            assert signed_in.send("POST", paths[receiver - 1], content=raw).status_code == 200
+
+    return deliver_to
+
+
+def numbers_of(page: str) -> list[int]:
+    return [int(number) for number in re.findall(r'<tr id="event-(\d+)"', page)]
+
+
+def test_a_change_is_one_row_for_all_its_receivers(signed_in: Any, deliver_to: Any) -> None:
+    deliver_to(1, 2, second=1, number="B")
+    deliver_to(1, second=2, number="C")
+    deliver_to(1, second=3, number="D")
+    deliver_to(1, second=3, number="E")  # another change of the same transaction
+    deliver_to(2, second=3, number="E")
+    deliver_to(2, second=3, number="D")
+    deliver_to(2, second=2, number="F", action="DELETE")
+
+    assert numbers_of(signed_in.send("GET", "/events").text) == [8, 5, 4, 3, 1]
+    assert numbers_of(signed_in.send("GET", "/events?url=1").text) == [5, 4, 3, 1]
+    assert numbers_of(signed_in.send("GET", "/events?url=2").text) == [8, 7, 6, 2]
+    assert numbers_of(signed_in.send("GET", "/events?url=2&q=%22B%22").text) == [2]
+    assert signed_in.send("GET", "/events").text.count("2 receivers") == 3
+    both = signed_in.send("GET", "/events/1").text
+    assert "<h2>2 receivers</h2>" in both
+    assert "First" in both
+    assert "Second" in both
+    assert 'href="/events/2"' in both
+    assert "receivers</h2>" not in signed_in.send("GET", "/events/3").text
+
+
+def test_pages_of_changes_neither_repeat_nor_skip_one(
+    signed_in: Any, deliver_to: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_SHOWN", 2)
+    for second in range(5):
+        deliver_to(1, 2, second=second, number="B")
+    deliver_to(2, second=30, number="B")
+    seen, address = list[int](), "/events"
+    while address:
+        page = signed_in.send("GET", address).text
+        seen += numbers_of(page)
+        more = re.search(r'href="(/events\?[^"]*cursor=[^"]+)"', page)
+        address = html.unescape(more.group(1)) if more else ""
+    assert seen == [11, 9, 7, 5, 3, 1]
+
+
+def test_rows_and_the_api_name_the_object_and_its_changes(
+    signed_in: Any, deliver_to: Any, keep: Any
+) -> None:
+    keep("parts", {"id": 7, "partNumber": "BRK-7", "_updated": "2026-01-01T00:00:00+00:00"})
+    deliver_to(1, 2, second=1, number="BRK-8")
+    listed = signed_in.get("/events")["items"]
+    assert [(each["seq"], each["receivers"]) for each in listed] == [(2, 2), (1, 2)]
+    assert {each["object_title"] for each in listed} <= {"BRK-7", "BRK-8"}
+    assert listed[0]["changed"] == ["partNumber"]
+    assert signed_in.get("/events/1")["receivers"] == 2
+
+    page = signed_in.send("GET", "/events").text
+    assert re.search(r'<a href="/objects/parts/7\?integration=1">BRK-[78]</a>', page)
+    assert '<span title="Part number">Part number</span>' in page
+    assert '<span class="json-key">&#34;part_number&#34;</span>' in (
+        signed_in.send("GET", "/events/1").text
+    )
+
+
+def test_filters_are_chips_that_can_be_removed(signed_in: Any, deliver: Any) -> None:
+    deliver("PARTS", "UPDATE", 5)
+    page = signed_in.send("GET", "/events?resource=parts&action=UPDATE&url=1").text
+    assert 'aria-label="Remove filter Webhook URL: Violet"' in page
+    chip = re.search(r'href="([^"]+)"\s+aria-label="Remove filter Resource: Parts"', page)
+    assert chip
+    without = signed_in.send("GET", html.unescape(chip.group(1)))
+    assert rows(without.text) == 1
+    assert "Remove filter Resource" not in without.text

@@ -27,10 +27,10 @@ FILL = [
     """INSERT INTO links (integration_id, kind, target_id, id)
       SELECT integration_id, k.id, '1', o.id FROM objects o, link_kinds k
       WHERE k.resource = 'suppliers' AND k.field = 'createdById' ON CONFLICT DO NOTHING""",
-    """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, resource, action, object_id, received_at, body,
-        headers, signature, outcome)
-      SELECT integration_id, 1 - (id::int % 10) / 9, sha256((integration_id || id)::bytea), resource, 'UPDATE', id, observed_at, '', '{}',
-        'verified', 'applied' FROM objects""",
+    """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, resource, action, object_id, source_time, change_key,
+        received_at, body, headers, signature, outcome)
+      SELECT integration_id, 1 - (id::int % 10) / 9, sha256((integration_id || id)::bytea), resource, 'UPDATE', id,
+        observed_at, sha256((id::int / 2)::text::bytea), observed_at, '', '{}', 'verified', 'applied' FROM objects""",
     "INSERT INTO event_keys SELECT integration_id, dedupe_key, 1, dedupe_key FROM events",
     "INSERT INTO search_progress SELECT integration_id, max(seq) FROM versions GROUP BY integration_id",
 ]

@@ -33,6 +33,7 @@ CAUSES = {
     "p50 s": "p50_seconds",
     "p99 s": "p99_seconds",
     "healed by": "healed_by",
+    "meaning": "meaning",
 }
 OVER_TIME = {"time": "at", "changes": "changes", "drift": "wrong", "causes": "causes"}
 

@@ -85,6 +85,12 @@ events = Table(
     Column("object_id", Text),
     Column("source_time", Text),
     Column("received_at", Text, nullable=False),
+    Column(
+        "change_key",
+        LargeBinary,
+        comment="hash of the body without the ids of the delivery, which is equal for all receivers"
+        " of a change; null if the body has no time",
+    ),
     Column("body", LargeBinary, nullable=False, comment="exactly as received"),
     Column("headers", JSON, nullable=False),
     Column(
@@ -110,6 +116,7 @@ events = Table(
     ),
     Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
     Index("events_by_number", "integration_id", "event_id"),
+    Index("events_by_change", "integration_id", "source_time", "change_key"),
     Index(
         "events_waiting",
         "integration_id",

@@ -29,6 +29,13 @@ TRACE_HEADER = "traceparent"
 """The stored header with the trace of a delivery: the hub's own if the hub traces."""
 _SECRET_HEADER_NAME = re.compile("auth|cookie|credential|key|password|secret|token")
 """Headers that may hold a secret, such as one configured at the receiver in ION."""
+_DELIVERY_IDS = re.compile(
+    rb'"(?:webhook_?)?(?:event|subscription|delivery|message)_?id"\s*:\s*(?:"[^"]*"|\d+)\s*,?\s*',
+    re.IGNORECASE,
+)
+"""Fields of a body that differ between the receivers of one change."""
+_MAX_DELIVERY_IDS = 2
+_CHANGE_KEY_BYTES = 16
 
 
 class IngestService:
@@ -183,6 +190,10 @@ def event_row(
                 envelope.source_time,
             )
         )
+    change_key = None
+    if envelope.source_time is not None:
+        change = _DELIVERY_IDS.sub(b"", body, count=_MAX_DELIVERY_IDS)
+        change_key = hashlib.blake2b(change, digest_size=_CHANGE_KEY_BYTES).digest()
     return {
         "integration_id": integration_id,
         "webhook_url_id": url_id,
@@ -194,6 +205,7 @@ def event_row(
         "object_id": envelope.object_id,
         "source_time": envelope.source_time,
         "received_at": received_at,
+        "change_key": change_key,
         "body": body,
         "headers": msgspec.json.encode(stored).decode(),
         "signature": signature,

@@ -20,7 +20,8 @@ from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
 from ultraviolet.web.http.params import IntegrationName, optional_integration, parse_time
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.queries import events
-from ultraviolet.web.queries.events import Event, EventDetail, EventFilter
+from ultraviolet.web.queries.event_rows import Event
+from ultraviolet.web.queries.events import EventDetail, EventFilter
 
 TAGS = ["events"]
 JSON_LINES = "application/jsonl"
@@ -81,7 +82,7 @@ async def list_events(
             outcome,
             object_id,
         )
-        return events.list_recent(connection, event_filter, before, limit + 1)
+        return events.list_recent(connection, hub.catalog, event_filter, before, limit + 1)
 
     return page_of(await hub.database.read(read), limit, lambda event: event.seq)
 
@@ -92,7 +93,7 @@ async def get_event(hub: GivenHub, seq: FromPath[int]) -> EventDetail:
 
     Includes its headers and its raw body.
     """
-    return await hub.database.read(events.get_event, seq)
+    return await hub.database.read(events.get_event, hub.catalog, seq)
 
 
 @post("/events/{seq:int}/replay", guards=[require_role("operator")], status_code=202, tags=TAGS)
@@ -101,9 +102,9 @@ async def replay_event(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -
 
     Processes the event again and reads its object from ION.
     """
-    await hub.database.read(events.get_event, seq)
+    await hub.database.read(events.get_event, hub.catalog, seq)
     await hub.requests.replay(caller.name, Range(from_seq=seq, to_seq=seq))
-    return await hub.database.read(events.get_event, seq)
+    return await hub.database.read(events.get_event, hub.catalog, seq)
 
 
 @post("/events/replay", guards=[require_role("operator")], status_code=200, tags=TAGS)

@@ -62,7 +62,7 @@ async def show(
         request,
         "drift.html",
         **context,
-        causes=sorted(CAUSES),
+        causes=dict(sorted(CAUSES.items(), key=lambda each: cause_label(each[0]))),
         cause=cause,
         resource=resource,
         live=before is None,

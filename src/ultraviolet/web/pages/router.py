@@ -17,7 +17,6 @@ from ultraviolet.web.pages import (
     alerts,
     audit,
     drift,
-    events,
     fetches,
     integrations,
     navigation,
@@ -34,6 +33,7 @@ from ultraviolet.web.pages import (
 )
 from ultraviolet.web.pages.access import account, sign_in, sso
 from ultraviolet.web.pages.documentation import api_reference, routes
+from ultraviolet.web.pages.events import detail, listing, replay
 from ultraviolet.web.pages.objects import record, table
 from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
@@ -93,7 +93,9 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *integrations.HANDLERS,
         *webhook_urls.HANDLERS,
         *setup_guide.HANDLERS,
-        *events.HANDLERS,
+        *listing.HANDLERS,
+        *detail.HANDLERS,
+        *replay.HANDLERS,
         *table.HANDLERS,
         *record.HANDLERS,
         *fetches.HANDLERS,

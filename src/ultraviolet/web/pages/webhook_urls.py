@@ -83,7 +83,9 @@ async def show(
 
     def read(connection: Connection) -> dict[str, Any]:
         url = webhook_urls.get_url(connection, url_id)
-        found = events.list_page(connection, EventFilter(webhook_url_id=url_id), None, _LAST_EVENTS)
+        found = events.list_page(
+            connection, hub.catalog, EventFilter(webhook_url_id=url_id), None, _LAST_EVENTS
+        )
         return {
             "url": url,
             "integration": integrations.get(connection, url.integration_id),

@@ -1,4 +1,7 @@
-"""Events: filtered lists, details with the raw body, and effects on the mirror."""
+"""Events: filtered lists, details with the raw body, and effects on the mirror.
+
+A page of events has one row per change; the API lists each event.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +12,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     RowMapping,
-    Select,
+    and_,
     func,
     literal,
     literal_column,
@@ -18,39 +21,39 @@ from sqlalchemy import (
 
 from ultraviolet.db import sql
 from ultraviolet.db.event_store import DELIVERIES
-from ultraviolet.db.tables.events import events
+from ultraviolet.db.tables.events import events, webhook_urls
 from ultraviolet.db.tables.mirror import objects, versions
 from ultraviolet.errors import NotFoundError
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.web.queries.event_rows import (
+    EARLIER,
+    Event,
+    is_first_of_change,
+    read_rows,
+    select_rows,
+    shown_values,
+)
 from ultraviolet.web.queries.rows import row_values, struct_columns
 
 
-class Event(msgspec.Struct, frozen=True):
-    """One event from ION, recorded once for all its deliveries."""
-
-    seq: int
-    integration_id: int
-    webhook_url_id: int
-    event_id: str | None
-    subscription_id: str | None
-    resource: str | None
-    action: str | None
-    object_id: str | None
-    source_time: str | None
-    received_at: str
-    signature: str
-    deliveries: int
-    outcome: str | None
-    detail: str | None
-    applied_at: str | None
-    conflicting: bool
-    """ION sent the same event with a different body before; the values of this one were ignored."""
-
-
-class EventDetail(Event, frozen=True):
+class EventDetail(Event, frozen=True, kw_only=True):
     """One event with its headers and its raw body."""
 
     headers: dict[str, str]
     body: str
+
+
+class ReceivedEvent(msgspec.Struct, frozen=True):
+    """One event of a change that ION delivered to several receivers."""
+
+    seq: int
+    webhook_url: str | None
+    """The name of the webhook URL; null if another hub received the event."""
+    subscription_id: str | None
+    received_at: str
+    signature: str
+    deliveries: int
+    outcome: str | None
 
 
 class EventFilter(msgspec.Struct, frozen=True):
@@ -69,7 +72,10 @@ class EventFilter(msgspec.Struct, frozen=True):
 
 
 class EventPage(msgspec.Struct, frozen=True):
-    """A page of events; `next` can be set although no event of the scanned range matches."""
+    """A page of events, one for each change, that of its first receiver.
+
+    `next` can be set although no event of the scanned range matches.
+    """
 
     events: list[Event]
     next: int | None
@@ -97,45 +103,57 @@ _MAX_SCANNED_EVENTS = 50_000
 """One page scans at most this many events."""
 _PROBE_SIZE = 50
 _MAX_LATER_VERSIONS = 200
+_MAX_RECEIVERS = 50
 _IMPORTED_URL_ID: ColumnElement[int] = literal_column("0", Integer())
 """Webhook URL id of events from another hub; a literal, so that the partial index is used."""
-_COLUMNS = [*struct_columns(events, Event), DELIVERIES]
 
 
 def list_recent(
-    connection: Connection, event_filter: EventFilter, before: int | None, limit: int
+    connection: Connection,
+    catalog: Catalog,
+    event_filter: EventFilter,
+    before: int | None,
+    limit: int,
 ) -> list[Event]:
     """Return events with a number below `before`, newest first."""
-    query = (
-        _where_matching(select(*_COLUMNS), event_filter).order_by(events.c.seq.desc()).limit(limit)
-    )
+    query = select_rows().where(*_matching(events, event_filter)).limit(limit)
     if before is not None:
         query = query.where(events.c.seq < before)
-    return [Event(**row) for row in connection.execute(query).mappings()]
+    return read_rows(connection, catalog, query)
 
 
-def get_event(connection: Connection, seq: int) -> EventDetail:
+def get_event(connection: Connection, catalog: Catalog, seq: int) -> EventDetail:
     """Return one event; raise NotFoundError."""
-    row = (
-        connection.execute(select(events, DELIVERIES).where(events.c.seq == seq))
-        .mappings()
-        .one_or_none()
+    object_of_event = and_(
+        objects.c.integration_id == events.c.integration_id,
+        objects.c.resource == events.c.resource,
+        objects.c.id == events.c.object_id,
     )
+    query = (
+        select_rows(events.c.headers, events.c.body, objects.c.doc)
+        .select_from(events.outerjoin(objects, object_of_event))
+        .where(events.c.seq == seq)
+    )
+    row = connection.execute(query).mappings().one_or_none()
     if row is None:
         newest = connection.execute(select(func.max(events.c.seq))).scalar() or 0
         purged = f"Event {seq} is no longer kept. Its changes are in the history of the object."
         raise NotFoundError(purged if 0 < seq < newest else f"Event {seq} does not exist.")
     return EventDetail(
-        **row_values(row, Event),
+        **row_values(row, Event) | shown_values(catalog, row, row["body"]),
         headers=dict(row["headers"]),
         body=bytes(row["body"]).decode("utf-8", "replace"),
     )
 
 
 def list_page(
-    connection: Connection, event_filter: EventFilter, before: int | None, limit: int
+    connection: Connection,
+    catalog: Catalog,
+    event_filter: EventFilter,
+    before: int | None,
+    limit: int,
 ) -> EventPage:
-    """Return a page of events, newest first, in bounded time."""
+    """Return a page of events, one for each change, newest first, in bounded time."""
     newest = connection.execute(select(func.max(events.c.seq))).scalar() or 0
     low = _seq_range_at(connection, event_filter.since, newest)[0] if event_filter.since else 1
     start = before or newest + 1
@@ -147,21 +165,44 @@ def list_page(
         )
         start = max(min(start, high), _last_imported_before(connection, event_filter, start) + 1)
     floor = max(start - _MAX_SCANNED_EVENTS, low if start > low else 1)
-    query = _where_matching(select(*_COLUMNS), event_filter).where(
-        events.c.seq < start, events.c.seq >= floor
+    query = select_rows().where(
+        events.c.seq < start,
+        events.c.seq >= floor,
+        *_matching(events, event_filter),
+        is_first_of_change(_matching(EARLIER, event_filter)),
     )
-    rows = connection.execute(query.order_by(events.c.seq.desc()).limit(limit + 1)).mappings().all()
-    found = [Event(**row) for row in rows[:limit]]
+    rows = read_rows(connection, catalog, query.limit(limit + 1))
+    found = rows[:limit]
     if len(rows) > limit:
         return EventPage(found, found[-1].seq)
     more = floor > low or (floor > 1 and _last_imported_before(connection, event_filter, floor))
     return EventPage(found, floor if more else None)
 
 
-def list_by_seq(connection: Connection, seqs: Sequence[int]) -> list[Event]:
+def list_by_seq(connection: Connection, catalog: Catalog, seqs: Sequence[int]) -> list[Event]:
     """Return events by number, newest first."""
-    query = select(*_COLUMNS).where(events.c.seq.in_(seqs)).order_by(events.c.seq.desc())
-    return [Event(**row) for row in connection.execute(query).mappings()]
+    return read_rows(connection, catalog, select_rows().where(events.c.seq.in_(seqs)))
+
+
+def list_receivers(connection: Connection, event: Event) -> list[ReceivedEvent]:
+    """Return the events that report the same change, in the order of their arrival."""
+    change_key = select(events.c.change_key).where(events.c.seq == event.seq).scalar_subquery()
+    query = (
+        select(
+            *struct_columns(events, ReceivedEvent),
+            DELIVERIES,
+            webhook_urls.c.name.label("webhook_url"),
+        )
+        .select_from(events.outerjoin(webhook_urls, webhook_urls.c.id == events.c.webhook_url_id))
+        .where(
+            events.c.integration_id == event.integration_id,
+            events.c.source_time == event.source_time,
+            events.c.change_key == change_key,
+        )
+        .order_by(events.c.seq)
+        .limit(_MAX_RECEIVERS)
+    )
+    return [ReceivedEvent(**row) for row in connection.execute(query).mappings()]
 
 
 def find_effects(connection: Connection, event: Event) -> Effects:
@@ -234,26 +275,30 @@ def _last_imported_before(connection: Connection, event_filter: EventFilter, seq
     query = select(func.max(events.c.seq)).where(
         events.c.webhook_url_id == _IMPORTED_URL_ID, events.c.seq < seq
     )
-    return connection.execute(_where_received(query, event_filter)).scalar() or 0
+    query = query.where(*_received(events, event_filter))
+    return connection.execute(query).scalar() or 0
 
 
-def _where_received(query: Select[Any], event_filter: EventFilter) -> Select[Any]:
+def _received(table: Any, event_filter: EventFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if event_filter.since:
-        query = query.where(events.c.received_at >= event_filter.since)
+        conditions.append(table.c.received_at >= event_filter.since)
     if event_filter.until:
-        query = query.where(events.c.received_at < event_filter.until)
-    return query
+        conditions.append(table.c.received_at < event_filter.until)
+    return conditions
 
 
-def _where_matching(query: Select[Any], event_filter: EventFilter) -> Select[Any]:
+def _matching(table: Any, event_filter: EventFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     for name in ("integration_id", "webhook_url_id", "resource", "action", "object_id"):
         value = getattr(event_filter, name)
         if value is not None:
-            query = query.where(events.c[name] == value)
+            conditions.append(table.c[name] == value)
     if event_filter.said:
-        query = query.where(sql.position_of(events.c.body, literal(event_filter.said.encode())) > 0)
+        body_text = literal(event_filter.said.encode())
+        conditions.append(sql.position_of(table.c.body, body_text) > 0)
     if event_filter.outcome == "waiting":
-        query = query.where(events.c.outcome.is_(None))
+        conditions.append(table.c.outcome.is_(None))
     elif event_filter.outcome:
-        query = query.where(events.c.outcome == event_filter.outcome)
-    return _where_received(query, event_filter)
+        conditions.append(table.c.outcome == event_filter.outcome)
+    return [*conditions, *_received(table, event_filter)]

@@ -1,0 +1,1 @@
+"""Pages of events: the live list with its filters, one event, and replay."""

@@ -1,0 +1,119 @@
+"""Page: the list of events, one row per change, with filters and live updates."""
+
+from typing import Any
+
+from litestar import Response, get
+from sqlalchemy import Connection
+
+from ultraviolet.errors import NotFoundError
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.web.http.pagination import encode, number
+from ultraviolet.web.http.params import EXTRA_PARAMETERS
+from ultraviolet.web.middleware.auth import (
+    AnyRequest,
+    Caller,
+    GivenCaller,
+    GivenHub,
+    require_role,
+)
+from ultraviolet.web.pages.events.filters import (
+    MORE,
+    PARAMETERS,
+    list_chips,
+    parse_filter,
+    resource_choices,
+)
+from ultraviolet.web.pages.templating import GivenRenderer, Renderer, plural, words
+from ultraviolet.web.queries import events
+from ultraviolet.web.queries.events import EventFilter
+
+_SHOWN = 50
+_ACTIONS = ("CREATE", "UPDATE", "DELETE")
+_OUTCOMES = ("waiting", "applied", "nothing_new", "not_chosen", "not_understood", "replayed")
+
+
+@get(
+    "/events",
+    guards=[require_role("viewer")],
+    include_in_schema=False,
+    opt={EXTRA_PARAMETERS: PARAMETERS},
+)
+async def show_all(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str]:
+    """List events; the first page updates live."""
+    return await render_list(request, hub, render, caller, dict(request.query_params))
+
+
+async def render_list(
+    request: AnyRequest,
+    hub: Hub,
+    render: Renderer,
+    caller: Caller,
+    asked: dict[str, str],
+    problem: str = "",
+) -> Response[str]:
+    """Return the list for the parameters of an address; `problem` is why a form was refused."""
+    cursor = asked.get("cursor")
+    wanted = parse_filter(hub.catalog, asked)
+
+    def read(connection: Connection) -> dict[str, Any]:
+        found = events.list_page(connection, hub.catalog, wanted, number(cursor), _SHOWN)
+        return {
+            "events": found.events,
+            "next": encode(str(found.next)) if found.next else None,
+            "integrations": integrations.list_page(connection),
+            "url_name": _url_name(connection, wanted),
+        }
+
+    context = await hub.database.read(read)
+    names = {one.id: one.name for one in context["integrations"]}
+    labels = {
+        "integration": names.get(wanted.integration_id or 0, ""),
+        "resource": plural(wanted.resource or ""),
+        "action": (wanted.action or "").capitalize(),
+        "outcome": words(wanted.outcome or "").capitalize(),
+        "since": _minute(wanted.since),
+        "until": _minute(wanted.until),
+        "url": context["url_name"],
+    }
+    return render.page(
+        request,
+        "events.html",
+        status=422 if problem else 200,
+        **context,
+        wanted=wanted,
+        chips=list_chips(asked, {name: text for name, text in labels.items() if text}),
+        more_count=sum(bool(asked.get(name)) for name in MORE),
+        live=cursor is None and not problem,
+        filtered=any(asked.values()),
+        actions=_ACTIONS,
+        outcomes=_OUTCOMES,
+        problem=problem,
+        may_replay=caller.actor.may("operator"),
+        resources=resource_choices(hub.catalog),
+        mirrored=mirrored_names(hub),
+    )
+
+
+def mirrored_names(hub: Hub) -> frozenset[str]:
+    """Return the names of the resources whose objects have a page."""
+    return frozenset(resource.name for resource in hub.catalog.mirrored)
+
+
+def _minute(moment: str | None) -> str:
+    return f"{moment[:16].replace('T', ' ')} UTC" if moment else ""
+
+
+def _url_name(connection: Connection, wanted: EventFilter) -> str:
+    if wanted.webhook_url_id is None:
+        return ""
+    try:
+        return webhook_urls.get_url(connection, wanted.webhook_url_id).name
+    except NotFoundError:
+        return ""
+
+
+HANDLERS = [show_all]
