@@ -111,6 +111,21 @@ def head(*lines: bytes, target: bytes = b"/", method: bytes = b"GET", close: boo
     )
 
 
+GOOD_HOSTS = (b"", b"hub.example", b"hub.example:", b"127.0.0.1:8000", b"[::1]:65535", b"a_b%20")
+BAD_HOSTS = (
+    b"a b:x",
+    b"a:x",
+    b"x:65536",
+    b"[::1",
+    b"]",
+    b"[:]",
+    b"[v1.x]:1",
+    b"a@b",
+    b"x/y",
+    b"\xff",
+)
+
+
 def padded(size: int) -> bytes:
     """Return a request head of this size in bytes."""
     return head(b"padding: " + b"x" * (size - len(head(b"padding: "))))
@@ -137,6 +152,12 @@ def test_head_of_the_maximum_size_is_accepted_and_a_larger_one_refused(server: S
         (b"\x16\x03\x01 no HTTP", 400),
         (head(method=b"CONNECT", target=b"h:443"), 400),
         (head(b"content-length: 1", b"transfer-encoding: chunked"), 400),
+        (head(b"host: y"), 400),
+        *(
+            (b"GET / HTTP/1.1\r\nhost: " + host + b"\r\nconnection: close\r\n\r\n", status)
+            for status, hosts in ((200, GOOD_HOSTS), (400, BAD_HOSTS))
+            for host in hosts
+        ),
         (
             head(
                 b"upgrade: websocket", b"connection: upgrade", b"sec-websocket-key: x", close=False

@@ -8,10 +8,12 @@ import asyncio
 import functools
 import http
 import ipaddress
+import re
 import resource
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httptools
 import msgspec
@@ -30,6 +32,7 @@ LINGER_SECONDS = 5.0
 CONNECTIONS_PER_SOURCE = 1000
 MAX_OPEN_FILES = 65_536
 
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
 _IPV6_PREFIX_BITS = 64
 """One client usually has a whole IPv6 network of this prefix length."""
 _CLOSE_AT_ONCE = (408, 429)
@@ -46,6 +49,18 @@ _DETAILS = {
 }
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@functools.lru_cache(1000)
+def _is_valid_host(host: bytes) -> bool:
+    """Return whether a Host header is an authority (RFC 9110); the application builds URLs from it."""
+    if not _HOST.fullmatch(host):
+        return False
+    try:
+        urlsplit(b"//" + host).port  # noqa: B018  raises if it is out of range
+    except ValueError:
+        return False
+    return True
 
 
 class RefusedHeadError(Exception):
@@ -249,6 +264,9 @@ class LimitedProtocol(HttpToolsProtocol):
         head_bytes = len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
         if head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             raise RefusedHeadError(431)
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) > 1 or not all(map(_is_valid_host, hosts)):
+            raise RefusedHeadError(400)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedHeadError(429)
         super().on_headers_complete()
