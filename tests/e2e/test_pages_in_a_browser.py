@@ -12,6 +12,22 @@ SECOND = 1000
 AN_ORDER = (
     "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag description } } } }"
 )
+IDENTIFIER = re.compile(r"\b(?:[a-z]+_[a-z]\w*|[a-z]+[A-Z]\w*)\b")
+VISIBLE_TEXTS = """() => {
+  const code = "code, pre, kbd, samp, script, style, textarea, svg, .mono, [data-value]";
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode()) {
+    const text = walker.currentNode.textContent.trim();
+    if (text && !walker.currentNode.parentElement.closest(code)) texts.push(text);
+  }
+  for (const element of document.querySelectorAll("[aria-label], [title], [placeholder]"))
+    if (!element.closest(code))
+      for (const name of ["aria-label", "title", "placeholder"])
+        if (element.hasAttribute(name)) texts.push(element.getAttribute(name));
+  return texts;
+}"""
+"""The texts of a page for people, without code."""
 UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
   updatePurchaseOrder(input: $input) { purchaseOrder { id description } } }"""
 PAGES = {
@@ -119,6 +135,16 @@ def test_axe_finds_nothing_in_light_and_dark(person: Page, hub: Any, address: st
     )
     person.set_viewport_size({"width": 1280, "height": 900})
     assert wide <= 0, "the page is wider than a phone"
+
+
+def test_visible_text_has_no_identifiers(person: Page, hub: Any) -> None:
+    found: dict[str, list[str]] = {}
+    for address in PAGES:
+        person.goto(hub.url + address.strip())
+        texts = person.evaluate(VISIBLE_TEXTS)
+        found[address] = sorted({word for text in texts for word in IDENTIFIER.findall(text)})
+        assert len(texts) > 10
+    assert {address: words for address, words in found.items() if words} == {}
 
 
 @pytest.mark.parametrize("address", WITHOUT_SIGN_IN)
