@@ -41,6 +41,7 @@ from ultraviolet.web.middleware.idempotency import MAX_BODY_BYTES
 from ultraviolet.web.middleware.request_log import RequestLogMiddleware
 from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
 from ultraviolet.web.pages import router as pages_router
+from ultraviolet.web.pages.forms.rejected_page import check_page
 from ultraviolet.web.pages.templating import STATIC, Renderer
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
@@ -113,6 +114,7 @@ def _create_litestar(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
 
 async def _check_request(request: AnyRequest) -> None:
     await csrf_check(request)
+    check_page(request)
     reject_unknown_parameters(request)
 
 

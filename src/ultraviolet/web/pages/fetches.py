@@ -111,7 +111,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     sent = await request.form()
     mode = sent.get("mode")
     if mode not in ("incremental", "full"):
-        raise InvalidError("Select a mode: incremental or full.")
+        raise InvalidError("Select a mode: incremental or full.", field="mode")
     fetch_id = await hub.requests.start_fetch(number_in(sent, "integration"), mode, caller.name)
     return Redirect(f"/fetches/{fetch_id}", status_code=303)
 

@@ -135,7 +135,7 @@ async def make_key(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> R
     """Create an API key."""
     sent = await request.form()
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
-    day = str(sent.get("expires", "")).strip()
+    day = str(sent.get("expires_at", "")).strip()
     expires = f"{day}T23:59:59Z" if day else None
     key, token = await hub.database.write(api_keys.create_key, caller.name, name, role, expires)
     secret = OneTimeSecret("api_key", f"API key {key.name}", token, key.id)
@@ -158,7 +158,7 @@ def _role(given: Any) -> Role:
         case "viewer" | "operator" | "admin":
             return given
         case _:
-            raise InvalidError("Select a role: viewer, operator or admin.")
+            raise InvalidError("Select a role: viewer, operator or admin.", field="role")
 
 
 def _back() -> Redirect:
