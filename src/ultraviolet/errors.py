@@ -19,9 +19,9 @@ class UltravioletError(Exception):
     headers: Mapping[str, str] = {}
     """Response headers of the problem."""
 
-    def __init__(self, message: str = "", *, field: str = "") -> None:
+    def __init__(self, message: str | None = "", *, field: str = "") -> None:
         """Set the message, and the name of the invalid value."""
-        super().__init__(message)
+        super().__init__(message or "")
         self.field = field or self.field
 
 

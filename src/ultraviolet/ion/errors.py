@@ -6,7 +6,6 @@ from typing import Literal, TypeAlias
 
 from ultraviolet.errors import UltravioletError
 
-
 Setting: TypeAlias = Literal["", "api_url", "auth_url", "client_id", "client_secret"]
 
 

@@ -151,6 +151,7 @@ def filled(signed_in: Any, integration: dict[str, Any], keep: Any) -> Any:
     signed_in.submit("/settings/keys", name="robot", role="viewer")
     address = "https://hooks.example.com/1"
     signed_in.submit("/settings/alerts", name="Team", kind="slack", address=address)
+    signed_in.submit("/settings/users", name="bo", role="admin")
     return signed_in
 
 
@@ -199,10 +200,15 @@ def test_a_rejected_form_is_its_page_with_the_error_at_the_field(
                 assert expected.items() <= fields[field].items()
                 assert "autofocus" in fields[field]
             else:
-                assert re.search(r'role="alert" id="form-error" tabindex="-1" autofocus', answer.text)
+                assert re.search(
+                    r'role="alert" id="form-error" tabindex="-1" autofocus', answer.text
+                )
             for name, value in values.items():
                 kept = fields.get(name, {"type": "hidden"})
-                if kept.get("type") not in ("hidden", "checkbox") and value not in ("king", "sometimes"):
+                if kept.get("type") not in ("hidden", "checkbox") and value not in (
+                    "king",
+                    "sometimes",
+                ):
                     entered = "" if kept.get("type") == "password" else value
                     assert kept.get("value", "") == entered, name
 

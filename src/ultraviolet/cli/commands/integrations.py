@@ -115,7 +115,8 @@ def add(
         return
     result = created["test_result"]
     readable = sum(one["readable"] for one in result["resources"])
-    user = (result["viewer"] or {}).get("name") or created["client_id"]
+    viewer: Json = result.get("viewer") or {}
+    user = viewer.get("name") or created["client_id"]
     session.say(
         f"Tested: ION accepts the credentials of {user};"
         f" {readable} of {len(result['resources'])} resources are readable."

@@ -374,7 +374,7 @@ def _connection_findings(
     reported = any(one.kind in ("credentials", "unreachable") for one in stored)
     if now.problem and not now.trouble and not reported:
         step = known_step(now.problem)
-        if step == NEXT_STEPS["ion-unauthorized"]:
+        if step and step == NEXT_STEPS["ion-unauthorized"]:
             yield Finding("credentials", "error", now.problem, step, Action.FIX_CREDENTIALS)
             return
         step = step or Action.TEST.command(integration.name)

@@ -16,7 +16,7 @@ from ultraviolet.db.tables.alerts import alerts
 from ultraviolet.db.tables.events import webhook_urls
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
-from ultraviolet.hub.core import audit
+from ultraviolet.hub.core import audit, finding_store
 from ultraviolet.hub.core.egress import AddressNotAllowedError, parse_url
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.validation import check_name
@@ -231,6 +231,8 @@ def save_test_result(
 ) -> None:
     """Save a test result and the schema that ION offers; a new schema changes the integration."""
     here = integrations.c.id == integration_id
+    if not result.failed_to_connect:
+        finding_store.save_findings(connection, integration_id, ("credentials", "unreachable"), [])
     values: dict[str, Any] = {"test_result": msgspec.to_builtins(result)}
     if found is not None and schema_changes.save_schema(connection, catalog, integration_id, found):
         values |= {"updated_at": clock.now_rfc3339()}

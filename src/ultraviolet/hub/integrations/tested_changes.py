@@ -12,8 +12,8 @@ from ultraviolet.hub.integrations.models import (
     IntegrationChanges,
     NewIntegration,
 )
-from ultraviolet.ion.client import ALIVE_QUERY, PROMPT_RETRIES
 from ultraviolet.hub.sync.ion_access import Client
+from ultraviolet.ion.client import ALIVE_QUERY, PROMPT_RETRIES
 from ultraviolet.ion.errors import IonError, IonUnauthorizedError
 from ultraviolet.ion.queries import OfferedSchema
 
@@ -97,7 +97,5 @@ def _save(
     result: TestResult,
     offered: OfferedSchema | None,
 ) -> Integration:
-    integrations.save_test_result(
-        connection, connections.catalog, integration_id, result, offered
-    )
+    integrations.save_test_result(connection, connections.catalog, integration_id, result, offered)
     return integrations.get(connection, integration_id)

@@ -54,7 +54,8 @@ async def create_integration(
     test: Annotated[
         bool,
         QueryParameter(
-            required=False, description="Test the credentials first; save nothing if ION rejects them."
+            required=False,
+            description="Test the credentials first; save nothing if ION rejects them.",
         ),
     ] = False,
 ) -> Integration:

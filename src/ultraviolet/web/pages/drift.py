@@ -1,8 +1,10 @@
-"""Page: corrections by cause, over time and one by one."""
+"""Page: corrections as a digest by cause and resource, over time, and one by one for a filter."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from litestar import Response, get
 from litestar.params import FromQuery
 from sqlalchemy import Connection
@@ -15,12 +17,43 @@ from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.templating import GivenRenderer, cause_label
 from ultraviolet.web.queries import drift
-from ultraviolet.web.queries.drift import DriftFilter, DriftInterval
+from ultraviolet.web.queries.drift import DriftCause, DriftFilter, DriftInterval, DriftSample
 
 _SHOWN = 50
 _SPANS = {2: "Last 48 hours", 14: "Last 14 days", 90: "Last 90 days"}
 """Periods of a report in days; the shortest is charted by hour, the others by day."""
 _SHORTEST_DAYS = 2
+_READ_SAMPLES = 500
+_SAMPLES_PER_CAUSE = 5
+_EXPLANATIONS = {
+    "no_event_sent": "ION changed the object without an event. A read found the change.",
+    "event_lost": "ION recorded an event, but it never arrived. The hub took the change from ION.",
+    "event_not_understood": "The event could not be read. The hub read the object instead.",
+    "empty_to_populated": "An empty field received its first value, which events do not report"
+    " reliably. The hub read the object again.",
+    "link": "A field that links to another object changed. The hub read the link from ION.",
+    "partial_create": "The event of a new object contained only some fields. The hub read the rest.",
+    "told_in_part": "The event contained only some of the changed fields. The hub read the others.",
+    "computed": "ION computes this value from other objects and sends no event. The hub read it"
+    " after they changed.",
+    "late": "The event arrived late. Until then, the hub already had the change or waited for it.",
+    "permission": "The API key had no permission to read the object for some time.",
+}
+"""What each cause means, and what the hub did."""
+
+
+class CauseGroup(msgspec.Struct, frozen=True):
+    """The corrections with one cause, by resource, with samples."""
+
+    cause: str
+    explanation: str
+    resources: list[DriftCause]
+    samples: list[DriftSample]
+
+    @property
+    def count(self) -> int:
+        """The number of corrections."""
+        return sum(resource.count for resource in self.resources)
 
 
 @get("/drift", guards=[require_role("viewer")], include_in_schema=False)
@@ -34,7 +67,7 @@ async def show(
     days: FromQuery[str] = "",
     cursor: FromQuery[str | None] = None,
 ) -> Response[str]:
-    """Show some days summed up, by cause over time, and every case, newest first."""
+    """Show a digest of some days, or every correction of a resource or cause, newest first."""
     before = number(cursor)
     span = next((span for span in _SPANS if str(span) == days), _SHORTEST_DAYS)
     by: drift.By = "hour" if span == _SHORTEST_DAYS else "day"
@@ -44,17 +77,20 @@ async def show(
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         given = int(integration) if integration.isdecimal() else next((one.id for one in choice), 0)
-        found = drift.list_samples(
-            connection, given, DriftFilter(resource, cause), before, _SHOWN + 1
-        )
-        page = page_of(found, _SHOWN, lambda one: one.seq)
+        one_by_one = bool(resource or cause or before)
+        wanted = DriftFilter(resource, cause) if one_by_one else recent
+        limit = _SHOWN + 1 if one_by_one else _READ_SAMPLES
+        found = drift.list_samples(connection, given, wanted, before, limit)
+        page = page_of(found, _SHOWN if one_by_one else _READ_SAMPLES, lambda one: one.seq)
         report = drift.get_report(connection, given, recent, by)
         return {
             "integrations": choice,
             "chosen": given,
             "drift": page.items,
-            "next": page.next,
+            "next": page.next if one_by_one else None,
             "report": report,
+            "groups": _groups(report.causes, [] if one_by_one else page.items),
+            "one_by_one": one_by_one,
         }
 
     context = await hub.database.read(read)
@@ -71,6 +107,21 @@ async def show(
         by=by,
         chart=_chart(context["report"].over_time, places, by),
     )
+
+
+def _groups(causes: Sequence[DriftCause], samples: Sequence[DriftSample]) -> list[CauseGroup]:
+    """Group the corrections by cause, the most frequent first."""
+    names = {one.cause for one in causes}
+    groups = [
+        CauseGroup(
+            name,
+            _EXPLANATIONS.get(name, ""),
+            [one for one in causes if one.cause == name],
+            [one for one in samples if one.cause == name][:_SAMPLES_PER_CAUSE],
+        )
+        for name in names
+    ]
+    return sorted(groups, key=lambda group: (-group.count, group.cause))
 
 
 def _places(now: datetime, days: int, by: drift.By) -> list[str]:

@@ -97,8 +97,9 @@ async def show_confirmation(
     """Show the data that a shorter retention deletes, and ask for the name."""
     changes = _changes(request.query_params)
     found, kept, more = await hub.database.read(_compare, integration_id, changes)
-    context = {"integration": found, "kept": kept, "more": more, "labels": _LABELS}
-    return render.page(request, "retention_confirm.html", **context)
+    return render.page(
+        request, "retention_confirm.html", integration=found, kept=kept, more=more, labels=_LABELS
+    )
 
 
 def _compare(

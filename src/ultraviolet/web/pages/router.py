@@ -117,7 +117,9 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         "setup_runs": Provide(lambda: setup_runs, sync_to_thread=False),
         "sign_ins": Provide(lambda: sign_ins, sync_to_thread=False),
     }
-    return Router("/", route_handlers=handlers, dependencies=given, opt={REJECT_UNKNOWN: True, IS_PAGE: True})
+    return Router(
+        "/", route_handlers=handlers, dependencies=given, opt={REJECT_UNKNOWN: True, IS_PAGE: True}
+    )
 
 
 def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response[str] | Redirect:

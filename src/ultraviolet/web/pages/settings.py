@@ -28,11 +28,14 @@ async def show_people(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
     """List people, their roles and their last sign-in."""
+    people = await hub.database.read(accounts_users.list_users)
+    admins = [user.id for user in people if user.role == "admin"]
     return render.page(
         request,
         "people.html",
+        last_admin=admins[0] if len(admins) == 1 else None,
         secret=find_secret(request, hub, caller.name, "sign_in_link"),
-        users=await hub.database.read(accounts_users.list_users),
+        users=people,
         signed_in=await hub.database.read(sessions.count_sessions),
     )
 

@@ -91,7 +91,7 @@ class _Outline(HTMLParser):
             elif name not in ("csrf", "page"):
                 self._form.hidden[name] = given.get("value") or ""
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
         """Count a tag that closes itself."""
         self._ordinal += 1
 
@@ -149,7 +149,7 @@ class _Writer(HTMLParser):
         elif tag == "form" and self._inside and self._place == "form":
             self.parts.append(_note(self._rejected.message))
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
         """Copy a tag that closes itself."""
         self._ordinal += 1
         self.parts.append(self.get_starttag_text() or "")

@@ -43,7 +43,7 @@ def is_mistake(request: AnyRequest, error: Exception) -> bool:
 def check_page(request: AnyRequest) -> None:
     """Raise NotFoundError for a repeated request of anything but a page."""
     handler = cast("BaseRouteHandler", request.route_handler)
-    if cast("dict[str, Any]", request.scope["state"]).get(_STATE) and not handler.opt.get(IS_PAGE):
+    if request.scope["state"].get(_STATE) and not handler.opt.get(IS_PAGE):
         raise NotFoundError
 
 
@@ -58,7 +58,9 @@ class RejectedPage(Response[str]):
         self._root = root
         self._error_page = error_page
 
-    def to_asgi_response(self, *given: Any, **options: Any) -> Any:
+    def to_asgi_response(  # pyright: ignore[reportUnknownParameterType]
+        self, *given: Any, **options: Any
+    ) -> Any:
         """Return an application that sends the page."""
         request = cast("AnyRequest", options["request"])
         error_page: Any = self._error_page.to_asgi_response(*given, **options)

@@ -79,7 +79,7 @@ async def show(
     )
 
 
-def _read_overview(connection: Connection, hub: Hub, integration: Integration) -> dict[str, Any]:
+def _read_overview(connection: Connection, _: Hub, integration: Integration) -> dict[str, Any]:
     return {
         "summary": summary.get_summary(connection, integration.id),
         "running": fetches.list_running(connection, integration.id),
@@ -87,7 +87,7 @@ def _read_overview(connection: Connection, hub: Hub, integration: Integration) -
     }
 
 
-def _read_sync(connection: Connection, hub: Hub, integration: Integration) -> dict[str, Any]:
+def _read_sync(connection: Connection, _: Hub, integration: Integration) -> dict[str, Any]:
     wanted = FetchFilter(integration.id)
     return {
         "incremental": schedule(integration.incremental_schedule),
@@ -98,7 +98,7 @@ def _read_sync(connection: Connection, hub: Hub, integration: Integration) -> di
     }
 
 
-def _read_webhooks(connection: Connection, hub: Hub, integration: Integration) -> dict[str, Any]:
+def _read_webhooks(connection: Connection, _: Hub, integration: Integration) -> dict[str, Any]:
     urls = webhook_urls.list_urls(connection, integration.id)
     return {"day": count_day(connection, urls), "names": {integration.id: integration.name}}
 
@@ -124,7 +124,7 @@ def _read_findings(connection: Connection, hub: Hub, integration: Integration) -
     }
 
 
-def _read_settings(connection: Connection, hub: Hub, integration: Integration) -> dict[str, Any]:
+def _read_settings(connection: Connection, _: Hub, integration: Integration) -> dict[str, Any]:
     found = summary.get_summary(connection, integration.id)
     urls = len(webhook_urls.list_urls(connection, integration.id))
     return {
@@ -162,7 +162,20 @@ async def show_freshness(
     def read(connection: Connection) -> dict[str, Any]:
         integration = integrations.get(connection, integration_id)
         judged = hub.freshness(connection, integration)
-        return {"integration": integration, "judged": judged, "rows": judged.resources}
+        rows = judged.resources
+        columns = {
+            "failing": any(row.failing for row in rows),
+            "latency": any(row.p50_seconds is not None for row in rows),
+            "note": any(row.skipped or row.finding for row in rows),
+        }
+        health = status_of(judged)
+        return {
+            "integration": integration,
+            "judged": judged,
+            "rows": rows,
+            "health": health,
+            "columns": columns,
+        }
 
     return render.page(request, "freshness.html", **await hub.database.read(read))
 
