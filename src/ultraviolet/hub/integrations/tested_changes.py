@@ -19,6 +19,12 @@ from ultraviolet.ion.queries import OfferedSchema
 
 _FIELDS = {"unreachable": "api_url", "credentials": "client_secret", "permission": "client_id"}
 """The field of a failed test by its kind, if the error does not show which setting is wrong."""
+_STEPS = {
+    "unreachable": "Check this address and the network. Nothing was saved.",
+    "credentials": "Check the client ID and secret, or create a new API key in ION."
+    " Nothing was saved.",
+}
+"""The next step in a form, by the kind of the problem."""
 
 
 async def create_tested(connections: Connections, actor: str, new: NewIntegration) -> Integration:
@@ -86,7 +92,8 @@ async def _test(
     problem = next((one for one in result.findings if one.severity == "error"), None)
     if problem:
         field = problem.subject or _FIELDS.get(problem.kind, "")
-        raise InvalidError(f"{problem.message}. {problem.next_step}", field=field)
+        step = _STEPS.get(problem.kind, problem.next_step)
+        raise InvalidError(f"{problem.message}. {step}", field=field)
     return result, offered
 
 
