@@ -63,7 +63,7 @@ class RejectedPage(Response[str]):
     ) -> Any:
         """Return an application that sends the page."""
         request = cast("AnyRequest", options["request"])
-        error_page: Any = self._error_page.to_asgi_response(*given, **options)
+        error_page = cast("Any", self._error_page).to_asgi_response(*given, **options)
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             form = await request.form()
