@@ -100,7 +100,7 @@ def check(tool: Tool) -> None:
     with step("connect a busy local ION of the same image, and verify the mirror"):
         command = ("ion", "serve", "--data=/data/ion", "--changes-per-second=1")
         tool.start(ION, f"--network=container:{NAME}", *ION_KEY, NAME, *command)
-        tool.run(
+        tool.wait_for(
             *ULTRAVIOLET, "integration", "add", "plant", "--environment=local", "--client-id=check"
         )
         for words in ("setup apply plant", "verify plant", "doctor"):

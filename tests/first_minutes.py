@@ -90,7 +90,7 @@ def connect(page: Page, hub: str, ion: str, key: Sequence[str]) -> None:
     fields |= {"Client ID": key[0], "Client secret": key[1]}
     for label, value in fields.items():
         page.get_by_label(label).fill(value)
-    page.get_by_role("button", name="Add and test").click()
+    page.get_by_role("button", name="Test and add").click()
     expect(page.get_by_role("heading", name="My plant")).to_be_visible(timeout=WHOLE)
 
 

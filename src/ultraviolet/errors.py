@@ -19,6 +19,11 @@ class UltravioletError(Exception):
     headers: Mapping[str, str] = {}
     """Response headers of the problem."""
 
+    def __init__(self, message: str | None = "", *, field: str = "") -> None:
+        """Set the message, and the name of the invalid value."""
+        super().__init__(message or "")
+        self.field = field or self.field
+
 
 class NotFoundError(UltravioletError):
     """The object does not exist; list the existing ones first."""
@@ -34,11 +39,6 @@ class InvalidError(UltravioletError):
     kind = "invalid"
     status = 422
     exit_code = 2
-
-    def __init__(self, message: str = "", *, field: str = "") -> None:
-        """Set the message, and the name of the invalid value."""
-        super().__init__(message)
-        self.field = field or self.field
 
 
 class ConflictError(UltravioletError):

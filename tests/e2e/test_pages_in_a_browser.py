@@ -47,7 +47,11 @@ PAGES = {
     "/integrations": None,
     "/integrations/new": None,
     "/integrations/1": None,
-    "/integrations/1 ": "summary:has-text('Select resources')",
+    "/integrations/1/sync": None,
+    "/integrations/1/webhooks": None,
+    "/integrations/1/resources": None,
+    "/integrations/1/findings": None,
+    "/integrations/1/settings": None,
     "/integrations/1/freshness": None,
     "/integrations/1/set-up": None,
     "/webhooks": None,
@@ -368,7 +372,7 @@ def test_set_up_by_keyboard_alone(browser: Browser, start_hub: Any, local_ion: A
     expect(page.get_by_role("heading", name="Keyboard plant", level=1)).to_be_visible(
         timeout=30 * SECOND
     )
-    tab_to(page, "Setup guide")
+    tab_to(page, "Set up webhooks")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Set up webhooks")).to_be_visible()
     tab_to(page, "Set up automatically")
@@ -410,3 +414,51 @@ def tab_to(page: Page, name: str) -> None:
         if named.strip().startswith(name):
             return
     pytest.fail(f"Tab does not lead to {name}")
+
+
+def test_an_integration_is_added_opened_and_removed_by_keyboard(
+    person: Page, hub: Any, local_ion: Any
+) -> None:
+    person.goto(f"{hub.url}/integrations/new")
+    person.get_by_label("Name").fill("Second plant")
+    person.get_by_label("API address").fill(local_ion.url)
+    person.get_by_label("Auth address").fill(local_ion.url)
+    person.get_by_label("Client ID").fill(local_ion.client_id)
+    secret = person.get_by_label("Client secret")
+    secret.fill("wrong-secret")
+    person.keyboard.press("Enter")
+    expect(secret).to_have_attribute("aria-invalid", "true", timeout=30 * SECOND)
+    expect(secret).to_be_focused()
+    expect(secret).to_have_value("")
+    expect(person.get_by_label("Name")).to_have_value("Second plant")
+    expect(person).to_have_url(f"{hub.url}/integrations/new")
+    assert violations(person) == []
+    secret.fill(local_ion.client_secret)
+    person.keyboard.press("Enter")
+    expect(person.get_by_role("heading", level=1)).to_contain_text(
+        "Second plant", timeout=30 * SECOND
+    )
+
+    tabs = person.get_by_role("navigation", name="Sections of Second plant")
+    for name in ("Sync & schedule", "Webhooks", "Resources", "Findings", "Settings"):
+        tabs.get_by_role("link", name=re.compile(f"^{name}")).focus()
+        person.keyboard.press("Enter")
+        expect(tabs.locator("[aria-current=page]")).to_contain_text(name)
+        assert violations(person) == [], name
+    more = person.get_by_text("More", exact=True)
+    more.focus()
+    person.keyboard.press("Enter")
+    expect(person.get_by_role("button", name="Pause")).to_be_visible()
+    person.keyboard.press("Escape")
+    expect(person.get_by_role("button", name="Pause")).to_be_hidden()
+    expect(more).to_be_focused()
+
+    person.get_by_role("button", name="Delete").click()
+    person.keyboard.type("Another plant")
+    person.keyboard.press("Enter")
+    confirmation = person.get_by_role("dialog", name="Delete Second plant").get_by_role("textbox")
+    expect(confirmation).to_have_attribute("aria-invalid", "true")
+    expect(confirmation).to_be_focused()
+    confirmation.fill("Second plant")
+    person.keyboard.press("Enter")
+    expect(person).to_have_url(f"{hub.url}/integrations")

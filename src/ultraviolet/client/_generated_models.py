@@ -10,7 +10,13 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 Action: TypeAlias = Literal[
-    "repair_webhooks", "set_up_webhooks", "fetch", "test", "resume", "show_freshness"
+    "repair_webhooks",
+    "set_up_webhooks",
+    "fetch",
+    "test",
+    "fix_credentials",
+    "resume",
+    "show_freshness",
 ]
 """What a user can do about a finding: a button or link on pages, and a command."""
 

@@ -71,6 +71,7 @@ class Operations(Transport):
         auth_url: str,
         client_id: str,
         client_secret: str,
+        test: bool | None = None,
         incremental_schedule: str | UnsetType = UNSET,
         full_schedule: str | UnsetType = UNSET,
         requests_per_second: int | UnsetType = UNSET,
@@ -78,12 +79,13 @@ class Operations(Transport):
     ) -> Integration:
         """Create integration.
 
-        Test the connection next.
+        Without `test`, test the connection next. ION's rejected credentials are not used for a fetch.
         """
         return self._ask(
             "POST",
             "/integrations",
             (Integration,),
+            query={"test": test},
             body={
                 "name": name,
                 "api_url": api_url,

@@ -45,10 +45,10 @@ def for_update(query: Select[*Row], *, to_change: bool) -> Select[*Row]:
 
 
 @contextmanager
-def unique_or_conflict(connection: Connection, taken: str) -> Generator[None]:
+def unique_or_conflict(connection: Connection, taken: str, field: str = "name") -> Generator[None]:
     """Roll back and raise ConflictError with the message `taken` if a unique value exists."""
     try:
         with connection.begin_nested():
             yield
     except IntegrityError as error:
-        raise ConflictError(taken) from error
+        raise ConflictError(taken, field=field) from error

@@ -88,7 +88,8 @@ class TokenProvider:
                 early = min(_RENEW_EARLY_SECONDS, grant.expires_in / 4)
                 self._renew_at = time.monotonic() + grant.expires_in - early
                 return self._token
-        raise IonUnauthorizedError(f"No sign-in at {self._urls[0]}; check the auth address")
+        message = f"No sign-in at {self._urls[0]}; check the auth address"
+        raise IonUnauthorizedError(message, setting="auth_url")
 
     def forget(self, token: str) -> None:
         """Discard a token that ION no longer accepts."""
@@ -108,16 +109,17 @@ class TokenProvider:
                 body = await read_body(response, MAX_SMALL_ANSWER_BYTES)
                 if response.status == 429:  # noqa: PLR2004
                     raise IonRateLimitedError(f"ION's sign-in at {url} asks to slow down (429)")
-                if other := intercepted(
-                    url, response.status, response.headers.get("location"), body
-                ):
+                other = intercepted(url, response.status, response.headers.get("location"), body)
+                if other:
+                    other.setting = "auth_url"
                     raise other
                 return response.status, body
         except AnswerTooLargeError as error:
-            raise IonUnauthorizedError(f"{url}: {error}; check the auth address") from error
+            message = f"{url}: {error}; check the auth address"
+            raise IonUnauthorizedError(message, setting="auth_url") from error
         except (aiohttp.ClientError, InvalidError, TimeoutError, ValueError) as error:
             raise IonUnreachableError(
-                f"ION's sign-in at {url} does not answer: {reason(error)}"
+                f"ION's sign-in at {url} does not answer: {reason(error)}", setting="auth_url"
             ) from error
 
 
@@ -144,7 +146,8 @@ def reason(error: BaseException) -> str:
 
 def _grant(url: str, status: int, body: bytes) -> _Grant:
     if status >= 500:  # noqa: PLR2004
-        raise IonUnreachableError(f"ION's sign-in at {url} answered {status}; try again later")
+        message = f"ION's sign-in at {url} answered {status}; try again later"
+        raise IonUnreachableError(message, setting="auth_url")
     try:
         decoded: Any = answers.decode(body).value
     except ValueError:
@@ -156,7 +159,8 @@ def _grant(url: str, status: int, body: bytes) -> _Grant:
         raise IonUnauthorizedError(
             f"ION does not accept this client id and secret: {str(why)[:200]}"
             if why
-            else f"{url} answered {status} and no token; check the auth address"
+            else f"{url} answered {status} and no token; check the auth address",
+            setting="client_secret" if why else "auth_url",
         )
     if not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_LIFETIME_SECONDS:
         seconds = _DEFAULT_LIFETIME_SECONDS

@@ -203,12 +203,13 @@ class IonClient:
         except AnswerTooLargeError as error:
             raise IonUnreadableError(f"ION at {self.url}: {error}") from error
         except (aiohttp.ClientConnectorError, InvalidError) as error:
-            raise _NotSentError(f"ION at {self.url} does not answer: {reason(error)}") from error
+            message = f"ION at {self.url} does not answer: {reason(error)}"
+            raise _NotSentError(message, setting="api_url") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             if isinstance(error, TimeoutError):
                 self._budget.refused(None)
             raise IonUnreachableError(
-                f"ION at {self.url} does not answer: {reason(error)}"
+                f"ION at {self.url} does not answer: {reason(error)}", setting="api_url"
             ) from error
 
 
@@ -243,11 +244,14 @@ def _decode_response(url: str, response: aiohttp.ClientResponse, body: bytes) ->
             _retry_after_seconds(headers.get("retry-after")),
         )
     if other := intercepted(url, status, headers.get("location"), body):
+        other.setting = "api_url"
         raise other
     if status == 401:  # noqa: PLR2004
-        raise IonUnauthorizedError(f"ION at {url} does not accept the access token")
+        message = f"ION at {url} does not accept the access token"
+        raise IonUnauthorizedError(message, setting="api_url")
     if status >= 500:  # noqa: PLR2004
-        raise IonUnreachableError(f"ION at {url} answered {status}; try again later")
+        message = f"ION at {url} answered {status}; try again later"
+        raise IonUnreachableError(message, setting="api_url")
     try:
         answer = answers.decode(body)
     except ValueError as error:
@@ -260,12 +264,14 @@ def _decode_response(url: str, response: aiohttp.ClientResponse, body: bytes) ->
     if not isinstance(value, dict | list):
         raise IonInterceptedError(
             f"{url} answered {status} without JSON instead of ION's API;"
-            " check that this is the address of ION's API"
+            " check that this is the address of ION's API",
+            setting="api_url",
         )
     if isinstance(value, dict):
         messages = _messages(cast("dict[str, Any]", value))
         if _TOKEN_MESSAGES.intersection(messages):
-            raise IonUnauthorizedError(f"ION at {url} does not accept the access token")
+            message = f"ION at {url} does not accept the access token"
+            raise IonUnauthorizedError(message, setting="api_url")
     return answer
 
 
@@ -273,7 +279,8 @@ def _result(answer: Any, *, repaired: bool) -> Result:
     if not isinstance(answer, dict) or not ("data" in answer or "errors" in answer):
         raise IonInterceptedError(
             "The response is not GraphQL and instead of ION's API another server answered;"
-            " check that this is the address of ION's API"
+            " check that this is the address of ION's API",
+            setting="api_url",
         )
     fields = cast("dict[str, Any]", answer)
     data: Any = fields.get("data")

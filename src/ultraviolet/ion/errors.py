@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from typing import Literal, TypeAlias
 
 from ultraviolet.errors import UltravioletError
+
+Setting: TypeAlias = Literal["", "api_url", "auth_url", "client_id", "client_secret"]
 
 
 class IonError(UltravioletError):
@@ -12,6 +15,13 @@ class IonError(UltravioletError):
     kind = "ion"
     status = 502
     exit_code = 7
+    setting: Setting = ""
+    """The setting of the integration to check, if the error shows which."""
+
+    def __init__(self, message: str = "", *, setting: Setting = "") -> None:
+        """Set the message, and the setting to check."""
+        super().__init__(message)
+        self.setting = setting
 
 
 class IonUnreachableError(IonError):

@@ -31,17 +31,20 @@ Cause: TypeAlias = Literal[
     "permission",
 ]
 CAUSES: dict[Cause, str] = {
-    "no_event_sent": "ION sent no event of the change",
-    "event_lost": "ION recorded an event, but it never arrived",
-    "event_not_understood": "an event arrived, but its body could not be interpreted",
-    "empty_to_populated": "an empty field got its first value, which webhooks alone do not explain",
-    "link": "a field that links to another object changed, and its event has only an id",
-    "partial_create": "the event of a new object contained only some of its fields",
-    "told_in_part": "an event contained only some of the changed fields",
-    "computed": "ION recomputed the value from other objects without an event",
-    "late": "the event arrived more than 10 seconds after the change",
-    "permission": "the API key had no permission to read the object before",
+    "no_event_sent": "ION changed the object without an event. A read found the change.",
+    "event_lost": "ION recorded an event, but it never arrived. The hub took the change from ION.",
+    "event_not_understood": "The event could not be read. The hub read the object instead.",
+    "empty_to_populated": "An empty field received its first value, which events do not report"
+    " reliably. The hub read the object again.",
+    "link": "A field that links to another object changed. The hub read the link from ION.",
+    "partial_create": "The event of a new object contained only some fields. The hub read the rest.",
+    "told_in_part": "The event contained only some of the changed fields. The hub read the others.",
+    "computed": "ION computes this value from other objects and sends no event. The hub read it"
+    " after they changed.",
+    "late": "The event arrived late. Until then, the hub already had the change or waited for it.",
+    "permission": "The API key had no permission to read the object for some time.",
 }
+"""What each cause means, and what the hub did, in sentences."""
 
 LATE_SECONDS = 10.0
 """Seconds from ION's time of a change after which its event counts as late."""

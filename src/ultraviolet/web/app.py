@@ -41,6 +41,7 @@ from ultraviolet.web.middleware.auth import (
 from ultraviolet.web.middleware.idempotency import MAX_BODY_BYTES
 from ultraviolet.web.middleware.request_log import RequestLogMiddleware
 from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
+from ultraviolet.web.pages.forms.rejected_page import check_page
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 _TOUCH_INTERVAL_SECONDS = 60.0
@@ -119,6 +120,7 @@ def _create_litestar(hub: Hub, *, pages: bool = True) -> tuple[Litestar, Webhook
 
 async def _check_request(request: AnyRequest) -> None:
     await csrf_check(request)
+    check_page(request)
     reject_unknown_parameters(request)
 
 

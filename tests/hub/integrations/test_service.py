@@ -50,18 +50,18 @@ def test_what_was_entered_is_completed_and_kept_without_its_secret(connection: C
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": " "}, "name is empty"),
+        ({"name": " "}, "The name is empty"),
         ({"name": "17"}, "just a number"),
-        ({"client_secret": ""}, "client_secret is empty"),
+        ({"client_secret": ""}, "The client secret is empty"),
         ({"api_url": "no address"}, "is not an address"),
         ({"auth_url": ""}, "is not an address"),
-        ({"api_url": "https://svc:hunter2@ion.example.com"}, "api_url: .* user name or password"),
-        ({"auth_url": "svc@ion.example.com"}, "auth_url: .* user name or password"),
+        ({"api_url": "https://svc:hunter2@ion.example.com"}, "contains a user name or password"),
+        ({"auth_url": "svc@ion.example.com"}, "contains a user name or password"),
         ({"api_url": "javascript://127.0.0.1/%0aalert(1)"}, "not an http address"),
         ({"auth_url": "ftp://ion.example.com"}, "not an http address"),
         ({"api_url": "https://ion.example.com:port"}, "Invalid address"),
         ({"full_schedule": "daily"}, "is not a cron schedule"),
-        ({"requests_per_second": 0}, "between 1 and"),
+        ({"requests_per_second": 0}, "Enter 1 to 1000"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -105,7 +105,7 @@ def test_the_secret_is_sent_nowhere_else_by_whoever_does_not_know_it(
         return integrations.edit(connection, SECRETS, "kim", made.id, IntegrationChanges(**changes))
 
     for elsewhere in ("https://elsewhere.example.com", f"{getattr(made, name)}:8443"):
-        with pytest.raises(InvalidError, match="client_secret again"):
+        with pytest.raises(InvalidError, match="client secret again"):
             edit(**{name: elsewhere})
     assert getattr(made, name) == getattr(integrations.get(connection, made.id), name)
     assert getattr(edit(**{name: f"{getattr(made, name)}/base"}), name).endswith("/base")

@@ -136,7 +136,7 @@ def test_replaying_many_asks_first(signed_in: Any, deliver: Any) -> None:
 
 def test_replaying_nothing_explains_what_to_do(signed_in: Any, deliver: Any) -> None:
     deliver("PARTS", "UPDATE", 5)
-    refused = signed_in.submit("/events/replay")
+    refused = signed_in.submit("/events/replay", page="/events")
     assert refused.status_code == 422
     assert "Select the events to replay with their checkboxes." in refused.text
     assert rows(refused.text) == 1

@@ -33,31 +33,31 @@ def test_a_schedule_is_said_in_words(cron: str, expected: str) -> None:
     assert expected == describe(cron)
 
 
-def test_an_integration_is_changed_on_its_page(signed_in: Any, integration: dict[str, Any]) -> None:
-    page = signed_in.send("GET", "/integrations/1").text
+def test_an_integration_is_changed_on_its_tabs(signed_in: Any, integration: dict[str, Any]) -> None:
+    page = signed_in.send("GET", "/integrations/1/sync").text
     assert "Every fifth minute of every hour" in page
-    changed = {"name": "plant 2", "full_schedule": "30 4 * * 0", "requests_per_second": "7"}
-    assert signed_in.submit("/integrations/1", **changed).status_code == 303
-    page = signed_in.send("GET", "/integrations/1").text
+    changed = {"incremental_schedule": "*/5 * * * *", "full_schedule": "30 4 * * 0"}
+    changed["requests_per_second"] = "7"
+    assert signed_in.submit("/integrations/1/sync", **changed).status_code == 303
+    assert signed_in.submit("/integrations/1/settings", name="plant 2").status_code == 303
+    page = signed_in.send("GET", "/integrations/1/sync").text
+    assert "plant 2" in page
     assert "At 04:30 on Sunday, in UTC" in page
     assert "7 requests per second" in page
 
-    wrong = signed_in.submit("/integrations/1", full_schedule="whenever")
-    assert wrong.status_code == 422
-    assert "is not a cron schedule" in wrong.text
-    assert "No changes were saved." in wrong.text
 
-
-@pytest.mark.usefixtures("at_once")
-def test_other_credentials_are_tested_and_not_shown(
-    signed_in: Any, integration: dict[str, Any]
-) -> None:
-    given = {"client_id": "another", "client_secret": "a-new-secret-of-ion"}
-    assert signed_in.submit("/integrations/1/credentials", **given).status_code == 303
+def test_each_tab_has_its_address(signed_in: Any, integration: dict[str, Any]) -> None:
     page = signed_in.send("GET", "/integrations/1").text
-    assert "another" in page
-    assert "a-new-secret-of-ion" not in page
-    assert "failed" in page
+    tabs = re.search(r'<nav class="tabs".+?</nav>', page, re.DOTALL)
+    assert tabs
+    addresses = re.findall(r'href="([^"]+)"', tabs.group())
+    assert len(addresses) == 6
+    for address in addresses:
+        shown = signed_in.send("GET", address).text
+        current = re.search(r'<nav class="tabs".+?href="([^"]+)" aria-current', shown, re.DOTALL)
+        assert re.findall(r'href="([^"]+)" aria-current="page"', shown)[-1] == address, current
+        header = shown.partition('<details class="more">')[0].rpartition('<div class="actions">')[2]
+        assert len(re.findall(r"<button|class=\"button", header)) <= 2
 
 
 def test_the_page_says_what_deleting_takes_away(
@@ -65,7 +65,7 @@ def test_the_page_says_what_deleting_takes_away(
 ) -> None:
     keep("parts", {"id": 1, "partNumber": "A"})
     signed_in.submit("/webhooks", integration="1", name="Violet")
-    page = signed_in.send("GET", "/integrations/1").text
+    page = signed_in.send("GET", "/integrations/1/settings").text
     assert "deletes 1 objects, their history, all events and 1 webhook URL." in page
 
 
@@ -127,20 +127,20 @@ def test_automatic_set_up_says_what_ion_refused(
 def test_a_hub_for_others_does_not_reach_into_its_own_machine(signed_in: Any) -> None:
     signed_in.hub.targets = EgressPolicy()
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
-    given |= {"client_id": "id", "client_secret": "secret"}
-    signed_in.submit("/integrations", **given)
-    assert "127.0.0.1 is not a public address" in signed_in.send("GET", "/integrations/1").text
+    given |= {"client_id": "id", "client_secret": "secret", "page": "/integrations/new"}
+    answer = signed_in.submit("/integrations", **given)
+    assert "127.0.0.1 is not a public address" in answer.text
 
 
 def test_another_host_is_led_to_with_the_secret_only(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
-    refused = signed_in.submit(
-        "/integrations/1", auth_url="https://elsewhere.example.com", client_secret=""
-    )
-    assert (422, True) == (refused.status_code, "client_secret again" in refused.text)
-    given = {"auth_url": "https://elsewhere.example.com", "client_secret": "secret-of-ion"}
-    assert 303 == signed_in.submit("/integrations/1", **given).status_code
+    given = {name: integration[name] for name in ("api_url", "client_id")}
+    given |= {"auth_url": "https://elsewhere.example.com", "untested": "yes"}
+    refused = signed_in.submit("/integrations/1/connection", **given)
+    assert (422, True) == (refused.status_code, "client secret again" in refused.text)
+    given |= {"client_secret": "secret-of-ion"}
+    assert 303 == signed_in.submit("/integrations/1/connection", **given).status_code
     assert "https://elsewhere.example.com" == signed_in.get("/integrations/1")["auth_url"]
 
 
@@ -154,7 +154,7 @@ def test_resources_are_chosen_on_the_page(
         "/integrations/1/resources", resource=["purchase_order_lines", "purchase_orders"]
     )
     assert chosen.status_code == 303, chosen.text
-    page = signed_in.send("GET", "/integrations/1").text
+    page = signed_in.send("GET", "/integrations/1/resources").text
     assert "2 of 72 resources are mirrored" in page
     assert re.search(
         r'value="purchase_order_lines" checked>\s+Purchase order lines\s+<span[^>]*>1<', page

@@ -1,6 +1,8 @@
 """Retention as people and programs set it: shown, rehearsed, confirmed by name where something would go."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -53,9 +55,9 @@ def test_the_page_asks_where_not_all_is_counted(
     }
     assert signed_in.submit("/settings/retention/1", **usual).status_code == 303
 
-    asked = signed_in.submit("/settings/retention/1", **usual | {"events": "30"})
+    asked = signed_in.create("/settings/retention/1", **usual | {"events": "30"})
 
-    assert "This deletes history" in asked.text
+    assert "This deletes history" in asked
     assert signed_in.api("GET", PATH).json()["keep"]["events"] == 90
     assert signed_in.submit("/settings/retention/1", **usual | {"events": "95"}).status_code == 303
 
@@ -70,10 +72,14 @@ def test_the_page_asks_before_more_goes(signed_in: Any, old_events: int) -> None
         "drift": "365",
     }
 
-    asked = signed_in.submit("/settings/retention/1", **shorter)
-    assert (asked.status_code, "This deletes history" in asked.text) == (200, True)
-    wrong = signed_in.submit("/settings/retention/1", **shorter, confirm="another")
-    assert wrong.status_code == 422
+    asked = signed_in.create("/settings/retention/1", **shorter)
+    assert "This deletes history" in asked
+    page = re.search(r'name="page" value="([^"]+/confirm[^"]+)"', asked)
+    assert page
+    given = {**shorter, "confirm": "another", "page": unescape(page.group(1))}
+    wrong = signed_in.submit("/settings/retention/1", **given)
+    assert (wrong.status_code, "This deletes history" in wrong.text) == (422, True)
+    assert re.search(r'name="confirm"[^>]* aria-invalid="true"[^>]* value="another"', wrong.text)
     assert signed_in.api("GET", PATH).json()["keep"]["events"] is None
 
     name = signed_in.api("GET", "/integrations/1").json()["name"]

@@ -22,7 +22,7 @@ def test_a_role_is_changed_but_an_admin_stays(signed_in: Any) -> None:
 
 
 def test_a_key_is_shown_once_and_tells_its_use_and_end(signed_in: Any) -> None:
-    made = signed_in.create("/settings/keys", name="robot", role="viewer", expires="2099-12-31")
+    made = signed_in.create("/settings/keys", name="robot", role="viewer", expires_at="2099-12-31")
     found = re.search(r"uvk_[\w-]+", made)
     assert found
     assert found.group() in signed_in.send("GET", "/settings/keys").text

@@ -91,8 +91,11 @@ def add(
         str | None,
         typer.Option(envvar="ION_CLIENT_SECRET", help="Client secret; prompted for if omitted."),
     ] = None,
+    test: Annotated[
+        bool, typer.Option(help="Test the credentials first; save nothing if ION rejects them.")
+    ] = True,
 ) -> None:
-    """Add an integration. Next: `ultraviolet integration test`, then `ultraviolet setup apply`.
+    """Test the credentials and add an integration. Next: `ultraviolet setup apply`.
 
     Without --client-secret and ION_CLIENT_SECRET, the command prompts for the secret.
 
@@ -104,9 +107,21 @@ def add(
     if client_secret is None:
         client_secret = str(typer.prompt("Client secret", hide_input=True, err=True))
     credentials = {"client_id": client_id, "client_secret": client_secret}
-    created = session.api.post("/integrations", {"name": name, **addresses, **credentials})
+    body = {"name": name, **addresses, **credentials}
+    created = session.api.post("/integrations", body, test=str(test).lower())
     session.show(created)
-    session.say(f"Next: {line('integration test', name)}")
+    if not test:
+        session.say(f"The credentials were not tested. Next: {line('integration test', name)}")
+        return
+    result = created["test_result"]
+    readable = sum(one["readable"] for one in result["resources"])
+    viewer: Json = result.get("viewer") or {}
+    user = viewer.get("name") or created["client_id"]
+    session.say(
+        f"Tested: ION accepts the credentials of {user};"
+        f" {readable} of {len(result['resources'])} resources are readable."
+    )
+    session.say(f"Next: {line('setup apply', name)}")
 
 
 @command(app, "list", watchable=True)

@@ -105,7 +105,7 @@ def set_provider_email(connection: Connection, actor: str, user_id: int, email: 
     """
     address = email.strip().casefold() if email else None
     if address is not None and "@" not in address:
-        raise InvalidError(f"{email} is not an e-mail address")
+        raise InvalidError(f"{email} is not an e-mail address", field="email")
     name = get_user(connection, user_id).name
     statement = update(users).where(users.c.id == user_id)
     connection.execute(statement.values(provider_email=address, issuer=None, subject=None))

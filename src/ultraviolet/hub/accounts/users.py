@@ -64,7 +64,7 @@ def create_user(connection: Connection, actor: str, name: str, role: Role) -> Us
     check_name(name)
     row = (name, check_role(role), clock.now_rfc3339())
     if not insert_new(connection, "users", ("name", "role", "created_at"), ("name",), [row]):
-        raise ConflictError(f"There is already a user named {name}")
+        raise ConflictError(f"There is already a user named {name}", field="name")
     audit.record(connection, actor, "user.create", name, {"role": role})
     return find_user(connection, name)
 
@@ -136,7 +136,8 @@ def check_role(role: str) -> Role:
 def _require_another_admin(connection: Connection, user: User) -> None:
     count = select(func.count()).select_from(users).where(users.c.role == "admin")
     if user.role == "admin" and connection.execute(count).scalar_one() == 1:
-        raise ConflictError(f"{user.name} is the last administrator; make another user admin first")
+        message = f"{user.name} is the last administrator; make another user admin first"
+        raise ConflictError(message, field="role")
 
 
 def _select_row(

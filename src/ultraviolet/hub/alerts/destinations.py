@@ -68,12 +68,12 @@ def add(
     """
     name, address = name.strip(), address.strip()
     if not name:
-        raise InvalidError("A destination needs a name that identifies its readers")
+        raise InvalidError("A destination needs a name that identifies its readers", field="name")
     check_characters(name)
     shown = _check_address(egress, kind, address)
     same_name = select(alert_destinations.c.id).where(alert_destinations.c.name == name)
     if connection.execute(same_name).scalar() is not None:
-        raise ConflictError(f"There is already a destination named {name}")
+        raise ConflictError(f"There is already a destination named {name}", field="name")
     signing_secret = None
     if kind == "webhook":
         signing_secret = f"whsec_{base64.b64encode(token_bytes(32)).decode()}"
@@ -141,13 +141,14 @@ def _check_address(egress: EgressPolicy, kind: Kind, address: str) -> str:
     if kind == "email":
         parts = [part.strip() for part in address.split(",")]
         if not all(_EMAIL.fullmatch(part) for part in parts):
-            raise InvalidError(f"{address} is not an e-mail address; separate several with commas")
+            message = f"{address} is not an e-mail address; separate several with commas"
+            raise InvalidError(message, field="address")
         return ", ".join(parts)
     try:
         egress.check(address)
         url = urlsplit(address)
     except (AddressNotAllowedError, ValueError) as error:
-        raise InvalidError(str(error)) from error
+        raise InvalidError(str(error), field="address") from error
     return f"{url.scheme}://{url.netloc}/…"
 
 

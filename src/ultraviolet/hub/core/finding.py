@@ -100,6 +100,12 @@ class Action(StrEnum):
         "integration test",
         "operator",
     )
+    FIX_CREDENTIALS = (
+        "fix_credentials",
+        "Fix credentials",
+        "/integrations/{}/settings",
+        "integration test",
+    )
     RESUME = "resume", "Resume", "/integrations/{}/resume", "integration resume", "operator"
     SHOW_FRESHNESS = (
         "show_freshness",

@@ -373,7 +373,11 @@ def _connection_findings(
     """Yield the latest ION error that no finding reports, or else the errors of the last test."""
     reported = any(one.kind in ("credentials", "unreachable") for one in stored)
     if now.problem and not now.trouble and not reported:
-        step = known_step(now.problem) or Action.TEST.command(integration.name)
+        step = known_step(now.problem)
+        if step and step == NEXT_STEPS["ion-unauthorized"]:
+            yield Finding("credentials", "error", now.problem, step, Action.FIX_CREDENTIALS)
+            return
+        step = step or Action.TEST.command(integration.name)
         yield Finding("ion_fails", "error", now.problem, step, Action.TEST)
     elif integration.test_result:
         yield from (f for f in integration.test_result.findings if f.severity == "error")

@@ -23,6 +23,7 @@ from ultraviolet.hub.health import missed_deliveries, restore_detection
 from ultraviolet.hub.health.failed_steps import failed_steps
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
+from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.hub.integrations.connections import Connections
 from ultraviolet.hub.sync import fetch
@@ -106,10 +107,14 @@ class Watchdog:
             unauthorized = isinstance(error, IonUnauthorizedError)
             kind, subject = ("credentials", "API key") if unauthorized else ("unreachable", "ION")
             step = NEXT_STEPS.get(error.kind) or next_step(str(error))
-            found = Finding(kind, "error", str(error), step, Action.TEST, subject)
+            action = Action.FIX_CREDENTIALS if unauthorized else Action.TEST
+            found = Finding(kind, "error", str(error), step, action, subject)
             await self._save(("credentials", "unreachable"), [found])
             raise
         await self._save(("credentials", "unreachable"), [])
+        tested = (await self._site.database.read(integrations.get, self._site.id)).test_result
+        if tested and tested.failed_to_connect:
+            await self._connections.test(self._site.id, restart=False)
         receiver = await self._check_receiver(client)
         if receiver:
             # A missing permission to read ION's record does not stop the other checks.

@@ -81,7 +81,7 @@ def create_url(
 ) -> tuple[WebhookUrl, str]:
     """Create a webhook URL; return it with its secret part, which is not stored."""
     if not name.strip():
-        raise InvalidError("A webhook URL needs a name, such as where it is used.")
+        raise InvalidError("A webhook URL needs a name, such as where it is used.", field="name")
     check_characters(name.strip())
     query = select(integrations.c.id).where(
         integrations.c.id == integration_id, ~integrations.c.removed
@@ -91,7 +91,8 @@ def create_url(
     if name.strip() in _names_in_use(connection, integration_id):
         raise ConflictError(
             f"This integration already has a webhook URL named “{name.strip()}”. Use another name,"
-            " or rotate or revoke the existing URL."
+            " or rotate or revoke the existing URL.",
+            field="name",
         )
     created = _insert(connection, integration_id=integration_id, name=name.strip())
     audit.record(

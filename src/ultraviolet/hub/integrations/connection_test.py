@@ -59,6 +59,16 @@ class TestResult(msgspec.Struct, frozen=True):
     resources: list[Readable]
     findings: list[Finding]
 
+    @property
+    def rejected(self) -> bool:
+        """Whether ION rejected the credentials."""
+        return any(one.kind == "credentials" and one.severity == "error" for one in self.findings)
+
+    @property
+    def failed_to_connect(self) -> bool:
+        """Whether ION rejected the credentials or did not answer."""
+        return any(one.kind in _KINDS.values() and one.severity == "error" for one in self.findings)
+
 
 async def run_connection_test(
     client: IonClient, catalog: Catalog
@@ -83,9 +93,9 @@ async def run_connection_test(
     except IonError as error:
         kind = _KINDS.get(error.kind, "ion_fails")
         step = NEXT_STEPS.get(error.kind, NEXT_STEPS["ion-intercepted"])
-        findings.append(
-            Finding(kind, "error", str(error), f"{step}, then test again.", Action.TEST)
-        )
+        action = Action.FIX_CREDENTIALS if kind == "credentials" else Action.TEST
+        step = f"{step}, then test again."
+        findings.append(Finding(kind, "error", str(error), step, action, error.setting))
     if client.ahead is not None and abs(client.ahead) > _MAX_CLOCK_SKEW_SECONDS:
         direction = "ahead of" if client.ahead > 0 else "behind"
         message = (

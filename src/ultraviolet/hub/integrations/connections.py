@@ -16,7 +16,7 @@ from ultraviolet.hub.ingest.service import IngestService
 from ultraviolet.hub.integrations import schema_changes
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connection_test import TestResult, run_connection_test
-from ultraviolet.hub.integrations.models import Credentials, Integration
+from ultraviolet.hub.integrations.models import REQUESTS_PER_SECOND, Credentials, Integration
 from ultraviolet.hub.sync.context import RecentlyViewed, SyncContext
 from ultraviolet.hub.sync.ion_reader import IonReader
 from ultraviolet.ion.catalog import Catalog
@@ -72,15 +72,26 @@ class Connections:
         viewed = self._recently_viewed[integration_id]
         return SyncContext(self.database, catalog, integration_id, reader, self.changes, viewed)
 
-    async def test(self, integration_id: int) -> TestResult:
-        """Test a connection and save the result with the schema that ION offers."""
+    async def test(self, integration_id: int, *, restart: bool = True) -> TestResult:
+        """Test a connection and save the result with the schema that ION offers.
+
+        `restart` the controllers, so that they use the result at once.
+        """
         client = await self.client(integration_id)
         result, offered = await run_connection_test(client, self.catalog)
         await self.database.write(
             integrations.save_test_result, self.catalog, integration_id, result, offered
         )
-        await self._on_tested(integration_id)
+        if restart:
+            await self._on_tested(integration_id)
         return result
+
+    async def test_credentials(
+        self, credentials: Credentials
+    ) -> tuple[TestResult, OfferedSchema | None]:
+        """Test credentials that are not saved; return the result and the schema of ION."""
+        client = integrations.make_client(credentials, REQUESTS_PER_SECOND, self._http())
+        return await run_connection_test(client, self.catalog)
 
     def setup_lock(self, integration_id: int) -> asyncio.Lock:
         """Return the lock that serializes set-ups of an integration."""

@@ -96,6 +96,15 @@ class Integration(msgspec.Struct, frozen=True):
     removed: bool
     """Whether it is being deleted: it no longer syncs, and its data is deleted in batches."""
 
+    @property
+    def blocked(self) -> str:
+        """Why the hub cannot read from ION now; empty if it can."""
+        if self.removed:
+            return "being deleted"
+        if self.paused:
+            return "paused"
+        return "rejected by ION" if self.test_result and self.test_result.rejected else ""
+
 
 class Credentials(msgspec.Struct, frozen=True):
     """The credentials for one ION environment; never logged or shown."""

@@ -57,9 +57,10 @@ def check_selection(wanted: SelectedResources) -> list[str] | None:
     known = {each.name for each in found.values() if each and each in catalog.mirrorable}
     unknown = sorted(name for name, each in found.items() if each is None or each.name not in known)
     if unknown:
-        raise InvalidError(f"Unknown resource: {', '.join(unknown)}")
+        raise InvalidError(f"Unknown resource: {', '.join(unknown)}", field="resources")
     if not known:
-        raise InvalidError("Choose at least one resource. To stop syncing, pause the integration.")
+        message = "Choose at least one resource. To stop syncing, pause the integration."
+        raise InvalidError(message, field="resources")
     return None if len(known) == len(catalog.mirrorable) else sorted(known)
 
 

@@ -16,7 +16,7 @@ from ultraviolet.db.tables.alerts import alerts
 from ultraviolet.db.tables.events import webhook_urls
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
-from ultraviolet.hub.core import audit
+from ultraviolet.hub.core import audit, finding_store
 from ultraviolet.hub.core.egress import AddressNotAllowedError, parse_url
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.validation import check_name
@@ -38,6 +38,7 @@ from ultraviolet.text import did_you_mean
 
 _MAX_REQUESTS_PER_SECOND = 1000
 _ADDRESSES = ("api_url", "auth_url")
+_LABELS = {"name": "The name", "client_id": "The client ID", "client_secret": "The client secret"}
 
 
 def create(
@@ -112,23 +113,8 @@ def edit(
 
     A change of host requires the client secret, because the hub sends it to that host.
     """
-    given = {
-        name: value
-        for name, value in msgspec.structs.asdict(changes).items()
-        if value is not msgspec.UNSET
-    }
     before = _row(connection, integration_id, to_change=True)
-    _check_not_removed(before)
-    values = _checked(
-        {**{name: before[name] for name in NewIntegration.__struct_fields__}, **given}
-    )
-    if "client_secret" not in given and any(
-        _origin(before[name]) != _origin(values[name]) for name in _ADDRESSES
-    ):
-        raise InvalidError(
-            "Enter client_secret again when you change the host: the hub sends it to the new host",
-            field="client_secret",
-        )
+    given, values = _changed_values(before, changes)
     if "client_secret" in given:
         values["client_secret"] = secrets.encrypt(values["client_secret"])
     if given.keys() & {"api_url", "auth_url", "client_id", "client_secret"}:
@@ -174,6 +160,22 @@ def remove(connection: Connection, actor: str, integration_id: int) -> None:
     connection.execute(revoked.values(state="revoked", shared_secret=None))
     connection.execute(delete(alerts).where(alerts.c.integration_id == integration_id))
     audit.record(connection, actor, "integration.remove", before["name"])
+
+
+def check_new(new: NewIntegration) -> NewIntegration:
+    """Return the normalized values of a new integration; raise InvalidError for invalid ones."""
+    return NewIntegration(**_checked(msgspec.structs.asdict(new)))
+
+
+def changed_credentials(
+    connection: Connection, secrets: SecretBox, integration_id: int, changes: IntegrationChanges
+) -> Credentials:
+    """Return the credentials that an integration would have after changes; raise as `edit` does."""
+    before = _row(connection, integration_id)
+    given, values = _changed_values(before, changes)
+    stored = values["client_secret"]
+    secret = stored if "client_secret" in given else secrets.decrypt(stored)
+    return Credentials(values["api_url"], values["auth_url"], values["client_id"], secret)
 
 
 def credentials(connection: Connection, secrets: SecretBox, integration_id: int) -> Credentials:
@@ -229,6 +231,8 @@ def save_test_result(
 ) -> None:
     """Save a test result and the schema that ION offers; a new schema changes the integration."""
     here = integrations.c.id == integration_id
+    if not result.failed_to_connect:
+        finding_store.save_findings(connection, integration_id, ("credentials", "unreachable"), [])
     values: dict[str, Any] = {"test_result": msgspec.to_builtins(result)}
     if found is not None and schema_changes.save_schema(connection, catalog, integration_id, found):
         values |= {"updated_at": clock.now_rfc3339()}
@@ -248,6 +252,29 @@ def _row(connection: Connection, integration_id: int, *, to_change: bool = False
 def _integration(row: RowMapping) -> Integration:
     values = {name: row[name] for name in Integration.__struct_fields__}
     return msgspec.convert(values, Integration)
+
+
+def _changed_values(
+    before: RowMapping, changes: IntegrationChanges
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the given values, and all values of the integration after the changes."""
+    _check_not_removed(before)
+    given = {
+        name: value
+        for name, value in msgspec.structs.asdict(changes).items()
+        if value is not msgspec.UNSET
+    }
+    values = _checked(
+        {**{name: before[name] for name in NewIntegration.__struct_fields__}, **given}
+    )
+    if "client_secret" not in given and any(
+        _origin(before[name]) != _origin(values[name]) for name in _ADDRESSES
+    ):
+        raise InvalidError(
+            "Enter the client secret again: after a change of host, the hub sends it to the new one.",
+            field="client_secret",
+        )
+    return given, values
 
 
 def _check_not_removed(row: RowMapping) -> None:
@@ -277,25 +304,26 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     for name in ("name", "client_id", "client_secret"):
         value = values[name].strip() if isinstance(values[name], str) else values[name]
         if not value:
-            raise InvalidError(f"{name} is empty", field=name)
+            raise InvalidError(f"{_LABELS[name]} is empty.", field=name)
         values[name] = value
     check_name(values["name"])
     for name in _ADDRESSES:
-        values[name] = with_scheme(values[name])
         try:
+            values[name] = with_scheme(values[name])
             parse_url(values[name])
-        except AddressNotAllowedError as error:
-            raise InvalidError(f"{name}: {error}", field=name) from error
+        except (AddressNotAllowedError, InvalidError) as error:
+            raise InvalidError(f"{error}.", field=name) from error
     for name in ("incremental_schedule", "full_schedule"):
         try:
             CronSim(values[name], datetime.now(UTC))
         except CronSimError as error:
             raise InvalidError(
-                f"{values[name]!r} is not a cron schedule (UTC) such as `{INCREMENTAL_SCHEDULE}`"
+                f"{values[name]!r} is not a cron schedule (UTC) such as `{INCREMENTAL_SCHEDULE}`",
+                field=name,
             ) from error
     if not 1 <= cast("int", values["requests_per_second"]) <= _MAX_REQUESTS_PER_SECOND:
         raise InvalidError(
-            f"requests_per_second must be between 1 and {_MAX_REQUESTS_PER_SECOND}",
+            f"Enter 1 to {_MAX_REQUESTS_PER_SECOND} requests per second.",
             field="requests_per_second",
         )
     values["resources"] = resource_selection.check_selection(values["resources"])

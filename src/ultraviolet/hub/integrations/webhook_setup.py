@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.failpoints import failpoint
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
@@ -161,7 +162,8 @@ async def adopt_receiver(
     receiver = await webhooks.read_receiver(client, found)
     if receiver is None:
         raise InvalidError(
-            f"ION has no receiver {found}. Its ID is in ION's answer to the first mutation."
+            f"ION has no receiver {found}. Its ID is in ION's answer to the first mutation.",
+            field="receiver_id",
         )
     url_id = await _adopt(connections, actor, integration_id, receiver)
     await connections.ingest.refresh()
@@ -302,21 +304,27 @@ async def _adopt(
     if url is None:
         raise InvalidError(
             f"Receiver {receiver.id} ({receiver.name}) does not post to an active webhook URL"
-            " of this integration"
+            " of this integration",
+            field="receiver_id",
         )
     await _remember(connections, actor, url.id, receiver)
     return url.id
 
 
 async def _remember(connections: Connections, actor: str, url_id: int, receiver: Receiver) -> None:
-    await connections.database.write(
-        webhook_urls.set_receiver,
-        connections.secrets,
-        actor,
-        url_id,
-        receiver_id=receiver.id,
-        shared_secret=receiver.shared_secret,
-    )
+    def write(connection: Connection) -> None:
+        webhook_urls.set_receiver(
+            connection,
+            connections.secrets,
+            actor,
+            url_id,
+            receiver_id=receiver.id,
+            shared_secret=receiver.shared_secret,
+        )
+        integration_id = webhook_urls.get_url(connection, url_id).integration_id
+        finding_store.save_findings(connection, integration_id, ("receiver",), [], ("none",))
+
+    await connections.database.write(write)
 
 
 async def _repair(

@@ -23,6 +23,8 @@ from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.health.watchdog import Watchdog
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations import tested_changes
 from ultraviolet.hub.runtime.fetch_schedule import due_fetches
 from ultraviolet.hub.sync import apply_events, fetch, verification_store
 from ultraviolet.hub.sync.apply_events import AppliedBatch
@@ -80,6 +82,8 @@ class Controllers:
             name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify", "watch")
         }
         self._changed_at = float("-inf")
+        self._credentials_accepted = False
+        """Whether ION accepted the credentials before a fetch."""
         self._problems: dict[str, str] = {}
 
     @property
@@ -260,6 +264,11 @@ class Controllers:
                 fetch.request_fetch(connection, site.id, due.mode, due.reason)
             return fetch.unfinished_fetch(connection, site.id)
 
+        if not self._credentials_accepted:
+            integration = await site.database.read(integrations.get, site.id)
+            self._credentials_accepted = await tested_changes.check_before_fetch(
+                site.reader.client, integration
+            )
         waiting = await site.database.write(request_due)
         if waiting is None:
             return None

@@ -15,6 +15,7 @@ from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.ingest import event_files
 from ultraviolet.hub.ingest.event_files import ImportResult, Line
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations import tested_changes
 from ultraviolet.hub.integrations.connections import Connections
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.hub.runtime.controller_pool import ControllerPool
@@ -49,8 +50,9 @@ class Requests:
     async def start_fetch(
         self, integration_id: int, mode: Mode, actor: str, *, accept_absence: bool = False
     ) -> int:
-        """Request a fetch and return its id; raise ConflictError while the integration is paused.
+        """Request a fetch and return its id.
 
+        Raise ConflictError while the integration is paused or ION rejects its credentials.
         `accept_absence` permits it to delete any number of objects that are gone from ION.
         """
 
@@ -62,6 +64,7 @@ class Requests:
                 connection, integration_id, mode, actor, accept_absence=accept_absence
             )
 
+        await tested_changes.check_credentials(self._connections, integration_id)
         fetch_id = await self._database.write(request)
         self._pool.wake(integration_id, "fetch")
         if self._one_off is not None:
@@ -79,7 +82,7 @@ class Requests:
     ) -> int:
         """Request a verification and return its id, after it has ended if `wait`.
 
-        Raise ConflictError while the integration is paused.
+        Raise ConflictError while the integration is paused or ION rejects its credentials.
         """
 
         def request(connection: Connection) -> int:
@@ -87,6 +90,7 @@ class Requests:
             audit.record(connection, actor, "verification.start", found.name, {"sample": sample})
             return verification_store.request(connection, integration_id, actor, sample)
 
+        await tested_changes.check_credentials(self._connections, integration_id)
         verification_id = await self._database.write(request)
         self._begin_verify(integration_id, verification_id)
         # Poll, because another process may run it.

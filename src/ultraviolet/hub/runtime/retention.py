@@ -139,7 +139,8 @@ def changed(keep: RetentionPeriods, changes: RetentionChanges | None) -> Retenti
     values = {kind: days for kind, days in given.items() if days is not msgspec.UNSET}
     for kind, days in values.items():
         if days is not None and not MIN_DAYS <= days <= _MAX_DAYS:
-            raise InvalidError(f"Keep {kind} for at least {MIN_DAYS} days, or forever.")
+            message = f"Keep {kind} for at least {MIN_DAYS} days, or forever."
+            raise InvalidError(message, field=kind)
     return msgspec.structs.replace(keep, **values)
 
 

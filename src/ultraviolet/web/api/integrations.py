@@ -11,6 +11,7 @@ from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import StoredFinding
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations import tested_changes
 from ultraviolet.hub.integrations.connection_test import TestResult
 from ultraviolet.hub.integrations.models import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.hub.integrations.resource_selection import SelectableResource, list_selectable
@@ -47,13 +48,25 @@ async def list_integrations(
 
 @post("/integrations", guards=[require_role("admin")], tags=TAGS)
 async def create_integration(
-    hub: GivenHub, caller: GivenCaller, data: JSONBody[NewIntegration]
+    hub: GivenHub,
+    caller: GivenCaller,
+    data: JSONBody[NewIntegration],
+    test: Annotated[
+        bool,
+        QueryParameter(
+            required=False,
+            description="Test the credentials first; save nothing if ION rejects them.",
+        ),
+    ] = False,
 ) -> Integration:
     """Create integration.
 
-    Test the connection next.
+    Without `test`, test the connection next. ION's rejected credentials are not used for a fetch.
     """
-    created = await hub.database.write(integrations.create, hub.secrets, caller.name, data)
+    if test:
+        created = await tested_changes.create_tested(hub.connections, caller.name, data)
+    else:
+        created = await hub.database.write(integrations.create, hub.secrets, caller.name, data)
     await hub.pool.integrations_changed()
     return created
 

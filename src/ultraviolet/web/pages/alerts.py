@@ -82,7 +82,7 @@ def _kind(given: Any) -> Kind:
         case "email" | "slack" | "webhook":
             return given
         case _:
-            raise InvalidError("Select a type: email, slack or webhook.")
+            raise InvalidError("Select a type: email, slack or webhook.", field="kind")
 
 
 def _back() -> Redirect:

@@ -1,8 +1,10 @@
-"""Page: corrections by cause, over time and one by one."""
+"""Page: corrections as a digest by cause and resource, over time, and one by one for a filter."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from litestar import Response, get
 from litestar.params import FromQuery
 from sqlalchemy import Connection
@@ -15,12 +17,28 @@ from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.templating import GivenRenderer, cause_label
 from ultraviolet.web.queries import drift
-from ultraviolet.web.queries.drift import DriftFilter, DriftInterval
+from ultraviolet.web.queries.drift import DriftCause, DriftFilter, DriftInterval, DriftSample
 
 _SHOWN = 50
 _SPANS = {2: "Last 48 hours", 14: "Last 14 days", 90: "Last 90 days"}
 """Periods of a report in days; the shortest is charted by hour, the others by day."""
 _SHORTEST_DAYS = 2
+_READ_SAMPLES = 500
+_SAMPLES_PER_CAUSE = 5
+
+
+class CauseGroup(msgspec.Struct, frozen=True):
+    """The corrections with one cause, by resource, with samples."""
+
+    cause: str
+    explanation: str
+    resources: list[DriftCause]
+    samples: list[DriftSample]
+
+    @property
+    def count(self) -> int:
+        """The number of corrections."""
+        return sum(resource.count for resource in self.resources)
 
 
 @get("/drift", guards=[require_role("viewer")], include_in_schema=False)
@@ -34,7 +52,7 @@ async def show(
     days: FromQuery[str] = "",
     cursor: FromQuery[str | None] = None,
 ) -> Response[str]:
-    """Show some days summed up, by cause over time, and every case, newest first."""
+    """Show a digest of some days, or every correction of a resource or cause, newest first."""
     before = number(cursor)
     span = next((span for span in _SPANS if str(span) == days), _SHORTEST_DAYS)
     by: drift.By = "hour" if span == _SHORTEST_DAYS else "day"
@@ -44,17 +62,20 @@ async def show(
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         given = int(integration) if integration.isdecimal() else next((one.id for one in choice), 0)
-        found = drift.list_samples(
-            connection, given, DriftFilter(resource, cause), before, _SHOWN + 1
-        )
-        page = page_of(found, _SHOWN, lambda one: one.seq)
+        one_by_one = bool(resource or cause or before)
+        wanted = DriftFilter(resource, cause) if one_by_one else recent
+        limit = _SHOWN + 1 if one_by_one else _READ_SAMPLES
+        found = drift.list_samples(connection, given, wanted, before, limit)
+        page = page_of(found, _SHOWN if one_by_one else _READ_SAMPLES, lambda one: one.seq)
         report = drift.get_report(connection, given, recent, by)
         return {
             "integrations": choice,
             "chosen": given,
             "drift": page.items,
-            "next": page.next,
+            "next": page.next if one_by_one else None,
             "report": report,
+            "groups": _groups(report.causes, [] if one_by_one else page.items),
+            "one_by_one": one_by_one,
         }
 
     context = await hub.database.read(read)
@@ -71,6 +92,21 @@ async def show(
         by=by,
         chart=_chart(context["report"].over_time, places, by),
     )
+
+
+def _groups(causes: Sequence[DriftCause], samples: Sequence[DriftSample]) -> list[CauseGroup]:
+    """Group the corrections by cause, the most frequent first."""
+    meanings = {one.cause: one.meaning for one in causes}
+    groups = [
+        CauseGroup(
+            name,
+            meaning,
+            [one for one in causes if one.cause == name],
+            [one for one in samples if one.cause == name][:_SAMPLES_PER_CAUSE],
+        )
+        for name, meaning in meanings.items()
+    ]
+    return sorted(groups, key=lambda group: (-group.count, group.cause))
 
 
 def _places(now: datetime, days: int, by: drift.By) -> list[str]:

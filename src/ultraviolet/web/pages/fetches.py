@@ -1,6 +1,7 @@
 """Pages: fetches and how far they are."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
@@ -12,12 +13,14 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
-from ultraviolet.web.pages.templating import GivenRenderer, number_in
+from ultraviolet.web.pages.templating import GivenRenderer, number_in, plural
 from ultraviolet.web.queries import fetches
-from ultraviolet.web.queries.fetches import Fetch, FetchFilter
+from ultraviolet.web.queries.fetches import Fetch, FetchFilter, FetchStep
 
 _SHOWN = 50
 _CHARTED = 40
+_SLOW_SECONDS = 10.0
+"""Duration from which a resource is listed even without changes."""
 _MODES = ("incremental", "full")
 
 
@@ -94,15 +97,48 @@ def _charts(runs: list[Fetch]) -> dict[str, Chart]:
 
 @get("/fetches/{fetch_id:int}", guards=[require_role("viewer")], include_in_schema=False)
 async def show(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, fetch_id: FromPath[int]
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    fetch_id: FromPath[int],
+    sort: FromQuery[Literal["", "resource", "read", "changed", "duration"]] = "",
 ) -> Response[str]:
-    """Show one fetch, resource by resource."""
+    """Show one fetch: resources with changes, errors or a long duration first, others folded."""
 
     def read(connection: Connection) -> dict[str, Any]:
         fetch = fetches.get_fetch(connection, fetch_id)
         return {"fetch": fetch, "integration": integrations.get(connection, fetch.integration_id)}
 
-    return render.page(request, "fetch.html", **await hub.database.read(read))
+    context = await hub.database.read(read)
+    steps: list[FetchStep] = sorted(context["fetch"].steps, key=_ORDERS[sort])
+    return render.page(
+        request,
+        "fetch.html",
+        **context,
+        notable=[step for step in steps if _is_notable(step)],
+        unchanged=[step for step in steps if not _is_notable(step)],
+        sort=sort,
+    )
+
+
+def _is_notable(step: FetchStep) -> bool:
+    """Return whether a resource has changes or an error, is slow, or has not finished."""
+    slow = step.took is not None and step.took >= _SLOW_SECONDS
+    return bool(step.state != "done" or step.error or step.changed or step.deleted or slow)
+
+
+def _by_importance(step: FetchStep) -> tuple[bool, int, float]:
+    return not step.error, -(step.changed + step.deleted), -(step.took or 0.0)
+
+
+_ORDERS: dict[str, Callable[[FetchStep], Any]] = {
+    "": _by_importance,
+    "resource": lambda step: plural(step.resource),
+    "read": lambda step: -step.read,
+    "changed": lambda step: -(step.changed + step.deleted),
+    "duration": lambda step: -(step.took or 0.0),
+}
+"""Orders of the resources of a fetch."""
 
 
 @post("/fetches", guards=[require_role("operator")], include_in_schema=False)
@@ -111,7 +147,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     sent = await request.form()
     mode = sent.get("mode")
     if mode not in ("incremental", "full"):
-        raise InvalidError("Select a mode: incremental or full.")
+        raise InvalidError("Select a mode: incremental or full.", field="mode")
     fetch_id = await hub.requests.start_fetch(number_in(sent, "integration"), mode, caller.name)
     return Redirect(f"/fetches/{fetch_id}", status_code=303)
 

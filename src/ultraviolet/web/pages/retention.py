@@ -1,6 +1,8 @@
 """Page: retention of each integration."""
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
@@ -15,6 +17,7 @@ from ultraviolet.hub.runtime import retention
 from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
 from ultraviolet.mirror.purge import KINDS
 from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.http.params import EXTRA_PARAMETERS
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.templating import GivenRenderer, confirm
 
@@ -64,35 +67,16 @@ async def show(
 
 @post("/settings/retention/{integration_id:int}", guards=ADMIN, include_in_schema=False)
 async def change(
-    request: AnyRequest,
-    hub: GivenHub,
-    render: GivenRenderer,
-    caller: GivenCaller,
-    integration_id: FromPath[int],
-) -> Response[str] | Redirect:
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
+) -> Redirect:
     """Change the retention; a change that deletes more data needs confirmation by name."""
     sent = await request.form()
-    changes = RetentionChanges(**{kind: _days(sent.get(kind)) for kind in KINDS})
-
-    def read(connection: Connection) -> tuple[Integration, Retention, Retention]:
-        found = integrations.get(connection, integration_id)
-        return (
-            found,
-            retention.get_retention(connection, integration_id),
-            retention.get_retention(connection, integration_id, changes),
-        )
-
-    found, before, after = await hub.database.read(read)
-    more = after.removes_more_than(before)
+    changes = _changes(sent)
+    found, _, more = await hub.database.read(_compare, integration_id, changes)
     if more and "confirm" not in sent:
-        return render.page(
-            request,
-            "retention_confirm.html",
-            integration=found,
-            kept=after,
-            more=more,
-            labels=_LABELS,
-        )
+        query = urlencode({kind: str(sent.get(kind) or "") for kind in KINDS})
+        address = f"/settings/retention/{integration_id}/confirm?{query}"
+        return Redirect(address, status_code=303)
     if more:
         confirm(sent, found.name, "Retention is unchanged.")
     await hub.database.write(
@@ -101,16 +85,43 @@ async def change(
     return Redirect("/settings/retention", status_code=303)
 
 
-def _days(given: Any) -> int | None:
-    """Read a number of days; nothing means for ever."""
-    written = str(given or "").strip()
-    if not written:
-        return None
-    if not written.isdecimal():
-        raise InvalidError(
-            "Enter a number of days, or leave the field empty to keep data forever. Retention is unchanged."
-        )
-    return int(written)
+@get(
+    "/settings/retention/{integration_id:int}/confirm",
+    guards=ADMIN,
+    include_in_schema=False,
+    opt={EXTRA_PARAMETERS: KINDS},
+)
+async def show_confirmation(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
+) -> Response[str]:
+    """Show the data that a shorter retention deletes, and ask for the name."""
+    changes = _changes(request.query_params)
+    found, kept, more = await hub.database.read(_compare, integration_id, changes)
+    return render.page(
+        request, "retention_confirm.html", integration=found, kept=kept, more=more, labels=_LABELS
+    )
 
 
-HANDLERS = [show, change]
+def _compare(
+    connection: Connection, integration_id: int, changes: RetentionChanges
+) -> tuple[Integration, Retention, Sequence[str]]:
+    """Return the retention after changes, and the kinds of which it deletes more."""
+    before = retention.get_retention(connection, integration_id)
+    after = retention.get_retention(connection, integration_id, changes)
+    return integrations.get(connection, integration_id), after, after.removes_more_than(before)
+
+
+def _changes(given: Any) -> RetentionChanges:
+    """Read the days of each kind; nothing means for ever."""
+    days: dict[str, int | None] = {}
+    for kind in KINDS:
+        written = str(given.get(kind) or "").strip()
+        if written and not (written.isascii() and written.isdecimal()):
+            raise InvalidError(
+                "Enter a number of days, or leave the field empty to keep data forever.", field=kind
+            )
+        days[kind] = int(written) if written else None
+    return RetentionChanges(**days)
+
+
+HANDLERS = [show, change, show_confirmation]

@@ -1,5 +1,6 @@
 """The pages: what people see, rendered on the server and kept live by one stream of changes."""
 
+from typing import cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -34,6 +35,7 @@ from ultraviolet.web.pages import (
 from ultraviolet.web.pages.access import account, sign_in, sso
 from ultraviolet.web.pages.documentation import api_reference, routes
 from ultraviolet.web.pages.events import detail, listing, replay
+from ultraviolet.web.pages.forms.rejected_page import IS_PAGE, RejectedPage, is_mistake
 from ultraviolet.web.pages.objects import record, table
 from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
@@ -119,18 +121,29 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         "setup_runs": Provide(lambda: setup_runs, sync_to_thread=False),
         "sign_ins": Provide(lambda: sign_ins, sync_to_thread=False),
     }
-    return Router("/", route_handlers=handlers, dependencies=given, opt={REJECT_UNKNOWN: True})
+    return Router(
+        "/", route_handlers=handlers, dependencies=given, opt={REJECT_UNKNOWN: True, IS_PAGE: True}
+    )
 
 
 def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response[str] | Redirect:
-    """Return the error page, or redirect to the sign-in page."""
+    """Return the page of a rejected form, the error page, or a redirect to the sign-in page."""
     problem = log_server_error(request, error)
+    if is_mistake(request, error):
+        error_page = _error_page(request, error, problem, render)
+        return RejectedPage(cast("UltravioletError", error), problem, render.root, error_page)
     if problem.status == 401:  # noqa: PLR2004
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         wanted = (
             f"?{urlencode({'next_page': here})}" if request.method == "GET" and here != "/" else ""
         )
         return Redirect(f"/sign-in{wanted}", status_code=303)
+    return _error_page(request, error, problem, render)
+
+
+def _error_page(
+    request: AnyRequest, error: Exception, problem: Problem, render: Renderer
+) -> Response[str]:
     back = theme.referring_path(request) if request.method == "POST" else ""
     page = render.page(
         request,

@@ -25,11 +25,14 @@ async def show_people(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
     """List people, their roles and their last sign-in."""
+    people = await hub.database.read(accounts_users.list_users)
+    admins = [user.id for user in people if user.role == "admin"]
     return render.page(
         request,
         "people.html",
+        last_admin=admins[0] if len(admins) == 1 else None,
         secret=find_secret(request, hub, caller.name, "sign_in_link"),
-        users=await hub.database.read(accounts_users.list_users),
+        users=people,
         signed_in=await hub.database.read(sessions.count_sessions),
     )
 
@@ -121,7 +124,7 @@ async def make_key(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> R
     """Create an API key."""
     sent = await request.form()
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
-    day = str(sent.get("expires", "")).strip()
+    day = str(sent.get("expires_at", "")).strip()
     expires = f"{day}T23:59:59Z" if day else None
     key, token = await hub.database.write(api_keys.create_key, caller.name, name, role, expires)
     secret = OneTimeSecret("api_key", f"API key {key.name}", token, key.id)
@@ -144,7 +147,7 @@ def _role(given: Any) -> Role:
         case "viewer" | "operator" | "admin":
             return given
         case _:
-            raise InvalidError("Select a role: viewer, operator or admin.")
+            raise InvalidError("Select a role: viewer, operator or admin.", field="role")
 
 
 def _back() -> Redirect:

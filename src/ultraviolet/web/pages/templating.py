@@ -142,6 +142,7 @@ class Renderer:
     ) -> Response[str]:
         """Render a page for the caller; browsers must not cache it."""
         caller = known_caller(request)
+        address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         given = {
             "caller": caller,
             "theme": theme_of(request),
@@ -152,7 +153,8 @@ class Renderer:
             "csrf": caller.csrf or "" if caller else "",
             "path": request.url.path,
             "query": dict(request.query_params),
-            "address": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            "address": address,
+            "form_page": address,
         }
         html = self._environment.get_template(template).render(given | context)
         headers = {"Cache-Control": "no-store"}
@@ -191,7 +193,8 @@ def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
 def confirm(sent: Any, name: str, kept: str) -> None:
     """Raise InvalidError unless the form repeats the name."""
     if str(sent.get("confirm", "")).strip() != name:
-        raise InvalidError(f"{kept} To confirm, type “{name}” exactly as shown.")
+        message = f"{kept} To confirm, type “{name}” exactly as shown."
+        raise InvalidError(message, field="confirm")
 
 
 def number_in(sent: Any, field: str) -> int:

@@ -16,7 +16,7 @@ async def choose_theme(request: AnyRequest) -> Redirect:
     """Store the selected theme in a cookie and redirect back."""
     chosen = str((await request.form()).get("theme", ""))
     if chosen not in (*THEMES, SYSTEM_THEME):
-        raise InvalidError("Select system, light or dark.")
+        raise InvalidError("Select system, light or dark.", field="theme")
     kept = Cookie(
         key=THEME_COOKIE, value=chosen, path="/", max_age=31_536_000, samesite="lax", httponly=True
     )

@@ -141,7 +141,8 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     size = str(sent.get("sample", "")).strip()
     if size and not (size.isdecimal() and int(size) > 0):
         raise InvalidError(
-            "Enter the sample size as a whole number, or leave it empty to compare all objects."
+            "Enter the sample size as a whole number, or leave it empty to compare all objects.",
+            field="sample",
         )
     number = await hub.requests.verify(
         number_in(sent, "integration"), caller.name, wait=False, sample=int(size) if size else None

@@ -63,6 +63,14 @@ class FetchStep(msgspec.Struct, frozen=True):
     finished_at: str | None
     error: str | None
 
+    @property
+    def took(self) -> float | None:
+        """Duration in seconds; None before the end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        end, start = map(datetime.fromisoformat, (self.finished_at, self.started_at))
+        return (end - start).total_seconds()
+
 
 class FetchDetail(Fetch, frozen=True):
     """One fetch with its progress by resource."""

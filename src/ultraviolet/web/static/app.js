@@ -46,6 +46,23 @@ for (const input of document.querySelectorAll("label > input[type=password]")) {
   field.append(input.parentElement, button);
 }
 
+// The page of a rejected form has the address of the form's action; a reload must not submit it again.
+if (document.body.dataset.rejected !== undefined) {
+  const page = document.querySelector("main form input[name=page], form input[name=page]");
+  if (page) history.replaceState(null, "", document.body.dataset.root + page.value);
+}
+
+// A menu closes with Escape and with a click elsewhere.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.more[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.more[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
 // Switch the theme without reloading the page.
 document.addEventListener("submit", (event) => {
   const form = event.target;

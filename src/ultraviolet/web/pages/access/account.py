@@ -76,7 +76,8 @@ async def set_password(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignIn
     if not await hub.database.read(is_right):
         sign_ins.failed(source, user.name)
         log.warning("sign_in.refused", source=source, way="password")
-        raise InvalidError("The current password is incorrect. Your password is unchanged.")
+        message = "The current password is incorrect. Your password is unchanged."
+        raise InvalidError(message, field="now")
     await hub.database.write(passwords.set_password, user.name, user.id, wanted)
     return Redirect("/sign-in", status_code=303)
 

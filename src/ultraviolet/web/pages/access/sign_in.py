@@ -5,16 +5,23 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
+from ultraviolet.errors import InvalidError
 from ultraviolet.hub.accounts import passwords, sessions
 from ultraviolet.hub.accounts.sessions import ClientInfo
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import COOKIE, AnyRequest, GivenHub, is_secure, session_cookie
 from ultraviolet.web.middleware.throttle import GivenSignInGuard, SignInThrottle, TooManyTriesError
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer
 from ultraviolet.web.pages.theme import local_path_or_root
 
 log = structlog.get_logger()
+
+
+class WrongPasswordError(InvalidError):
+    """Name and password do not match. An administrator can create a one-time link for you."""
+
+    status = 401
+    field = "password"
 
 
 @get("/sign-in", include_in_schema=False)
@@ -26,23 +33,18 @@ async def form(
 
 
 @post("/sign-in", include_in_schema=False)
-async def sign_in(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, sign_ins: GivenSignInGuard
-) -> Response[str] | Redirect:
+async def sign_in(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignInGuard) -> Redirect:
     """Check a password; the slow part runs beside other reads, not on the writer."""
     sent = await request.form()
     name, password, goal = (str(sent.get(field, "")) for field in ("name", "password", "next"))
     place = place_of(request, sign_ins)
     if not sign_ins.may_try(place.source, name):
-        return _too_often(request, hub, render, goal)
+        raise TooManyTriesError
     user = await hub.database.read(passwords.check_password, name, password)
     if user is None:
         sign_ins.failed(place.source, name)
         log.warning("sign_in.refused", source=place.source, way="password")
-        failed = (
-            "Name and password do not match. An administrator can create a one-time link for you."
-        )
-        return sign_in_page(request, hub, render, failed, 401, goal)
+        raise WrongPasswordError
     session = await hub.database.write(sessions.create_session, user, "password", place)
     return await signed_in(request, hub, session, goal)
 
@@ -64,7 +66,7 @@ async def redeem(
     """Exchange the link for a session."""
     place = place_of(request, sign_ins)
     if not sign_ins.may_try(place.source, ""):
-        return _too_often(request, hub, render, "/")
+        raise TooManyTriesError
     session = await hub.database.write(sessions.redeem_link, token, place)
     if session is None:
         sign_ins.failed(place.source, "")
@@ -112,14 +114,6 @@ async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> R
         await hub.database.write(sessions.sign_out, before)
     cookie = session_cookie(session, secure=is_secure(request, hub.public_url))
     return Redirect(local_path_or_root(goal), status_code=303, cookies=[cookie])
-
-
-def _too_often(request: AnyRequest, hub: Hub, render: Renderer, goal: str) -> Response[str]:
-    page = sign_in_page(
-        request, hub, render, detail_of(TooManyTriesError()), TooManyTriesError.status, goal
-    )
-    page.headers.update(TooManyTriesError.headers)
-    return page
 
 
 HANDLERS = [form, sign_in, link, redeem, sign_out]

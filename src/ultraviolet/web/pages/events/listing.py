@@ -13,7 +13,6 @@ from ultraviolet.web.http.pagination import encode, number
 from ultraviolet.web.http.params import EXTRA_PARAMETERS
 from ultraviolet.web.middleware.auth import (
     AnyRequest,
-    Caller,
     GivenCaller,
     GivenHub,
     require_role,
@@ -25,7 +24,7 @@ from ultraviolet.web.pages.events.filters import (
     parse_filter,
     resource_choices,
 )
-from ultraviolet.web.pages.templating import GivenRenderer, Renderer, plural, words
+from ultraviolet.web.pages.templating import GivenRenderer, plural, words
 from ultraviolet.web.queries import events
 from ultraviolet.web.queries.events import EventFilter
 
@@ -44,18 +43,7 @@ async def show_all(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
     """List events; the first page updates live."""
-    return await render_list(request, hub, render, caller, dict(request.query_params))
-
-
-async def render_list(
-    request: AnyRequest,
-    hub: Hub,
-    render: Renderer,
-    caller: Caller,
-    asked: dict[str, str],
-    problem: str = "",
-) -> Response[str]:
-    """Return the list for the parameters of an address; `problem` is why a form was refused."""
+    asked = dict(request.query_params)
     cursor = asked.get("cursor")
     wanted = parse_filter(hub.catalog, asked)
 
@@ -82,16 +70,14 @@ async def render_list(
     return render.page(
         request,
         "events.html",
-        status=422 if problem else 200,
         **context,
         wanted=wanted,
         chips=list_chips(asked, {name: text for name, text in labels.items() if text}),
         more_count=sum(bool(asked.get(name)) for name in MORE),
-        live=cursor is None and not problem,
+        live=cursor is None,
         filtered=any(asked.values()),
         actions=_ACTIONS,
         outcomes=_OUTCOMES,
-        problem=problem,
         may_replay=caller.actor.may("operator"),
         resources=resource_choices(hub.catalog),
         mirrored=mirrored_names(hub),

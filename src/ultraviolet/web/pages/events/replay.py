@@ -5,12 +5,12 @@ import asyncio
 from litestar import Response, post
 from litestar.response import Redirect
 
-from ultraviolet.errors import UltravioletError
+from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.sync.replay import ObjectReplayed, Range, preview_replay
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.events.listing import mirrored_names, render_list
+from ultraviolet.web.pages.events.listing import mirrored_names
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import events
 from ultraviolet.web.queries.event_rows import Event
@@ -32,8 +32,7 @@ async def replay(
     sent = await request.form()
     seqs = sorted({int(str(seq)) for seq in sent.getall("seq", []) if str(seq).isdecimal()})
     if not 1 <= len(seqs) <= _MAX_REPLAYED:
-        problem = _TOO_MANY if seqs else _NOTHING_SELECTED
-        return await render_list(request, hub, render, caller, {}, problem)
+        raise InvalidError(_TOO_MANY if seqs else _NOTHING_SELECTED)
     if sent.get("sure") != "yes":
         chosen = await hub.database.read(events.list_by_seq, hub.catalog, seqs)
         changes, problem = await _preview(hub, chosen)

@@ -1,0 +1,254 @@
+"""Write the error and the entered values of a rejected form into the HTML of its page."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from html.parser import HTMLParser
+from typing import Literal
+
+import msgspec
+
+ERROR_ID = "form-error"
+_VOID = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr")
+)
+_UNCHANGED_TYPES = ("hidden", "password", "submit", "button", "file")
+_CHOICE_TYPES = ("checkbox", "radio")
+_ASK_AGAIN = "Enter it again. Secrets are not kept."
+Attributes = dict[str, str | None]
+Place = Literal["field", "form", "page"]
+
+
+class RejectedForm(msgspec.Struct, frozen=True):
+    """A form that was rejected: its action, its values, and the error with the invalid field."""
+
+    action: str
+    values: Mapping[str, Sequence[str]]
+    message: str
+    field: str = ""
+
+
+class _Form(msgspec.Struct):
+    """A form of the page, with the ordinals of its start tag and of the parts that hide it."""
+
+    ordinal: int
+    hidden: dict[str, str]
+    fields: set[str]
+    folded: list[int]
+    """Closed details around the form."""
+    popovers: list[int]
+
+
+def with_errors(html: str, rejected: RejectedForm) -> str:
+    """Return a page with the error of a rejected form, its values, and the focus on the error.
+
+    An error without a visible field is shown at the top of the form. A form that the page no longer
+    has, or that consists of a button, has its error at the top of the page.
+    """
+    outline = _Outline(rejected.action)
+    outline.feed(html)
+    writer = _Writer(rejected, _choose(outline.forms, rejected.values))
+    writer.feed(html)
+    writer.close()
+    return "".join(writer.parts)
+
+
+def _choose(forms: Sequence[_Form], values: Mapping[str, Sequence[str]]) -> _Form | None:
+    """Return the form with the submitted hidden values, or else the first one."""
+    for form in forms:
+        if all(value in values.get(name, ()) for name, value in form.hidden.items()):
+            return form
+    return forms[0] if forms else None
+
+
+class _Outline(HTMLParser):
+    """Finds the forms of a page with one action."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.forms: list[_Form] = []
+        self._action = action
+        self._ordinal = 0
+        self._open: list[tuple[str, int, Attributes]] = []
+        self._form: _Form | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a form or a field."""
+        self._ordinal += 1
+        given = dict(attrs)
+        if tag not in _VOID:
+            self._open.append((tag, self._ordinal, given))
+        if tag == "form":
+            self._form = None
+            if given.get("method") == "post" and given.get("action") == self._action:
+                folded = [n for name, n, _ in self._open if name == "details"]
+                popovers = [n for _, n, found in self._open if "popover" in found]
+                self._form = _Form(self._ordinal, {}, set(), folded, popovers)
+                self.forms.append(self._form)
+        elif self._form and (name := given.get("name")):
+            if given.get("type") != "hidden":
+                if tag != "button" and given.get("type") not in _CHOICE_TYPES:
+                    self._form.fields.add(name)
+            elif name not in ("csrf", "page"):
+                self._form.hidden[name] = given.get("value") or ""
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        """Count a tag that closes itself."""
+        self._ordinal += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        """Leave an element."""
+        if tag == "form":
+            self._form = None
+        if any(tag == name for name, _, _ in self._open):
+            while self._open.pop()[0] != tag:
+                pass
+
+
+class _Writer(HTMLParser):
+    """Copies a page and changes the rejected form."""
+
+    def __init__(self, rejected: RejectedForm, form: _Form | None) -> None:
+        super().__init__(convert_charrefs=False)
+        self.parts: list[str] = []
+        self._rejected = rejected
+        self._form = form
+        self._ordinal = 0
+        self._inside = False
+        self._select = ""
+        self._textarea = ""
+        self._place: Place = "page"
+        if form and rejected.field in form.fields:
+            self._place = "field"
+        elif form and (form.fields or form.folded):
+            self._place = "form"
+        self._folded = set(form.folded if form else ())
+        self._popovers = set(form.popovers if form else ())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Copy a start tag with its changes."""
+        self._ordinal += 1
+        given = dict(attrs)
+        if tag == "title":
+            self.parts.append("<title>Error: ")
+            return
+        before = dict(given)
+        given.pop("autofocus", None)
+        if self._ordinal in self._folded:
+            given["open"] = None
+        if self._ordinal in self._popovers:
+            given["data-open"] = None
+        if tag == "body":
+            given["data-rejected"] = None
+        if self._form and self._ordinal == self._form.ordinal:
+            self._inside = True
+        after = self._change(tag, given) if self._inside else ""
+        self.parts.append(self.get_starttag_text() or "" if given == before else _tag(tag, given))
+        self.parts.append(after)
+        if tag == "main":
+            self.parts.append(self._page_error())
+        elif tag == "form" and self._inside and self._place == "form":
+            self.parts.append(_note(self._rejected.message))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        """Copy a tag that closes itself."""
+        self._ordinal += 1
+        self.parts.append(self.get_starttag_text() or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Copy an end tag, after a text field with its value and before the error of a list."""
+        if tag == "textarea" and self._textarea:
+            values = self._rejected.values.get(self._textarea, ("",))
+            self.parts.append(escape(values[0], quote=False))
+        self.parts.append(f"</{tag}>")
+        ended = {"select": self._select, "textarea": self._textarea}.get(tag)
+        if ended and ended == self._rejected.field:
+            self.parts.append(_error(self._rejected.message))
+        if tag == "select":
+            self._select = ""
+        elif tag == "textarea":
+            self._textarea = ""
+        elif tag == "form":
+            self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        """Copy text, except the former value of a text field."""
+        if not self._textarea:
+            self.parts.append(data)
+
+    def handle_entityref(self, name: str) -> None:
+        """Copy a named character."""
+        self.handle_data(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        """Copy a numbered character."""
+        self.handle_data(f"&#{name};")
+
+    def handle_decl(self, decl: str) -> None:
+        """Copy the document type."""
+        self.parts.append(f"<!{decl}>")
+
+    def handle_comment(self, data: str) -> None:
+        """Copy a comment."""
+        self.parts.append(f"<!--{data}-->")
+
+    def _page_error(self) -> str:
+        """Return the error for the top of the page.
+
+        A form in a popover has its own; this one is for browsers that do not run scripts.
+        """
+        if self._place == "page":
+            return _note(self._rejected.message)
+        if self._popovers:
+            return f"<noscript>{_note(self._rejected.message, '')}</noscript>"
+        return ""
+
+    def _change(self, tag: str, given: Attributes) -> str:
+        """Set the value and the error of a field; return what follows its tag."""
+        name = given.get("name") or ""
+        is_field = tag in ("input", "select", "textarea") and given.get("type") != "hidden"
+        invalid = is_field and bool(name) and name == self._rejected.field
+        if invalid and self._place == "field":
+            given |= {"aria-invalid": "true", "aria-describedby": ERROR_ID, "autofocus": None}
+        values = self._rejected.values.get(name)
+        if tag == "select":
+            self._select = name
+        elif tag == "textarea":
+            self._textarea = name if values else ""
+        elif tag == "option" and self._select in self._rejected.values:
+            chosen = (given.get("value") or "") in self._rejected.values[self._select]
+            _set_flag(given, "selected", on=chosen)
+        elif tag == "input" and given.get("type") in _CHOICE_TYPES:
+            _set_flag(given, "checked", on=(given.get("value") or "on") in (values or ()))
+        elif tag == "input" and values and given.get("type") not in _UNCHANGED_TYPES:
+            given["value"] = values[0]
+        if tag != "input" or not is_field:
+            return ""
+        if invalid and self._place == "field":
+            return _error(self._rejected.message)
+        again = given.get("type") == "password" and values and values[0]
+        return f'<span class="hint">{_ASK_AGAIN}</span>' if again else ""
+
+
+def _set_flag(given: Attributes, name: str, *, on: bool) -> None:
+    given.pop(name, None)
+    if on:
+        given[name] = None
+
+
+def _tag(tag: str, given: Attributes) -> str:
+    written = (
+        f" {name}" if value is None else f' {name}="{escape(value)}"'
+        for name, value in given.items()
+    )
+    return f"<{tag}{''.join(written)}>"
+
+
+def _error(message: str) -> str:
+    return f'<span class="field-error" id="{ERROR_ID}">{escape(message, quote=False)}</span>'
+
+
+def _note(message: str, id_: str = ERROR_ID) -> str:
+    """Return an error that no field has."""
+    focus = f' id="{id_}" tabindex="-1" autofocus' if id_ else ""
+    text = escape(message, quote=False)
+    return f'<div class="note bad" role="alert"{focus}><p>{text}</p></div>'

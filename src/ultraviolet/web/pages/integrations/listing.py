@@ -1,0 +1,68 @@
+"""Pages: all integrations, and the form that tests and adds one."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromQuery
+from litestar.response import Redirect
+from sqlalchemy import Connection
+
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations import tested_changes
+from ultraviolet.hub.integrations.models import PRESETS, NewIntegration
+from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.pages.overview import status_of
+from ultraviolet.web.pages.schedules import describe
+from ultraviolet.web.pages.templating import GivenRenderer
+
+_SHOWN = 100
+_FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
+
+
+@get("/integrations", guards=[require_role("viewer")], include_in_schema=False)
+async def show_all(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
+) -> Response[str]:
+    """List integrations in the order they were added."""
+    after = number(cursor) or 0
+
+    def read(connection: Connection) -> dict[str, Any]:
+        page = page_of(
+            integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
+        )
+        rows = [
+            {
+                "integration": one,
+                "status": status_of(hub.freshness(connection, one)),
+                "incremental": describe(one.incremental_schedule),
+                "full": describe(one.full_schedule),
+            }
+            for one in page.items
+        ]
+        return {"rows": rows, "next": page.next}
+
+    return render.page(request, "integrations.html", **await hub.database.read(read))
+
+
+@get("/integrations/new", guards=[require_role("admin")], include_in_schema=False)
+async def form(request: AnyRequest, render: GivenRenderer) -> Response[str]:
+    """Show the form for a new integration."""
+    return render.page(request, "integration_form.html", presets=PRESETS)
+
+
+@post("/integrations", guards=[require_role("admin")], include_in_schema=False)
+async def add(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
+    """Test the credentials and add an integration, or add it untested if asked to."""
+    sent = await request.form()
+    given: dict[str, Any] = {name: str(sent.get(name, "")) for name in _FIELDS}
+    new = NewIntegration(**given)
+    if "untested" in sent:
+        added = await hub.database.write(integrations.create, hub.secrets, caller.name, new)
+    else:
+        added = await tested_changes.create_tested(hub.connections, caller.name, new)
+    await hub.pool.integrations_changed()
+    return Redirect(f"/integrations/{added.id}", status_code=303)
+
+
+HANDLERS = [show_all, form, add]
