@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
-from sqlalchemy import RowMapping
-
 from ultraviolet.db import representation, sql_views
 from ultraviolet.db.representation import BYTE_ORDER_MARK, csv_line, csv_text, json_value
 from ultraviolet.db.sql_views import ViewColumn
@@ -44,15 +42,18 @@ class Writer(Protocol):
 
 
 def columns(
-    catalog: Catalog, resource: Resource, names: Sequence[str] = ()
+    catalog: Catalog,
+    resource: Resource,
+    names: Sequence[str] = (),
+    linked: Mapping[str, ViewColumn] | None = None,
 ) -> tuple[ViewColumn, ...]:
     """Return the columns with these names of a resource's SQL view or of ION; all without names.
 
-    Raise InvalidError for an unknown name.
+    `linked` are columns of linked objects by name. Raise InvalidError for an unknown name.
     """
     every = sql_views.columns(catalog, resource)
     known = {column.name: column for column in (*every, STATE)}
-    known = {column.field: column for column in every if column.field} | known
+    known = {column.field: column for column in every if column.field} | known | dict(linked or {})
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         raise InvalidError(
@@ -62,7 +63,7 @@ def columns(
     return tuple(dict.fromkeys(known[name] for name in names)) or every
 
 
-def row_cells(shown: Sequence[ViewColumn], integration_name: str, row: RowMapping) -> list[Any]:
+def row_cells(shown: Sequence[ViewColumn], integration_name: str, row: Mapping[str, Any]) -> list[Any]:
     """Return the cells of an object, given as its row of `objects` with its state."""
     doc: Mapping[str, Any] = row["doc"]
     own = {"integration": integration_name, "id": row["id"]}

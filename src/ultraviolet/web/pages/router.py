@@ -33,7 +33,7 @@ from ultraviolet.web.pages import (
 )
 from ultraviolet.web.pages.access import account, sign_in, sso
 from ultraviolet.web.pages.documentation import api_reference, routes
-from ultraviolet.web.pages.objects import record, table
+from ultraviolet.web.pages.objects import filter_builder, record, table, views
 from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
 
@@ -94,6 +94,8 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *setup_guide.HANDLERS,
         *events.HANDLERS,
         *table.HANDLERS,
+        *filter_builder.HANDLERS,
+        *views.HANDLERS,
         *record.HANDLERS,
         *fetches.HANDLERS,
         *drift.HANDLERS,
