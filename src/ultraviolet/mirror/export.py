@@ -4,8 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
+
 from ultraviolet.db import representation, sql_views
-from ultraviolet.db.representation import BYTE_ORDER_MARK, csv_line, csv_text, json_value
+from ultraviolet.db.representation import (
+    BYTE_ORDER_MARK,
+    csv_line,
+    csv_text,
+    json_value,
+    spreadsheet_text,
+)
 from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
@@ -63,7 +70,9 @@ def columns(
     return tuple(dict.fromkeys(known[name] for name in names)) or every
 
 
-def row_cells(shown: Sequence[ViewColumn], integration_name: str, row: Mapping[str, Any]) -> list[Any]:
+def row_cells(
+    shown: Sequence[ViewColumn], integration_name: str, row: Mapping[str, Any]
+) -> list[Any]:
     """Return the cells of an object, given as its row of `objects` with its state."""
     doc: Mapping[str, Any] = row["doc"]
     own = {"integration": integration_name, "id": row["id"]}
@@ -108,8 +117,9 @@ class _Csv:
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
         header, self._header = self._header, ""
+        as_text = spreadsheet_text if self._for_spreadsheets else csv_text
         lines = [
-            csv_line(map(csv_text, self._kinds, row), for_spreadsheets=self._for_spreadsheets)
+            csv_line(map(as_text, self._kinds, row), for_spreadsheets=self._for_spreadsheets)
             for row in rows
         ]
         return (header + "".join(lines)).encode()

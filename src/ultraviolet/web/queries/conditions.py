@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import msgspec
 
@@ -42,6 +42,7 @@ Operator = Literal[
     "filled",
 ]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
+_BY_NAME: Mapping[str, Operator] = {each: each for each in OPERATORS}
 OR = "or"
 """The condition that separates groups, of which one must match."""
 WITHOUT_VALUE: frozenset[Operator] = frozenset(("today", "overdue", "empty", "filled"))
@@ -99,6 +100,14 @@ LABELS: Mapping[Kind, Mapping[Operator, str]] = {
 }
 """The operators that people choose from for each kind of field, the most usual ones first."""
 _ALL_LABELS = {name: label for each in reversed(LABELS.values()) for name, label in each.items()}
+_SEARCHES: dict[Operator, str] = {
+    "has": "%{}%",
+    "hasnot": "%{}%",
+    "starts": "{}%",
+    "ends": "%{}",
+}
+_EQUALITIES: dict[Operator, str] = {"is": "{}", "not": "{}"}
+_COMPARISONS: dict[Operator, str] = {"is": "eq", "from": "gte", "to": "lte"}
 _TEXTS = ("text", "choice", "other")
 _ABSENT: Filter = {"isnull": True}
 _EMPTY_DOCUMENTS = ("[]", "{}")
@@ -142,49 +151,37 @@ class Condition(msgspec.Struct, frozen=True):
                 alternatives.append({".".join([*steps[:depth], link.key]): _ABSENT})
         return {"or_": alternatives} if len(alternatives) > 1 else alternatives[0]
 
-    def _alternatives(self) -> Iterator[Filter]:
-        """Yield the operators of which one must match."""
-        value, kind = self.value, self.path.column.kind
-        pattern = escape_pattern(value)
-        match self.operator:
-            case "empty":
-                yield _ABSENT
-                if kind in _TEXTS:
-                    yield {"ilike": ""}
-                if kind == "other":
-                    yield from ({"ilike": each} for each in _EMPTY_DOCUMENTS)
-            case "filled":
-                yield {"isnull": False, "notilike": ""} if kind in _TEXTS else {"isnull": False}
-            case "has":
-                yield {"ilike": f"%{pattern}%"}
-            case "hasnot":
-                yield from (_ABSENT, {"notilike": f"%{pattern}%"})
-            case "starts":
-                yield {"ilike": f"{pattern}%"}
-            case "ends":
-                yield {"ilike": f"%{pattern}"}
-            case "any":
-                yield {"in": self.values}
-            case "none":  # also none of the values, which takes several conditions
-                yield _ABSENT
-            case "same" | "differs" | "above" | "below":
-                yield {WITH_FIELD[self.operator]: {"field": value}}
-            case "is" | "not" if kind in _TEXTS:
-                yield from (
-                    [{"ilike": pattern}]
-                    if self.operator == "is"
-                    else [_ABSENT, {"notilike": pattern}]
-                )
-            case _ if kind == "time":
-                yield from _compare_time(self.operator, self.values)
-            case "is":
-                yield {"eq": value}
-            case "not":
-                yield from (_ABSENT, {"neq": value})
-            case "between":
-                yield {"gte": self.values[0], "lte": self.values[1]}
-            case _:
-                yield {{"from": "gte", "to": "lte"}.get(self.operator, self.operator): value}
+    def _alternatives(self) -> list[Filter]:
+        """Return the operators of the filter language of which one must match."""
+        operator, value, kind = self.operator, self.value, self.path.column.kind
+        if operator in WITH_FIELD:
+            return [{WITH_FIELD[operator]: {"field": value}}]
+        if operator in _EMPTINESS:
+            return _compare_with_nothing(operator, kind)
+        if operator in _SEARCHES or (kind in _TEXTS and operator in _EQUALITIES):
+            pattern = (_SEARCHES | _EQUALITIES)[operator].format(escape_pattern(value))
+            is_negative = operator in ("not", "hasnot")
+            return [_ABSENT, {"notilike": pattern}] if is_negative else [{"ilike": pattern}]
+        if kind == "time":
+            return list(_compare_time(operator, self.values))
+        return _compare(operator, self.values)
+
+
+def _compare(operator: Operator, values: Sequence[str]) -> list[Filter]:
+    if operator in ("any", "none"):  # none also takes a condition for each value
+        return [{"in": values}] if operator == "any" else [_ABSENT]
+    if operator == "between":
+        return [{"gte": values[0], "lte": values[1]}]
+    different = [_ABSENT, {"neq": values[0]}]
+    compared = {_COMPARISONS.get(operator, operator): values[0]}
+    return different if operator == "not" else [compared]
+
+
+def _compare_with_nothing(operator: Operator, kind: Kind) -> list[Filter]:
+    if operator == "filled":
+        return [{"isnull": False, "notilike": ""} if kind in _TEXTS else {"isnull": False}]
+    empty = ["", *_EMPTY_DOCUMENTS] if kind == "other" else [""] if kind in _TEXTS else []
+    return [_ABSENT, *({"ilike": each} for each in empty)]
 
 
 def _compare_time(operator: Operator, values: Sequence[str]) -> Iterator[Filter]:
@@ -213,7 +210,7 @@ def _compare_time(operator: Operator, values: Sequence[str]) -> Iterator[Filter]
         case "overdue":
             yield {"lt": "today"}
         case _:
-            yield {{"from": "gte"}.get(operator, operator): value}
+            yield {_COMPARISONS.get(operator, operator): value}
 
 
 def _next_day(value: str) -> str:
@@ -237,7 +234,7 @@ def parse_condition(catalog: Catalog, resource: Resource, written: str) -> Condi
     """Parse `field:operator:value`; raise InvalidError, whose field is the part that is wrong."""
     field, _, rest = written.partition(":")
     name, _, value = rest.partition(":")
-    operator = next((each for each in OPERATORS if each == name), None)
+    operator = _BY_NAME.get(name)
     if operator is None:
         near = did_you_mean(name, list(OPERATORS))
         raise InvalidError(
@@ -276,7 +273,9 @@ def check_value(catalog: Catalog, resource: Resource, condition: Condition) -> N
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             kinds = {"time": "a date such as 2026-12-01", "boolean": "yes or no", "id": "an ID"}
             expected = kinds.get(column.type, "a number")
-            raise InvalidError(f"{label} must be {expected}; “{each}” is not.", field="value") from error
+            raise InvalidError(
+                f"{label} must be {expected}; “{each}” is not.", field="value"
+            ) from error
 
 
 def parse_groups(
@@ -294,7 +293,9 @@ def parse_groups(
 
 def groups_filter(groups: Sequence[Sequence[Condition]]) -> Filter:
     """Return the filter that all conditions of one of the groups match; {} without groups."""
-    parts: list[dict[str, Any]] = [
+    parts: list[Filter] = [
         {"and_": [condition.to_filter() for condition in group]} for group in groups
     ]
-    return {"or_": parts} if len(parts) > 1 else next(iter(parts), {})
+    if not parts:
+        return {}
+    return {"or_": parts} if len(parts) > 1 else parts[0]

@@ -287,7 +287,9 @@ def _other_field(
             f" by one of {', '.join(_COMPARISONS)}.{near}"
         )
     if not is_comparable(column, other):
-        raise _filter_error(f"{column.name} cannot be compared with {other.name}: the types differ.")
+        raise _filter_error(
+            f"{column.name} cannot be compared with {other.name}: the types differ."
+        )
     return other
 
 

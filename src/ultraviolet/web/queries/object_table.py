@@ -142,6 +142,26 @@ def read_page(
     )
 
 
+def with_columns(
+    connection: Connection, rows: Sequence[ObjectDetail], paths: Sequence[FieldPath]
+) -> list[ObjectDetail]:
+    """Return objects with only these fields, and the values of those of linked objects."""
+    if not rows or not paths:
+        return list(rows)
+    own = [path.name for path in paths if not path.links]
+    documents = [row.fields for row in rows]
+    return [
+        msgspec.structs.replace(
+            row,
+            fields={name: row.fields[name] for name in own if name in row.fields},
+            linked={name: each.value for name, each in linked.items()},
+        )
+        for row, linked in zip(
+            rows, read_linked(connection, rows[0].integration_id, documents, paths), strict=True
+        )
+    ]
+
+
 def _positions(connection: Connection, query: ObjectQuery, ids: Sequence[str]) -> dict[str, str]:
     """Return the positions of objects in the order, by id."""
     key = _sort_key(connection, query).label("sort_key")
@@ -176,13 +196,12 @@ def read_export_rows(
     documents = [row["doc"] for row in found]
     linked = read_linked(connection, scope.integration_id, documents, shown.linked)
     by_id = {
-        row["id"]: dict(row) | {"doc": row["doc"] | {name: each.value for name, each in more.items()}}
+        row["id"]: dict(row)
+        | {"doc": row["doc"] | {name: each.value for name, each in more.items()}}
         for row, more in zip(found, linked, strict=True)
     }
     return [
-        export.row_cells(shown.columns, integration_name, by_id[id_])
-        for id_ in ids
-        if id_ in by_id
+        export.row_cells(shown.columns, integration_name, by_id[id_]) for id_ in ids if id_ in by_id
     ]
 
 

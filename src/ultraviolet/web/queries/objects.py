@@ -68,6 +68,8 @@ class ObjectDetail(msgspec.Struct, frozen=True):
     """Fields whose value does not fit their column type; filters, views and exports use null."""
     confirmed_at: str | None
     """Start time of the last full read that confirmed this content."""
+    linked: dict[str, Any] = {}
+    """Values of the requested columns of linked objects, by path, such as `supplier.name`."""
 
 
 class ObjectFilter(msgspec.Struct, frozen=True):

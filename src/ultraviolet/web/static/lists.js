@@ -32,6 +32,14 @@ document.addEventListener("input", (event) => {
   form.querySelector("[data-none]").hidden = found > 0;
 });
 
+// Another condition may need another form for its value, which the hub renders.
+document.addEventListener("change", (event) => {
+  const select = event.target.closest("select[data-control]");
+  if (!select) return;
+  const control = select.selectedOptions[0].dataset.control;
+  if (control !== select.dataset.control) htmx.trigger(select, "control");
+});
+
 // Enter in the search chooses the first field.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !event.target.matches("[data-field-search]")) return;

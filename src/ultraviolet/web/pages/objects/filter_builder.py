@@ -41,17 +41,25 @@ from ultraviolet.web.queries.search import Hit, search
 _FORM = ("field", "operator", "value", "upper", "edit", "group", "path", "apply")
 _MAX_SUGGESTIONS = 10
 _DATE = "date"
+_MAX_DIGITS = 3
+
+
+class OperatorChoice(msgspec.Struct, frozen=True):
+    """An operator with its words, and the form field of its value."""
+
+    name: Operator
+    label: str
+    control: str
 
 
 class Editor(msgspec.Struct, frozen=True):
     """The form of one condition, with the values entered so far."""
 
     path: FieldPath
-    kind: str
     operator: Operator
-    operators: dict[Operator, str]
+    operators: list[OperatorChoice]
     control: str
-    """The form field of the value: text, number, days, date, time, choice, flag, link or field."""
+    """The form field of the value: the kind of the field, date, days, field, or a range."""
     values: list[str]
     options: list[tuple[str, str]]
     """Values to choose from, with their labels."""
@@ -77,7 +85,7 @@ async def edit_filter(
     edited = here.conditions[edit] if edit is not None and edit < len(here.conditions) else ""
     known = parse_condition(hub.catalog, resource, edited) if edited and edited != OR else None
     field = asked.get("field", known.path.name if known else "")
-    common = {
+    common: dict[str, Any] = {
         "resource": resource,
         "here": here,
         "edit": "" if edit is None else edit,
@@ -164,27 +172,24 @@ def describe(connection: Connection, integration_id: int, condition: Condition) 
 def _describe_value(connection: Connection, integration_id: int, condition: Condition) -> str:
     """Return the value of a condition in words, such as the title of a linked object."""
     column, operator, value = condition.path.column, condition.operator, condition.value
-    if operator in WITHOUT_VALUE:
-        return ""
+    words = " or ".join(condition.values)
     if operator in WITH_FIELD:
-        return field_label(value).label
-    if operator == "between":
-        return " and ".join(condition.values)
-    if operator in ("next", "last"):
-        return value
-    if column.link and operator in ("is", "not"):
+        words = field_label(value).label
+    elif operator == "between":
+        words = " and ".join(condition.values)
+    elif column.link and operator in ("is", "not"):
         query = select(objects_table.c.doc).where(
             objects_table.c.integration_id == integration_id,
             objects_table.c.resource == column.link.resource,
             objects_table.c.id == value,
         )
         document = connection.execute(query).scalar()
-        return (object_title(document) if document else None) or value
-    if kind_of(column) == "flag":
-        return "yes" if value.lower() in ("true", "yes", "1") else "no"
-    if column.kind == "choice":
-        return " or ".join(_choice_label(each) for each in condition.values)
-    return " or ".join(condition.values) if operator in ("any", "none") else value
+        words = (object_title(document) if document else None) or value
+    elif kind_of(column) == "flag":
+        words = "yes" if value.lower() in ("true", "yes", "1") else "no"
+    elif column.kind == "choice":
+        words = " or ".join(_choice_label(each) for each in condition.values)
+    return "" if operator in WITHOUT_VALUE else words
 
 
 def _choice_label(value: str) -> str:
@@ -192,13 +197,15 @@ def _choice_label(value: str) -> str:
 
 
 def _number(given: str | None) -> int | None:
-    return int(given) if given and given.isascii() and given.isdecimal() and len(given) < 4 else None  # noqa: PLR2004
+    known = given and given.isascii() and given.isdecimal() and len(given) <= _MAX_DIGITS
+    return int(given) if given and known else None
 
 
 def _operator(path: FieldPath, given: str) -> Operator:
     """Return the operator of the form, or the usual one of the field."""
     offered = LABELS[kind_of(path.column)]
-    return next((each for each in offered if each == given), next(iter(offered)))
+    names: dict[str, Operator] = {each: each for each in offered}
+    return names.get(given) or next(iter(offered))
 
 
 def _joined(operator: Operator, values: list[str]) -> str:
@@ -208,30 +215,38 @@ def _joined(operator: Operator, values: list[str]) -> str:
 def _editor(
     catalog: Catalog, resource: Resource, path: FieldPath, operator: Operator, values: list[str]
 ) -> Editor:
-    kind = kind_of(path.column)
     at = catalog.resources[path.links[-1].resource] if path.links else resource
     fields = comparable_fields(at, path.column)
-    operators = {
-        each: label for each, label in LABELS[kind].items() if fields or each not in WITH_FIELD
-    }
+    operators = [
+        OperatorChoice(each, label, _control(path, each))
+        for each, label in LABELS[kind_of(path.column)].items()
+        if fields or each not in WITH_FIELD
+    ]
+    control = _control(path, operator)
     options: list[tuple[str, str]] = []
-    control: str = kind
-    if operator in WITHOUT_VALUE:
-        control = ""
-    elif operator in WITH_FIELD:
-        control = "field"
+    if control == "field":
         options = [(other.name, field_label(other.name).label) for other in fields]
-    elif operator in ("next", "last"):
-        control = "days"
-    elif kind == "time" and field_label(path.column.name).format == _DATE:
-        control = _DATE
-    elif kind == "choice":
+    elif control == "choice":
         field = at.field(path.column.name)
         known = catalog.types().get(field.type, frozenset()) if field else frozenset[str]()
         options = [(value, _choice_label(value)) for value in sorted(known | set(values))]
-    elif kind == "flag":
+    elif control == "flag":
         options = [("true", "yes"), ("false", "no")]
-    return Editor(path, kind, operator, operators, control, values, options)
+    return Editor(path, operator, operators, control, values, options)
+
+
+def _control(path: FieldPath, operator: Operator) -> str:
+    """Return the kind of form field for the value of a condition."""
+    if operator in WITHOUT_VALUE:
+        return ""
+    if operator in WITH_FIELD:
+        return "field"
+    if operator in ("next", "last"):
+        return "days"
+    kind = kind_of(path.column)
+    is_date = kind == "time" and field_label(path.column.name).format == _DATE
+    control = _DATE if is_date else kind
+    return f"{control} range" if operator == "between" else control
 
 
 def _find_target(

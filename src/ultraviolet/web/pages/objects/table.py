@@ -114,9 +114,7 @@ async def show_objects(
     groups = parse_groups(hub.catalog, resource, here.conditions)
     field_filter = groups_filter(groups)
     by = object_table.parse_order(resource, asked.get("sort"))
-    columns = object_table.selected_columns(
-        hub.catalog, resource, asked.getall("column", []), by
-    )
+    columns = object_table.selected_columns(hub.catalog, resource, asked.getall("column", []), by)
     place = parse_place(asked.get("cursor"))
 
     def read(connection: Connection) -> dict[str, Any]:
