@@ -6,8 +6,8 @@ const LOOKUP_DELAY_MS = 150;
 let lookupTimer;
 let lookupRequest;
 
-document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.target.id !== "builder" && !event.target.closest?.("#builder-sheet")) return;
+document.addEventListener("htmx:load", (event) => {
+  if (event.target.id !== "builder" || !event.target.childElementCount) return;
   if (builderSheet && !builderSheet.matches(":popover-open")) builderSheet.showPopover();
   document.querySelector("#builder [autofocus]")?.focus();
 });
