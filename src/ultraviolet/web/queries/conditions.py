@@ -93,7 +93,7 @@ LABELS: Mapping[Kind, Mapping[Operator, str]] = {
         **_SAMENESS,
         **_EMPTINESS,
     },
-    "choice": {"any": "is any of", "none": "is none of", **_SAMENESS, **_EMPTINESS},
+    "choice": {"any": "is any of", "none": "is not any of", **_SAMENESS, **_EMPTINESS},
     "flag": {"is": "is", **_EMPTINESS},
     "link": {"is": "is", "not": "is not", **_SAMENESS, **_EMPTINESS},
     "other": {"has": "contains", "hasnot": "does not contain", **_EMPTINESS},

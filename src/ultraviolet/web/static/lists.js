@@ -98,7 +98,7 @@ async function lookUp(lookup) {
     const response = await fetch(`${document.body.dataset.root}/palette?${query}`, { signal: lookupRequest.signal });
     const matches = response.ok ? await response.json() : [];
     if (lookup.querySelector("input").value.trim() === text) showMatches(lookup, matches);
-    lookup.querySelector("[role=status]").textContent = matches.length ? `${matches.length} matches` : "No matches";
+    lookup.querySelector("[role=status]").textContent = matches.length ? `${matches.length} found` : "None found";
   } catch (error) {
     if (error.name !== "AbortError") showMatches(lookup, []);
   }
