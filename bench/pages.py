@@ -42,6 +42,11 @@ PAGES = {
     "table narrowed, many": "/objects/parts_inventory?where=quantity:from:500",
     "table narrowed, few": "/objects/parts_inventory?where=serialNumber:is:sn-0000017",
     "table narrowed, none": "/objects/parts_inventory?where=serialNumber:has:nobody",
+    "table narrowed by a linked object": "/objects/purchase_order_lines"
+    "?where=purchaseOrder.supplierId:is:4&column=purchaseOrder.supplier.name",
+    "table comparing two fields": "/objects/parts_inventory?where=_created:same:_updated",
+    "filter builder": "/objects/parts_inventory/filter",
+    "columns": "/objects/parts_inventory/columns",
     "table, text found": "/objects/parts_inventory?q=n-000001",
     "table, text not found": "/objects/parts_inventory?q=nobody",
     "object": "/objects/parts_inventory/17",
@@ -67,6 +72,11 @@ SAYS = {
     "table": "SN-",
     "table narrowed, few": "SN-0000017",
     "table narrowed, none": "No results",
+    "table narrowed by a linked object": "/objects/purchase_order_lines"
+    "?where=purchaseOrder.supplierId:is:4&column=purchaseOrder.supplier.name",
+    "table comparing two fields": "/objects/parts_inventory?where=_created:same:_updated",
+    "filter builder": "/objects/parts_inventory/filter",
+    "columns": "/objects/parts_inventory/columns",
     "table, text found": "SN-000001",
     "table, text not found": "No results",
     "object": "SN-0000017",
@@ -164,7 +174,7 @@ async def _page(
 ) -> Figure:
     if "{cursor}" in address:
         _, before = await browser.get(address.partition("?")[0])
-        address = address.format(cursor=before.partition("cursor=")[2].partition('"')[0])
+        address = address.format(cursor=before.rpartition("cursor=")[2].partition('"')[0])
     first, page = await browser.get(address)
     await hub.field_indexes.settled()
     expect(f"“{SAYS.get(name, '<h1>')}” on {name}", True, SAYS.get(name, "<h1>") in page)

@@ -1,5 +1,7 @@
 """The pages in a real browser: accessible in light and dark, usable by keyboard alone, each page's main task."""
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -37,6 +39,8 @@ PAGES = {
     "/events ": "table tbody a",
     "/objects": None,
     "/objects/purchase_orders?where=cost:from:0&sort=-id": None,
+    "/objects/purchase_order_lines/filter": None,
+    "/objects/purchase_order_lines/columns": None,
     "/objects/purchase_orders/1": None,
     "/search?q=1": None,
     "/fetches": None,
@@ -308,10 +312,14 @@ def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders")
     person.get_by_role("link", name="ID", exact=True).click()
     expect(person.locator("th[aria-sort=ascending]")).to_have_text(re.compile("ID"))
-    person.locator("select[name=field]").select_option("id")
-    person.get_by_label("Condition").select_option("to")
+    person.get_by_role("link", name="Add filter").click()
+    expect(person.get_by_label("Find a field")).to_be_focused()
+    person.get_by_label("Find a field").fill("technical id")
+    person.get_by_role("button", name="ID", exact=True).click()
+    person.get_by_label("Condition").select_option("≤")
     person.get_by_label("Value").fill("3")
-    person.get_by_role("button", name="Filter").click()
+    assert violations(person) == []
+    person.get_by_role("button", name="Apply").click()
     expect(person.locator("#objects tbody tr")).to_have_count(3)
     person.get_by_role("button", name="Save view").click()
     person.get_by_role("dialog", name="Save view").get_by_label("Name").fill("First three")
@@ -319,6 +327,58 @@ def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders")
     person.get_by_role("link", name="First three").click()
     expect(person.locator("#objects tbody tr")).to_have_count(3)
+    person.get_by_role("link", name="Columns", exact=True).click()
+    person.get_by_label("Find a field to add").fill("supplier name")
+    person.get_by_role("checkbox", name="Name").check()
+    assert violations(person) == []
+    person.get_by_role("button", name="Apply").click()
+    expect(person.get_by_role("columnheader", name="Supplier › Name")).to_be_visible()
+
+
+LATE_LINES = """SELECT l.id, o.supplier_id, s.name FROM ion_purchase_order_lines l
+  JOIN ion_purchase_orders o ON o.id = l.purchase_order_id
+  JOIN ion_suppliers s ON s.id = o.supplier_id
+  WHERE l.estimated_arrival_date > l.need_date AND o.status <> 'RECEIVED' ORDER BY o.supplier_id"""
+
+
+def test_a_buyer_downloads_the_late_lines_of_a_supplier(person: Page, hub: Any) -> None:
+    late = list(csv.DictReader(io.StringIO(hub.cli("sql", LATE_LINES, "--format", "csv").stdout)))
+    supplier = late[0]["name"]
+    expected = {line["id"] for line in late if line["supplier_id"] == late[0]["supplier_id"]}
+
+    def add_filter(search: str, field: str) -> None:
+        person.get_by_role("link", name="Add filter").click()
+        person.get_by_label("Find a field").fill(search)
+        person.get_by_role("button", name=field, exact=True).click()
+
+    person.goto(f"{hub.url}/objects/purchase_order_lines")
+    person.get_by_role("link", name="Add filter").click()
+    expect(person.get_by_label("Find a field")).to_be_focused()
+    person.keyboard.type("line ETA")
+    person.keyboard.press("Enter")
+    person.get_by_label("Condition").select_option("is after the field")
+    person.locator("#builder select[name=value]").select_option("Need date")
+    person.get_by_role("button", name="Apply").click()
+    add_filter("purchase order status", "Status")
+    person.get_by_label("Condition").select_option("is not any of")
+    person.get_by_role("checkbox", name="Received").check()
+    person.get_by_role("button", name="Apply").click()
+    add_filter("purchase order supplier", "Supplier")
+    person.get_by_label("Name or ID").press_sequentially(supplier)
+    expect(
+        person.get_by_role("option", name=re.compile(f"^{re.escape(supplier)} ·"))
+    ).to_be_visible()
+    person.keyboard.press("ArrowDown")
+    person.keyboard.press("Enter")
+    person.get_by_role("button", name="Apply").click()
+    expect(person.get_by_role("group", name="Filters")).to_contain_text(f"Supplier is {supplier}")
+    expect(person.locator(".range-text")).to_contain_text(f"of {len(expected)}")
+    person.get_by_role("button", name="Export").click()
+    with person.expect_download() as download:
+        person.get_by_role("link", name="CSV", exact=True).click()
+
+    lines = download.value.path().read_text().splitlines()
+    assert {row["id"] for row in csv.DictReader(lines)} == expected
 
 
 def test_a_fetch_is_started_and_watched(person: Page, hub: Any) -> None:

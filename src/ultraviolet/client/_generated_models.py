@@ -481,6 +481,7 @@ class ObjectDetail(Struct, frozen=True, kw_only=True):
     origin: dict[str, Any]
     invalid_fields: list[str]
     confirmed_at: str | None
+    linked: dict[str, Any]
 
 
 class ObjectReplayed(Struct, frozen=True, kw_only=True):
@@ -629,6 +630,8 @@ class SavedView(Struct, frozen=True, kw_only=True):
     resource: str
     name: str
     query: str
+    shared: bool
+    owner: str | None
 
 
 class SelectableResource(Struct, frozen=True, kw_only=True):

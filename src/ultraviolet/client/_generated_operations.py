@@ -446,6 +446,7 @@ class Operations(Transport):
         state: Literal["fresh", "stale", "partial", "deleted", "any"] | None = None,
         filter: dict[str, Any] | str | None = None,
         sort: str | None = None,
+        column: Sequence[str] | None = None,
         at: str | None = None,
         clock: Literal["hub", "ion"] | None = None,
         limit: int | None = None,
@@ -468,6 +469,7 @@ class Operations(Transport):
                 "state": state,
                 "filter": filter,
                 "sort": sort,
+                "column": column,
                 "at": at,
                 "clock": clock,
             },
@@ -1006,20 +1008,23 @@ class Operations(Transport):
     ) -> Iterator[SavedView]:
         """List saved views.
 
-        Lists your own views by resource and name.
+        Lists your own views and those that others share, by resource and name.
         """
         return self._items("/saved-views", (SavedView,), limit, {"resource": resource})
 
-    def create_saved_view(self, *, name: str, query: str, resource: str) -> SavedView:
+    def create_saved_view(
+        self, *, name: str, query: str, resource: str, shared: bool | UnsetType = UNSET
+    ) -> SavedView:
         """Create saved view.
 
-        A view of the same name is replaced.
+        Your view of the same name is replaced. All users see a shared view; its owner and
+        administrators can change it.
         """
         return self._ask(
             "POST",
             "/saved-views",
             (SavedView,),
-            body={"name": name, "query": query, "resource": resource},
+            body={"name": name, "query": query, "shared": shared, "resource": resource},
         )
 
     def get_saved_view(self, view_id: int) -> SavedView:
@@ -1027,14 +1032,20 @@ class Operations(Transport):
         return self._ask("GET", f"/saved-views/{path_segment(view_id)}", (SavedView,))
 
     def update_saved_view(
-        self, view_id: int, *, name: str, query: str, if_match: str | None = None
+        self,
+        view_id: int,
+        *,
+        name: str,
+        query: str,
+        shared: bool | UnsetType = UNSET,
+        if_match: str | None = None,
     ) -> SavedView:
         """Update saved view."""
         return self._ask(
             "PUT",
             f"/saved-views/{path_segment(view_id)}",
             (SavedView,),
-            body={"name": name, "query": query},
+            body={"name": name, "query": query, "shared": shared},
             headers={"If-Match": if_match},
         )
 

@@ -181,6 +181,27 @@ def csv_text(kind: str, shown: Any) -> str | None:
     return str(shown)
 
 
+def spreadsheet_text(kind: str, shown: Any) -> str | None:
+    """Return a cell as text that spreadsheets recognize: times in UTC, TRUE and FALSE, lists.
+
+    A time at midnight is a date. The parts of a list are joined with semicolons.
+    """
+    text = csv_text(kind, shown)
+    if text is None:
+        return None
+    if kind == "time" and len(text) == _SHOWN_TIME_CHARACTERS:
+        time_of_day = text[11:19]
+        return text[:10] if time_of_day == "00:00:00" else f"{text[:10]} {time_of_day}"
+    if kind == "boolean" or (kind != "json" and text in ("true", "false")):
+        return text.upper()
+    if kind == "json" and text.startswith("["):
+        parts = msgspec.json.decode(text, type=list[Any])
+        return "; ".join(
+            part if isinstance(part, str) else _encode(part).decode() for part in parts
+        )
+    return text
+
+
 def csv_line(texts: Iterable[str | None], *, for_spreadsheets: bool = False) -> str:
     """Return a line of CSV: null is empty, an empty text is `""`.
 

@@ -4,10 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
-from sqlalchemy import RowMapping
 
 from ultraviolet.db import representation, sql_views
-from ultraviolet.db.representation import BYTE_ORDER_MARK, csv_line, csv_text, json_value
+from ultraviolet.db.representation import (
+    BYTE_ORDER_MARK,
+    csv_line,
+    csv_text,
+    json_value,
+    spreadsheet_text,
+)
 from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
@@ -44,15 +49,18 @@ class Writer(Protocol):
 
 
 def columns(
-    catalog: Catalog, resource: Resource, names: Sequence[str] = ()
+    catalog: Catalog,
+    resource: Resource,
+    names: Sequence[str] = (),
+    linked: Mapping[str, ViewColumn] | None = None,
 ) -> tuple[ViewColumn, ...]:
     """Return the columns with these names of a resource's SQL view or of ION; all without names.
 
-    Raise InvalidError for an unknown name.
+    `linked` are columns of linked objects by name. Raise InvalidError for an unknown name.
     """
     every = sql_views.columns(catalog, resource)
     known = {column.name: column for column in (*every, STATE)}
-    known = {column.field: column for column in every if column.field} | known
+    known = {column.field: column for column in every if column.field} | known | dict(linked or {})
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         raise InvalidError(
@@ -62,7 +70,9 @@ def columns(
     return tuple(dict.fromkeys(known[name] for name in names)) or every
 
 
-def row_cells(shown: Sequence[ViewColumn], integration_name: str, row: RowMapping) -> list[Any]:
+def row_cells(
+    shown: Sequence[ViewColumn], integration_name: str, row: Mapping[str, Any]
+) -> list[Any]:
     """Return the cells of an object, given as its row of `objects` with its state."""
     doc: Mapping[str, Any] = row["doc"]
     own = {"integration": integration_name, "id": row["id"]}
@@ -107,8 +117,9 @@ class _Csv:
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
         header, self._header = self._header, ""
+        as_text = spreadsheet_text if self._for_spreadsheets else csv_text
         lines = [
-            csv_line(map(csv_text, self._kinds, row), for_spreadsheets=self._for_spreadsheets)
+            csv_line(map(as_text, self._kinds, row), for_spreadsheets=self._for_spreadsheets)
             for row in rows
         ]
         return (header + "".join(lines)).encode()

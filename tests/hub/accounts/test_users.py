@@ -64,7 +64,8 @@ def test_new_user_inherits_nothing_from_a_removed_user_of_the_same_name(
     secrets = SecretBox.from_text("a key of sixteen characters")
     users.create_user(connection, "setup", "Kim", "admin")
     lee = users.create_user(connection, "Kim", "Lee", "admin")
-    saved_views.create_view(connection, "Lee", "parts", "plans", "q=secret")
+    private = saved_views.ViewContent("plans", "q=secret")
+    saved_views.create_view(connection, "Lee", "parts", private)
     session = sessions.create_session(connection, lee.id)
     actor = sessions.get_session_actor(connection, session)
     assert actor is not None

@@ -62,6 +62,11 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
     "/verifications": ("/verifications", {"integration": "1", "sample": "many"}, "sample"),
     "/objects/{name:str}/indexes": ("/objects/parts", {"field": ["wings"]}, ""),
     "/objects/{name:str}/views": ("/objects/parts", {"name": " ", "query": ""}, "name"),
+    "/objects/{name:str}/views/{view_id:int}": (
+        "/objects/parts",
+        {"name": " ", "query": "q=A"},
+        "name",
+    ),
     "/account/password": ("/account", {"password": "short"}, "password"),
     "/settings/users": ("/settings", {"name": "17", "role": "operator"}, "name"),
     "/settings/users/{user_id:int}/role": ("/settings", {"role": "king"}, "role"),
@@ -149,6 +154,7 @@ def filled(signed_in: Any, integration: dict[str, Any], keep: Any) -> Any:
     keep("parts", {"id": 1, "partNumber": "A"})
     signed_in.submit("/webhooks", integration="1", name="Violet")
     signed_in.submit("/settings/keys", name="robot", role="viewer")
+    signed_in.submit("/objects/parts/views", name="Late", query="q=A")
     address = "https://hooks.example.com/1"
     signed_in.submit("/settings/alerts", name="Team", kind="slack", address=address)
     signed_in.submit("/settings/users", name="bo", role="admin")

@@ -59,7 +59,7 @@ def test_pages_follow_each_other_without_gap_or_double(
             while address:
                 page = plant.send("GET", address).text
                 seen += ids(page)
-                found = re.search(r'href="(\?[^"]*cursor=[^"]+)"', page)
+                found = re.search(r'href="(\?[^"]*cursor=[^"]+)" rel="next"', page)
                 address = (
                     f"/objects/purchase_orders{found.group(1)}".replace("&amp;", "&")
                     if found
@@ -124,33 +124,201 @@ def test_a_time_beyond_the_years_there_are_is_shown_as_it_is(
     assert last in plant.send("GET", "/objects/parts?column=_created").text
 
 
-def test_the_filter_form_adds_to_the_conditions(plant: Any) -> None:
-    address = "/objects/purchase_orders?where=status:is:requested&field=cost&operator=from&value=97&sort=id"
-    assert ids(plant.send("GET", address).text) == [1, 3]
-    assert plant.send("GET", "/objects/purchase_orders?where=cost:is:much").status_code == 422
-    assert plant.send("GET", "/objects/purchase_orders?where=nonsense").status_code == 422
+def test_the_filter_builder_adds_changes_and_removes_conditions(plant: Any) -> None:
+    address = "/objects/purchase_orders"
+    picker = plant.send("GET", f"{address}/filter?sort=id").text
+    names = re.findall(r'name="field" value="([^"]*)"', picker)
+    assert {"status", "supplierId", "supplier.name"} <= set(names)
+    assert names.index("supplier.name") < names.index("_etag")
+    editor = plant.send("GET", f"{address}/filter?sort=id&field=status").text
+    assert {"REQUESTED", "RECEIVED"} <= set(re.findall(r'name="value" value="(\w+)"', editor))
 
+    def apply(query: str) -> str:
+        """Submit the form of a condition; return the query of the list."""
+        answer = plant.send("GET", f"{address}/filter?{query}&apply=1")
+        assert answer.status_code == 303, answer.text
+        return answer.headers["location"].partition("?")[2]
 
-def test_each_condition_can_be_dropped_alone(plant: Any) -> None:
-    address = "/objects/purchase_orders?where=cost%3Afrom%3A97&sort=id&field=status&operator=is&value=requested"
-    page = plant.send("GET", address).text
-    form = page.partition('aria-label="Filter Purchase orders"')[2].partition("</form>")[0]
-    assert re.findall(r'name="where" value="([^"]*)"', form) == [
-        "cost:from:97",
-        "status:is:requested",
+    first = apply("sort=id&field=status&operator=any&value=REQUESTED&value=DRAFT")
+    both = apply(f"{first}&field=cost&operator=from&value=97")
+    assert ids(plant.send("GET", f"{address}?{both}").text) == [1, 3]
+    either = apply(f"{both}&field=cost&operator=between&value=-20&upper=-19&group=1")
+    assert ids(plant.send("GET", f"{address}?{either}").text) == [1, 3, 119, 120]
+    less = apply(f"{either}&field=cost&operator=from&value=99&edit=1")
+    page = plant.send("GET", f"{address}?{less}").text
+    assert ids(page) == [1, 119, 120]
+    chips = re.findall(r'title="Edit filter">([^<]*)</a>', page)
+    assert chips == [
+        "Status is any of requested or draft",
+        "Cost ≥ 99",
+        "Cost is between -20 and -19",
+    ]
+    removed = re.findall(r'class="remove" href="([^"]*)"', page)
+    assert [ids(plant.send("GET", address + html.unescape(link)).text) for link in removed] == [
+        [1, 119, 120],
+        [*range(1, 100, 2), 119, 120][:50],
+        [1],
     ]
 
-    badges = [html.unescape(href) for href in re.findall(r'class="badge" href="([^"]*)"', page)]
-    without_cost, without_status = (
-        plant.send("GET", f"/objects/purchase_orders{href}").text for href in badges
+
+def test_an_invalid_value_is_explained_in_the_form(plant: Any) -> None:
+    address = "/objects/purchase_orders/filter?field=cost&operator=is&apply=1"
+    for value, reason in (("much", "Cost must be a number"), ("", "Enter a value.")):
+        answer = plant.send("GET", f"{address}&value={value}")
+        assert answer.status_code == 422
+        assert reason in answer.text
+        assert f'name="value" type="number" value="{value}"' in answer.text
+    for where in ("cost:is:much", "nonsense", "cost:is", "nobody.name:is:x", "cost:above:status"):
+        assert plant.send("GET", f"/objects/purchase_orders?where={where}").status_code == 422
+
+
+def test_a_linked_object_is_found_by_name(plant: Any, keep: Callable[..., None]) -> None:
+    keep("suppliers", {"id": 5, "name": "Bolt World"}, {"id": 6, "name": "Nuts"})
+    address = "/objects/purchase_orders/filter?field=supplierId&operator=is&apply=1"
+    found = plant.send("GET", f"{address}&value=nuts")
+    assert found.headers["location"].endswith("where=supplierId%3Ais%3A6")
+    several = plant.send("GET", f"{address}&value=bolt")
+    assert (several.status_code, "Several match" in several.text) == (422, True)
+    assert plant.send("GET", f"{address}&value=nobody").status_code == 422
+    suggested = plant.send("GET", "/palette?q=bolt&resource=suppliers").json()
+    assert {(each["id"], each["title"]) for each in suggested} == {
+        ("4", "Bolts & Co"),
+        ("5", "Bolt World"),
+    }
+
+
+def test_fields_of_linked_objects_are_columns_and_filters(plant: Any) -> None:
+    chooser = plant.send("GET", "/objects/purchase_order_lines/columns").text
+    assert 'value="purchaseOrder.supplierId"' in chooser
+    deeper = plant.send(
+        "GET", "/objects/purchase_order_lines/columns?path=purchaseOrder.supplier"
+    ).text
+    assert 'value="purchaseOrder.supplier.name"' in deeper
+    query = (
+        "where=purchaseOrder.supplier.name:has:bolts&where=quantity:filled:&column=quantity"
+        "&column=purchaseOrder.supplierId&column=purchaseOrder.supplier.name"
     )
-    assert ids(without_cost) == [*range(1, 100, 2)]
-    assert ids(without_status) == [1, 2, 3]
+    page = plant.send("GET", f"/objects/purchase_order_lines?{query}").text
+    assert ids(page) == [900]
+    assert "Purchase order › Supplier › Name" in page
+    assert re.search(r'/objects/suppliers/4\?integration=1">Bolts &amp; Co</a>', page)
+    [line] = plant.get(
+        "/objects/purchase_order_lines?column=quantity&column=purchaseOrder.supplier.name"
+        "&filter=%7B%22quantity%22%3A%7B%22eq%22%3A5%7D%7D"
+    )["items"]
+    assert (line["fields"], line["linked"]) == (
+        {"quantity": 5},
+        {"purchaseOrder.supplier.name": "Bolts & Co"},
+    )
+
+
+def test_times_are_compared_with_today_and_other_fields(
+    plant: Any, keep: Callable[..., None], subtests: pytest.Subtests
+) -> None:
+    today = clock.utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
+    days = {1: -31, 2: -1, 3: 0, 4: 14, 5: 15}
+    keep(
+        "purchase_order_lines",
+        *(
+            {
+                "id": id_,
+                "needDate": clock.format_rfc3339(today + timedelta(days=after)),
+                "estimatedArrivalDate": clock.format_rfc3339(today),
+            }
+            for id_, after in days.items()
+        ),
+    )
+    for where, expected in {
+        "needDate:overdue:": [1, 2],
+        "needDate:today:": [3],
+        "needDate:next:14": [3, 4],
+        "needDate:last:30": [2, 3],
+        "needDate:lt:today+15d": [1, 2, 3, 4],
+        "estimatedArrivalDate:above:needDate": [1, 2],
+        "estimatedArrivalDate:below:needDate": [4, 5],
+        "estimatedArrivalDate:same:needDate": [3],
+        "needDate:empty:": [900, 901],
+        f"needDate:is:{today.date()}": [3],
+        f"needDate:to:{today.date()}": [1, 2, 3],
+    }.items():
+        with subtests.test(where=where):
+            asked = {"where": where, "sort": "id"}
+            page = plant.send("GET", "/objects/purchase_order_lines", params=asked).text
+            assert expected == ids(page)
+
+
+def test_pages_are_numbered_in_both_directions(plant: Any) -> None:
+    address = "/objects/purchase_orders"
+
+    def turn(page: str, rel: str) -> str:
+        found = re.search(rf'href="([^"]*)" rel="{rel}"', page)
+        assert found, rel
+        return plant.send("GET", address + html.unescape(found[1])).text
+
+    def shown(page: str) -> str:
+        found = re.search(r'range-text">(.*?)</p>', page, re.DOTALL)
+        assert found
+        return " ".join(found[1].split())
+
+    first = plant.send("GET", f"{address}?sort=cost").text
+    second = turn(first, "next")
+    last = turn(second, "next")
+    assert [shown(each) for each in (first, second, last)] == [
+        "1–50 of 120",
+        "51–100 of 120",
+        "101–120 of 120",
+    ]
+    assert 'rel="next"' not in last
+    assert ids(turn(last, "prev")) == ids(second)
+    back = turn(turn(last, "prev"), "prev")
+    assert (shown(back), ids(back)) == ("1–50 of 120", ids(first))
+    assert 'rel="prev"' not in back
+    assert plant.send("GET", f"{address}?cursor=nonsense").status_code == 422
+
+
+def test_the_state_is_shown_only_where_it_is_not_fresh(plant: Any) -> None:
+    assert "Sync state</th>" not in plant.send("GET", "/objects/purchase_orders").text
+    plant.hub.database.write_now(
+        lambda connection: (
+            connection.exec_driver_sql(
+                "UPDATE objects SET completeness = 'partial' WHERE resource = 'suppliers'"
+            )
+            and None
+        )
+    )
+    assert "Sync state</th>" in plant.send("GET", "/objects/suppliers").text
 
 
 def test_the_search_looks_at_values_of_any_field(plant: Any) -> None:
     assert ids(plant.send("GET", "/objects/purchase_orders?q=order 42").text) == [42]
     assert ids(plant.send("GET", "/objects/purchase_orders?q=description").text) == []
+
+
+def test_a_shared_view_is_changed_by_its_owner_and_administrators(plant: Any) -> None:
+    users = {name: plant.api("POST", "/users", {"name": name, "role": "viewer"}) for name in "bc"}
+    assert {answer.status_code for answer in users.values()} == {201}
+
+    def sign_in(name: str) -> None:
+        plant.client.cookies.clear()
+        link = plant.api("POST", f"/users/{name}/sign-in-links").json()["url"]
+        plant.send("POST", link.removeprefix("http://hub.test"))
+
+    address = "/objects/purchase_orders"
+    sign_in("b")
+    plant.submit(f"{address}/views", name="Ours", query="sort=cost", shared="yes")
+    plant.submit(f"{address}/views", name="Mine", query="sort=id")
+    sign_in("c")
+    page = plant.send("GET", address).text
+    assert ("Ours" in page, "Mine" in page, "Edit the view" in page) == (True, False, False)
+    assert plant.submit(f"{address}/views/1", name="Theirs").status_code == 403
+    assert plant.submit(f"{address}/views/1/forget").status_code == 403
+    sign_in("ada")
+    plant.submit(f"{address}/views/1", name="All", query="sort=-cost", replace="1", shared="yes")
+    plant.api("DELETE", "/users/b")
+    sign_in("c")
+    page = plant.send("GET", address).text
+    assert ("Shared by a removed user" in page, "?sort=-cost" in page) == (True, True)
+    assert plant.submit(f"{address}/views", name="Long", query="q=" + "x" * 9000).status_code == 422
 
 
 def test_a_saved_view_is_its_owners(plant: Any) -> None:
@@ -159,9 +327,9 @@ def test_a_saved_view_is_its_owners(plant: Any) -> None:
     )
     assert (kept.status_code, "cursor" in kept.headers["location"]) == (303, False)
     page = plant.send("GET", "/objects/purchase_orders").text
-    assert '">Dear</a>' in page
+    assert ">Dear</a>" in page
     plant.submit("/objects/purchase_orders/views/1/forget")
-    assert '">Dear</a>' not in plant.send("GET", "/objects/purchase_orders").text
+    assert ">Dear</a>" not in plant.send("GET", "/objects/purchase_orders").text
 
 
 def test_forgetting_a_view_leaves_the_table_as_it_is(plant: Any) -> None:
@@ -169,7 +337,7 @@ def test_forgetting_a_view_leaves_the_table_as_it_is(plant: Any) -> None:
     table = "integration=1&where=cost%3Afrom%3A97"
     plant.submit("/objects/purchase_orders/views", name="Dear", query=table)
     page = plant.send("GET", f"/objects/purchase_orders?{table}").text
-    sent = re.search(r'/forget">.*?name="query" value="([^"]*)"', page, re.DOTALL)
+    sent = re.search(r'/views/1">.*?name="query" value="([^"]*)"', page, re.DOTALL)
     assert sent
 
     done = plant.submit(

@@ -1,5 +1,6 @@
 """`ultraviolet object`: the objects of the mirror."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -61,7 +62,10 @@ Query = Annotated[
 State = Annotated[str | None, typer.Option(help="Only fresh, stale, partial or deleted objects.")]
 Filters = Annotated[list[str] | None, typer.Option("--filter", help=FILTER_HELP)]
 Columns = Annotated[
-    str | None, typer.Option(help="Fields, comma separated; default: those of the page.")
+    str | None,
+    typer.Option(
+        help="Fields, comma separated, such as status,supplier.name; default: those of the page."
+    ),
 ]
 Sort = Annotated[str | None, typer.Option(help="Field to sort by; -field for descending order.")]
 Integration = Annotated[
@@ -101,7 +105,8 @@ def list_(
 
     Examples: `ultraviolet object list`, `ultraviolet object list purchase_orders --state stale`,
     `ultraviolet object list parts -q bracket`,
-    `ultraviolet object list purchase_orders --filter status=ORDERED --columns status,totalCost`
+    `ultraviolet object list purchase_orders --filter status=ORDERED --columns status,supplier.name`,
+    `ultraviolet object list purchase_order_lines --filter 'estimatedArrivalDate>@needDate'`
     """
     found = session.integration(integration)["id"]
     if resource is None:
@@ -113,19 +118,24 @@ def list_(
         return
     time = {"at": parse_time(at), "clock": clock}
     known = _find(resource)
+    names = _select_columns(known, columns, sort)
+    if at and any("." in name for name in names):
+        raise InvalidError("--at cannot show columns of linked objects. Omit these columns.")
     items = session.api.items(
         to("/objects/{}", known.name),
         limit,
         integration=found,
         q=query,
         state=state,
-        filter=parse_filters(filters or [], known.kinds),
+        filter=parse_filters(filters or [], _types(known)),
         sort=sort,
+        column=names if columns and not at else None,
         **time,
     )
-    fields = {name: f"fields.{name}" for name in _select_columns(known, columns, sort)}
+    fields = {name: f"columns.{number}" for number, name in enumerate(names)}
     shown = {"id": "id", **fields, **(PAST_COLUMNS if at else COLUMNS)}
-    session.show_list(items, shown, "No matching objects.")
+    rows = items if session.as_json else (_with_columns(item, names) for item in items)
+    session.show_list(rows, shown, "No matching objects.")
 
 
 @command(app, "show", watchable=True)
@@ -254,7 +264,8 @@ def export(
     filters: Filters = None,
     sort: Sort = None,
     columns: Annotated[
-        str | None, typer.Option(help="Fields, comma separated; default: all.")
+        str | None,
+        typer.Option(help="Fields, comma separated, such as id,supplier.name; default: all."),
     ] = None,
     as_format: Annotated[
         Format, typer.Option("--format", help="csv, jsonl (JSON lines) or parquet.")
@@ -263,7 +274,7 @@ def export(
         bool,
         typer.Option(
             "--for-spreadsheets",
-            help="CSV for spreadsheets: a byte order mark, and an apostrophe before formulas.",
+            help="CSV for Excel: dates, times in UTC, TRUE and FALSE that it recognizes; no formulas.",
         ),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,
@@ -283,7 +294,7 @@ def export(
             integration=found,
             q=query,
             state=state,
-            filter=parse_filters(filters or [], known.kinds),
+            filter=parse_filters(filters or [], _types(known)),
             sort=sort,
             column=_split(columns),
             format=as_format,
@@ -308,17 +319,38 @@ def _find(name: str) -> "IonResource":
 
 def _select_columns(resource: "IonResource", names: str | None, sort: str | None) -> list[str]:
     """Return the fields to show: the given ones, else those of the page. Raise InvalidError."""
+    from ultraviolet.ion.catalog import load_catalog
     from ultraviolet.web.queries import object_table
-    from ultraviolet.web.queries.columns import columns
 
-    known = columns(resource)
-    given = _split(names)
-    if unknown := [name for name in given if name not in known]:
-        hint = did_you_mean(unknown[0], list(known))
-        raise InvalidError(f"{resource.name} has no field “{unknown[0]}”.{hint}")
     order = object_table.parse_order(resource, sort) if sort else object_table.Order("id")
-    selected = object_table.selected_columns(resource, given, order)
-    return given or [column.name for column in selected]
+    given = _split(names)
+    selected = object_table.selected_columns(load_catalog(), resource, given, order)
+    return [path.name for path in selected][: len(given) or None]
+
+
+def _types(resource: "IonResource") -> Callable[[str], str | None]:
+    """Return a function that returns the type of a field, also of a linked object."""
+
+    def type_of(name: str) -> str | None:
+        from ultraviolet.ion.catalog import load_catalog
+        from ultraviolet.web.queries.field_paths import find_path
+
+        return (
+            find_path(load_catalog(), resource, name).column.type
+            if "." in name
+            else kinds.get(name)
+        )
+
+    kinds = resource.kinds
+    return type_of
+
+
+def _with_columns(item: Json, names: Sequence[str]) -> Json:
+    """Return an object with the values of columns by their numbers, because names contain dots."""
+    values = [
+        item["linked"].get(name) if "." in name else item["fields"].get(name) for name in names
+    ]
+    return {**item, "columns": {str(number): value for number, value in enumerate(values)}}
 
 
 def _split(names: str | None) -> list[str]:

@@ -1,7 +1,7 @@
 """Values on the command line: a time or an age, and a filter."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -13,13 +13,15 @@ from ultraviolet.errors import InvalidError
 _AGE = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-_CONDITION = re.compile(r"\s*(\w+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL)
+_CONDITION = re.compile(r"\s*([\w.]+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL)
+_RELATIVE_TIME = re.compile(r"(now|today)([+-]\d+[smhdw])?")
 _OPERATORS = {"=": "eq", "!=": "neq", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 _JSON_TYPES = ("integer", "real", "boolean")
 
 FILTER_HELP = (
-    "Condition such as status=ORDERED, needDate<2026-12-01 or eta!= (has a value); also JSON in"
-    ' ION\'s syntax, such as {"status": {"eq": "ORDERED"}}. Repeatable; all must match.'
+    "Condition such as status=ORDERED, supplier.name=Acme, needDate<today+14d,"
+    " estimatedArrivalDate>@needDate (another field) or eta!= (has a value); also JSON in ION's"
+    ' syntax, such as {"status": {"eq": "ORDERED"}}. Repeatable; all must match.'
 )
 TIME_HELP = "A time such as 2026-11-24T21:00Z, or an age: 90s, 15m, 6h, 7d, 2w."
 
@@ -38,16 +40,16 @@ def parse_time(text: str | None) -> str | None:
         raise InvalidError(f"“{text}” is not a valid time. {TIME_HELP}") from error
 
 
-def parse_filters(filters: Sequence[str], types: Mapping[str, str]) -> Json | None:
-    """Return a filter of the API that all filters match; `types` are the types of the fields.
+def parse_filters(filters: Sequence[str], type_of: Callable[[str], str | None]) -> Json | None:
+    """Return a filter of the API that all filters match; `type_of` returns the type of a field.
 
     Raise InvalidError.
     """
-    parsed = [_parse_filter(text, types) for text in filters]
+    parsed = [_parse_filter(text, type_of) for text in filters]
     return {"and_": parsed} if len(parsed) > 1 else next(iter(parsed), None)
 
 
-def _parse_filter(text: str, types: Mapping[str, str]) -> Json:
+def _parse_filter(text: str, type_of: Callable[[str], str | None]) -> Json:
     found = _CONDITION.fullmatch(text)
     try:
         if found is None:
@@ -55,7 +57,11 @@ def _parse_filter(text: str, types: Mapping[str, str]) -> Json:
         field, sign, value = found.groups()
         if not value and sign in ("=", "!="):
             return {field: {"isnull": sign == "="}}
-        kind = types.get(field)
+        if value.startswith("@"):
+            return {field: {_OPERATORS[sign]: {"field": value[1:]}}}
+        kind = type_of(field)
+        if kind == "time" and _RELATIVE_TIME.fullmatch(value):
+            return {field: {_OPERATORS[sign]: value}}
         if kind in _JSON_TYPES:
             return {field: {_OPERATORS[sign]: msgspec.json.decode(value)}}
     except msgspec.DecodeError as error:

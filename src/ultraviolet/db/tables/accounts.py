@@ -1,6 +1,7 @@
 """Tables of users, sessions, API keys, saved views and the audit log."""
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -91,10 +92,11 @@ saved_views = Table(
     "saved_views",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("user_name", Text, nullable=False),
+    Column("user_name", Text, comment="the owner; null if a removed user shared it"),
     Column("resource", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("query", Text, nullable=False, comment="query string of the page's URL"),
+    Column("shared", Boolean, nullable=False, comment="whether all users see it"),
     UniqueConstraint("user_name", "resource", "name"),
     comment="Filtered object tables saved by a user",
 )

@@ -1,21 +1,33 @@
-"""Saved views: a user's named filters of object tables."""
+"""Saved views: named filters of object tables, private or shared with all users."""
 
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, select, text, update
+from sqlalchemy import Connection, Select, delete, or_, select, text, update
 
 from ultraviolet.db.locks import for_update, unique_or_conflict
 from ultraviolet.db.tables.accounts import saved_views
-from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.errors import ForbiddenError, InvalidError, NotFoundError
 from ultraviolet.hub.core.validation import check_characters
 
-_MAX_QUERY_CHARACTERS = 2000
+_MAX_QUERY_CHARACTERS = 8000
+_COLUMNS = [
+    saved_views.c[name] for name in ("id", "resource", "name", "query", "shared", "user_name")
+]
 _UPSERT = text(
-    """INSERT INTO saved_views (user_name, resource, name, query)
-    VALUES (:user, :resource, :name, :query)
-    ON CONFLICT (user_name, resource, name) DO UPDATE SET query = excluded.query RETURNING id"""
+    """INSERT INTO saved_views (user_name, resource, name, query, shared)
+    VALUES (:user, :resource, :name, :query, :shared)
+    ON CONFLICT (user_name, resource, name)
+    DO UPDATE SET query = excluded.query, shared = excluded.shared RETURNING id"""
 )
+
+
+class ViewContent(msgspec.Struct, forbid_unknown_fields=True):
+    """A name, the query string of an object list page, and whether all users see the view."""
+
+    name: str
+    query: str
+    shared: bool = False
 
 
 class SavedView(msgspec.Struct, frozen=True):
@@ -25,20 +37,25 @@ class SavedView(msgspec.Struct, frozen=True):
     resource: str
     name: str
     query: str
+    shared: bool
+    """Whether all users see it; its owner and administrators can change it."""
+    owner: str | None
+    """The user who saved it; null if that user was removed."""
 
 
 def list_views(connection: Connection, user: str, resource: str | None = None) -> list[SavedView]:
-    """Return a user's views of one resource or all, ordered by name."""
-    query = _select_views(user).order_by(saved_views.c.resource, saved_views.c.name)
+    """Return the views that a user sees, of one resource or all, ordered by name."""
+    view = saved_views.c
+    query = _select_views(user).order_by(view.resource, view.name, view.id)
     if resource is not None:
-        query = query.where(saved_views.c.resource == resource)
+        query = query.where(view.resource == resource)
     return [SavedView(*row) for row in connection.execute(query)]
 
 
 def get_view(
     connection: Connection, user: str, view_id: int, *, to_change: bool = False
 ) -> SavedView:
-    """Return a user's view; raise NotFoundError for an unknown or another user's view.
+    """Return a view; raise NotFoundError for one that is unknown or another user's private view.
 
     With `to_change`, lock its row in this transaction.
     """
@@ -50,43 +67,65 @@ def get_view(
 
 
 def create_view(
-    connection: Connection, user: str, resource: str, name: str, query: str
+    connection: Connection, user: str, resource: str, content: ViewContent
 ) -> SavedView:
-    """Create a view, or replace the view of the same name."""
-    values = {"user": user, "resource": resource, **_validate(name, query)}
+    """Create a view, or replace the user's view of the same name."""
+    values = {"user": user, "resource": resource, **_validate(content)}
     return get_view(connection, user, connection.execute(_UPSERT, values).scalar_one())
 
 
 def update_view(
-    connection: Connection, user: str, view_id: int, name: str, query: str
+    connection: Connection, user: str, view_id: int, content: ViewContent, *, is_admin: bool
 ) -> SavedView:
-    """Change a user's view; raise NotFoundError, or ConflictError for a name in use."""
-    get_view(connection, user, view_id)
-    values = _validate(name, query)
-    with unique_or_conflict(connection, f"You already have a view named {values['name']}."):
+    """Change a view; raise NotFoundError, ForbiddenError, or ConflictError for a name in use."""
+    _check_may_change(get_view(connection, user, view_id, to_change=True), user, is_admin=is_admin)
+    values = _validate(content)
+    with unique_or_conflict(connection, f"There is already a view named {values['name']}."):
         connection.execute(update(saved_views).where(saved_views.c.id == view_id).values(**values))
-    return get_view(connection, user, view_id)
+    changed = select(*_COLUMNS).where(saved_views.c.id == view_id)
+    return SavedView(*connection.execute(changed).one())
 
 
-def delete_view(connection: Connection, user: str, view_id: int) -> None:
-    """Delete a user's view; ignore an unknown or another user's view."""
-    connection.execute(
-        delete(saved_views).where(saved_views.c.id == view_id, saved_views.c.user_name == user)
-    )
+def delete_view(connection: Connection, user: str, view_id: int, *, is_admin: bool) -> None:
+    """Delete a view; ignore one that the user does not see; raise ForbiddenError."""
+    row = connection.execute(_select_views(user).where(saved_views.c.id == view_id)).one_or_none()
+    if row is not None:
+        _check_may_change(SavedView(*row), user, is_admin=is_admin)
+        connection.execute(delete(saved_views).where(saved_views.c.id == view_id))
 
 
-def delete_all_views(connection: Connection, user: str) -> None:
-    """Delete all views of a user."""
-    connection.execute(delete(saved_views).where(saved_views.c.user_name == user))
+def may_change(view: SavedView, user: str, *, is_admin: bool) -> bool:
+    """Return whether a user can change a view: the owner, and administrators a shared one."""
+    return view.owner == user or (view.shared and is_admin)
 
 
-def _select_views(user: str) -> Select[Any, Any, Any, Any]:
+def remove_owner(connection: Connection, user: str) -> None:
+    """Delete the private views of a user; shared views remain, without an owner."""
+    of_user = saved_views.c.user_name == user
+    connection.execute(delete(saved_views).where(of_user, saved_views.c.shared.is_(False)))
+    connection.execute(update(saved_views).where(of_user).values(user_name=None))
+
+
+def _check_may_change(view: SavedView, user: str, *, is_admin: bool) -> None:
+    if not may_change(view, user, is_admin=is_admin):
+        owner = f"{view.owner} or an administrator" if view.owner else "an administrator"
+        raise ForbiddenError(f"Only {owner} can change this view. Save a view of your own instead.")
+
+
+def _select_views(user: str) -> Select[Any]:
+    """Return a query for the views that a user sees."""
     view = saved_views.c
-    return select(view.id, view.resource, view.name, view.query).where(view.user_name == user)
+    return select(*_COLUMNS).where(or_(view.user_name == user, view.shared.is_(True)))
 
 
-def _validate(name: str, query: str) -> dict[str, str]:
-    if not name.strip():
+def _validate(content: ViewContent) -> dict[str, Any]:
+    name = content.name.strip()
+    if not name:
         raise InvalidError("A view needs a name.", field="name")
-    check_characters(name.strip())
-    return {"name": name.strip(), "query": query[:_MAX_QUERY_CHARACTERS]}
+    check_characters(name)
+    if len(content.query) > _MAX_QUERY_CHARACTERS:
+        raise InvalidError(
+            f"A view can have at most {_MAX_QUERY_CHARACTERS:,} characters. Remove some filters.",
+            field="query",
+        )
+    return {"name": name, "query": content.query, "shared": content.shared}

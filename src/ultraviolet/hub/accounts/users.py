@@ -100,12 +100,12 @@ def list_users(connection: Connection) -> list[User]:
 
 
 def remove_user(connection: Connection, actor: str, user_id: int) -> None:
-    """Delete a user with their sessions and saved views; raise ConflictError for the last admin."""
+    """Delete a user with their sessions and private views; raise ConflictError for the last admin."""
     lock(connection, "people")
     user = get_user(connection, user_id)
     _require_another_admin(connection, user)
     connection.execute(delete(users).where(users.c.id == user_id))
-    saved_views.delete_all_views(connection, user.name)
+    saved_views.remove_owner(connection, user.name)
     idempotency.delete_owner(connection, user_identity(user_id))
     audit.record(connection, actor, "user.remove", user.name)
 

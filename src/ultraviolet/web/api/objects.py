@@ -31,6 +31,7 @@ from ultraviolet.web.http.pagination import (
 from ultraviolet.web.http.params import IntegrationName, parse_time, required_integration
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.queries import history, ion_filters, object_table, objects, versions
+from ultraviolet.web.queries.field_paths import find_path
 from ultraviolet.web.queries.history import Comparison, Difference, ObjectAt, ResourceScope
 from ultraviolet.web.queries.object_table import ObjectQuery
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, ResourceCount
@@ -51,7 +52,9 @@ WrittenFilter = Annotated[
         name="filter",
         required=False,
         description="A filter in ION's filter language, as JSON: fields with the operators "
-        f"{', '.join(ion_filters.OPERATORS)}; `or_`, `and_`; links with a filter of the linked object.",
+        f"{', '.join(ion_filters.OPERATORS)}; `or_`, `and_`; links with a filter of the linked object,"
+        ' also as `supplier.name`. An operand can be another field, `{"field": "needDate"}`, or a'
+        " relative time in UTC, such as `now-6h` or `today+14d`.",
     ),
 ]
 Sort = Annotated[
@@ -61,13 +64,23 @@ Sort = Annotated[
         description="A field, `-field` for descending order, or ION's `FIELD_DESC`; also `changed` and `id`.",
     ),
 ]
+ListColumns = Annotated[
+    list[str] | None,
+    QueryParameter(
+        name="column",
+        required=False,
+        description="Fields to return, also of linked objects: `supplier.name` or"
+        " `purchaseOrder.supplier.name`. Default: all own fields.",
+    ),
+]
 ExportColumns = Annotated[
     list[str] | None,
     QueryParameter(
         name="column",
         required=False,
         description="Columns in this order, each by its name in the SQL view or by ION's name of the"
-        " field; also `mirror_state`. Default: all columns of the SQL view.",
+        " field; also `mirror_state`, and fields of linked objects, such as `supplier.name`."
+        " Default: all columns of the SQL view.",
     ),
 ]
 At = Annotated[
@@ -97,8 +110,8 @@ ForSpreadsheets = Annotated[
     bool,
     QueryParameter(
         required=False,
-        description="CSV that is safe to open in a spreadsheet: with a byte order mark, and with an"
-        " apostrophe before formulas.",
+        description="CSV for Excel: a byte order mark, dates and times in UTC that Excel recognizes,"
+        " TRUE and FALSE, lists joined with semicolons, and an apostrophe before formulas.",
     ),
 ]
 
@@ -144,6 +157,7 @@ async def list_objects(
     object_state: StateName = None,
     written_filter: WrittenFilter = None,
     sort: Sort = None,
+    names: ListColumns = None,
     at: At = None,
     clock: Clock = "hub",
     cursor: Cursor = None,
@@ -156,8 +170,11 @@ async def list_objects(
     """
     known = objects.find_resource(hub.catalog, resource)
     after, when = decode(cursor), parse_time(at)
-    if when and (q or object_state or written_filter or sort):
-        raise InvalidError("`at` cannot be combined with q, state, filter or sort.", field="at")
+    if when and (q or object_state or written_filter or sort or names):
+        raise InvalidError(
+            "`at` cannot be combined with q, state, filter, sort or column.", field="at"
+        )
+    paths = [find_path(hub.catalog, known, name) for name in names or ()]
     choose = _object_query(known, q, object_state, written_filter, sort)
 
     def read_at(connection: Connection) -> list[ObjectAt]:
@@ -167,12 +184,13 @@ async def list_objects(
     if when:
         return page_of(await hub.database.read(read_at), limit, lambda found: found.id)
 
-    def read(connection: Connection) -> object_table.TablePage:
+    def read(connection: Connection) -> Page[ObjectDetail]:
         query = choose(required_integration(connection, integration))
-        return object_table.read_page(connection, hub.catalog, query, after, limit)
+        found = object_table.read_page(connection, hub.catalog, query, after, limit)
+        rows = object_table.with_columns(connection, found.rows, paths)
+        return Page(rows, encode(found.next) if found.next else None)
 
-    found = await hub.database.read(read)
-    return Page(found.rows, encode(found.next) if found.next else None)
+    return await hub.database.read(read)
 
 
 def _object_query(
@@ -374,8 +392,8 @@ async def export_objects(
     """
     known = objects.find_resource(hub.catalog, resource)
     choose = _object_query(known, q, object_state, written_filter, sort)
-    shown = export.columns(hub.catalog, known, names or ())
-    typed = [(column.name, column.type) for column in shown]
+    shown = object_table.export_columns(hub.catalog, known, names or ())
+    typed = [(column.name, column.type) for column in shown.columns]
     writer = export.make_writer(as_format, typed, for_spreadsheets=for_spreadsheets)
 
     def find(connection: Connection) -> tuple[ObjectFilter, str, list[str]]:

@@ -1,14 +1,13 @@
-"""API: saved views of the object tables; each user has their own."""
+"""API: saved views of the object tables, private or shared."""
 
 from typing import Annotated
 
-import msgspec
 from litestar import delete, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet.hub.accounts import saved_views
-from ultraviolet.hub.accounts.saved_views import SavedView
+from ultraviolet.hub.accounts.saved_views import SavedView, ViewContent
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, part_of
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
@@ -17,14 +16,7 @@ from ultraviolet.web.queries import objects
 TAGS = ["objects"]
 
 
-class SavedViewContent(msgspec.Struct, forbid_unknown_fields=True):
-    """A name, and the query string of an object list page."""
-
-    name: str
-    query: str
-
-
-class NewSavedView(SavedViewContent, forbid_unknown_fields=True, kw_only=True):
+class NewSavedView(ViewContent, forbid_unknown_fields=True, kw_only=True):
     """A view to save."""
 
     resource: str
@@ -40,7 +32,7 @@ async def list_saved_views(
 ) -> Page[SavedView]:
     """List saved views.
 
-    Lists your own views by resource and name.
+    Lists your own views and those that others share, by resource and name.
     """
     name = objects.find_resource(hub.catalog, resource).name if resource else None
     return part_of(
@@ -54,12 +46,11 @@ async def create_saved_view(
 ) -> SavedView:
     """Create saved view.
 
-    A view of the same name is replaced.
+    Your view of the same name is replaced. All users see a shared view; its owner and
+    administrators can change it.
     """
     name = objects.find_resource(hub.catalog, data.resource).name
-    return await hub.database.write(
-        saved_views.create_view, caller.name, name, data.name, data.query
-    )
+    return await hub.database.write(saved_views.create_view, caller.name, name, data)
 
 
 @get("/saved-views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
@@ -73,7 +64,7 @@ async def update_saved_view(
     hub: GivenHub,
     caller: GivenCaller,
     view_id: FromPath[int],
-    data: JSONBody[SavedViewContent],
+    data: JSONBody[ViewContent],
     if_match: IfMatch = None,
 ) -> SavedView:
     """Update saved view."""
@@ -82,7 +73,9 @@ async def update_saved_view(
         check_if_match(
             if_match, saved_views.get_view(connection, caller.name, view_id, to_change=True)
         )
-        return saved_views.update_view(connection, caller.name, view_id, data.name, data.query)
+        return saved_views.update_view(
+            connection, caller.name, view_id, data, is_admin=caller.actor.may("admin")
+        )
 
     return await hub.database.write(write)
 
@@ -97,7 +90,9 @@ async def delete_saved_view(
         check_if_match(
             if_match, saved_views.get_view(connection, caller.name, view_id, to_change=True)
         )
-        saved_views.delete_view(connection, caller.name, view_id)
+        saved_views.delete_view(
+            connection, caller.name, view_id, is_admin=caller.actor.may("admin")
+        )
 
     await hub.database.write(write)
 

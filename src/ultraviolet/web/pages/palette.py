@@ -6,7 +6,9 @@ from litestar.params import FromQuery
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.queries.objects import find_resource
 from ultraviolet.web.queries.search import search
 
 MAX_RESOURCES = 5
@@ -20,30 +22,41 @@ class Suggestion(msgspec.Struct, frozen=True):
     detail: str
     address: str
     icon: str
+    id: str = ""
+    """The id of an object."""
 
 
 @get("/palette", guards=[require_role("viewer")], include_in_schema=False)
-async def suggest(hub: GivenHub, q: FromQuery[str] = "") -> list[Suggestion]:
-    """Return resources by title, then objects by the kind of their match."""
+async def suggest(
+    hub: GivenHub, q: FromQuery[str] = "", resource: FromQuery[str] = ""
+) -> list[Suggestion]:
+    """Return resources by title, then objects by the kind of their match.
+
+    With a resource, return only its objects.
+    """
     text = q.strip()
+    name = find_resource(hub.catalog, resource).name if resource else None
 
     def read(connection: Connection) -> list[Suggestion]:
-        hits = search(connection, hub.catalog, text).hits[:MAX_OBJECTS]
+        hits = search(connection, hub.catalog, text, name).hits[:MAX_OBJECTS]
         return [
             Suggestion(
                 hit.title or hit.id,
-                f"{hit.kind} {hit.id}"
+                f"{resource_label(hit.resource).singular} {hit.id}"
                 if hit.field == "id" or hit.text == hit.title
-                else f"{hit.kind} {hit.id} · {hit.field}: {hit.text[:80]}",
+                else f"{resource_label(hit.resource).singular} {hit.id}"
+                f" · {field_label(hit.field).label}: {hit.text[:80]}",
                 f"/objects/{hit.resource}/{hit.id}?integration={hit.integration_id}",
                 "database",
+                hit.id,
             )
             for hit in hits
         ]
 
     if not text:
         return []
-    return [*_resources(hub.catalog, text.lower()), *await hub.database.read(read)]
+    resources = [] if name else _resources(hub.catalog, text.lower())
+    return [*resources, *await hub.database.read(read)]
 
 
 def _resources(catalog: Catalog, text: str) -> list[Suggestion]:

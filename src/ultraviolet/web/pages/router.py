@@ -36,7 +36,7 @@ from ultraviolet.web.pages.access import account, sign_in, sso
 from ultraviolet.web.pages.documentation import api_reference, routes
 from ultraviolet.web.pages.events import detail, listing, replay
 from ultraviolet.web.pages.forms.rejected_page import IS_PAGE, RejectedPage, is_mistake
-from ultraviolet.web.pages.objects import record, table
+from ultraviolet.web.pages.objects import filter_builder, record, table, views
 from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
 
@@ -99,6 +99,8 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *detail.HANDLERS,
         *replay.HANDLERS,
         *table.HANDLERS,
+        *filter_builder.HANDLERS,
+        *views.HANDLERS,
         *record.HANDLERS,
         *fetches.HANDLERS,
         *drift.HANDLERS,

@@ -1,6 +1,7 @@
 """Typed columns of resources, and the values to compare them with."""
 
 import math
+import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -8,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, literal
 
-from ultraviolet.clock import normalize_rfc3339
+from ultraviolet.clock import normalize_rfc3339, utc_now
 from ultraviolet.ion.model import Field, Link, Resource
 
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
@@ -66,7 +67,7 @@ def parse_operand(kind: str, given: Any) -> Any:
         case "boolean":
             return _BOOLEANS[str(given).lower()]
         case "time":
-            return parse_microseconds(str(given))
+            return parse_relative_time(str(given)) or parse_microseconds(str(given))
         case _:
             return str(given)
 
@@ -74,6 +75,8 @@ def parse_operand(kind: str, given: Any) -> Any:
 _BOOLEANS = {"true": 1, "yes": 1, "1": 1, "false": 0, "no": 0, "0": 0}
 _MAX_INTEGER = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RELATIVE_TIME = re.compile(r"(now|today)(?:([+ -])(\d{1,5})([smhdw]))?")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def _parse_number(given: Any, *, whole: bool) -> float:
@@ -88,6 +91,25 @@ def _parse_number(given: Any, *, whole: bool) -> float:
     if math.isnan(number):
         raise ValueError(given)
     return number
+
+
+def parse_relative_time(written: str) -> int | None:
+    """Return `now` or `today`, with an offset such as `today+14d`, as microseconds since 1970.
+
+    `today` is midnight in UTC. A space counts as a plus sign, which a URL may contain unescaped.
+    Return None for any other text; raise OverflowError outside the years 1 to 9999.
+    """
+    found = _RELATIVE_TIME.fullmatch(written)
+    if not found:
+        return None
+    start, sign, number, unit = found.groups()
+    moment = utc_now()
+    if start == "today":
+        moment = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if sign:
+        offset = timedelta(seconds=int(number) * _UNIT_SECONDS[unit])
+        moment = moment - offset if sign == "-" else moment + offset
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def parse_microseconds(written: str) -> int:

@@ -2,9 +2,11 @@
 
 Example: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`. All members
 must match. `or_` and `and_` take lists of filters. A link or a list of links takes a filter of
-the linked objects. `eq`, `neq` and `in` compare texts exactly; `gt`, `gte`, `lt` and `lte` compare
-them without regard to case, in the order by which lists are sorted. Names come from the contract;
-values are always bound.
+the linked objects; `{"supplier.name": …}` is short for it. `eq`, `neq` and `in` compare texts
+exactly; `gt`, `gte`, `lt` and `lte` compare them without regard to case, in the order by which lists
+are sorted. Besides ION's language, an operand can be another field of the same object,
+`{"needDate": {"lt": {"field": "estimatedArrivalDate"}}}`, or a relative time, `today+14d`, which is
+resolved for each query. Names come from the contract; values are always bound.
 """
 
 import operator
@@ -111,19 +113,28 @@ class FilterCompiler:
             if not isinstance(wanted, dict):
                 raise _filter_error(f'{name} must be an object of operators, such as {{"eq": …}}.')
             operators = cast("dict[str, Any]", wanted).items()
-            return and_(true(), *(self._operator(known[name], of, *each) for each in operators))
+            return and_(
+                true(), *(self._operator(known, known[name], of, *each) for each in operators)
+            )
+        first, _, rest = name.partition(".")
         for joined in (*resource.links, *resource.relations):
-            if joined.field == name and (
+            if joined.field == first and (
                 isinstance(joined, Link) or (joined.kind == "foreign_key" and joined.key)
             ):
-                return self._linked(resource, joined, wanted, of, depth)
+                of_target = {rest: wanted} if rest else wanted
+                return self._linked(resource, joined, of_target, of, depth)
         near = did_you_mean(
             name, [*known, *(one.field for one in (*resource.links, *resource.relations))]
         )
         raise _filter_error(f"{resource.title} cannot be filtered by {name}.{near}")
 
     def _operator(
-        self, column: Column, of: FromClause, name: str, given: Any
+        self,
+        known: Mapping[str, Column],
+        column: Column,
+        of: FromClause,
+        name: str,
+        given: Any,
     ) -> ColumnElement[bool]:
         if name not in OPERATORS:
             raise _filter_error(
@@ -136,6 +147,10 @@ class FilterCompiler:
             absent = given if name == "isnull" else name == "eq"
             return text.is_(None) if absent else text.is_not(None)
         value = sql.value_of(self._connection, of, column.name, column.type)
+        if isinstance(given, dict):
+            other = _other_field(known, column, name, cast("dict[str, Any]", given))
+            compared = sql.value_of(self._connection, of, other.name, other.type)
+            return self._compare(column, name, value, compared)
         if name.endswith("like"):
             text = value if column.type == "json" else text  # without the quotes of JSON
             return self._like(column, of, text, name, str(given))
@@ -147,12 +162,16 @@ class FilterCompiler:
             values = cast("list[Any]", given if isinstance(given, list) else [given])
             return value.in_([bind(_operand(column, each)) for each in values])
         operand = bind(_operand(column, given))
-        compare = _COMPARISONS[name]
-        if column.type in _TEXT_TYPES and name in _KEY_COMPARISONS and name != "eq":
-            exact = compare(func.lower(value), func.lower(operand))
-        else:
-            exact = compare(value, operand)
+        exact = self._compare(column, name, value, operand)
         return and_(*self._by_key(column, of, name, operand), exact)
+
+    @staticmethod
+    def _compare(
+        column: Column, name: str, value: ColumnElement[Any], operand: ColumnElement[Any]
+    ) -> ColumnElement[bool]:
+        if column.type in _TEXT_TYPES and name in _KEY_COMPARISONS and name != "eq":
+            return _COMPARISONS[name](func.lower(value), func.lower(operand))
+        return _COMPARISONS[name](value, operand)
 
     def _by_key(
         self, column: Column, of: FromClause, name: str, operand: ColumnElement[Any]
@@ -223,7 +242,7 @@ def required_comparisons(resource: Resource, wanted: Filter) -> Iterator[tuple[C
 
 def is_indexable(column: Column, name: str, given: Any) -> bool:
     """Return whether an index of the field makes this comparison faster."""
-    if column.kind in ("flag", "other") or column.name == "id":
+    if column.kind in ("flag", "other") or column.name == "id" or isinstance(given, dict):
         return False
     return name in _KEY_COMPARISONS or (
         name == "ilike" and column.type == "text" and len(_literal_parts(given)) == 1
@@ -247,6 +266,31 @@ def _literal_parts(pattern: Any) -> list[str]:
         re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL)
         for part in re.findall(r"(?:^|[%_])((?:\\.|[^\\%_])*)", str(pattern), re.DOTALL)
     ]
+
+
+def is_comparable(column: Column, other: Column) -> bool:
+    """Return whether two fields of an object can be compared: they have the same type."""
+    if column.kind == "other" or column.name == other.name:
+        return False
+    return column.type == other.type or {column.type, other.type} == {"integer", "real"}
+
+
+def _other_field(
+    known: Mapping[str, Column], column: Column, name: str, given: Mapping[str, Any]
+) -> Column:
+    """Return the field that `{"field": name}` names as the operand of a comparison."""
+    other = known.get(str(given.get("field")))
+    if other is None or len(given) > 1 or name not in _COMPARISONS:
+        near = did_you_mean(str(given.get("field")), list(known))
+        raise _filter_error(
+            f'{column.name}: compare with another field as {{"gt": {{"field": "needDate"}}}},'
+            f" by one of {', '.join(_COMPARISONS)}.{near}"
+        )
+    if not is_comparable(column, other):
+        raise _filter_error(
+            f"{column.name} cannot be compared with {other.name}: the types differ."
+        )
+    return other
 
 
 def _operand(column: Column, given: Any) -> Any:

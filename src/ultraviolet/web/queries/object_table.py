@@ -1,8 +1,8 @@
-"""Object tables: conditions of pages, sorting, keyset pagination and the ids of exports."""
+"""Object tables: sorting, keyset pagination in both directions and the rows of exports."""
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
@@ -17,52 +17,20 @@ from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import export, field_indexes, search_index
 from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.columns import Column, bind, columns
+from ultraviolet.web.queries.columns import bind, columns
+from ultraviolet.web.queries.field_paths import FieldPath, find_path, read_linked
 from ultraviolet.web.queries.ion_filters import (
     Filter,
     FilterCompiler,
-    escape_pattern,
     is_indexable,
     required_comparisons,
     search_text,
 )
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, read_objects, select_objects
 
-Operator = Literal["is", "not", "has", "from", "to", "empty"]
-OPERATORS: tuple[Operator, ...] = get_args(Operator)
 _MAX_DEFAULT_COLUMNS = 7
 _MAX_SCANNED_OBJECTS = 2_000
 """Filters scan this many objects in order of change before they use an index."""
-
-
-class Condition(msgspec.Struct, frozen=True):
-    """A condition on a field, written `field:operator:value` in a URL."""
-
-    field: str
-    operator: Operator
-    value: str
-
-    def __str__(self) -> str:
-        """Return the form used in URLs."""
-        return f"{self.field}:{self.operator}:{self.value}"
-
-    def to_filter(self, resource: Resource) -> Filter:
-        """Return the condition in ION's filter language; texts are compared without case."""
-        kind = columns(resource)[self.field].kind
-        is_text = kind in ("text", "choice", "other")
-        pattern, absent = escape_pattern(self.value), {"isnull": True}
-        equal = {"ilike": pattern} if is_text else {"eq": self.value}
-        different = {"notilike": pattern} if is_text else {"neq": self.value}
-        compared: dict[Operator, list[Any]] = {
-            "is": [equal],
-            "not": [absent, different],
-            "has": [{"ilike": f"%{pattern}%"}],
-            "from": [{"gte": self.value}],
-            "to": [{"lte": self.value}],
-            "empty": [absent, {"ilike": ""}] if is_text else [absent],
-        }
-        first, *others = ({self.field: each} for each in compared[self.operator])
-        return {"or_": [first, *others]} if others else first
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -84,40 +52,39 @@ class ObjectQuery(msgspec.Struct, frozen=True):
     by: Order
 
 
+class ExportColumns(msgspec.Struct, frozen=True):
+    """The columns of an export, and the paths of those of linked objects."""
+
+    columns: tuple[ViewColumn, ...]
+    linked: tuple[FieldPath, ...]
+
+
 class TablePage(msgspec.Struct, frozen=True):
-    """One page of a table; `next` is the position of the next page."""
+    """One page of a table, with the positions after and before which others follow."""
 
     rows: list[ObjectDetail]
     next: str | None
+    previous: str | None = None
 
 
-def selected_columns(resource: Resource, names: Sequence[str], by: Order) -> list[Column]:
-    """Return the requested or default columns, always including the sort column."""
+def selected_columns(
+    catalog: Catalog, resource: Resource, names: Sequence[str], by: Order
+) -> list[FieldPath]:
+    """Return the requested or default columns, always including the sort column.
+
+    Raise InvalidError for an unknown column.
+    """
     known = columns(resource)
-    requested = [known[name] for name in names if name in known]
+    requested = [find_path(catalog, resource, name) for name in dict.fromkeys(names)]
     labels = resource_label(resource.name)
     usual = [known[name] for name in labels.columns if name in known and name != "id"]
     others = [column for column in known.values() if column.name != "id" and column.kind != "other"]
-    shown = requested or usual or others[:_MAX_DEFAULT_COLUMNS]
+    default = usual or others[:_MAX_DEFAULT_COLUMNS]
+    shown = requested or [FieldPath(column.name, (), column) for column in default]
     sorting = known.get(by.by)
-    return [*shown, sorting] if sorting and sorting.name != "id" and sorting not in shown else shown
-
-
-def parse_condition(resource: Resource, written: str) -> Condition:
-    """Parse `field:operator:value`; raise InvalidError."""
-    field, _, rest = written.partition(":")
-    operator, _, value = rest.partition(":")
-    if operator not in OPERATORS or not resource.field(field):
-        near = (
-            ""
-            if resource.field(field)
-            else did_you_mean(field, [one.name for one in resource.fields])
-        )
-        raise InvalidError(
-            f"{written} is not a valid filter. Example: status:is:REQUESTED"
-            f" (operators: {', '.join(OPERATORS)}).{near}"
-        )
-    return Condition(field, operator, value.replace("\0", ""))
+    if sorting and sorting.name != "id" and all(path.name != sorting.name for path in shown):
+        shown.append(FieldPath(sorting.name, (), sorting))
+    return shown
 
 
 def parse_order(resource: Resource, written: str | None) -> Order:
@@ -136,39 +103,70 @@ def parse_order(resource: Resource, written: str | None) -> Order:
     return Order(by, down)
 
 
-def page_filter(resource: Resource, conditions: Sequence[Condition]) -> Filter:
-    """Return the filter that all conditions hold."""
-    return {"and_": [each.to_filter(resource) for each in conditions]} if conditions else {}
-
-
 def read_page(
-    connection: Connection, catalog: Catalog, query: ObjectQuery, after: str | None, limit: int
+    connection: Connection,
+    catalog: Catalog,
+    query: ObjectQuery,
+    position: str | None,
+    limit: int,
+    *,
+    backwards: bool = False,
 ) -> TablePage:
-    """Return a page of a table; `after` is the `next` of the previous page."""
-    wanted, by = query.objects, query.by
-    key = _sort_key(connection, query)
-    last = _decode_position(query, after) if after else None
+    """Return the page after a position, or before it; positions are those of other pages."""
+    by = Order(query.by.by, query.by.down != backwards)
+    wanted, in_direction = query.objects, ObjectQuery(query.objects, query.fields, by)
+    last = _decode_position(query, position) if position else None
     ids: Sequence[str] = []
     narrowed = by.by == "changed" and bool(query.fields or wanted.text)
     if narrowed:
         first = _first_by_change(connection, wanted, by, last)
-        selected = _select_ids(connection, catalog, query, last, indexed=False).where(*first)
-        ids = connection.execute(selected.limit(limit + 1)).scalars().all()
+        selected = _select_ids(connection, catalog, in_direction, last, indexed=False)
+        ids = connection.execute(selected.where(*first).limit(limit + 1)).scalars().all()
     if len(ids) <= limit:
         # Few objects remain; the expression keeps the planner from scanning the index of the order.
-        selected = _select_ids(connection, catalog, query, last, by_expression=narrowed)
+        selected = _select_ids(connection, catalog, in_direction, last, by_expression=narrowed)
         ids = connection.execute(selected.limit(limit + 1)).scalars().all()
+    more = len(ids) > limit
+    shown = list(ids[:limit])
+    if backwards:
+        shown.reverse()
     rows = select_objects(connection, ObjectFilter(*_scope(wanted), state="any"))
-    selected = rows.where(objects.c.id.in_(ids))
+    selected = rows.where(objects.c.id.in_(shown))
     by_id = {one.id: one for one in read_objects(connection, wanted.resource, selected)}
-    found = [by_id[id_] for id_ in ids]
-    if len(found) <= limit:
-        return TablePage(found, None)
-    id_ = found[limit - 1].id
-    value = connection.execute(
-        select(key.label("sort_key")).where(*_is_object_of(wanted), objects.c.id == id_)
-    ).scalar_one()
-    return TablePage(found[:limit], json.dumps([value, id_]))
+    has_next, has_previous = (True, more) if backwards else (more, last is not None)
+    ends = _positions(connection, query, (shown[0], shown[-1])) if shown else {}
+    return TablePage(
+        [by_id[id_] for id_ in shown],
+        ends[shown[-1]] if shown and has_next else None,
+        ends[shown[0]] if shown and has_previous else None,
+    )
+
+
+def with_columns(
+    connection: Connection, rows: Sequence[ObjectDetail], paths: Sequence[FieldPath]
+) -> list[ObjectDetail]:
+    """Return objects with only these fields, and the values of those of linked objects."""
+    if not rows or not paths:
+        return list(rows)
+    own = [path.name for path in paths if not path.links]
+    documents = [row.fields for row in rows]
+    return [
+        msgspec.structs.replace(
+            row,
+            fields={name: row.fields[name] for name in own if name in row.fields},
+            linked={name: each.value for name, each in linked.items()},
+        )
+        for row, linked in zip(
+            rows, read_linked(connection, rows[0].integration_id, documents, paths), strict=True
+        )
+    ]
+
+
+def _positions(connection: Connection, query: ObjectQuery, ids: Sequence[str]) -> dict[str, str]:
+    """Return the positions of objects in the order, by id."""
+    key = _sort_key(connection, query).label("sort_key")
+    keys = select(objects.c.id, key).where(*_is_object_of(query.objects), objects.c.id.in_(ids))
+    return {id_: json.dumps([value, id_]) for id_, value in connection.execute(keys)}
 
 
 def read_all_ids(
@@ -189,14 +187,29 @@ def read_export_rows(
     connection: Connection,
     scope: ObjectFilter,
     integration_name: str,
-    shown: Sequence[ViewColumn],
+    shown: ExportColumns,
     ids: Sequence[str],
 ) -> list[list[Any]]:
     """Return the cells of these objects in their order; an object that was purged is left out."""
     query = select_objects(connection, ObjectFilter(*_scope(scope), state="any"))
-    found = connection.execute(query.where(objects.c.id.in_(ids))).mappings()
-    by_id = {row["id"]: row for row in found}
-    return [export.row_cells(shown, integration_name, by_id[id_]) for id_ in ids if id_ in by_id]
+    found = connection.execute(query.where(objects.c.id.in_(ids))).mappings().all()
+    documents = [row["doc"] for row in found]
+    linked = read_linked(connection, scope.integration_id, documents, shown.linked)
+    by_id = {
+        row["id"]: dict(row)
+        | {"doc": row["doc"] | {name: each.value for name, each in more.items()}}
+        for row, more in zip(found, linked, strict=True)
+    }
+    return [
+        export.row_cells(shown.columns, integration_name, by_id[id_]) for id_ in ids if id_ in by_id
+    ]
+
+
+def export_columns(catalog: Catalog, resource: Resource, names: Sequence[str]) -> ExportColumns:
+    """Return the columns with these names, or all of the SQL view; raise InvalidError."""
+    paths = {name: find_path(catalog, resource, name) for name in names if "." in name}
+    linked = {name: path.export_column for name, path in paths.items()}
+    return ExportColumns(export.columns(catalog, resource, names, linked), tuple(paths.values()))
 
 
 def indexable_fields(resource: Resource, fields: Filter, by: Order) -> list[tuple[str, str]]:
@@ -249,6 +262,12 @@ def _first_by_change(
         query = query.where(changed <= value if by.down else changed >= value)
     end = connection.execute(query.offset(_MAX_SCANNED_OBJECTS).limit(1)).scalar()
     return [] if end is None else [changed >= end if by.down else changed <= end]
+
+
+def select_ids(connection: Connection, catalog: Catalog, query: ObjectQuery) -> Select[Any]:
+    """Return a query for the ids of all objects of a query, in any order."""
+    unordered = ObjectQuery(query.objects, query.fields, Order("id"))
+    return _select_ids(connection, catalog, unordered, None).order_by(None)
 
 
 def _select_ids(

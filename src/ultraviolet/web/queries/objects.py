@@ -68,6 +68,8 @@ class ObjectDetail(msgspec.Struct, frozen=True):
     """Fields whose value does not fit their column type; filters, views and exports use null."""
     confirmed_at: str | None
     """Start time of the last full read that confirmed this content."""
+    linked: dict[str, Any]
+    """Values of the requested columns of linked objects, by path, such as `supplier.name`."""
 
 
 class ObjectFilter(msgspec.Struct, frozen=True):
@@ -163,6 +165,10 @@ def select_objects(
         query = query.where(objects.c.deleted_at.is_(None))
     elif object_filter.state != "any":
         query = query.where(_STATE == object_filter.state)  # noqa: SIM300  a column, not a constant
+        if object_filter.state == "deleted":  # so that indexes find the few
+            query = query.where(objects.c.deleted_at.is_not(None))
+        elif object_filter.state == "stale":
+            query = query.where(objects.c.id.in_(_stale_ids(object_filter)))
     text = (object_filter.text or "").replace("\0", "")
     if text:
         query = query.where(matches_text(connection, text))
@@ -170,6 +176,13 @@ def select_objects(
             scope = (object_filter.integration_id, object_filter.resource)
             query = query.where(search_index.may_contain(connection, *scope, text))
     return query
+
+
+def _stale_ids(object_filter: ObjectFilter) -> Select[Any]:
+    return select(stale.c.id).where(
+        stale.c.integration_id == object_filter.integration_id,
+        stale.c.resource == object_filter.resource.name,
+    )
 
 
 def matches_text(connection: Connection, text: str) -> ColumnElement[bool]:
@@ -220,4 +233,5 @@ def _to_object(
         origin=row["origin"],
         invalid_fields=sorted(invalid),
         confirmed_at=row["read_at"],
+        linked={},
     )

@@ -4,7 +4,7 @@ Text is found through the search index. Objects that changed since the index was
 scanned.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -46,10 +46,15 @@ class SearchResult(msgspec.Struct, frozen=True):
     indexed: bool = True
 
 
-def search(connection: Connection, catalog: Catalog, text: str) -> SearchResult:
-    """Find objects by id or by text, ignoring case; matching titles come first."""
+def search(
+    connection: Connection, catalog: Catalog, text: str, resource: str | None = None
+) -> SearchResult:
+    """Find objects by id or by text, ignoring case; matching titles come first.
+
+    With a resource, find only its objects.
+    """
     text = text.replace("\0", "")  # not allowed in queries, and never part of indexed text
-    names = [resource.name for resource in catalog.mirrored]
+    names = [resource] if resource else [each.name for each in catalog.mirrored]
     integration_ids = list(connection.execute(select(integrations.c.id)).scalars())
     by_id = select(objects).where(
         objects.c.integration_id.in_(integration_ids),
@@ -61,35 +66,41 @@ def search(connection: Connection, catalog: Catalog, text: str) -> SearchResult:
     unindexed: list[RowMapping] = []
     for integration_id in search_index.outdated_integrations(connection):
         unindexed += connection.execute(
-            _select_unindexed(integration_id).limit(_MAX_SCANNED_OBJECTS + 1 - len(unindexed))
+            _select_unindexed(integration_id, names).limit(
+                _MAX_SCANNED_OBJECTS + 1 - len(unindexed)
+            )
         ).mappings()
     complete = _add_hits(catalog, text, hits, unindexed[:_MAX_SCANNED_OBJECTS])
     if len(text) < text_index.GRAM_CHARACTERS:
-        _add_hits(catalog, text, hits, connection.execute(_select_short_text(text)).mappings())
+        short = connection.execute(_select_short_text(text, resource)).mappings()
+        _add_hits(catalog, text, hits, short)
         complete = False
     else:
-        complete &= _add_hits(catalog, text, hits, _read_indexed(connection, text))
+        complete &= _add_hits(catalog, text, hits, _read_indexed(connection, text, resource))
     ranked = sorted(hits.values(), key=lambda hit: _rank(hit, text.lower()))
     return SearchResult(ranked, complete, indexed=len(unindexed) <= _MAX_SCANNED_OBJECTS)
 
 
-def _read_indexed(connection: Connection, text: str) -> list[RowMapping]:
+def _read_indexed(connection: Connection, text: str, resource: str | None) -> list[RowMapping]:
     """Return the first objects that match by the index; outdated entries are filtered out later."""
     found = text_index.texts_containing(connection, text.lower()).subquery()
-    places = connection.execute(select(found).limit(MAX_HITS * 2)).all()
+    matching = select(found)
+    if resource:
+        matching = matching.where(found.c.resource == resource)
+    places = connection.execute(matching.limit(MAX_HITS * 2)).all()
     rows: list[RowMapping] = []
-    for integration_id, resource in sorted({(place[0], place[1]) for place in places}):
-        ids = [place[2] for place in places if (place[0], place[1]) == (integration_id, resource)]
+    for integration_id, name in sorted({(place[0], place[1]) for place in places}):
+        ids = [place[2] for place in places if (place[0], place[1]) == (integration_id, name)]
         query = select(objects).where(
             objects.c.integration_id == integration_id,
-            objects.c.resource == resource,
+            objects.c.resource == name,
             objects.c.id.in_(ids),
         )
         rows += connection.execute(query).mappings()
     return rows
 
 
-def _select_unindexed(integration_id: int) -> Select[Any]:
+def _select_unindexed(integration_id: int, names: Sequence[str]) -> Select[Any]:
     """Return a query for the objects that changed after the last index update."""
     known = and_(
         objects.c.integration_id == versions.c.integration_id,
@@ -97,14 +108,16 @@ def _select_unindexed(integration_id: int) -> Select[Any]:
         objects.c.id == versions.c.id,
     )
     newer = versions.join(objects, known)
-    return select(objects).select_from(newer).where(search_index.not_indexed(integration_id))
+    unindexed = search_index.not_indexed(integration_id)
+    return select(objects).select_from(newer).where(unindexed, objects.c.resource.in_(names))
 
 
-def _select_short_text(text: str) -> Select[Any]:
+def _select_short_text(text: str, resource: str | None) -> Select[Any]:
     """Return a query for a text too short for the index, in a limited number of objects."""
-    some = (
-        select(objects).where(objects.c.deleted_at.is_(None)).limit(_MAX_SCANNED_OBJECTS).subquery()
-    )
+    current = select(objects).where(objects.c.deleted_at.is_(None))
+    if resource:
+        current = current.where(objects.c.resource == resource)
+    some = current.limit(_MAX_SCANNED_OBJECTS).subquery()
     return select(some).where(cast(some.c.doc, Text).icontains(text, autoescape=True))
 
 

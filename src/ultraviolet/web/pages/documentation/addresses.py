@@ -15,6 +15,8 @@ _PAGES = {
     "/integrations/{}/freshness": ("operations", "freshness"),
     "/integrations/{}/set-up": ("set-up", "4-set-up-webhooks-in-ion"),
     "/objects": ("pages", "objects"),
+    "/objects/{}/columns": ("how-to/lists-and-filters", "columns"),
+    "/objects/{}/filter": ("how-to/lists-and-filters", "add-a-filter"),
     "/search": ("pages", "search"),
     "/settings": ("pages", "settings"),
     "/settings/alerts": ("operations", "alerts"),

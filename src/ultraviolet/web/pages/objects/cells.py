@@ -7,6 +7,7 @@ import msgspec
 
 from ultraviolet.ion.labels import Format, field_label
 from ultraviolet.web.queries.columns import Column
+from ultraviolet.web.queries.field_paths import FieldPath, LinkedValue
 from ultraviolet.web.queries.links import LinkValue
 from ultraviolet.web.queries.objects import ObjectDetail
 from ultraviolet.web.queries.versions import FieldChange
@@ -54,6 +55,28 @@ def cells(
             (currency.title or "") if currency else "",
         )
         for name in names
+    ]
+
+
+def list_cells(
+    known: Mapping[str, Column],
+    detail: ObjectDetail,
+    paths: Iterable[FieldPath],
+    linked: Mapping[str, LinkedValue],
+) -> list[Cell]:
+    """Return the values of an object's row in a list, also those of linked objects."""
+    return [
+        Cell(
+            path.name,
+            path.label,
+            linked[path.name].value,
+            path.column.kind,
+            field_label(path.column.name).format,
+            linked[path.name].link,
+        )
+        if path.links
+        else cells(known, detail, [path.name])[0]
+        for path in paths
     ]
 
 

@@ -160,8 +160,8 @@ def _related(
         rows: list[tuple[str, list[Cell]]] = []
         names: list[str] = []
         if other and not by_author:
-            usual = object_table.selected_columns(other, [], object_table.Order())
-            names = [column.name for column in usual if column.name != group.field]
+            usual = object_table.selected_columns(catalog, other, [], object_table.Order())
+            names = [path.name for path in usual if path.name != group.field]
             names, known = names[:_MAX_RELATED_COLUMNS], columns(other)
             query = objects.select_objects(
                 connection, ObjectFilter(integration_id, other, state="any")

@@ -1,8 +1,7 @@
 """Pages: the resources of the mirror, and the objects of a resource as a table."""
 
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
@@ -16,28 +15,44 @@ from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.queries import is_read
 from ultraviolet.mirror import export
 from ultraviolet.web.api.objects import index_fields
-from ultraviolet.web.http.pagination import decode, encode
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.objects.cells import cells
+from ultraviolet.web.pages.objects.cells import list_cells
+from ultraviolet.web.pages.objects.filter_builder import describe
+from ultraviolet.web.pages.objects.list_address import (
+    LIST_PARAMETERS,
+    ListAddress,
+    Place,
+    parse_place,
+)
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import object_table, objects
-from ultraviolet.web.queries.columns import columns as all_columns
-from ultraviolet.web.queries.object_table import ObjectQuery
+from ultraviolet.web.queries.columns import columns as own_columns
+from ultraviolet.web.queries.conditions import OR, Condition, groups_filter, parse_groups
+from ultraviolet.web.queries.field_paths import read_linked
+from ultraviolet.web.queries.list_count import ListCount, count_objects
+from ultraviolet.web.queries.object_table import ObjectQuery, TablePage
 from ultraviolet.web.queries.objects import ObjectFilter
 
 _SHOWN = 50
 _GROUPS = ("Purchasing", "Parts", "Inventory", "Production", "Quality", "Bills of materials")
-_FORM = ("field", "operator", "value")
-_PARAMETERS = ("integration", "q", "state", "where", *_FORM, "sort", "column", "cursor")
-_OPERATORS = {
-    "is": "is",
-    "not": "is not",
-    "has": "contains",
-    "from": "at least",
-    "to": "at most",
-    "empty": "is empty",
-}
+
+
+class FilterChip(msgspec.Struct, frozen=True):
+    """A condition of the list for people, and its place among the conditions."""
+
+    text: str
+    index: int
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The part of the list that a page shows, and the number of all objects."""
+
+    first: int
+    last: int
+    total: ListCount
+    next: Place | None
+    previous: Place | None
 
 
 def group_rank(name: str) -> tuple[int, str]:
@@ -83,7 +98,7 @@ async def show_resources(
     "/objects/{name:str}",
     guards=[require_role("viewer")],
     include_in_schema=False,
-    opt={EXTRA_PARAMETERS: _PARAMETERS},
+    opt={EXTRA_PARAMETERS: LIST_PARAMETERS},
 )
 async def show_objects(
     request: AnyRequest,
@@ -95,24 +110,36 @@ async def show_objects(
     """Show a resource as a table; filters, order and columns are the address."""
     resource = objects.find_resource(hub.catalog, name)
     asked = request.query_params
-    here = _Address(request)
-    conditions = [object_table.parse_condition(resource, written) for written in here.conditions]
-    field_filter = object_table.page_filter(resource, conditions)
+    here = ListAddress(request.url.query)
+    groups = parse_groups(hub.catalog, resource, here.conditions)
+    field_filter = groups_filter(groups)
     by = object_table.parse_order(resource, asked.get("sort"))
-    columns = object_table.selected_columns(resource, asked.getall("column", []), by)
-    after = decode(asked.get("cursor") or None)
+    columns = object_table.selected_columns(hub.catalog, resource, asked.getall("column", []), by)
+    place = parse_place(asked.get("cursor"))
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = required_integration(connection, asked.get("integration") or None)
         wanted = ObjectFilter(chosen, resource, asked.get("q") or None, asked.get("state") or None)
         query = ObjectQuery(wanted, field_filter, by)
-        found = object_table.read_page(connection, hub.catalog, query, after, _SHOWN)
+        at = place
+        found = _read_page(connection, hub, query, at)
+        if at and at.backwards and found.previous is None:  # the beginning of the list
+            at, found = None, _read_page(connection, hub, query, None)
+        complete = at is None and found.next is None
+        total = (
+            ListCount(len(found.rows))
+            if complete
+            else count_objects(connection, hub.catalog, query)
+        )
         fields = object_table.indexable_fields(resource, field_filter, by)
+        documents = [each.fields for each in found.rows]
         return {
             "indexable": object_table.missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
             "objects": found.rows,
-            "next": encode(found.next) if found.next else None,
+            "linked": read_linked(connection, chosen, documents, columns),
+            "part": _part(found, at, total),
+            "chips": _chips(connection, chosen, groups, here.conditions),
             "views": saved_views.list_views(connection, caller.name, resource.name),
         }
 
@@ -123,11 +150,12 @@ async def show_objects(
         *([("filter", msgspec.json.encode(field_filter).decode())] if field_filter else []),
         ("sort", str(by)),
         ("column", "id"),
-        *(("column", column.name) for column in columns if is_read(column.name)),
+        *(("column", path.name) for path in columns if is_read(path.column.name)),
         ("column", export.STATE.name),
         ("column", "mirror_changed_at"),
     ]
-    names, known = [column.name for column in columns], all_columns(resource)
+    known = own_columns(resource)
+    is_admin = caller.actor.may("admin")
     return render.page(
         request,
         "objects.html",
@@ -135,18 +163,62 @@ async def show_objects(
         followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
         columns=columns,
-        rows=[(one, cells(known, one, names)) for one in found["objects"]],
-        all_columns=known,
-        conditions=conditions,
-        operators=_OPERATORS,
+        rows=[
+            (one, list_cells(known, one, columns, linked))
+            for one, linked in zip(found["objects"], found["linked"], strict=True)
+        ],
+        any_state=any(one.state != "fresh" for one in found["objects"]),
+        editable={
+            view.id
+            for view in found["views"]
+            if saved_views.may_change(view, caller.name, is_admin=is_admin)
+        },
         direction="descending" if by.down else "ascending",
         export_path=f"/api/v1/exports/{resource.name}?{urlencode(shown)}",
         by=by,
         q=asked.get("q") or "",
         state=asked.get("state") or "",
-        live=after is None,
+        live=place is None,
         here=here,
     )
+
+
+def _read_page(
+    connection: Connection, hub: GivenHub, query: ObjectQuery, at: Place | None
+) -> TablePage:
+    position, backwards = (at.position, at.backwards) if at else (None, False)
+    return object_table.read_page(
+        connection, hub.catalog, query, position, _SHOWN, backwards=backwards
+    )
+
+
+def _part(page: TablePage, at: Place | None, total: ListCount) -> Part:
+    """Return the numbers of a page; the place of a page has the number at which it begins or ends."""
+    count = len(page.rows)
+    first = 1
+    if at:
+        first = at.number - count if at.backwards else at.number
+    last = first + count - 1
+    following = Place(page.next, last + 1, backwards=False) if page.next else None
+    before = Place(page.previous, first, backwards=True) if page.previous else None
+    return Part(first, last, total, following, before)
+
+
+def _chips(
+    connection: Connection,
+    integration_id: int,
+    groups: list[list[Condition]],
+    written: list[str],
+) -> list[list[FilterChip]]:
+    """Return the conditions in words, by group."""
+    places = iter([place for place, each in enumerate(written) if each != OR])
+    return [
+        [
+            FilterChip(describe(connection, integration_id, condition), next(places))
+            for condition in group
+        ]
+        for group in groups
+    ]
 
 
 @post("/objects/{name:str}/indexes", guards=[require_role("operator")], include_in_schema=False)
@@ -161,89 +233,8 @@ async def create_index(
         [str(one) for one in sent.getall("field", [])],
     )
     await index_fields(hub, caller.name, integration or None, resource, fields)
-    return Redirect(f"/objects/{resource.name}?{_query(sent)}", status_code=303)
+    here = ListAddress(str(sent.get("query", "")))
+    return Redirect(f"/objects/{resource.name}?{here.query}", status_code=303)
 
 
-@post("/objects/{name:str}/views", guards=[require_role("viewer")], include_in_schema=False)
-async def save_view(
-    request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
-) -> Redirect:
-    """Keep the table as it is under a name."""
-    resource = objects.find_resource(hub.catalog, name)
-    sent = await request.form()
-    query = _query(sent)
-    title = str(sent.get("name", ""))
-    await hub.database.write(saved_views.create_view, caller.name, resource.name, title, query)
-    return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
-
-
-@post(
-    "/objects/{name:str}/views/{view_id:int}/forget",
-    guards=[require_role("viewer")],
-    include_in_schema=False,
-)
-async def forget_view(
-    request: AnyRequest,
-    hub: GivenHub,
-    caller: GivenCaller,
-    name: FromPath[str],
-    view_id: FromPath[int],
-) -> Redirect:
-    """Drop a saved view, and leave the table as it is."""
-    resource = objects.find_resource(hub.catalog, name)
-    query = _query(await request.form())
-    await hub.database.write(saved_views.delete_view, caller.name, view_id)
-    return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
-
-
-class _Address:
-    """The address of a table, to be changed in one part; the condition that the filter form adds is one like the others."""
-
-    def __init__(self, request: AnyRequest) -> None:
-        given = [
-            pair for pair in parse_qsl(urlsplit(str(request.url)).query) if pair[0] != "cursor"
-        ]
-        form = {name: value for name, value in given if name in _FORM}
-        self._pairs = [pair for pair in given if pair[0] not in _FORM]
-        if "field" in form and "operator" in form:
-            self._pairs.append(("where", ":".join(form.get(name, "") for name in _FORM)))
-
-    @property
-    def conditions(self) -> list[str]:
-        """Return the conditions, each as `field:operator:value`."""
-        return [value for name, value in self._pairs if name == "where"]
-
-    def sorted_by(self, name: str, by: object_table.Order) -> str:
-        """Sort by a column; by the same one again the other way round."""
-        down = by.by == name and not by.down
-        return self._with("sort", f"{'-' if down else ''}{name}")
-
-    def without(self, name: str, value: str) -> str:
-        """Drop one condition."""
-        return "?" + urlencode([pair for pair in self._pairs if pair != (name, value)])
-
-    @property
-    def query(self) -> str:
-        """All of it."""
-        return urlencode(self._pairs)
-
-    def behind(self, cursor: str) -> str:
-        """Go on to the next part."""
-        return self._with("cursor", cursor)
-
-    def kept(self, *but: str) -> list[tuple[str, str]]:
-        """Return what a form must send along."""
-        return [pair for pair in self._pairs if pair[0] not in but]
-
-    def _with(self, name: str, value: str) -> str:
-        return "?" + urlencode([*self.kept(name), (name, value)])
-
-
-def _query(sent: Mapping[str, Any]) -> str:
-    """Return the address of a table as a form sends it along, from its beginning."""
-    return urlencode(
-        [pair for pair in parse_qsl(str(sent.get("query", ""))) if pair[0] != "cursor"]
-    )
-
-
-HANDLERS = [show_resources, show_objects, create_index, save_view, forget_view]
+HANDLERS = [show_resources, show_objects, create_index]

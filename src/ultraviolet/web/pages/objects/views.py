@@ -1,0 +1,73 @@
+"""Pages: forms that save, change and delete the saved views of an object list."""
+
+from litestar import post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from ultraviolet.hub.accounts import saved_views
+from ultraviolet.hub.accounts.saved_views import ViewContent
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.pages.objects.list_address import ListAddress
+from ultraviolet.web.queries import objects
+
+
+@post("/objects/{name:str}/views", guards=[require_role("viewer")], include_in_schema=False)
+async def save_view(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
+) -> Redirect:
+    """Save the list as it is under a name."""
+    resource = objects.find_resource(hub.catalog, name)
+    sent = await request.form()
+    here = ListAddress(str(sent.get("query", "")))
+    content = ViewContent(str(sent.get("name", "")), here.query, shared=bool(sent.get("shared")))
+    await hub.database.write(saved_views.create_view, caller.name, resource.name, content)
+    return Redirect(f"/objects/{resource.name}?{here.query}", status_code=303)
+
+
+@post(
+    "/objects/{name:str}/views/{view_id:int}",
+    guards=[require_role("viewer")],
+    include_in_schema=False,
+)
+async def change_view(
+    request: AnyRequest,
+    hub: GivenHub,
+    caller: GivenCaller,
+    name: FromPath[str],
+    view_id: FromPath[int],
+) -> Redirect:
+    """Rename or share a saved view, or replace its filters by those of the list as it is."""
+    resource = objects.find_resource(hub.catalog, name)
+    sent = await request.form()
+    here = ListAddress(str(sent.get("query", "")))
+    view = await hub.database.read(saved_views.get_view, caller.name, view_id)
+    query = here.query if sent.get("replace") else view.query
+    content = ViewContent(str(sent.get("name", "")), query, shared=bool(sent.get("shared")))
+    is_admin = caller.actor.may("admin")
+    await hub.database.write(
+        saved_views.update_view, caller.name, view_id, content, is_admin=is_admin
+    )
+    return Redirect(f"/objects/{resource.name}?{here.query}", status_code=303)
+
+
+@post(
+    "/objects/{name:str}/views/{view_id:int}/forget",
+    guards=[require_role("viewer")],
+    include_in_schema=False,
+)
+async def delete_view(
+    request: AnyRequest,
+    hub: GivenHub,
+    caller: GivenCaller,
+    name: FromPath[str],
+    view_id: FromPath[int],
+) -> Redirect:
+    """Delete a saved view, and leave the list as it is."""
+    resource = objects.find_resource(hub.catalog, name)
+    here = ListAddress(str((await request.form()).get("query", "")))
+    is_admin = caller.actor.may("admin")
+    await hub.database.write(saved_views.delete_view, caller.name, view_id, is_admin=is_admin)
+    return Redirect(f"/objects/{resource.name}?{here.query}", status_code=303)
+
+
+HANDLERS = [save_view, change_view, delete_view]

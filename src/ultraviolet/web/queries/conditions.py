@@ -1,0 +1,301 @@
+"""Conditions of object lists, as the address of a page contains them, and their filter."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Literal, get_args
+
+import msgspec
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import field_label
+from ultraviolet.ion.model import Resource
+from ultraviolet.text import did_you_mean
+from ultraviolet.web.queries.columns import Column, Kind, columns, parse_operand
+from ultraviolet.web.queries.field_paths import FieldPath, find_path
+from ultraviolet.web.queries.ion_filters import Filter, escape_pattern, is_comparable
+
+Operator = Literal[
+    "is",
+    "not",
+    "any",
+    "none",
+    "has",
+    "hasnot",
+    "starts",
+    "ends",
+    "lt",
+    "gt",
+    "from",
+    "to",
+    "between",
+    "today",
+    "next",
+    "last",
+    "overdue",
+    "same",
+    "differs",
+    "above",
+    "below",
+    "empty",
+    "filled",
+]
+OPERATORS: tuple[Operator, ...] = get_args(Operator)
+_BY_NAME: Mapping[str, Operator] = {each: each for each in OPERATORS}
+OR = "or"
+"""The condition that separates groups, of which one must match."""
+WITHOUT_VALUE: frozenset[Operator] = frozenset(("today", "overdue", "empty", "filled"))
+WITH_FIELD: Mapping[Operator, str] = {"same": "eq", "differs": "neq", "above": "gt", "below": "lt"}
+"""Operators that compare with another field, with those of the filter language."""
+_EMPTINESS: dict[Operator, str] = {"empty": "is empty", "filled": "is not empty"}
+_SAMENESS: dict[Operator, str] = {
+    "same": "is the same as the field",
+    "differs": "differs from the field",
+}
+LABELS: Mapping[Kind, Mapping[Operator, str]] = {
+    "text": {
+        "has": "contains",
+        "hasnot": "does not contain",
+        "is": "is",
+        "not": "is not",
+        "starts": "starts with",
+        "ends": "ends with",
+        **_SAMENESS,
+        **_EMPTINESS,
+    },
+    "number": {
+        "is": "=",
+        "not": "≠",
+        "lt": "<",
+        "to": "≤",
+        "gt": ">",
+        "from": "≥",
+        "between": "is between",
+        "above": "is greater than the field",
+        "below": "is less than the field",
+        **_SAMENESS,
+        **_EMPTINESS,
+    },
+    "time": {
+        "is": "is",
+        "lt": "is before",
+        "gt": "is after",
+        "from": "is on or after",
+        "to": "is on or before",
+        "between": "is between",
+        "today": "is today",
+        "next": "is in the next … days",
+        "last": "is in the last … days",
+        "overdue": "is overdue",
+        "above": "is after the field",
+        "below": "is before the field",
+        **_SAMENESS,
+        **_EMPTINESS,
+    },
+    "choice": {"any": "is any of", "none": "is not any of", **_SAMENESS, **_EMPTINESS},
+    "flag": {"is": "is", **_EMPTINESS},
+    "link": {"is": "is", "not": "is not", **_SAMENESS, **_EMPTINESS},
+    "other": {"has": "contains", "hasnot": "does not contain", **_EMPTINESS},
+}
+"""The operators that people choose from for each kind of field, the most usual ones first."""
+_ALL_LABELS = {name: label for each in reversed(LABELS.values()) for name, label in each.items()}
+_SEARCHES: dict[Operator, str] = {
+    "has": "%{}%",
+    "hasnot": "%{}%",
+    "starts": "{}%",
+    "ends": "%{}",
+}
+_EQUALITIES: dict[Operator, str] = {"is": "{}", "not": "{}"}
+_COMPARISONS: dict[Operator, str] = {"is": "eq", "from": "gte", "to": "lte"}
+_TEXTS = ("text", "choice", "other")
+_ABSENT: Filter = {"isnull": True}
+_EMPTY_DOCUMENTS = ("[]", "{}")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_MAX_DAYS = 36_500
+_BETWEEN = ".."
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A condition on a field, written `field:operator:value` in a URL."""
+
+    path: FieldPath
+    operator: Operator
+    value: str
+
+    def __str__(self) -> str:
+        """Return the form used in URLs."""
+        return f"{self.path.name}:{self.operator}:{self.value}"
+
+    @property
+    def values(self) -> list[str]:
+        """The values of operators that take several: `a,b` or, for a range, `a..b`."""
+        if self.operator == "between":
+            return self.value.split(_BETWEEN)
+        return self.value.split(",") if self.operator in ("any", "none") else [self.value]
+
+    @property
+    def label(self) -> str:
+        """The operator in words."""
+        return LABELS[kind_of(self.path.column)].get(self.operator) or _ALL_LABELS[self.operator]
+
+    def to_filter(self) -> Filter:
+        """Return the condition in the filter language; texts are compared without case."""
+        name = self.path.name
+        alternatives: list[Filter] = [{name: each} for each in self._alternatives()]
+        if self.operator == "none":
+            alternatives.append({"and_": [{name: {"neq": each}} for each in self.values]})
+        if self.operator in ("empty", "not", "none", "hasnot"):  # also without the linked object
+            steps = [link.field for link in self.path.links]
+            for depth, link in enumerate(self.path.links):
+                alternatives.append({".".join([*steps[:depth], link.key]): _ABSENT})
+        return {"or_": alternatives} if len(alternatives) > 1 else alternatives[0]
+
+    def _alternatives(self) -> list[Filter]:
+        """Return the operators of the filter language of which one must match."""
+        operator, value, kind = self.operator, self.value, self.path.column.kind
+        if operator in WITH_FIELD:
+            return [{WITH_FIELD[operator]: {"field": value}}]
+        if operator in _EMPTINESS:
+            return _compare_with_nothing(operator, kind)
+        if operator in _SEARCHES or (kind in _TEXTS and operator in _EQUALITIES):
+            pattern = (_SEARCHES | _EQUALITIES)[operator].format(escape_pattern(value))
+            is_negative = operator in ("not", "hasnot")
+            return [_ABSENT, {"notilike": pattern}] if is_negative else [{"ilike": pattern}]
+        if kind == "time":
+            return list(_compare_time(operator, self.values))
+        return _compare(operator, self.values)
+
+
+def _compare(operator: Operator, values: Sequence[str]) -> list[Filter]:
+    if operator in ("any", "none"):  # none also takes a condition for each value
+        return [{"in": values}] if operator == "any" else [_ABSENT]
+    if operator == "between":
+        return [{"gte": values[0], "lte": values[1]}]
+    different = [_ABSENT, {"neq": values[0]}]
+    compared = {_COMPARISONS.get(operator, operator): values[0]}
+    return different if operator == "not" else [compared]
+
+
+def _compare_with_nothing(operator: Operator, kind: Kind) -> list[Filter]:
+    if operator == "filled":
+        return [{"isnull": False, "notilike": ""} if kind in _TEXTS else {"isnull": False}]
+    empty = ["", *_EMPTY_DOCUMENTS] if kind == "other" else [""] if kind in _TEXTS else []
+    return [_ABSENT, *({"ilike": each} for each in empty)]
+
+
+def _compare_time(operator: Operator, values: Sequence[str]) -> Iterator[Filter]:
+    """Yield the comparison with a time or, without a time of day, with a whole day in UTC."""
+    value = values[0]
+    end = _next_day(value)
+    match operator:
+        case "is":
+            yield {"gte": value, "lt": end} if end else {"eq": value}
+        case "not":
+            yield _ABSENT
+            yield from ({"lt": value}, {"gte": end}) if end else [{"neq": value}]
+        case "gt":
+            yield {"gte": end} if end else {"gt": value}
+        case "to":
+            yield {"lt": end} if end else {"lte": value}
+        case "between":
+            [upper] = _compare_time("to", values[1:])
+            yield {"gte": value, **upper}
+        case "today":
+            yield {"gte": "today", "lt": "today+1d"}
+        case "next":
+            yield {"gte": "today", "lt": f"today+{int(value) + 1}d"}
+        case "last":
+            yield {"gte": f"today-{value}d", "lte": "now"}
+        case "overdue":
+            yield {"lt": "today"}
+        case _:
+            yield {_COMPARISONS.get(operator, operator): value}
+
+
+def _next_day(value: str) -> str:
+    """Return the day after a date; "" for a time."""
+    if not _DAY.fullmatch(value) or value == date.max.isoformat():
+        return ""
+    return (date.fromisoformat(value) + timedelta(days=1)).isoformat()
+
+
+def kind_of(column: Column) -> Kind:
+    """Return the kind of a field as people see it; ION has flags that are texts."""
+    return "flag" if field_label(column.name).format == "boolean" else column.kind
+
+
+def comparable_fields(resource: Resource, column: Column) -> list[Column]:
+    """Return the fields of a resource that a field can be compared with."""
+    return [other for other in columns(resource).values() if is_comparable(column, other)]
+
+
+def parse_condition(catalog: Catalog, resource: Resource, written: str) -> Condition:
+    """Parse `field:operator:value`; raise InvalidError, whose field is the part that is wrong."""
+    field, _, rest = written.partition(":")
+    name, _, value = rest.partition(":")
+    operator = _BY_NAME.get(name)
+    if operator is None:
+        near = did_you_mean(name, list(OPERATORS))
+        raise InvalidError(
+            f"{written} is not a valid filter. Example: status:is:REQUESTED"
+            f" (operators: {', '.join(OPERATORS)}).{near}",
+            field="operator",
+        )
+    condition = Condition(find_path(catalog, resource, field), operator, value.replace("\0", ""))
+    check_value(catalog, resource, condition)
+    return condition
+
+
+def check_value(catalog: Catalog, resource: Resource, condition: Condition) -> None:
+    """Raise InvalidError if the value of a condition does not fit its field and operator."""
+    column, operator, value = condition.path.column, condition.operator, condition.value
+    label = condition.path.label
+    if operator in WITHOUT_VALUE:
+        return
+    if operator in WITH_FIELD:
+        links = condition.path.links
+        at = catalog.resources[links[-1].resource] if links else resource
+        if value not in {other.name for other in comparable_fields(at, column)}:
+            raise InvalidError(f"{label} cannot be compared with {value!r}.", field="value")
+        return
+    if operator in ("next", "last"):
+        if not (value.isascii() and value.isdecimal() and int(value) <= _MAX_DAYS):
+            raise InvalidError(f"Enter a number of days up to {_MAX_DAYS:,}.", field="value")
+        return
+    if operator == "between" and len(condition.values) != 2:  # noqa: PLR2004
+        raise InvalidError(f"{label}: enter two values, as in 1..10.", field="value")
+    if column.kind in _TEXTS or operator in ("has", "hasnot", "starts", "ends"):
+        return
+    for each in condition.values:
+        try:
+            parse_operand(column.type, each)
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
+            kinds = {"time": "a date such as 2026-12-01", "boolean": "yes or no", "id": "an ID"}
+            expected = kinds.get(column.type, "a number")
+            raise InvalidError(
+                f"{label} must be {expected}; “{each}” is not.", field="value"
+            ) from error
+
+
+def parse_groups(
+    catalog: Catalog, resource: Resource, written: Sequence[str]
+) -> list[list[Condition]]:
+    """Parse conditions; `or` between them begins a new group."""
+    groups: list[list[Condition]] = [[]]
+    for each in written:
+        if each == OR:
+            groups.append([])
+        else:
+            groups[-1].append(parse_condition(catalog, resource, each))
+    return [group for group in groups if group]
+
+
+def groups_filter(groups: Sequence[Sequence[Condition]]) -> Filter:
+    """Return the filter that all conditions of one of the groups match; {} without groups."""
+    parts: list[Filter] = [
+        {"and_": [condition.to_filter() for condition in group]} for group in groups
+    ]
+    if not parts:
+        return {}
+    return {"or_": parts} if len(parts) > 1 else parts[0]

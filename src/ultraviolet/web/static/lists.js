@@ -1,0 +1,133 @@
+// The filter builder of object lists: opens in a dialog, searches fields, and looks up linked objects.
+"use strict";
+
+const builderSheet = document.getElementById("builder-sheet");
+const LOOKUP_DELAY_MS = 150;
+let lookupTimer;
+let lookupRequest;
+
+document.addEventListener("htmx:load", (event) => {
+  if (event.target.id !== "builder" || !event.target.childElementCount) return;
+  if (builderSheet && !builderSheet.matches(":popover-open")) builderSheet.showPopover();
+  document.querySelector("#builder [autofocus]")?.focus();
+});
+
+// Show the fields whose name, or the name of whose group, contains the text; open their groups.
+document.addEventListener("input", (event) => {
+  if (!event.target.matches("[data-field-search]")) return;
+  const text = event.target.value.trim().toLowerCase();
+  const form = event.target.form;
+  let found = 0;
+  for (const group of form.querySelectorAll(".field-groups details")) {
+    const title = group.querySelector("summary").textContent.toLowerCase();
+    let count = 0;
+    for (const item of group.querySelectorAll("li")) {
+      item.hidden = !`${title} ${item.textContent.toLowerCase()}`.includes(text);
+      if (!item.hidden) count += 1;
+    }
+    group.hidden = count === 0;
+    group.open = text ? count > 0 : group === form.querySelector(".field-groups details");
+    found += count;
+  }
+  form.querySelector("[data-none]").hidden = found > 0;
+});
+
+// Another condition may need another form for its value, which the hub renders.
+document.addEventListener("change", (event) => {
+  const select = event.target.closest("select[data-control]");
+  if (!select) return;
+  const control = select.selectedOptions[0].dataset.control;
+  if (control !== select.dataset.control) htmx.trigger(select, "control");
+});
+
+// Enter in the search chooses the first field.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches("[data-field-search]")) return;
+  event.preventDefault();
+  const first = [...event.target.form.querySelectorAll(".field-groups li:not([hidden]) :is(button, input)")]
+    .find((choice) => !choice.matches("[data-deeper]"));
+  first?.click();
+});
+
+document.addEventListener("click", (event) => {
+  const move = event.target.closest("[data-move]");
+  if (move) {
+    const item = move.closest("li");
+    if (move.dataset.move === "-1") item.previousElementSibling?.before(item);
+    else item.nextElementSibling?.after(item);
+    move.focus();
+  }
+  const option = event.target.closest("[data-id]");
+  if (option) chooseLinked(option);
+});
+
+function chooseLinked(option) {
+  const lookup = option.closest("[data-lookup]");
+  lookup.querySelector("input").value = option.dataset.id;
+  lookup.querySelector("[role=status]").textContent = option.textContent;
+  showMatches(lookup, []);
+  lookup.querySelector("input").focus();
+}
+
+function showMatches(lookup, matches) {
+  const list = lookup.querySelector("[role=listbox]");
+  const input = lookup.querySelector("input");
+  list.replaceChildren(...matches.map((match, index) => {
+    const item = document.createElement("li");
+    item.id = `match-${index}`;
+    item.role = "option";
+    item.dataset.id = match.id;
+    item.textContent = `${match.title} · ${match.detail}`;
+    item.setAttribute("aria-selected", "false");
+    return item;
+  }));
+  list.hidden = matches.length === 0;
+  input.setAttribute("role", "combobox");
+  input.setAttribute("aria-controls", list.id);
+  input.setAttribute("aria-expanded", String(matches.length > 0));
+  input.removeAttribute("aria-activedescendant");
+}
+
+async function lookUp(lookup) {
+  const text = lookup.querySelector("input").value.trim();
+  lookupRequest?.abort();
+  lookupRequest = new AbortController();
+  if (!text) return showMatches(lookup, []);
+  const query = new URLSearchParams({ q: text, resource: lookup.dataset.lookup });
+  try {
+    const response = await fetch(`${document.body.dataset.root}/palette?${query}`, { signal: lookupRequest.signal });
+    const matches = response.ok ? await response.json() : [];
+    if (lookup.querySelector("input").value.trim() === text) showMatches(lookup, matches);
+    lookup.querySelector("[role=status]").textContent = matches.length ? `${matches.length} found` : "None found";
+  } catch (error) {
+    if (error.name !== "AbortError") showMatches(lookup, []);
+  }
+}
+
+document.addEventListener("input", (event) => {
+  const lookup = event.target.closest("[data-lookup]");
+  if (!lookup) return;
+  clearTimeout(lookupTimer);
+  lookupTimer = setTimeout(lookUp, LOOKUP_DELAY_MS, lookup);
+});
+
+document.addEventListener("keydown", (event) => {
+  const lookup = event.target.closest?.("[data-lookup]");
+  const options = lookup ? [...lookup.querySelectorAll("[role=option]")] : [];
+  if (options.length === 0) return;
+  const at = options.findIndex((option) => option.getAttribute("aria-selected") === "true");
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    const step = event.key === "ArrowDown" ? 1 : -1;
+    const next = options[(at + step + options.length) % options.length];
+    for (const option of options) option.setAttribute("aria-selected", String(option === next));
+    event.target.setAttribute("aria-activedescendant", next.id);
+    next.scrollIntoView({ block: "nearest" });
+  } else if (event.key === "Enter" && at >= 0) {
+    event.preventDefault();
+    chooseLinked(options[at]);
+  } else if (event.key === "Escape") {
+    event.preventDefault();
+    showMatches(lookup, []);
+  }
+});
