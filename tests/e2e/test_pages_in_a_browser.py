@@ -14,7 +14,7 @@ SECOND = 1000
 AN_ORDER = (
     "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag description } } } }"
 )
-IDENTIFIER = re.compile(r"\b(?:[a-z]+_[a-z]\w*|[a-z]+[A-Z]\w*)\b")
+IDENTIFIER = re.compile(r"\b(?:[a-z]+_[a-z]\w*|(?!mBOM|aBOM)[a-z]+[A-Z]\w*)\b")
 VISIBLE_TEXTS = """() => {
   const code = "code, pre, kbd, samp, script, style, textarea, svg, .mono, [data-value]";
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
