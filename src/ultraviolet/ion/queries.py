@@ -5,6 +5,7 @@ An ION may be older or newer than the contract, so every query selects only fiel
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self, cast
 
 from msgspec import Struct
@@ -156,7 +157,8 @@ def normalize_document(
     for name in form.times:
         value = doc.get(name)
         if value and isinstance(value, str):
-            doc[name] = _time(value)
+            with suppress(ValueError):  # an invalid time stays unchanged
+                doc[name] = _canonical(value)
     for name in form.lists:
         if doc.get(name):
             rows = _rows(name, doc[name], "id")
@@ -189,13 +191,6 @@ def valid_time(value: object) -> str | None:
         return _canonical(value)
     except ValueError:
         return None
-
-
-def _time(value: str) -> str:
-    try:
-        return _canonical(value)
-    except ValueError:
-        return value
 
 
 def _canonical(value: str) -> str:

@@ -1,7 +1,6 @@
 """The ASGI application: webhook endpoint, API, pages, live updates and static files."""
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -75,7 +74,18 @@ def openapi(hub: Hub) -> dict[str, Any]:
 
 def _create_litestar(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
     render = Renderer(hub.settings.path_prefix)
-    handle_error = _error_handler(render, _documentation_base(hub.public_url))
+    # Without a public URL, only the path of the documentation is valid for every client.
+    url = urlsplit(hub.public_url)
+    is_local = url.hostname in ("localhost", "127.0.0.1", "::1")
+    documentation = url.path if is_local else hub.public_url.rstrip("/")
+
+    def handle_error(request: AnyRequest, error: Exception) -> Response[Any]:
+        """Return a problem for programs, a page for browsers."""
+        accepts_html = "text/html" in request.headers.get("accept", "")
+        if request.url.path.startswith("/api/v1") or not accepts_html:
+            return as_problem(request, error, documentation)
+        return pages_router.as_page(request, error, render)
+
     serves = hub.role != "worker"
     throttle = WebhookThrottle(hub.settings.allowed_sources, hub.settings.trusted_proxies)
     served: list[Any] = (
@@ -140,27 +150,6 @@ def _actor_finder(hub: Hub) -> FindActor:
         return found
 
     return find
-
-
-def _documentation_base(public_url: str) -> str:
-    """Return the start of absolute addresses of the documentation.
-
-    Without a public URL, only the path is known to be valid for every client.
-    """
-    url = urlsplit(public_url)
-    return url.path if url.hostname in ("localhost", "127.0.0.1", "::1") else public_url.rstrip("/")
-
-
-def _error_handler(render: Renderer, base: str) -> Callable[[AnyRequest, Exception], Response[Any]]:
-    def handle_error(request: AnyRequest, error: Exception) -> Response[Any]:
-        """Return a problem for programs, a page for browsers."""
-        if request.url.path.startswith("/api/v1") or "text/html" not in request.headers.get(
-            "accept", ""
-        ):
-            return as_problem(request, error, base)
-        return pages_router.as_page(request, error, render)
-
-    return handle_error
 
 
 def _openapi_config(root: str) -> OpenAPIConfig:

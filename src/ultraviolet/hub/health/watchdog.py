@@ -281,13 +281,15 @@ class Watchdog:
             hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
         found: list[Finding] = []
         for resource in self._site.readable():
-            limit = _max_silence(hours[resource.name])
+            active = hours[resource.name]
             if (
-                limit is None
+                len(active) < _MIN_ACTIVE_HOURS
                 or resource in self._site.catalog.silent
                 or not self._site.reader.dates(resource)
             ):
                 continue
+            usual_gap = max(later - earlier for earlier, later in pairwise(active))
+            limit = max(_MIN_SILENCE, _SILENCE_FACTOR * usual_gap)
             last = await self._last_event(resource.name, moment - limit)
             if last is None or moment - last < limit:
                 continue
@@ -384,14 +386,6 @@ _RESTORED = (
     "ION delivered events while, by this database, no hub ran:"
     " the database was restored from a backup"
 )
-
-
-def _max_silence(hours: Sequence[datetime]) -> timedelta | None:
-    """Return how long a resource may be silent, or None if its usual gaps are not known yet."""
-    if len(hours) < _MIN_ACTIVE_HOURS:
-        return None
-    gaps = (later - earlier for earlier, later in pairwise(hours))
-    return max(_MIN_SILENCE, _SILENCE_FACTOR * max(gaps))
 
 
 def _title(resource: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, Text, and_, cast, select
+from sqlalchemy import Connection, RowMapping, Text, and_, cast, select
 
 from ultraviolet.db import text_index
 from ultraviolet.db.tables.integrations import integrations
@@ -58,14 +58,26 @@ def search(connection: Connection, catalog: Catalog, text: str) -> SearchResult:
     )
     rows = connection.execute(by_id.limit(MAX_HITS)).mappings().all()
     hits = {_key(row): _hit(catalog, row, "id", row["id"]) for row in rows}
-    unindexed: list[RowMapping] = []
+    unindexed: list[RowMapping] = []  # objects that changed after the last index update
+    newer = versions.join(
+        objects,
+        and_(
+            objects.c.integration_id == versions.c.integration_id,
+            objects.c.resource == versions.c.resource,
+            objects.c.id == versions.c.id,
+        ),
+    )
     for integration_id in search_index.outdated_integrations(connection):
-        unindexed += connection.execute(
-            _select_unindexed(integration_id).limit(_MAX_SCANNED_OBJECTS + 1 - len(unindexed))
-        ).mappings()
+        query = select(objects).select_from(newer).where(search_index.not_indexed(integration_id))
+        limited = query.limit(_MAX_SCANNED_OBJECTS + 1 - len(unindexed))
+        unindexed += connection.execute(limited).mappings()
     complete = _add_hits(catalog, text, hits, unindexed[:_MAX_SCANNED_OBJECTS])
     if len(text) < text_index.GRAM_CHARACTERS:
-        _add_hits(catalog, text, hits, connection.execute(_select_short_text(text)).mappings())
+        # Too short for the index: scan a limited number of objects.
+        current = select(objects).where(objects.c.deleted_at.is_(None))
+        some = current.limit(_MAX_SCANNED_OBJECTS).subquery()
+        query = select(some).where(cast(some.c.doc, Text).icontains(text, autoescape=True))
+        _add_hits(catalog, text, hits, connection.execute(query).mappings())
         complete = False
     else:
         complete &= _add_hits(catalog, text, hits, _read_indexed(connection, text))
@@ -89,29 +101,11 @@ def _read_indexed(connection: Connection, text: str) -> list[RowMapping]:
     return rows
 
 
-def _select_unindexed(integration_id: int) -> Select[Any]:
-    """Return a query for the objects that changed after the last index update."""
-    known = and_(
-        objects.c.integration_id == versions.c.integration_id,
-        objects.c.resource == versions.c.resource,
-        objects.c.id == versions.c.id,
-    )
-    newer = versions.join(objects, known)
-    return select(objects).select_from(newer).where(search_index.not_indexed(integration_id))
-
-
-def _select_short_text(text: str) -> Select[Any]:
-    """Return a query for a text too short for the index, in a limited number of objects."""
-    some = (
-        select(objects).where(objects.c.deleted_at.is_(None)).limit(_MAX_SCANNED_OBJECTS).subquery()
-    )
-    return select(some).where(cast(some.c.doc, Text).icontains(text, autoescape=True))
-
-
 def _add_hits(
     catalog: Catalog, text: str, hits: dict[tuple[Any, ...], Hit], rows: Iterable[RowMapping]
 ) -> bool:
     """Add matching rows to the hits; return False if there are more than the maximum."""
+    lowered = text.lower()
     for row in rows:
         if len(hits) >= MAX_HITS:
             return False
@@ -120,15 +114,13 @@ def _add_hits(
             and _key(row) not in hits
             and row["resource"] in catalog.resources
         )
-        if is_candidate and (field := _matching_field(catalog, row, text)):
-            hits[_key(row)] = _hit(catalog, row, *field)
+        if is_candidate:
+            values = search_index.searchable_texts(catalog.resources[row["resource"]], row["doc"])
+            for name, value in values.items():
+                if lowered in value.lower():
+                    hits[_key(row)] = _hit(catalog, row, name, value)
+                    break
     return True
-
-
-def _matching_field(catalog: Catalog, row: RowMapping, text: str) -> tuple[str, str] | None:
-    lowered = text.lower()
-    values = search_index.searchable_texts(catalog.resources[row["resource"]], row["doc"])
-    return next(((name, value) for name, value in values.items() if lowered in value.lower()), None)
 
 
 def _key(row: RowMapping) -> tuple[Any, ...]:
