@@ -5,7 +5,6 @@ An ION may be older or newer than the contract, so every query selects only fiel
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Self, cast
 
 from msgspec import Struct
@@ -157,8 +156,7 @@ def normalize_document(
     for name in form.times:
         value = doc.get(name)
         if value and isinstance(value, str):
-            with suppress(ValueError):  # an invalid time stays unchanged
-                doc[name] = _canonical(value)
+            doc[name] = valid_time(value) or value
     for name in form.lists:
         if doc.get(name):
             rows = _rows(name, doc[name], "id")
@@ -187,16 +185,12 @@ def valid_time(value: object) -> str | None:
     """Return a time in the mirror's form; None for any other value."""
     if not isinstance(value, str) or not value:
         return None
-    try:
-        return _canonical(value)
-    except ValueError:
-        return None
-
-
-def _canonical(value: str) -> str:
     if _CANONICAL.fullmatch(value):
         return value
-    return normalize_rfc3339(value)
+    try:
+        return normalize_rfc3339(value)
+    except ValueError:
+        return None
 
 
 def is_read(name: str) -> bool:
