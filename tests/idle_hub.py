@@ -16,7 +16,7 @@ from ultraviolet.hub.sync import apply_events as hub_events
 REFUSED = "the test trigger rejects this row"
 
 
-class Door:
+class IdleHub:
     """A hub with one integration and its webhook URL; it is not running."""
 
     def __init__(self, hub: Hub, name: str = "plant") -> None:
@@ -55,16 +55,16 @@ class Door:
             when = f"BEFORE INSERT ON {table} FOR EACH ROW WHEN ({where})"
             connection.exec_driver_sql(f"CREATE TRIGGER refuses {when} EXECUTE FUNCTION refuse()")
 
-    def take(self) -> int:
-        taken = self.hub.database.write_now(
+    def apply_events(self) -> int:
+        applied = self.hub.database.write_now(
             hub_events.apply_pending, self.hub.catalog, self.integration_id
         )
-        return taken.count
+        return applied.count
 
 
-def run(story: Awaitable[Any]) -> Any:
+def run(work: Awaitable[Any]) -> Any:
     async def whole() -> Any:
-        return await story
+        return await work
 
     return asyncio.run(whole())
 

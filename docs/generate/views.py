@@ -10,6 +10,7 @@ from graphql import GraphQLEnumType, GraphQLSchema
 from ultraviolet.db import sql_views
 from ultraviolet.ion import catalog
 from ultraviolet.ion.contract import derive
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 
 _INTRO = """\
@@ -31,19 +32,6 @@ compare `integration`. The values of an enum may grow with ION; a view shows unk
 
 All views begin and end with these columns, which are not repeated below:
 """
-_TITLES = {
-    "bom": "Bills of materials",
-    "inventory": "Inventory",
-    "issues": "Issues",
-    "parts": "Parts",
-    "people": "People and access",
-    "planning": "Planning",
-    "procedures": "Procedures",
-    "purchasing": "Purchasing",
-    "rules": "Rules",
-    "runs": "Runs",
-    "shared": "Shared objects",
-}
 _MAX_JOINING_VIEWS = 12
 """Above this number, the views that join a view are counted instead of listed."""
 
@@ -65,14 +53,18 @@ def diagrams() -> Sequence[str]:
 def diagram(domain: str) -> str:
     """Return the diagram of the joins between the views of a domain as SVG."""
     names = [sql_views.view_name(resource) for resource in _views(domain)]
-    title = f"Joins between the views of {_TITLES[domain].lower()}"
+    title = f"Joins between the views of {_title(domain).lower()}"
     return join_diagram.draw(names, _joins(domain), title)
 
 
 def _domains() -> Sequence[str]:
     """Return the names of the domains in alphabetical order of their titles."""
     found = {resource.domain for resource in catalog.load_catalog().mirrored}
-    return sorted(found, key=_TITLES.__getitem__)
+    return sorted(found, key=_title)
+
+
+def _title(domain: str) -> str:
+    return resource_label(_views(domain)[0].name).group
 
 
 @cache
@@ -97,10 +89,10 @@ def _views(domain: str) -> list[Resource]:
 
 def _domain(domain: str) -> Iterator[str]:
     found = _views(domain)
-    yield f"## {_TITLES[domain]}"
+    yield f"## {_title(domain)}"
     if _joins(domain):
         yield (
-            f"![Joins between the views of {_TITLES[domain].lower()}](joins-{domain}.svg)\n\n"
+            f"![Joins between the views of {_title(domain).lower()}](joins-{domain}.svg)\n\n"
             "An arrow points from a view to the view whose `id` it contains."
         )
     yield table(("view", "meaning"), [(_link(one), _meaning(one)) for one in found])

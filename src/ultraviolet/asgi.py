@@ -56,20 +56,17 @@ class HeadAsGet:
 def _add_head_to_allow(send: Send) -> Send:
     async def send_with_head(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in (204, 405):
-            message = {
-                **message,
-                "headers": [_add_head(*header) for header in message.get("headers", ())],
-            }
+            headers: list[tuple[bytes, bytes]] = []
+            for name, value in message.get("headers", ()):
+                methods = {method.strip() for method in value.split(b",")}
+                allows_get = name.lower() == b"allow" and b"GET" in methods
+                headers.append(
+                    (name, b", ".join(sorted(methods | {b"HEAD"})) if allows_get else value)
+                )
+            message = {**message, "headers": headers}
         await send(message)
 
     return send_with_head
-
-
-def _add_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    methods = {method.strip() for method in value.split(b",")}
-    if name.lower() == b"allow" and b"GET" in methods:
-        return name, b", ".join(sorted(methods | {b"HEAD"}))
-    return name, value
 
 
 def static_files(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.idle_hub import Door, body, run
+from tests.idle_hub import IdleHub, body, run
 
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
@@ -29,13 +29,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a stopped hub with an integration, events and objects."""
     folder = tmp_path_factory.mktemp("hub")
     hub = Hub.open(Settings(folder, f"sqlite:///{folder / 'hub.db'}", "http://hub.test"))
-    door = Door(hub, "Größe ✓")
+    idle_hub = IdleHub(hub, "Größe ✓")
     run(
-        door.deliver(
+        idle_hub.deliver(
             *(body(number, name=f"Ventil ✓ {number} " + "x" * 200) for number in range(300))
         )
     )
-    while door.take():
+    while idle_hub.apply_events():
         pass
     hub.close()
     return folder

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, insert, select, text
-from tests.idle_hub import Door, body, run
+from tests.idle_hub import IdleHub, body, run
 
 from ultraviolet.clock import utc_now
 from ultraviolet.db import partitions
@@ -18,10 +18,10 @@ from ultraviolet.hub.hub import Hub
 
 
 @pytest.fixture
-def hub(tmp_path: Path, postgresql: Any) -> Iterator[Door]:
+def hub(tmp_path: Path, postgresql: Any) -> Iterator[IdleHub]:
     url = postgresql.new_database()
     opened = Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test"))
-    yield Door(opened)
+    yield IdleHub(opened)
     opened.close()
 
 
@@ -34,7 +34,7 @@ def count_by_partition(engine: Engine) -> dict[str, int]:
         return {row[0]: row[1] for row in found}
 
 
-def set_received(hub: Door, number: int, moment: str) -> None:
+def set_received(hub: IdleHub, number: int, moment: str) -> None:
     """Set the time of an event."""
     run(hub.deliver(body(number)))
     newest = max(hub.rows(events), key=lambda row: row.seq)
@@ -44,7 +44,7 @@ def set_received(hub: Door, number: int, moment: str) -> None:
 
 
 def test_coming_months_have_partitions_and_rows_of_others_are_kept(
-    hub: Door,
+    hub: IdleHub,
 ) -> None:
     engine = hub.hub.database.engine
     run(hub.deliver(body(1)))
@@ -57,7 +57,7 @@ def test_coming_months_have_partitions_and_rows_of_others_are_kept(
     assert count_by_partition(engine)["events_rest"] == 1
     assert run(hub.deliver(body(1), body(2))) == [200, 200]
     assert sum(count_by_partition(engine).values()) == 2
-    assert hub.take() == 2
+    assert hub.apply_events() == 2
 
     with engine.connect() as connection:
         begin_write(connection)
@@ -67,7 +67,7 @@ def test_coming_months_have_partitions_and_rows_of_others_are_kept(
     assert count_by_partition(engine)["events_2019_07"] == 1
 
 
-def test_dropped_month_keeps_the_rows_still_needed(hub: Door) -> None:
+def test_dropped_month_keeps_the_rows_still_needed(hub: IdleHub) -> None:
     engine = hub.hub.database.engine
     for number in range(3):
         set_received(hub, number, f"2019-07-0{number + 1}T00:00:00.000000+00:00")

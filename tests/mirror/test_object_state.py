@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.mirror.observations import ORDER, at, event, fresh, read
 
-from ultraviolet.mirror.object_state import DELETION, VERIFICATION, ObjectState
+from ultraviolet.mirror.object_state import ObjectState
+from ultraviolet.mirror.stale_reasons import DELETION, VERIFICATION
 
 documents = st.dictionaries(st.sampled_from("abcd"), st.none() | st.integers(0, 2))
 

@@ -1,4 +1,4 @@
-"""An empty mirror, and how many examples the property tests try: few in the ordinary suite, many with HYPOTHESIS_PROFILE=thorough."""
+"""An empty mirror, and Hypothesis profiles: few examples by default, HYPOTHESIS_PROFILE=thorough for many."""
 
 import os
 
@@ -7,7 +7,7 @@ from tests.mirror.conftest import catalog, connection, two_plants
 
 __all__ = ["catalog", "connection", "two_plants"]
 
-_CALM = {"deadline": None, "suppress_health_check": list(HealthCheck)}
-settings.register_profile("modest", max_examples=60, stateful_step_count=40, **_CALM)
-settings.register_profile("thorough", max_examples=1000, stateful_step_count=60, **_CALM)
+_NO_DEADLINE = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("modest", max_examples=60, stateful_step_count=40, **_NO_DEADLINE)
+settings.register_profile("thorough", max_examples=1000, stateful_step_count=60, **_NO_DEADLINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "modest"))

@@ -13,12 +13,12 @@ Row = dict[str, Any]
 
 
 def moment(seconds: float) -> str:
-    """A time of the model as the hub writes times."""
+    """Return a time of the model as RFC 3339 text."""
     return (BEGIN + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
 
 
 class ModelIon:
-    """Rows by id; every change is kept with its moment. `skew` is how far ION's clock is ahead of the hub's."""
+    """Rows by id and their history; `skew` is the number of seconds by which ION's clock is ahead."""
 
     def __init__(self, skew: float) -> None:
         self.skew = skew
@@ -27,15 +27,15 @@ class ModelIon:
 
     def write(self, now: float, id_: str, **fields: Any) -> Row:
         """Create or change a row; return the columns that an event would contain."""
-        told = {**fields, "_updated": moment(now + self.skew)}
+        columns = {**fields, "_updated": moment(now + self.skew)}
         self.rows[id_] = {
             "status": "DRAFT",
             "description": None,
             "estimatedCost": 0.0,
             "id": int(id_),
-        } | (self.rows.get(id_, {}) | told)
+        } | (self.rows.get(id_, {}) | columns)
         self._keep(now)
-        return told
+        return columns
 
     def compute(self, now: float, id_: str, cost: float) -> None:
         """Change a computed value: no `_updated`, no event."""
@@ -53,11 +53,11 @@ class ModelIon:
         self._keep(now)
 
     def as_of(self, then: float) -> dict[str, Row]:
-        """All rows as they were at a moment."""
+        """Return all rows as of a time."""
         return next(rows for at, rows in reversed(self.past) if at <= then)
 
     def states(self, id_: str, since: float) -> list[Row | None]:
-        """What a row was at that moment, all changes within it included, and ever since."""
+        """Return the states of a row before this time and since."""
         before = next(rows for at, rows in reversed(self.past) if at < since)
         return [before.get(id_), *(rows.get(id_) for at, rows in self.past if at >= since)]
 
@@ -65,16 +65,16 @@ class ModelIon:
         self.past.append((now, deepcopy(self.rows)))
 
 
-def event(told: Row, id_: str, received: float, number: int) -> Observation:
+def event(columns: Row, id_: str, received: float, number: int) -> Observation:
     """Return the observation of a delivery."""
     return Observation(
         RESOURCE,
         id_,
         "partial",
-        told,
+        columns,
         observed_at=moment(received),
         origin=Origin("event", str(number)),
-        source_time=told.get("_updated"),
+        source_time=columns.get("_updated"),
     )
 
 

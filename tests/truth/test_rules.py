@@ -1,7 +1,7 @@
 """The rules of truth, by chance: random histories of a model ION, told badly, read late, and judged step by step.
 
 Rules 1, 4 and 8 are the whole hub's (tests/truth/test_cases.py, tests/e2e/test_crash_points.py); the others are
-those of the one door, and are held here against it.
+those of the one idle_hub, and are held here against it.
 """
 
 import json

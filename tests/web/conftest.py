@@ -1,4 +1,4 @@
-"""A hub in memory of the test: its application called as a server would, without a network."""
+"""A hub in the process of the test, with a client that calls its application without a network."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ NEW = {
 
 
 class Edge:
-    """The application and a client of it, one loop for both."""
+    """The application and an HTTP client, on one event loop."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -43,22 +43,22 @@ class Edge:
         )
 
     def send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """Send one request with the cookies so far."""
+        """Send one request with the stored cookies."""
         return self.runner.run(self.client.request(method, path, **more))
 
     def api(self, method: str, path: str, body: Any = None, key: str = ADMIN_KEY) -> httpx.Response:
-        """Ask the API as the administrator."""
+        """Send an API request as the administrator."""
         headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
         return self.send(method, f"/api/v1{path}", json=body, headers=headers)
 
     def get(self, path: str) -> Any:
-        """Read from the API what must be there."""
+        """Return the body of a successful API request."""
         answer = self.api("GET", path)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def submit(self, path: str, **fields: str | list[str]) -> httpx.Response:
-        """Send a form as the page would, with its token."""
+        """Submit a form with its CSRF token."""
         page = self.send("GET", "/")
         found = re.search(r'name="csrf" value="(\w+)"', page.text)
         assert found, page.text
@@ -79,7 +79,7 @@ class Edge:
 
 @pytest.fixture
 def hub_settings() -> dict[str, Any]:
-    """What a test wants to be otherwise."""
+    """Settings that a test overrides."""
     return {}
 
 
@@ -94,9 +94,27 @@ def edge(tmp_path: Path, store_url: str, hub_settings: dict[str, Any]) -> Iterat
     made.close()
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def parts_hub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Edge]:
+    """A hub with an integration on each database, shared by the tests of a module."""
+    folder: Path = tmp_path_factory.mktemp("parts")
+    url = f"sqlite:///{folder / 'hub.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").new_database()
+    given = {"data": folder, "database_url": url, "public_url": "http://hub.test"}
+    hub = Hub.open(Settings(**{**given, "allowed_targets": LOOPBACK}))
+    hub.database.write_now(api_keys.set_key, "test", "admin", ADMIN_KEY)
+    made = Edge(hub)
+    assert made.api("POST", "/integrations", NEW).status_code == 201
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def signed_in(edge: Edge) -> Edge:
-    """The same, with an administrator signed in by a one-time link."""
+    """The hub and client of `edge`, signed in as an administrator."""
 
     def link(connection: Any) -> str:
         return sessions.create_sign_in_link(

@@ -1,4 +1,4 @@
-"""An OpenID Connect provider on a port of its own, which checks what a provider checks and lies where a test says so."""
+"""An OpenID Connect provider for tests, which validates requests and can send false claims."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ CLIENT_ID, CLIENT_SECRET = "the hub", "marked secret: of the client"
 
 
 class OpenIdProvider:
-    """Signs in `claims` without asking anybody."""
+    """Signs in the user of `claims` without a prompt."""
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}"
@@ -24,7 +24,7 @@ class OpenIdProvider:
             "email": "Ada@Example.com",
             "email_verified": True,
         }
-        self.lies: dict[str, Any] = {}
+        self.false_claims: dict[str, Any] = {}
         self.discovery: dict[str, Any] = {}
         self.algorithm = "RS256"
         self.codes: dict[str, dict[str, str]] = {}
@@ -34,25 +34,30 @@ class OpenIdProvider:
         """Sign with another key from now on."""
         self.key, self.key_id = _new_key(), name
         if published:
-            told = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
-            self.keys = {"keys": [{**told, "kid": name, "use": "sig", "alg": "RS256"}]}
+            public_key = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+            self.keys = {"keys": [{**public_key, "kid": name, "use": "sig", "alg": "RS256"}]}
 
     def sign_in(self, address: str) -> str:
-        """Do what somebody's browser does at the provider; gives where it is sent back to."""
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        """Follow the authorization request as a browser does; return the callback address."""
+        parameters = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
         assert address.startswith(f"{self.issuer}/authorize?")
-        assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
-        assert asked["client_id"] == CLIENT_ID
+        assert (parameters["response_type"], parameters["code_challenge_method"]) == (
+            "code",
+            "S256",
+        )
+        assert parameters["client_id"] == CLIENT_ID
         code = f"code-{len(self.codes)}"
-        self.codes[code] = asked
-        return f"{urlsplit(asked['redirect_uri']).path}?code={code}&state={asked['state']}"
+        self.codes[code] = parameters
+        return (
+            f"{urlsplit(parameters['redirect_uri']).path}?code={code}&state={parameters['state']}"
+        )
 
     async def start(self) -> None:
         application = web.Application()
         application.add_routes(
             [
                 web.get("/.well-known/openid-configuration", self._discover),
-                web.get("/keys", self._tell_keys),
+                web.get("/keys", self._send_keys),
                 web.post("/token", self._token),
                 web.get("/userinfo", self._userinfo),
             ]
@@ -65,20 +70,20 @@ class OpenIdProvider:
         await self._runner.cleanup()
 
     async def _discover(self, _request: web.Request) -> web.Response:
-        places = {
+        paths = {
             "authorization_endpoint": "/authorize",
             "token_endpoint": "/token",
             "jwks_uri": "/keys",
         }
-        told = {name: self.issuer + path for name, path in places.items()}
-        return web.json_response({"issuer": self.issuer, **told, **self.discovery})
+        endpoints = {name: self.issuer + path for name, path in paths.items()}
+        return web.json_response({"issuer": self.issuer, **endpoints, **self.discovery})
 
-    async def _tell_keys(self, _request: web.Request) -> web.Response:
+    async def _send_keys(self, _request: web.Request) -> web.Response:
         return web.json_response(self.keys)
 
     async def _userinfo(self, request: web.Request) -> web.Response:
         assert request.headers["authorization"] == "Bearer access"
-        return web.json_response({**self.claims, **self.discovery.get("told", {})})
+        return web.json_response({**self.claims, **self.discovery.get("userinfo_claims", {})})
 
     async def _token(self, request: web.Request) -> web.Response:
         sent = await request.post()
@@ -107,11 +112,13 @@ class OpenIdProvider:
             **({"sub": "7"} if "userinfo_endpoint" in self.discovery else self.claims),
         }
         key = (
-            "a secret that both sides have, as long as it has to be"
+            "a shared secret of at least thirty-two bytes"
             if self.algorithm == "HS256"
             else self.key
         )
-        token = jwt.encode({**signed, **self.lies}, key, self.algorithm, {"kid": self.key_id})
+        token = jwt.encode(
+            {**signed, **self.false_claims}, key, self.algorithm, {"kid": self.key_id}
+        )
         return web.json_response(
             {"id_token": token, "access_token": "access", "token_type": "Bearer"}
         )

@@ -1,4 +1,4 @@
-"""A hub with more integrations than a page shows leaves none of them out."""
+"""Pages and API show all integrations of a hub that has more than one page of them."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def store_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def last(signed_in: Any) -> str:
+def last_integration(signed_in: Any) -> str:
     """The name of the last of many integrations, which has an object and a fetch."""
     hub = signed_in.hub
     now = clock.now_rfc3339()
@@ -45,20 +45,24 @@ def last(signed_in: Any) -> str:
 @pytest.mark.parametrize(
     "path", ["/search?q=77", "/fetches", "/verifications", "/events", "/webhooks"]
 )
-def test_one_beyond_a_page_is_named(signed_in: Any, last: str, path: str) -> None:
+def test_filters_list_integrations_beyond_the_first_page(
+    signed_in: Any, last_integration: str, path: str
+) -> None:
     page = signed_in.send("GET", path)
-    assert (200, True) == (page.status_code, last in page.text)
+    assert (200, True) == (page.status_code, last_integration in page.text)
 
 
 @pytest.mark.parametrize("path", ["/", "/integrations", "/settings/retention"])
-def test_what_is_beyond_a_page_is_on_the_next(signed_in: Any, last: str, path: str) -> None:
+def test_next_page_shows_the_remaining_integrations(
+    signed_in: Any, last_integration: str, path: str
+) -> None:
     pages = [signed_in.send("GET", path).text]
     while following := re.search(r'href="(\?[^"]*cursor=[^"]*)">Next page', pages[-1]):
         pages.append(signed_in.send("GET", path + following[1]).text)
-    assert last not in pages[0]
+    assert last_integration not in pages[0]
     assert f"plant-{_MANY - 2}" not in pages[-1]
-    assert last in pages[-1]
+    assert last_integration in pages[-1]
 
 
-def test_the_status_tells_of_all(edge: Any, last: str) -> None:
+def test_status_lists_all_integrations(edge: Any, last_integration: str) -> None:
     assert _MANY == len(edge.get("/status")["integrations"])

@@ -36,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Documentation: the docs folder of the source repository.",
+    epilog="Documentation: `/docs` on each hub, such as http://127.0.0.1:8000/docs.",
 )
 app.command("serve", rich_help_panel="Processes")(serve.serve)
 app.command("demo", rich_help_panel="Processes")(demo.demo)

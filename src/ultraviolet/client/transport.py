@@ -321,11 +321,10 @@ def _query(query: Mapping[str, Any] | None) -> httpx.QueryParams:
     params: list[tuple[str, str | int | float | bool | None]] = []
     for name, value in (query or {}).items():
         values = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value]
-        params += [(name, _text(item)) for item in values if item is not None]
+        for item in values:
+            if isinstance(item, bool):
+                params.append((name, "true" if item else "false"))
+            elif item is not None:
+                text = msgspec.json.encode(item).decode() if isinstance(item, dict) else str(item)
+                params.append((name, text))
     return httpx.QueryParams(params)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return msgspec.json.encode(value).decode() if isinstance(value, dict) else str(value)

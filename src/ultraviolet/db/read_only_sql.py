@@ -356,21 +356,14 @@ class _Postgresql:
                     # A binary result needs the extended protocol, which accepts only one statement.
                     declare = f"DECLARE ultraviolet NO SCROLL CURSOR FOR {statement}"
                     cursor.execute(declare.encode(), binary=True)
-                    more = self._fetch(cursor)
-                    rows = next(more)
+                    fetch = f"FETCH FORWARD {_BATCH_ROWS} FROM ultraviolet".encode()
+                    rows = cursor.execute(fetch).fetchall()
+                    more = iter(lambda: cursor.execute(fetch).fetchall(), [])
                 columns = self._columns(cursor)
             yield Result(columns, self._read(rows, more))
 
     def close(self) -> None:
         self._connection.close()
-
-    def _fetch(self, cursor: "psycopg.Cursor[Any]") -> Iterator[Sequence[Row]]:
-        rows: Sequence[Row] | None = None
-        while rows is None or rows:
-            rows = cursor.execute(
-                f"FETCH FORWARD {_BATCH_ROWS} FROM ultraviolet".encode()
-            ).fetchall()
-            yield rows
 
     def _read(self, rows: Sequence[Row], more: Iterator[Sequence[Row]]) -> Iterator[list[Row]]:
         with self._failures():

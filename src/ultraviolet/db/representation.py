@@ -214,13 +214,13 @@ def csv_line(texts: Iterable[str | None], *, for_spreadsheets: bool = False) -> 
             else text
             for text in texts
         )
-    return ",".join(["" if text is None else _quoted(text) for text in texts]) + "\r\n"
-
-
-def _quoted(text: str) -> str:
-    if not text or _QUOTED.search(text):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+    cells: list[str] = []
+    for text in texts:
+        if text is None or (text and not _QUOTED.search(text)):
+            cells.append(text or "")
+        else:
+            cells.append('"' + text.replace('"', '""') + '"')
+    return ",".join(cells) + "\r\n"
 
 
 def parquet_value(kind: str, shown: Any) -> Any:

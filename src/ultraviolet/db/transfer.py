@@ -100,7 +100,17 @@ def _copy_all(reading: Connection, writing: Connection) -> dict[str, int]:
                 f"{table.name}: the copy differs from the source. Nothing was kept."
             )
         counts[table.name] = rows
-        _set_sequence(writing, table)
+        column = table.autoincrement_column
+        if (
+            column is not None
+            and isinstance(column.type, Integer)
+            and dialect.is_postgresql(writing)
+            and (last := writing.execute(select(func.max(column))).scalar()) is not None
+        ):  # PostgreSQL's sequence continues after the copied rows
+            sequence = {"table": table.name, "column": column.name, "last": last}
+            writing.execute(
+                text("SELECT setval(pg_get_serial_sequence(:table, :column), :last)"), sequence
+            )
     return counts
 
 
@@ -120,23 +130,6 @@ def _copy(reading: Connection, writing: Connection | None, table: Table) -> tupl
             writing.execute(insert(table), kept)
         count += len(kept)
     return count, seen.hexdigest()
-
-
-def _set_sequence(connection: Connection, table: Table) -> None:
-    """Continue PostgreSQL's sequence of a table after the copied rows."""
-    column = table.autoincrement_column
-    if (
-        column is None
-        or not isinstance(column.type, Integer)
-        or not dialect.is_postgresql(connection)
-    ):
-        return
-    last = connection.execute(select(func.max(column))).scalar()
-    if last is not None:
-        sequence = {"table": table.name, "column": column.name, "last": last}
-        connection.execute(
-            text("SELECT setval(pg_get_serial_sequence(:table, :column), :last)"), sequence
-        )
 
 
 def _stream(connection: Connection, query: Select[Any]) -> Iterator[Sequence[RowMapping]]:

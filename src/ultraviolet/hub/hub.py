@@ -23,7 +23,8 @@ from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import freshness, heartbeat, maintenance
-from ultraviolet.hub.health.freshness import Circumstances, Freshness
+from ultraviolet.hub.health.freshness import Freshness
+from ultraviolet.hub.health.resource_freshness import Circumstances
 from ultraviolet.hub.ingest.service import IngestService
 from ultraviolet.hub.ingest.spool import Spool
 from ultraviolet.hub.integrations import service as integrations

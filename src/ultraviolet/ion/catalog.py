@@ -29,7 +29,13 @@ class Catalog:
         self._selected = selected
         self._selections: dict[frozenset[str], Catalog] = {}
         self._by_type = {r.type: r for r in resources.values() if r.type}
-        self._names = _name_index(resources)
+        self._names: dict[str, Resource] = {}
+        for r in resources.values():
+            for name in (r.name, r.type, r.list, r.single, plural(r.type) if r.type else ""):
+                self._names.setdefault(plain(name or ""), r)
+        for r in resources.values():
+            self._names.setdefault(plain(r.name.removesuffix("s")), r)
+        self._names.pop("", None)
 
     @property
     def schema(self) -> "GraphQLSchema":
@@ -179,20 +185,3 @@ def _add_dependents(
         for back in others[relation.resource].relations:
             if back.join and back.join.table == relation.join.table and back.kept:
                 found[relation.resource][Dependent(resource.name, own_ids=back.field)] = None
-
-
-def _name_index(resources: Mapping[str, Resource]) -> dict[str, Resource]:
-    index: dict[str, Resource] = {}
-    for r in resources.values():
-        for name in (
-            r.name,
-            r.type,
-            r.list or "",
-            r.single or "",
-            plural(r.type) if r.type else "",
-        ):
-            index.setdefault(plain(name), r)
-    for r in resources.values():
-        index.setdefault(plain(r.name.removesuffix("s")), r)
-    index.pop("", None)
-    return index

@@ -262,16 +262,25 @@ def _read(catalog: Catalog, body_fields: Row, *, whole: bool) -> Envelope:
     old: Row = {}
     new: Row = {}
     if whole or isinstance(_first(body_fields, _ID), dict | None):
-        for name, change in _changes(catalog, body_fields, resource).items():
+        for name, (before, after) in _changes(catalog, body_fields, resource).items():
             field = _field(resource, name)
-            if field:
-                _keep(field, change, old, new, gone=action == "DELETE")
+            if field and before is not ...:
+                old[field.name] = _value(field, before)
+            if field and after is not ...:
+                row = old if action == "DELETE" and before is ... else new
+                row[field.name] = _value(field, after)
     object_id = _object_id(resource, body_fields, old | new)
+    problem = None if object_id else "The body names no object: it has no id"
+    if resource is None:
+        named = next(_texts(body_fields, _RESOURCE), None)
+        problem = (
+            f"The resource {named[:80]} is not known" if named else "The body names no resource"
+        )
+    nested = body_fields.get("subscription")
+    subscription_id = cast("Row", nested).get("id") if isinstance(nested, dict) else None
     return Envelope(
         event_id=_text(_first(body_fields, _EVENT_ID)),
-        subscription_id=_text(
-            _first(body_fields, _SUBSCRIPTION) or _nested(body_fields, "subscription", "id")
-        ),
+        subscription_id=_text(_first(body_fields, _SUBSCRIPTION) or subscription_id),
         resource=resource.name if resource else None,
         action=action,
         object_id=object_id,
@@ -279,7 +288,7 @@ def _read(catalog: Catalog, body_fields: Row, *, whole: bool) -> Envelope:
         fields=new if whole else {},
         old=old if whole else {},
         keys=_keys(resource, old, new) if whole else {},
-        problem=_problem(body_fields, resource, object_id),
+        problem=problem,
     )
 
 
@@ -337,13 +346,9 @@ def _changes(
         }
     if isinstance(changes, dict) and not _is_sides(cast("Row", changes)):
         return {name: _sides(value, bare=True) for name, value in cast("Row", changes).items()}
-    return _two_rows(cast("Row", changes) if isinstance(changes, dict) else body_fields)
-
-
-def _two_rows(body_fields: Row) -> dict[str, tuple[Any, Any]]:
-    """Return the changes between complete old and new rows."""
-    plain = _plainly(body_fields)
-    old, new = _first(plain, _OLD), _first(plain, _NEW)
+    # Complete old and new rows.
+    plain_fields = _plainly(cast("Row", changes) if isinstance(changes, dict) else body_fields)
+    old, new = _first(plain_fields, _OLD), _first(plain_fields, _NEW)
     before = cast("Row", old) if isinstance(old, dict) else {}
     after = cast("Row", new) if isinstance(new, dict) else {}
     return {name: (before.get(name, ...), after.get(name, ...)) for name in before | after}
@@ -399,14 +404,6 @@ def _is_wrapped(changes: Row) -> bool:
 
 def _field(resource: Resource | None, name: str) -> Field | None:
     return resource.field_called(name) if resource else None
-
-
-def _keep(field: Field, change: tuple[Any, Any], old: Row, new: Row, *, gone: bool) -> None:
-    before, after = change
-    if before is not ...:
-        old[field.name] = _value(field, before)
-    if after is not ...:
-        (old if gone and before is ... else new)[field.name] = _value(field, after)
 
 
 def _value(field: Field, value: Any) -> Any:
@@ -504,23 +501,11 @@ def _object_id(resource: Resource | None, body_fields: Row, row: Row) -> str | N
     return ":".join(part for part in parts if part) if parts and all(parts) else None
 
 
-def _problem(body_fields: Row, resource: Resource | None, object_id: str | None) -> str | None:
-    if resource is None:
-        named = next(_texts(body_fields, _RESOURCE), None)
-        return f"The resource {named[:80]} is not known" if named else "The body names no resource"
-    return None if object_id else "The body names no object: it has no id"
-
-
 def _first(body_fields: Row, names: tuple[str, ...], default: Any = None) -> Any:
     for name in names:
         if name in body_fields:
             return body_fields[name]
     return default
-
-
-def _nested(body_fields: Row, outer: str, inner: str) -> Any:
-    value = body_fields.get(outer)
-    return cast("Row", value).get(inner) if isinstance(value, dict) else None
 
 
 def _texts(body_fields: Row, names: tuple[str, ...]) -> Iterator[str]:

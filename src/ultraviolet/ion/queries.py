@@ -156,7 +156,7 @@ def normalize_document(
     for name in form.times:
         value = doc.get(name)
         if value and isinstance(value, str):
-            doc[name] = _time(value)
+            doc[name] = valid_time(value) or value
     for name in form.lists:
         if doc.get(name):
             rows = _rows(name, doc[name], "id")
@@ -185,23 +185,12 @@ def valid_time(value: object) -> str | None:
     """Return a time in the mirror's form; None for any other value."""
     if not isinstance(value, str) or not value:
         return None
-    try:
-        return _canonical(value)
-    except ValueError:
-        return None
-
-
-def _time(value: str) -> str:
-    try:
-        return _canonical(value)
-    except ValueError:
-        return value
-
-
-def _canonical(value: str) -> str:
     if _CANONICAL.fullmatch(value):
         return value
-    return normalize_rfc3339(value)
+    try:
+        return normalize_rfc3339(value)
+    except ValueError:
+        return None
 
 
 def is_read(name: str) -> bool:

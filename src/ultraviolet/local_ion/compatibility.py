@@ -38,21 +38,17 @@ def root_fields(catalog: Catalog) -> list[RootField]:
     query_type, mutation_type = catalog.schema.query_type, catalog.schema.mutation_type
     assert query_type is not None
     assert mutation_type is not None
-    queries, mutations = _query_states(catalog), _mutation_states(catalog)
+    mutations = _mutation_states(catalog)
+    queries = dict.fromkeys(ROOT_FIELDS, "served by its own code")
+    for resource in catalog.resources.values():
+        if resource.list:
+            queries[resource.list] = f"lists `{resource.type}`"
+        if resource.single:
+            queries[resource.single] = f"shows one `{resource.type}`"
     return [
         *(RootField(n, "query", queries.get(n, NOT_SERVED)) for n in query_type.fields),
         *(RootField(n, "mutation", mutations.get(n, NOT_SERVED)) for n in mutation_type.fields),
     ]
-
-
-def _query_states(catalog: Catalog) -> dict[str, str]:
-    states = dict.fromkeys(ROOT_FIELDS, "served by its own code")
-    for resource in catalog.resources.values():
-        if resource.list:
-            states[resource.list] = f"lists `{resource.type}`"
-        if resource.single:
-            states[resource.single] = f"shows one `{resource.type}`"
-    return states
 
 
 def _mutation_states(catalog: Catalog) -> dict[str, str]:

@@ -40,8 +40,15 @@ def apply(
     refitted = repository.save_states(connection, catalog, integration_id, list(states.values()))
     changes = [Change(s.resource, s.id, s.change, s.version) for s in changed if s.change]
 
+    # Statistics of all changes, except those of a resource's first fetch.
     news = [s for s in changed if s.observation and not s.observation.origin.first]
-    _record_statistics(connection, catalog, integration_id, news)
+    now = now_rfc3339()
+    latency.measure_latency(news, now)
+    drifts = drift.find_drift(connection, catalog, integration_id, news)
+    repository.save_drift(connection, integration_id, drifts, now)
+    causes = {each.state.ref: each.cause for each in drifts}
+    latency.record_latency(connection, integration_id, news, causes, now)
+    latency.record_activity(connection, integration_id, news, now)
 
     # Dependents must be read too if an event changed nothing: a first fetch may have read the
     # object after its dependents and before the event.
@@ -63,19 +70,6 @@ def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark
     wanted = list(marks)
     states = repository.load_states(connection, integration_id, {mark.ref for mark in wanted})
     return _mark(connection, integration_id, states, wanted)
-
-
-def _record_statistics(
-    connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[ObjectState]
-) -> None:
-    """Record drift and latency of changes, except those of a resource's first fetch."""
-    now = now_rfc3339()
-    latency.measure_latency(news, now)
-    drifts = drift.find_drift(connection, catalog, integration_id, news)
-    repository.save_drift(connection, integration_id, drifts, now)
-    causes = {each.state.ref: each.cause for each in drifts}
-    latency.record_latency(connection, integration_id, news, causes, now)
-    latency.record_activity(connection, integration_id, news, now)
 
 
 def _mark(

@@ -11,6 +11,7 @@ from ultraviolet.db import bulk
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import is_id
 from ultraviolet.ion.model import Dependent
+from ultraviolet.mirror import stale_reasons
 from ultraviolet.mirror.object_state import STAMPS, ObjectState
 from ultraviolet.mirror.observation import Mark, Ref
 
@@ -58,7 +59,10 @@ def find_dependents(
             sources.add(state.ref)
         for dependent in catalog.dependents(state.resource):
             for id_ in _ids_in_document(state, dependent):
-                _add(marks, Mark(dependent.resource, id_, f"{state.resource} changed", since))
+                _add(
+                    marks,
+                    Mark(dependent.resource, id_, stale_reasons.dependency(state.resource), since),
+                )
             if is_source:
                 for search, target in _searches(state, dependent):
                     targets = searches[state.resource, search]
@@ -66,7 +70,10 @@ def find_dependents(
     for (changed, search), targets in searches.items():
         for id_, target in _find(connection, integration_id, search, list(targets)):
             if search.resource != changed or (changed, id_) not in sources:
-                _add(marks, Mark(search.resource, id_, f"{changed} changed", targets[target]))
+                _add(
+                    marks,
+                    Mark(search.resource, id_, stale_reasons.dependency(changed), targets[target]),
+                )
     return list(marks.values())
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from ultraviolet.db import bulk
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import latency
+from ultraviolet.mirror import latency, stale_reasons
 from ultraviolet.mirror.object_state import STAMPS, ObjectState
 
 Cause: TypeAlias = Literal[
@@ -52,7 +52,7 @@ _MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)
 """Tolerated difference between the clocks of ION and the hub."""
 _SAME_CHANGE = timedelta(seconds=2)
 _IDS_PER_QUERY = 400
-_EVENT_REASONS = ("event", "deletion", "replay")
+_EVENT_REASONS = (stale_reasons.EVENT, stale_reasons.DELETION, stale_reasons.REPLAY)
 """Reasons of stale marks that come from events."""
 
 _NOT_UNDERSTOOD = """SELECT object_id, max(received_at) FROM events
@@ -168,7 +168,7 @@ def _cause_of_read(catalog: Catalog, state: ObjectState, fields: Sequence[str]) 
         if not state.was_full and state.change != "delete":
             return "partial_create"
         return _documented_limitation(catalog, state, fields) or "told_in_part"
-    if state.stale_reason and state.stale_reason.endswith(" changed"):
+    if stale_reasons.is_dependency(state.stale_reason):
         return "computed"
     return "no_event_sent"
 

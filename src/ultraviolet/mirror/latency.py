@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 
+from ultraviolet.clock import format_rfc3339
 from ultraviolet.db import representation
-from ultraviolet.db.tables.stats import DELAYS
+from ultraviolet.db.tables.stats import DELAYS, arrivals
 from ultraviolet.mirror.object_state import ObjectState
 
 ALL_CAUSES = ""
@@ -114,6 +115,23 @@ def recount_drift(connection: Connection, integration_id: int, row: Any, cause: 
     if cause:
         counts[row.resource, cause, origin["kind"], bucket] += 1
     _add(connection, integration_id, row.healed_at[:13], counts)
+
+
+def load_histograms(
+    connection: Connection, integration_id: int, since: datetime
+) -> dict[str, dict[int, int]]:
+    """Load the latency histogram of each resource since a time."""
+    names = (arrivals.c.resource, arrivals.c.bucket)
+    query = select(*names, func.sum(arrivals.c.count)).group_by(*names)
+    query = query.where(
+        arrivals.c.integration_id == integration_id,
+        arrivals.c.cause == ALL_CAUSES,
+        arrivals.c.hour >= format_rfc3339(since)[:13],
+    )
+    found: dict[str, dict[int, int]] = {}
+    for resource, bucket, count in connection.execute(query):
+        found.setdefault(resource, {})[bucket] = int(count)
+    return found
 
 
 def seconds_between(began: str, now: str) -> float:

@@ -4,15 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ultraviolet.mirror.observation import Observation, Origin, Ref
+from ultraviolet.mirror.stale_reasons import DELETION, VERIFICATION
 
 STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "updatedById"})
 """Fields that differ after every change and do not describe it."""
-
-DELETION = "deletion"
-"""Reason of a mark from a deletion event. A read that does not find the object proves it."""
-
-VERIFICATION = "verification"
-"""Reason of a mark from a verification that found a difference from ION."""
 
 
 @dataclass(slots=True)

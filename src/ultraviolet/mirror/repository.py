@@ -123,7 +123,8 @@ def save_states(
         changed.append(state)
         assert state.observation
         state.version += 1
-        doc, origin = _json(state.doc), _origin(state.observation.origin)
+        doc = msgspec.json.encode(state.doc).decode()
+        origin = _origin(state.observation.origin)
         invalid = invalid_values(catalog, state.resource, state.doc)
         if invalid != state.invalid_values or (invalid and state.change != "update"):
             invalid_changed.add(state.resource)
@@ -158,7 +159,7 @@ def invalid_values(catalog: Catalog, resource: str, doc: Mapping[str, Any]) -> s
     """Return the values of a document that do not fit their column, as JSON; None if all fit."""
     known = catalog.resources.get(resource)
     found = representation.invalid_values(known.kinds, doc) if known else None
-    return _json(found) if found else None
+    return msgspec.json.encode(found).decode() if found else None
 
 
 def save_stale(connection: Connection, integration_id: int, states: Sequence[ObjectState]) -> None:
@@ -284,13 +285,9 @@ def _link_kinds(
 
 @lru_cache(64)
 def _origin(origin: Origin) -> str:
-    return _json({"kind": origin.kind, "ref": origin.ref})
+    return msgspec.json.encode({"kind": origin.kind, "ref": origin.ref}).decode()
 
 
 @lru_cache(1024)
 def _sorted_names(names: tuple[str, ...]) -> str:
-    return _json(sorted(names))
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(sorted(names)).decode()

@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias
 
 from ultraviolet.clock import format_rfc3339
 from ultraviolet.ion.queries import valid_time
-from ultraviolet.mirror.object_state import DELETION, ObjectState
+from ultraviolet.mirror.object_state import ObjectState
 from ultraviolet.mirror.observation import Observation
+from ultraviolet.mirror.stale_reasons import DELETION, NOT_SHOWN, SHOWN_AGAIN
 
 Outcome: TypeAlias = Literal["changed", "same", "marked", "older", "unproven"]
 
@@ -79,7 +80,7 @@ def _resolve_read(state: ObjectState, read: Observation, began: str) -> Outcome:
     )
     if state.deleted_at and unchanged and began < _later(state.observed_at, LAG):
         if state.marked_at is None:
-            state.mark("shown again", read.observed_at)
+            state.mark(SHOWN_AGAIN, read.observed_at)
         return "older"
     doc = read.fields
     never_read = state.known and state.completeness == "partial" and not state.deleted_at
@@ -114,7 +115,7 @@ def _resolve_absence(state: ObjectState, read: Observation, began: str) -> Outco
     is_proven = read.origin.kind == "fetch" or state.reason == DELETION or has_event
     if state.known and not state.deleted_at and not is_proven:
         if state.marked_at is None:
-            state.mark("not shown", read.observed_at)
+            state.mark(NOT_SHOWN, read.observed_at)
         return "unproven"
     state.settle(began)
     if not state.known or state.deleted_at:

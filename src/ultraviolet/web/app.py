@@ -1,7 +1,6 @@
 """The ASGI application: webhook endpoint, API, pages, live updates and static files."""
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, cast
@@ -94,7 +93,18 @@ def _create_litestar(hub: Hub, *, pages: bool = True) -> tuple[Litestar, Webhook
                 live,
                 static_files("/static", STATIC, DESIGN, cache_control=cached),
             ]
-    handle_error = _error_handler(_documentation_base(hub.public_url), show_error)
+    # Without a public URL, only the path of the documentation is valid for every client.
+    url = urlsplit(hub.public_url)
+    is_local = url.hostname in ("localhost", "127.0.0.1", "::1")
+    documentation = url.path if is_local else hub.public_url.rstrip("/")
+
+    def handle_error(request: AnyRequest, error: Exception) -> Response[Any]:
+        """Return a problem for programs, a page for browsers."""
+        accepts_html = "text/html" in request.headers.get("accept", "")
+        if show_error is None or request.url.path.startswith("/api/v1") or not accepts_html:
+            return as_problem(request, error, documentation)
+        return show_error(request, error)
+
     application = _Application(
         route_handlers=[*health.HANDLERS, *served],
         middleware=[auth_middleware(_actor_finder(hub))],
@@ -148,31 +158,6 @@ def _actor_finder(hub: Hub) -> FindActor:
         return found
 
     return find
-
-
-def _documentation_base(public_url: str) -> str:
-    """Return the start of absolute addresses of the documentation.
-
-    Without a public URL, only the path is known to be valid for every client.
-    """
-    url = urlsplit(public_url)
-    return url.path if url.hostname in ("localhost", "127.0.0.1", "::1") else public_url.rstrip("/")
-
-
-def _error_handler(
-    base: str, show: Callable[[AnyRequest, Exception], Response[Any]] | None
-) -> Callable[[AnyRequest, Exception], Response[Any]]:
-    def handle_error(request: AnyRequest, error: Exception) -> Response[Any]:
-        """Return a problem for programs, a page for browsers."""
-        if (
-            show is None
-            or request.url.path.startswith("/api/v1")
-            or "text/html" not in request.headers.get("accept", "")
-        ):
-            return as_problem(request, error, base)
-        return show(request, error)
-
-    return handle_error
 
 
 def _openapi_config(root: str) -> OpenAPIConfig:

@@ -84,7 +84,14 @@ async def metrics(hub: GivenHub) -> Response[bytes]:
         found = await hub.database.read(prometheus.prometheus_families)
     except StoreUnavailableError:
         found = prometheus.unavailable_families()
-    return Response(_render_metrics(found), media_type=CONTENT_TYPE_LATEST)
+    registry = CollectorRegistry()
+    registry.register(_FamiliesCollector(found))
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(registry)  # pyright: ignore[reportUnknownArgumentType]
+        content = generate_latest(registry)
+    else:
+        content = generate_latest(registry) + generate_latest(prometheus_client.REGISTRY)
+    return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 
 async def _check_database(hub: Hub) -> HealthCheck:
@@ -123,15 +130,6 @@ class _FamiliesCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._found
-
-
-def _render_metrics(found: Iterable[Metric]) -> bytes:
-    registry = CollectorRegistry()
-    registry.register(_FamiliesCollector(found))
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        MultiProcessCollector(registry)  # pyright: ignore[reportUnknownArgumentType]
-        return generate_latest(registry)
-    return generate_latest(registry) + generate_latest(prometheus_client.REGISTRY)
 
 
 HANDLERS = [livez, readyz, metrics]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, delete, select, text
-from tests.idle_hub import Door, body, run
+from tests.idle_hub import IdleHub, body, run
 from typer.testing import CliRunner
 
 from ultraviolet.cli.commands import db
@@ -51,19 +51,19 @@ def contents(engine: Engine, table: Any) -> list[Any]:
 
 
 @pytest.fixture
-def door(tmp_path: Path, store_url: str) -> Any:
+def idle_hub(tmp_path: Path, store_url: str) -> Any:
     """Return a hub with content on each database."""
     hub = opened(store_url, tmp_path)
-    made = Door(hub)
+    made = IdleHub(hub)
     run(made.deliver(*(body(number, name=f"Größe {number}") for number in range(1200))))
-    while made.take():
+    while made.apply_events():
         pass
     yield made
     hub.close()
 
 
 def test_backup_can_be_restored_to_either_database(
-    door: Door, store_url: str, tmp_path: Path, postgresql: Any
+    idle_hub: IdleHub, store_url: str, tmp_path: Path, postgresql: Any
 ) -> None:
     file = tmp_path / "backup.db"
     call("backup", str(file), url=store_url)
@@ -74,13 +74,13 @@ def test_backup_can_be_restored_to_either_database(
         call("restore", str(file), url=url)
         again = opened(url, tmp_path / str(number))
         for table in (events, integrations, versions):
-            assert contents(door.hub.database.engine, table) == contents(
+            assert contents(idle_hub.hub.database.engine, table) == contents(
                 again.database.engine, table
             )
-        back = Door.__new__(Door)
-        back.hub, back.integration_id, back.token = again, door.integration_id, door.token
+        back = IdleHub.__new__(IdleHub)
+        back.hub, back.integration_id, back.token = again, idle_hub.integration_id, idle_hub.token
         assert run(back.deliver(body(5000), body(1, name="Größe 1"))) == [200, 200]
-        assert back.take() == 1
+        assert back.apply_events() == 1
         again.close()
         assert all(finding["well"] for finding in call("check", url=url))
         with pytest.raises(ConflictError, match="already"):
@@ -90,7 +90,7 @@ def test_backup_can_be_restored_to_either_database(
 def test_failed_backup_leaves_no_file(tmp_path: Path, postgresql: Any) -> None:
     url = postgresql.new_database()
     hub = opened(url, tmp_path)
-    run(Door(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))
+    run(IdleHub(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))
     hub.close()
     file = tmp_path / "backups" / "backup.db"
     command = [sys.executable, "-m", "ultraviolet", "db", "backup", str(file)]
@@ -115,7 +115,7 @@ def test_failed_backup_leaves_no_file(tmp_path: Path, postgresql: Any) -> None:
 
 def test_backup_on_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     hub = opened(f"sqlite:///{tmp_path / 'data' / 'hub.db'}", tmp_path / "data")
-    run(Door(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))
+    run(IdleHub(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))
     hub.close()
     small = tmp_path / "small"
     small.mkdir()
@@ -141,15 +141,15 @@ def test_backup_on_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
 def test_copy_to_postgresql_during_deliveries(tmp_path: Path, postgresql: Any) -> None:
     old_url, new_url = f"sqlite:///{tmp_path / 'hub.db'}", postgresql.new_database()
     old = opened(old_url, tmp_path)
-    door = Door(old)
-    run(door.deliver(*(body(number) for number in range(2000))))
+    idle_hub = IdleHub(old)
+    run(idle_hub.deliver(*(body(number) for number in range(2000))))
     stop = threading.Event()
     acknowledged: list[int] = []
 
     def deliver() -> None:
         number = 10_000
         while not stop.is_set():
-            assert run(door.deliver(body(number))) == [200]
+            assert run(idle_hub.deliver(body(number))) == [200]
             acknowledged.append(number)
             number += 1
 
@@ -173,9 +173,9 @@ def test_copy_to_postgresql_during_deliveries(tmp_path: Path, postgresql: Any) -
     new.close()
 
 
-def test_check_finds_damage(door: Door, store_url: str) -> None:
+def test_check_finds_damage(idle_hub: IdleHub, store_url: str) -> None:
     assert all(finding["well"] for finding in call("check", url=store_url))
-    door.hub.database.write_now(lambda c: c.execute(delete(versions)) and None)
+    idle_hub.hub.database.write_now(lambda c: c.execute(delete(versions)) and None)
 
     wrong = [finding["what"] for finding in call("check", url=store_url) if not finding["well"]]
 

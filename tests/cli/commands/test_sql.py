@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 from sqlalchemy import inspect, text
-from tests.idle_hub import Door, body, run
+from tests.idle_hub import IdleHub, body, run
 from typer.testing import CliRunner
 
 from ultraviolet.cli.commands.sql import split, unique_names
@@ -158,9 +158,9 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     else:
         address = request.getfixturevalue("postgresql").new_database()
     hub = Hub.open(Settings(data, address, "http://hub.test"))
-    door = Door(hub)
-    run(door.deliver(*(body(number, name=f"Größe {number}") for number in range(20))))
-    while door.take():
+    idle_hub = IdleHub(hub)
+    run(idle_hub.deliver(*(body(number, name=f"Größe {number}") for number in range(20))))
+    while idle_hub.apply_events():
         pass
     with hub.database.engine.begin() as connection:
         connection.execute(text(SAMPLE[request.param]))

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from standardwebhooks import Webhook
 from structlog.testing import capture_logs
 from tests.alert_sinks import PASSWORD, Sink, http_sink, mail_server
-from tests.idle_hub import Door, run
+from tests.idle_hub import IdleHub, run
 
 from ultraviolet.clock import format_rfc3339, utc_now
 from ultraviolet.db.tables.alerts import alert_destinations, alert_notices, alerts
@@ -36,7 +36,7 @@ GONE = Finding("receiver", "error", "Receiver 7 was deleted in ION", "Run set-up
 ONE_DAY = timedelta(days=1)
 
 
-class AlertHub(Door):
+class AlertHub(IdleHub):
     """A hub whose alert service runs when the test calls it."""
 
     def run_alerts(self) -> None:

@@ -16,15 +16,16 @@ from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import freshness, heartbeat, maintenance
-from ultraviolet.hub.health.freshness import Circumstances, Freshness
+from ultraviolet.hub.health.freshness import Freshness
+from ultraviolet.hub.health.resource_freshness import Circumstances
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync.fetch import request_fetch
 from ultraviolet.hub.sync.watermarks import record_proof
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.mirror.apply import apply, mark_stale
-from ultraviolet.mirror.object_state import VERIFICATION
 from ultraviolet.mirror.observation import Mark, Observation, Origin
+from ultraviolet.mirror.stale_reasons import VERIFICATION
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
-from tests.idle_hub import Door
+from tests.idle_hub import IdleHub
 from typer.testing import CliRunner
 
 from ultraviolet.cli.main import app
@@ -55,7 +55,7 @@ def asked(hub: Hub) -> list[tuple[str, str]]:
 def paused(tmp_path: Path, store_url: str) -> Callable[[], Hub]:
     """Open a hub whose integration is paused, so that only what the start does is seen."""
     first = opened(tmp_path / "data", store_url)
-    Door(first)
+    IdleHub(first)
     first.database.write_now(
         lambda c: c.exec_driver_sql("UPDATE integrations SET paused = true") and None
     )

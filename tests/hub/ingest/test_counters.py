@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 from structlog.testing import capture_logs
-from tests.idle_hub import Door, run
+from tests.idle_hub import IdleHub, run
 
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.db.tables.events import delivery_counts, webhook_urls
@@ -22,15 +22,15 @@ HOUR = "2026-11-24T09:{}.000000+00:00"
 
 
 @pytest.fixture
-def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
+def idle_hub(tmp_path: Path, store_url: str) -> Iterator[IdleHub]:
     hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
-    yield Door(hub)
+    yield IdleHub(hub)
     hub.close()
 
 
-def counted(door: Door) -> dict[tuple[str, str], int]:
+def counted(idle_hub: IdleHub) -> dict[tuple[str, str], int]:
     """Return the saved counts by hour and outcome."""
-    return {(row.hour[11:], row.outcome): row.count for row in door.rows(delivery_counts)}
+    return {(row.hour[11:], row.outcome): row.count for row in idle_hub.rows(delivery_counts)}
 
 
 class Unwritable:
@@ -46,15 +46,15 @@ class Unwritable:
         return await self._database.write(*args)
 
 
-def test_refused_deliveries_are_counted_across_the_hour(door: Door) -> None:
-    [url] = door.rows(webhook_urls)
+def test_refused_deliveries_are_counted_across_the_hour(idle_hub: IdleHub) -> None:
+    [url] = idle_hub.rows(webhook_urls)
     before, after, last = (
         f"2026-11-24T{time}.000000+00:00" for time in ("09:59:59", "10:00:00", "10:00:01")
     )
     moments = iter([before, after, last])
 
     async def story() -> None:
-        counts = DeliveryCounters(door.hub.database, lambda: next(moments))
+        counts = DeliveryCounters(idle_hub.hub.database, lambda: next(moments))
         counts.add(url.id, "wrong_signature", 2)
         counts.add(url.id, "wrong_signature", 3)
         counts.add(url.id, "put_off")
@@ -68,52 +68,52 @@ def test_refused_deliveries_are_counted_across_the_hour(door: Door) -> None:
         ("09", "wrong_signature"): 2,
         ("10", "wrong_signature"): 3,
         ("10", "put_off"): 1,
-    } == counted(door)
-    [row] = door.rows(webhook_urls)
+    } == counted(idle_hub)
+    [row] = idle_hub.rows(webhook_urls)
     assert (5, after) == (row.refused, row.last_refused_at)
     assert ("put_off", last) == (row.last_failure, row.last_failure_at)
 
 
-def test_process_after_a_restart_adds_to_the_counts_of_the_hour(door: Door) -> None:
-    [url] = door.rows(webhook_urls)
+def test_process_after_a_restart_adds_to_the_counts_of_the_hour(idle_hub: IdleHub) -> None:
+    [url] = idle_hub.rows(webhook_urls)
 
     async def process(count: int) -> None:
-        counts = DeliveryCounters(door.hub.database, lambda: HOUR.format("10:00"))
+        counts = DeliveryCounters(idle_hub.hub.database, lambda: HOUR.format("10:00"))
         counts.add(url.id, "taken", count)
         counts.add(url.id, "too_large")
         await counts.close()
 
     run(process(5))
     run(process(7))
-    assert counted(door) == {("09", "taken"): 12, ("09", "too_large"): 2}
+    assert counted(idle_hub) == {("09", "taken"): 12, ("09", "too_large"): 2}
 
 
-def test_counts_of_an_outage_are_saved_after_it_in_their_own_hour(door: Door) -> None:
-    [url] = door.rows(webhook_urls)
+def test_counts_of_an_outage_are_saved_after_it_in_their_own_hour(idle_hub: IdleHub) -> None:
+    [url] = idle_hub.rows(webhook_urls)
     moments = iter(["2026-11-24T09:59:59.000000+00:00", "2026-11-24T10:00:00.000000+00:00"])
 
     async def story() -> None:
-        database: Any = Unwritable(door.hub.database, StoreUnavailableError("away"))
+        database: Any = Unwritable(idle_hub.hub.database, StoreUnavailableError("away"))
         counts = DeliveryCounters(database, lambda: next(moments))
         counts.add(url.id, "wrong_signature")
         await counts.close()
-        assert counted(door) == {}
+        assert counted(idle_hub) == {}
         counts.add(url.id, "wrong_signature")
         await counts.close()
 
     with capture_logs() as logs:
         run(story())
-    assert counted(door) == {("09", "wrong_signature"): 1, ("10", "wrong_signature"): 1}
-    [row] = door.rows(webhook_urls)
+    assert counted(idle_hub) == {("09", "wrong_signature"): 1, ("10", "wrong_signature"): 1}
+    [row] = idle_hub.rows(webhook_urls)
     assert (row.refused, row.last_refused_at[11:19]) == (2, "10:00:00")
     assert [log["event"] for log in logs] == ["delivery.refused"], "an outage has its own message"
 
 
-def test_unexpected_error_is_logged_and_loses_no_count(door: Door) -> None:
-    [url] = door.rows(webhook_urls)
+def test_unexpected_error_is_logged_and_loses_no_count(idle_hub: IdleHub) -> None:
+    [url] = idle_hub.rows(webhook_urls)
 
     async def story() -> None:
-        database: Any = Unwritable(door.hub.database, ValueError("unexpected"))
+        database: Any = Unwritable(idle_hub.hub.database, ValueError("unexpected"))
         counts = DeliveryCounters(database, lambda: HOUR.format("00:00"))
         counts.add(url.id, "put_off", 4)
         await counts.close()
@@ -122,34 +122,34 @@ def test_unexpected_error_is_logged_and_loses_no_count(door: Door) -> None:
     with capture_logs() as logs:
         run(story())
     assert [log["event"] for log in logs] == ["deliveries.not_counted"]
-    assert counted(door) == {("09", "put_off"): 4}
+    assert counted(idle_hub) == {("09", "put_off"): 4}
 
 
-def test_counts_of_a_deleted_url_do_not_block_those_of_others(door: Door) -> None:
-    [url] = door.rows(webhook_urls)
-    gone = Door(door.hub, "other plant")
-    [gone_url] = [row for row in door.rows(webhook_urls) if row.id != url.id]
+def test_counts_of_a_deleted_url_do_not_block_those_of_others(idle_hub: IdleHub) -> None:
+    [url] = idle_hub.rows(webhook_urls)
+    gone = IdleHub(idle_hub.hub, "other plant")
+    [gone_url] = [row for row in idle_hub.rows(webhook_urls) if row.id != url.id]
 
     async def story() -> None:
-        counts = DeliveryCounters(door.hub.database, lambda: HOUR.format("00:00"))
+        counts = DeliveryCounters(idle_hub.hub.database, lambda: HOUR.format("00:00"))
         for url_id in (gone_url.id, url.id):
             counts.add(url_id, "taken")
             counts.add(url_id, "wrong_signature")
         change = delete(webhook_urls).where(webhook_urls.c.integration_id == gone.integration_id)
-        await door.hub.database.write(lambda c: c.execute(change) and None)
+        await idle_hub.hub.database.write(lambda c: c.execute(change) and None)
         await counts.close()
 
     run(story())
-    assert {row.webhook_url_id for row in door.rows(delivery_counts)} == {url.id}
-    assert counted(door) == {("09", "taken"): 1, ("09", "wrong_signature"): 1}
+    assert {row.webhook_url_id for row in idle_hub.rows(delivery_counts)} == {url.id}
+    assert counted(idle_hub) == {("09", "taken"): 1, ("09", "wrong_signature"): 1}
 
 
-def test_accepted_deliveries_are_no_failure(door: Door) -> None:
-    [url] = door.rows(webhook_urls)
+def test_accepted_deliveries_are_no_failure(idle_hub: IdleHub) -> None:
+    [url] = idle_hub.rows(webhook_urls)
 
     async def story() -> None:
         moments = iter([HOUR.format("00:01"), HOUR.format("00:02")])
-        counts = DeliveryCounters(door.hub.database, lambda: next(moments))
+        counts = DeliveryCounters(idle_hub.hub.database, lambda: next(moments))
         counts.add(url.id, "too_large")
         counts.add(url.id, "taken")
         await counts.close()
@@ -157,7 +157,7 @@ def test_accepted_deliveries_are_no_failure(door: Door) -> None:
 
     with capture_logs() as logs:
         run(story())
-    [row] = door.rows(webhook_urls)
+    [row] = idle_hub.rows(webhook_urls)
     assert (row.last_failure, row.last_failure_at) == ("too_large", HOUR.format("00:01"))
     assert (row.refused, row.last_refused_at, logs) == (0, None, [])
 
@@ -177,14 +177,14 @@ COUNTS = st.lists(
 @settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_sums_do_not_depend_on_when_counts_are_saved(door: Door, drawn: list[Any]) -> None:
-    [url] = door.rows(webhook_urls)
-    door.hub.database.write_now(lambda c: c.execute(delete(delivery_counts)) and None)
+def test_sums_do_not_depend_on_when_counts_are_saved(idle_hub: IdleHub, drawn: list[Any]) -> None:
+    [url] = idle_hub.rows(webhook_urls)
+    idle_hub.hub.database.write_now(lambda c: c.execute(delete(delivery_counts)) and None)
     expected: Counter[tuple[str, str]] = Counter()
 
     async def story() -> None:
         hours = iter(f"2026-11-24T{hour:02}:30:00.000000+00:00" for hour, *_ in drawn)
-        counts = DeliveryCounters(door.hub.database, lambda: next(hours))
+        counts = DeliveryCounters(idle_hub.hub.database, lambda: next(hours))
         for hour, outcome, count, save in drawn:
             counts.add(url.id, outcome, count)
             expected[f"{hour:02}", outcome] += count
@@ -193,4 +193,4 @@ def test_sums_do_not_depend_on_when_counts_are_saved(door: Door, drawn: list[Any
         await counts.close()
 
     run(story())
-    assert counted(door) == expected
+    assert counted(idle_hub) == expected

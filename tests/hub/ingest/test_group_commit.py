@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 from structlog.testing import capture_logs
-from tests.idle_hub import Door, body, run
+from tests.idle_hub import IdleHub, body, run
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.open_errors import StoreUnavailableError
@@ -77,7 +77,7 @@ class Recorded:
 
 
 @pytest.fixture
-def idle(tmp_path: Path) -> Iterator[Door]:
+def idle(tmp_path: Path) -> Iterator[IdleHub]:
     hub = Hub.open(
         Settings(
             data=tmp_path,
@@ -85,14 +85,14 @@ def idle(tmp_path: Path) -> Iterator[Door]:
             public_url="http://hub.test",
         )
     )
-    yield Door(hub)
+    yield IdleHub(hub)
     hub.close()
 
 
 class Commits:
     """A group commit for one webhook URL, with the integrations that it woke."""
 
-    def __init__(self, idle: Door, database: Any, spool: Spool | None = None) -> None:
+    def __init__(self, idle: IdleHub, database: Any, spool: Spool | None = None) -> None:
         self.idle = idle
         self.woken: list[int] = []
         self.expired = 0
@@ -132,7 +132,9 @@ class Commits:
         await self.counters.close()
 
 
-def test_waiting_deliveries_share_a_transaction_and_wake_the_integration_once(idle: Door) -> None:
+def test_waiting_deliveries_share_a_transaction_and_wake_the_integration_once(
+    idle: IdleHub,
+) -> None:
     async def deliver() -> list[int]:
         commits = Commits(idle, idle.hub.database)
         assert await commits.deliver(*range(20)) == [200] * 20
@@ -145,7 +147,7 @@ def test_waiting_deliveries_share_a_transaction_and_wake_the_integration_once(id
     assert url.first_delivery_at == url.last_delivery_at != None  # noqa: E711
 
 
-def test_outage_without_a_spool_is_answered_503_and_counted(idle: Door) -> None:
+def test_outage_without_a_spool_is_answered_503_and_counted(idle: IdleHub) -> None:
     async def deliver() -> None:
         commits = Commits(idle, Outage(idle.hub.database))
         assert await commits.deliver(1, 2) == [503, 503]
@@ -159,7 +161,7 @@ def test_outage_without_a_spool_is_answered_503_and_counted(idle: Door) -> None:
 
 
 def test_spooled_deliveries_are_committed_once_and_in_order_after_the_outage(
-    idle: Door, tmp_path: Path
+    idle: IdleHub, tmp_path: Path
 ) -> None:
     async def deliver() -> None:
         spool = Spool(tmp_path / "spool", 100_000)
@@ -184,7 +186,7 @@ def test_spooled_deliveries_are_committed_once_and_in_order_after_the_outage(
     assert sorted(row.deliveries for row in idle.rows(event_keys)) == [1, 1, 1, 2]
 
 
-def test_full_spool_is_answered_503(idle: Door, tmp_path: Path) -> None:
+def test_full_spool_is_answered_503(idle: IdleHub, tmp_path: Path) -> None:
     async def deliver() -> None:
         spool = Spool(tmp_path / "spool", 10)
         commits = Commits(idle, Outage(idle.hub.database), spool)
@@ -196,20 +198,20 @@ def test_full_spool_is_answered_503(idle: Door, tmp_path: Path) -> None:
     run(deliver())
 
 
-def rotate(idle: Door, url_id: int) -> int:
+def rotate(idle: IdleHub, url_id: int) -> int:
     """Return the id of the new URL."""
     return idle.hub.database.write_now(urls.rotate_url, "test", url_id)[0].id
 
 
-def states(idle: Door) -> dict[int, str]:
+def states(idle: IdleHub) -> dict[int, str]:
     return {row.id: row.state for row in idle.rows(webhook_urls)}
 
 
-def counted(idle: Door) -> dict[str, int]:
+def counted(idle: IdleHub) -> dict[str, int]:
     return {row.outcome: row.count for row in idle.rows(delivery_counts)}
 
 
-def test_deliveries_during_a_commit_wait_for_it_and_share_the_next_one(idle: Door) -> None:
+def test_deliveries_during_a_commit_wait_for_it_and_share_the_next_one(idle: IdleHub) -> None:
     async def deliver() -> None:
         database = Recorded(idle.hub.database)
         commits = Commits(idle, database)
@@ -227,7 +229,7 @@ def test_deliveries_during_a_commit_wait_for_it_and_share_the_next_one(idle: Doo
     run(deliver())
 
 
-def test_flood_at_one_url_does_not_delay_a_delivery_at_another(idle: Door) -> None:
+def test_flood_at_one_url_does_not_delay_a_delivery_at_another(idle: IdleHub) -> None:
     other = idle.hub.database.write_now(urls.create_url, "test", idle.integration_id, "other")[0].id
 
     async def deliver() -> None:
@@ -262,7 +264,7 @@ def test_turns_are_fair_and_keep_the_order_within_each_url(drawn: list[int], flo
         assert last < len(mine) * (others + 1), "waits for one delivery of each other URL per turn"
 
 
-def test_rejected_delivery_does_not_reject_the_others_of_its_group(idle: Door) -> None:
+def test_rejected_delivery_does_not_reject_the_others_of_its_group(idle: IdleHub) -> None:
     async def deliver() -> None:
         database = Recorded(idle.hub.database)
         database.refused = {"2"}
@@ -280,7 +282,7 @@ def test_rejected_delivery_does_not_reject_the_others_of_its_group(idle: Door) -
 
 
 def test_sender_that_disconnects_neither_loses_its_delivery_nor_stops_the_others(
-    idle: Door,
+    idle: IdleHub,
 ) -> None:
     async def deliver() -> None:
         commits = Commits(idle, idle.hub.database)
@@ -293,7 +295,7 @@ def test_sender_that_disconnects_neither_loses_its_delivery_nor_stops_the_others
     assert len(idle.rows(events)) == 3
 
 
-def test_closing_waits_for_pending_deliveries(idle: Door) -> None:
+def test_closing_waits_for_pending_deliveries(idle: IdleHub) -> None:
     async def deliver() -> None:
         commits = Commits(idle, idle.hub.database)
         verdicts = [commits.add(number) for number in (1, 2)]
@@ -304,7 +306,7 @@ def test_closing_waits_for_pending_deliveries(idle: Door) -> None:
     assert counted(idle) == {"taken": 2}
 
 
-def test_first_delivery_at_the_successor_revokes_all_urls_that_it_replaces(idle: Door) -> None:
+def test_first_delivery_at_the_successor_revokes_all_urls_that_it_replaces(idle: IdleHub) -> None:
     async def deliver() -> None:
         commits = Commits(idle, idle.hub.database)
         first = commits.url.id
@@ -323,7 +325,7 @@ def test_first_delivery_at_the_successor_revokes_all_urls_that_it_replaces(idle:
     run(deliver())
 
 
-def test_failed_first_delivery_at_the_successor_revokes_nothing(idle: Door) -> None:
+def test_failed_first_delivery_at_the_successor_revokes_nothing(idle: IdleHub) -> None:
     async def deliver() -> None:
         outage = Outage(idle.hub.database)
         commits = Commits(idle, outage)
@@ -338,7 +340,7 @@ def test_failed_first_delivery_at_the_successor_revokes_nothing(idle: Door) -> N
     run(deliver())
 
 
-def test_format_and_time_of_the_first_verified_delivery_are_kept(idle: Door) -> None:
+def test_format_and_time_of_the_first_verified_delivery_are_kept(idle: IdleHub) -> None:
     async def deliver() -> None:
         commits = Commits(idle, idle.hub.database)
         assert await commits.deliver(1) == [200]
@@ -356,7 +358,7 @@ def test_format_and_time_of_the_first_verified_delivery_are_kept(idle: Door) -> 
 
 
 def test_refused_delivery_in_the_spool_does_not_slow_down_those_behind_it(
-    idle: Door, tmp_path: Path
+    idle: IdleHub, tmp_path: Path
 ) -> None:
     async def deliver() -> None:
         spool = Spool(tmp_path / "spool", 100_000)
@@ -381,7 +383,7 @@ def test_refused_delivery_in_the_spool_does_not_slow_down_those_behind_it(
 
 
 def test_spooled_deliveries_of_a_deleted_integration_are_dropped(
-    idle: Door, tmp_path: Path
+    idle: IdleHub, tmp_path: Path
 ) -> None:
     async def deliver() -> None:
         spool = Spool(tmp_path / "spool", 100_000)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
-from tests.idle_hub import Door, body, run
+from tests.idle_hub import IdleHub, body, run
 
 from ultraviolet.db.tables.events import delivery_counts, event_keys, events
 from ultraviolet.db.tables.events import webhook_urls as url_table
@@ -29,16 +29,16 @@ from ultraviolet.ion.signatures import FORMATS, SignatureFormat, sign
 
 
 @pytest.fixture
-def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
+def idle_hub(tmp_path: Path, store_url: str) -> Iterator[IdleHub]:
     hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
-    yield Door(hub)
+    yield IdleHub(hub)
     hub.close()
 
 
-def test_repeated_event_is_stored_once_and_counted(door: Door) -> None:
-    assert run(door.deliver(*[body(1)] * 5, body(2))) == [200] * 6
+def test_repeated_event_is_stored_once_and_counted(idle_hub: IdleHub) -> None:
+    assert run(idle_hub.deliver(*[body(1)] * 5, body(2))) == [200] * 6
 
-    assert sorted(row.deliveries for row in door.rows(event_keys)) == [1, 5]
+    assert sorted(row.deliveries for row in idle_hub.rows(event_keys)) == [1, 5]
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,14 @@ def test_repeated_event_is_stored_once_and_counted(door: Door) -> None:
         body(1, description="a \x00 within"),
     ],
 )
-def test_any_body_is_stored_as_received_and_blocks_nothing(door: Door, strange: bytes) -> None:
-    assert run(door.deliver(strange, body(2))) == [200, 200]
+def test_any_body_is_stored_as_received_and_blocks_nothing(
+    idle_hub: IdleHub, strange: bytes
+) -> None:
+    assert run(idle_hub.deliver(strange, body(2))) == [200, 200]
 
-    assert strange in [bytes(row.body) for row in door.rows(events)]
-    assert door.take() == 2
-    assert all(row.outcome for row in door.rows(events))
+    assert strange in [bytes(row.body) for row in idle_hub.rows(events)]
+    assert idle_hub.apply_events() == 2
+    assert all(row.outcome for row in idle_hub.rows(events))
 
 
 def test_event_that_commits_after_a_later_one_was_applied_is_not_skipped(
@@ -67,113 +69,113 @@ def test_event_that_commits_after_a_later_one_was_applied_is_not_skipped(
             data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
         )
     )
-    door = Door(hub)
-    run(door.deliver(body(1), body(2)))
-    first, second = door.rows(events)
+    idle_hub = IdleHub(hub)
+    run(idle_hub.deliver(body(1), body(2)))
+    first, second = idle_hub.rows(events)
     with hub.database.engine.begin() as other:  # like a slow process that already has its numbers
         hub.database.write_now(lambda c: c.execute(update(events).values(outcome=None)) and None)
         row = {**first._mapping, "seq": first.seq - 1000, "dedupe_key": b"slow", "body": body(3)}
         other.execute(insert(events).values(row))
-        assert door.take() == 2
+        assert idle_hub.apply_events() == 2
 
-    assert door.take() == 1
-    assert [row.outcome is not None for row in door.rows(events)] == [True] * 3
-    assert {row.id for row in door.rows(objects)} == {"7"}
+    assert idle_hub.apply_events() == 1
+    assert [row.outcome is not None for row in idle_hub.rows(events)] == [True] * 3
+    assert {row.id for row in idle_hub.rows(objects)} == {"7"}
     assert second.seq > first.seq
     hub.close()
 
 
-def test_secret_headers_are_not_stored(door: Door) -> None:
+def test_secret_headers_are_not_stored(idle_hub: IdleHub) -> None:
     headers = {
         "x-api-key": "s3cret",
-        "x-forwarded-uri": f"/hooks/{door.token}",
+        "x-forwarded-uri": f"/hooks/{idle_hub.token}",
         "user-agent": "ION",
     }
 
     async def submit() -> None:
-        await door.hub.ingest.refresh()
-        assert (await door.hub.ingest.submit(door.token, headers, body(1))).status == 200
+        await idle_hub.hub.ingest.refresh()
+        assert (await idle_hub.hub.ingest.submit(idle_hub.token, headers, body(1))).status == 200
 
     run(submit())
-    [event] = door.rows(events)
+    [event] = idle_hub.rows(events)
     assert event.headers == {"x-api-key": "…", "x-forwarded-uri": "…", "user-agent": "ION"}
 
 
 def test_event_that_the_database_rejects_is_answered_503_and_not_logged(
-    door: Door,
+    idle_hub: IdleHub,
 ) -> None:
-    door.refuse("events", "new.object_id = '13'")
+    idle_hub.refuse("events", "new.object_id = '13'")
     told = b'{"eventId": 5, "resource": "SUPPLIERS", "action": "UPDATE", "id": 13, "new": {"name": "export controlled"}}'
     with capture_logs() as logs:
-        assert run(door.deliver(body(1), told, body(2))) == [200, 503, 200]
+        assert run(idle_hub.deliver(body(1), told, body(2))) == [200, 503, 200]
     assert "delivery.not_kept" in {line["event"] for line in logs}
     assert "export controlled" not in str(logs)
 
 
 def test_event_repeated_with_another_body_is_stored_and_its_object_read(
-    door: Door,
+    idle_hub: IdleHub,
 ) -> None:
     """In any order and number, in one transaction or several, each body is one event."""
     first, other = body(1), body(1, name="Another")
-    assert run(door.deliver(first, other, first)) == [200] * 3
-    assert run(door.deliver(other, first, other)) == [200] * 3
+    assert run(idle_hub.deliver(first, other, first)) == [200] * 3
+    assert run(idle_hub.deliver(other, first, other)) == [200] * 3
 
-    kept = door.rows(events)
+    kept = idle_hub.rows(events)
     assert [(bytes(row.body), row.conflicting) for row in kept] == [(first, False), (other, True)]
-    assert sorted(row.deliveries for row in door.rows(event_keys)) == [3, 3]
+    assert sorted(row.deliveries for row in idle_hub.rows(event_keys)) == [3, 3]
 
-    assert door.take() == 2
-    (supplier,) = door.rows(objects)
+    assert idle_hub.apply_events() == 2
+    (supplier,) = idle_hub.rows(objects)
     assert supplier.doc["name"] == "Supplier 1", "the other body is kept, but not used"
-    assert [(row.resource, row.id) for row in door.rows(stale)] == [("suppliers", "7")]
-    assert "another body" in door.rows(events)[1].detail
+    assert [(row.resource, row.id) for row in idle_hub.rows(stale)] == [("suppliers", "7")]
+    assert "another body" in idle_hub.rows(events)[1].detail
 
     async def replay() -> Replayed:
-        done = await door.hub.requests.replay(
-            "kim", Range(door.integration_id, resource="suppliers")
+        done = await idle_hub.hub.requests.replay(
+            "kim", Range(idle_hub.integration_id, resource="suppliers")
         )
-        await door.hub._http().close()  # pyright: ignore[reportPrivateUsage]
+        await idle_hub.hub._http().close()  # pyright: ignore[reportPrivateUsage]
         return done
 
     again = run(replay())
     assert (again.events, again.objects) == (2, 1)
-    assert door.rows(objects)[0].doc["name"] == "Supplier 1"
+    assert idle_hub.rows(objects)[0].doc["name"] == "Supplier 1"
 
 
-def test_conflicting_events_survive_export_and_import_once(door: Door) -> None:
-    run(door.deliver(body(1), body(1, name="Another")))
-    lines = door.hub.database.read_now(event_files.export_chunk, door.integration_id, 0)
-    other = Door(door.hub, "another plant")
+def test_conflicting_events_survive_export_and_import_once(idle_hub: IdleHub) -> None:
+    run(idle_hub.deliver(body(1), body(1, name="Another")))
+    lines = idle_hub.hub.database.read_now(event_files.export_chunk, idle_hub.integration_id, 0)
+    other = IdleHub(idle_hub.hub, "another plant")
 
     def bring(lines: list[event_files.Line]) -> int:
-        return run(door.hub.requests.import_events(other.integration_id, "kim", lines)).added
+        return run(idle_hub.hub.requests.import_events(other.integration_id, "kim", lines)).added
 
     assert [bring(lines), bring(lines[::-1])] == [2, 0]
-    mine = [row for row in door.rows(events) if row.integration_id == other.integration_id]
+    mine = [row for row in idle_hub.rows(events) if row.integration_id == other.integration_id]
     assert [row.conflicting for row in mine] == [False, True]
 
 
-def submit(door: Door, body: bytes, token: str = "", **headers: str) -> int:
+def submit(idle_hub: IdleHub, body: bytes, token: str = "", **headers: str) -> int:
     """Submit one delivery after the URLs have changed."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def once() -> int:
-        await door.hub.ingest.refresh()
-        status = (await door.hub.ingest.submit(token or door.token, named, body)).status
-        await door.hub.ingest._counters.close()  # pyright: ignore[reportPrivateUsage]
+        await idle_hub.hub.ingest.refresh()
+        status = (await idle_hub.hub.ingest.submit(token or idle_hub.token, named, body)).status
+        await idle_hub.hub.ingest._counters.close()  # pyright: ignore[reportPrivateUsage]
         return status
 
     return run(once())
 
 
-def counted(door: Door) -> dict[str, int]:
-    return {row.outcome: row.count for row in door.rows(delivery_counts)}
+def counted(idle_hub: IdleHub) -> dict[str, int]:
+    return {row.outcome: row.count for row in idle_hub.rows(delivery_counts)}
 
 
-def set_secret(door: Door, url_id: int, secret: str) -> None:
-    door.hub.database.write_now(
+def set_secret(idle_hub: IdleHub, url_id: int, secret: str) -> None:
+    idle_hub.hub.database.write_now(
         lambda c: webhook_urls.set_receiver(
-            c, door.hub.secrets, "kim", url_id, receiver_id="7", shared_secret=secret
+            c, idle_hub.hub.secrets, "kim", url_id, receiver_id="7", shared_secret=secret
         )
     )
 
@@ -186,111 +188,116 @@ def signed(form: SignatureFormat, secret: str, told: bytes) -> str:
     return f"sha256={text}" if form.startswith("sha256=") else text
 
 
-def test_largest_body_is_stored_and_a_larger_one_rejected_and_counted(door: Door) -> None:
+def test_largest_body_is_stored_and_a_larger_one_rejected_and_counted(idle_hub: IdleHub) -> None:
     head, tail = body(1, description="DESCRIPTION").split(b"DESCRIPTION")
     largest = head + b"x" * (MAX_BODY_BYTES - len(head + tail)) + tail
-    assert submit(door, largest + b" ", token="unknown") == 404, "an unknown URL tells nothing"
-    assert submit(door, largest) == 200
-    assert submit(door, largest + b" ") == 413
-    assert [len(row.body) for row in door.rows(events)] == [MAX_BODY_BYTES]
-    assert counted(door) == {"taken": 1, "too_large": 1}
+    assert submit(idle_hub, largest + b" ", token="unknown") == 404, "an unknown URL tells nothing"
+    assert submit(idle_hub, largest) == 200
+    assert submit(idle_hub, largest + b" ") == 413
+    assert [len(row.body) for row in idle_hub.rows(events)] == [MAX_BODY_BYTES]
+    assert counted(idle_hub) == {"taken": 1, "too_large": 1}
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_signature_is_accepted_in_each_usual_format(door: Door, form: SignatureFormat) -> None:
-    set_secret(door, 1, "shared")
+def test_signature_is_accepted_in_each_usual_format(
+    idle_hub: IdleHub, form: SignatureFormat
+) -> None:
+    set_secret(idle_hub, 1, "shared")
     signature = signed(form, "shared", body(1))
-    assert submit(door, body(1), x_ion_signature=f" {signature} ") == 200
-    assert submit(door, body(2), x_ion_signature=signature) == 401, "of another body"
-    [url] = door.rows(url_table)
+    assert submit(idle_hub, body(1), x_ion_signature=f" {signature} ") == 200
+    assert submit(idle_hub, body(2), x_ion_signature=signature) == 401, "of another body"
+    [url] = idle_hub.rows(url_table)
     assert (url.signature_format, url.refused, url.last_failure) == (form, 1, "wrong_signature")
-    assert [row.signature for row in door.rows(events)] == ["verified"]
+    assert [row.signature for row in idle_hub.rows(events)] == ["verified"]
 
 
 @pytest.mark.parametrize("signature", ["", " ", "0", "sha256=", "t=,v1=", "é" * 64, "v1=,v1="])
-def test_missing_or_malformed_signature_is_rejected(door: Door, signature: str) -> None:
-    set_secret(door, 1, "shared")
-    assert submit(door, body(1), x_ion_signature=signature) == 401
-    assert submit(door, body(1)) == 401
-    assert (door.rows(events), counted(door)) == ([], {"wrong_signature": 2})
+def test_missing_or_malformed_signature_is_rejected(idle_hub: IdleHub, signature: str) -> None:
+    set_secret(idle_hub, 1, "shared")
+    assert submit(idle_hub, body(1), x_ion_signature=signature) == 401
+    assert submit(idle_hub, body(1)) == 401
+    assert (idle_hub.rows(events), counted(idle_hub)) == ([], {"wrong_signature": 2})
 
 
-def test_signature_is_not_checked_while_no_secret_is_known(door: Door) -> None:
-    assert submit(door, body(1), x_ion_signature="anything") == 200
-    assert [row.signature for row in door.rows(events)] == ["unverified"]
+def test_signature_is_not_checked_while_no_secret_is_known(idle_hub: IdleHub) -> None:
+    assert submit(idle_hub, body(1), x_ion_signature="anything") == 200
+    assert [row.signature for row in idle_hub.rows(events)] == ["unverified"]
 
 
 def test_each_url_of_a_rotation_accepts_its_own_secret_until_the_first_use_of_the_new_one(
-    door: Door,
+    idle_hub: IdleHub,
 ) -> None:
-    set_secret(door, 1, "before")
-    new, token = door.hub.database.write_now(webhook_urls.rotate_url, "kim", 1)
-    set_secret(door, new.id, "after")
+    set_secret(idle_hub, 1, "before")
+    new, token = idle_hub.hub.database.write_now(webhook_urls.rotate_url, "kim", 1)
+    set_secret(idle_hub, new.id, "after")
     before, after = sign("before", body(1)), sign("after", body(1))
-    assert submit(door, body(1), x_ion_signature=after) == 401
-    assert submit(door, body(1), token, x_ion_signature=before) == 401
-    assert submit(door, body(1), x_ion_signature=before) == 200
-    assert submit(door, body(1), token, x_ion_signature=after) == 200
+    assert submit(idle_hub, body(1), x_ion_signature=after) == 401
+    assert submit(idle_hub, body(1), token, x_ion_signature=before) == 401
+    assert submit(idle_hub, body(1), x_ion_signature=before) == 200
+    assert submit(idle_hub, body(1), token, x_ion_signature=after) == 200
 
     async def at_the_old_url() -> int:
         headers = {"x-ion-signature": before}
-        return (await door.hub.ingest.submit(door.token, headers, body(1))).status
+        return (await idle_hub.hub.ingest.submit(idle_hub.token, headers, body(1))).status
 
     assert run(at_the_old_url()) == 404, "at once, not at the next reload of the cache"
-    assert [row.deliveries for row in door.rows(event_keys)] == [2]
-    assert {row.id: row.state for row in door.rows(url_table)} == {1: "revoked", new.id: "active"}
+    assert [row.deliveries for row in idle_hub.rows(event_keys)] == [2]
+    assert {row.id: row.state for row in idle_hub.rows(url_table)} == {
+        1: "revoked",
+        new.id: "active",
+    }
 
 
-def test_accepted_without_further_checks_is_only_a_current_url(door: Door) -> None:
+def test_accepted_without_further_checks_is_only_a_current_url(idle_hub: IdleHub) -> None:
     async def accept() -> None:
-        ingest = door.hub.ingest
-        assert ingest.accept(door.token, {}, body(1)) is None, "the cache is empty"
-        assert not ingest.knows(door.token)
+        ingest = idle_hub.hub.ingest
+        assert ingest.accept(idle_hub.token, {}, body(1)) is None, "the cache is empty"
+        assert not ingest.knows(idle_hub.token)
         await ingest.refresh()
-        assert ingest.knows(door.token)
+        assert ingest.knows(idle_hub.token)
         assert ingest.accept("unknown", {}, body(1)) is None
-        assert ingest.accept(door.token, {}, bytes(MAX_BODY_BYTES + 1)) is None
-        accepted = ingest.accept(door.token, {}, body(1), trace="00-trace")
+        assert ingest.accept(idle_hub.token, {}, bytes(MAX_BODY_BYTES + 1)) is None
+        accepted = ingest.accept(idle_hub.token, {}, body(1), trace="00-trace")
         assert accepted
         assert (await accepted).status == 200
-        await door.hub.database.write(webhook_urls.rotate_url, "kim", 1)
+        await idle_hub.hub.database.write(webhook_urls.rotate_url, "kim", 1)
         await ingest.refresh()
-        assert ingest.accept(door.token, {}, body(2)) is None, "it has an end, which is checked"
-        assert (await ingest.submit(door.token, {}, body(2))).status == 200
+        assert ingest.accept(idle_hub.token, {}, body(2)) is None, "it has an end, which is checked"
+        assert (await ingest.submit(idle_hub.token, {}, body(2))).status == 200
 
     run(accept())
-    assert [row.headers for row in door.rows(events)] == [{"traceparent": "00-trace"}, {}]
+    assert [row.headers for row in idle_hub.rows(events)] == [{"traceparent": "00-trace"}, {}]
 
 
-def test_event_without_an_id_is_identified_by_its_body(door: Door) -> None:
+def test_event_without_an_id_is_identified_by_its_body(idle_hub: IdleHub) -> None:
     first = b'{"resource": "SUPPLIERS", "action": "UPDATE", "id": 7, "new": {"name": "a"}}'
     other = first.replace(b'"a"', b'"b"')
-    assert run(door.deliver(first, other, first, b" " + first)) == [200] * 4
-    assert sorted(row.deliveries for row in door.rows(event_keys)) == [1, 1, 2]
-    assert not any(row.conflicting for row in door.rows(events))
+    assert run(idle_hub.deliver(first, other, first, b" " + first)) == [200] * 4
+    assert sorted(row.deliveries for row in idle_hub.rows(event_keys)) == [1, 1, 2]
+    assert not any(row.conflicting for row in idle_hub.rows(events))
 
 
 def test_same_event_id_in_another_integration_or_subscription_is_another_event(
-    door: Door,
+    idle_hub: IdleHub,
 ) -> None:
-    other = Door(door.hub, "other plant")
+    other = IdleHub(idle_hub.hub, "other plant")
     told = body(1, name="a")
     elsewhere = told.replace(b'"eventId"', b'"subscriptionId": 2, "eventId"')
-    assert run(door.deliver(told, elsewhere)) == [200, 200]
+    assert run(idle_hub.deliver(told, elsewhere)) == [200, 200]
     assert run(other.deliver(told)) == [200]
-    rows = door.rows(events)
+    rows = idle_hub.rows(events)
     assert [row.conflicting for row in rows] == [False] * 3
-    assert {row.integration_id for row in rows} == {door.integration_id, other.integration_id}
+    assert {row.integration_id for row in rows} == {idle_hub.integration_id, other.integration_id}
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "latin-1"])
-def test_body_in_another_encoding_is_stored_byte_for_byte(door: Door, encoding: str) -> None:
+def test_body_in_another_encoding_is_stored_byte_for_byte(idle_hub: IdleHub, encoding: str) -> None:
     text = body(1).decode().replace("Supplier", "Zulieferer für Öl")
-    assert run(door.deliver(text.encode(encoding), text.encode(encoding))) == [200, 200]
-    [row] = door.rows(events)
+    assert run(idle_hub.deliver(text.encode(encoding), text.encode(encoding))) == [200, 200]
+    [row] = idle_hub.rows(events)
     assert bytes(row.body) == text.encode(encoding)
     assert (row.object_id == "7") == (encoding in ("utf-8-sig", "latin-1")), "read if possible"
-    assert [key.deliveries for key in door.rows(event_keys)] == [2]
+    assert [key.deliveries for key in idle_hub.rows(event_keys)] == [2]
 
 
 TEXTS = st.one_of(st.none(), st.text(max_size=8))
@@ -342,17 +349,17 @@ def test_stored_headers_have_all_names_and_no_secret(headers: Mapping[str, str])
     assert all(decoded[name] in (value, "…") for name, value in headers.items())
 
 
-def test_outage_is_answered_at_once_and_counted_only_for_known_urls(door: Door) -> None:
+def test_outage_is_answered_at_once_and_counted_only_for_known_urls(idle_hub: IdleHub) -> None:
     async def fail() -> list[int]:
-        ingest = door.hub.ingest
+        ingest = idle_hub.hub.ingest
         await ingest.refresh()
         ingest._commits.unavailable_until = float("inf")  # pyright: ignore[reportPrivateUsage]
-        tokens = [door.token, "unknown", door.token]
+        tokens = [idle_hub.token, "unknown", idle_hub.token]
         verdicts = await asyncio.gather(*(ingest.submit(token, {}, body(1)) for token in tokens))
-        assert ingest.accept(door.token, {}, body(1)) is None
+        assert ingest.accept(idle_hub.token, {}, body(1)) is None
         await ingest.close()
         return [verdict.status for verdict in verdicts]
 
     assert run(fail()) == [503] * 3
-    assert (counted(door), door.rows(events)) == ({"put_off": 2}, [])
-    assert (door.hub.ingest.spooled, door.hub.ingest.refused) == (0, 0)
+    assert (counted(idle_hub), idle_hub.rows(events)) == ({"put_off": 2}, [])
+    assert (idle_hub.hub.ingest.spooled, idle_hub.hub.ingest.refused) == (0, 0)

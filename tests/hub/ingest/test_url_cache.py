@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from tests.idle_hub import Door, run
+from tests.idle_hub import IdleHub, run
 
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.db.tables import events
@@ -42,7 +42,7 @@ class Reads:
 
 
 @pytest.fixture
-def idle(tmp_path: Path) -> Iterator[Door]:
+def idle(tmp_path: Path) -> Iterator[IdleHub]:
     hub = Hub.open(
         Settings(
             data=tmp_path,
@@ -50,15 +50,15 @@ def idle(tmp_path: Path) -> Iterator[Door]:
             public_url="http://hub.test",
         )
     )
-    yield Door(hub)
+    yield IdleHub(hub)
     hub.close()
 
 
-def new_cache(idle: Door) -> UrlCache:
+def new_cache(idle: IdleHub) -> UrlCache:
     return UrlCache(idle.hub.database, idle.hub.secrets)
 
 
-def test_unknown_token_waits_for_a_reload_and_finds_a_new_url(idle: Door) -> None:
+def test_unknown_token_waits_for_a_reload_and_finds_a_new_url(idle: IdleHub) -> None:
     async def find() -> None:
         cache = new_cache(idle)
         assert cache.entries.get(hash_token(idle.token)) is None
@@ -73,7 +73,7 @@ def test_unknown_token_waits_for_a_reload_and_finds_a_new_url(idle: Door) -> Non
     run(find())
 
 
-def test_revoked_url_is_valid_until_the_next_reload(idle: Door) -> None:
+def test_revoked_url_is_valid_until_the_next_reload(idle: IdleHub) -> None:
     token_hash = hash_token(idle.token)
 
     async def revoke() -> None:
@@ -88,7 +88,7 @@ def test_revoked_url_is_valid_until_the_next_reload(idle: Door) -> None:
     run(revoke())
 
 
-def test_offline_cache_is_not_reloaded(idle: Door) -> None:
+def test_offline_cache_is_not_reloaded(idle: IdleHub) -> None:
     token_hash = hash_token(idle.token)
 
     async def go_offline() -> None:
@@ -103,7 +103,7 @@ def test_offline_cache_is_not_reloaded(idle: Door) -> None:
     run(go_offline())
 
 
-def test_expired_url_is_rejected_without_a_reload(idle: Door) -> None:
+def test_expired_url_is_rejected_without_a_reload(idle: IdleHub) -> None:
     def expire_in_the_past() -> None:
         past = "2020-01-01T00:00:00.000000+00:00"
         with idle.hub.database.engine.begin() as connection:
@@ -121,7 +121,7 @@ def test_expired_url_is_rejected_without_a_reload(idle: Door) -> None:
     run(reject())
 
 
-def test_older_reload_does_not_replace_a_newer_one(idle: Door) -> None:
+def test_older_reload_does_not_replace_a_newer_one(idle: IdleHub) -> None:
     """Reloads may finish in any order; the one that started last has the newest content."""
 
     async def reload_twice() -> None:
@@ -136,7 +136,7 @@ def test_older_reload_does_not_replace_a_newer_one(idle: Door) -> None:
     run(reload_twice())
 
 
-def test_slow_older_reload_does_not_bring_back_a_revoked_url(idle: Door) -> None:
+def test_slow_older_reload_does_not_bring_back_a_revoked_url(idle: IdleHub) -> None:
     async def race() -> None:
         reads: Any = Reads(idle.hub.database)
         cache = UrlCache(reads, idle.hub.secrets)
@@ -153,7 +153,7 @@ def test_slow_older_reload_does_not_bring_back_a_revoked_url(idle: Door) -> None
     run(race())
 
 
-def test_flood_of_unknown_tokens_shares_one_read(idle: Door) -> None:
+def test_flood_of_unknown_tokens_shares_one_read(idle: IdleHub) -> None:
     async def flood() -> None:
         reads: Any = Reads(idle.hub.database)
         cache = UrlCache(reads, idle.hub.secrets)
@@ -168,7 +168,7 @@ def test_flood_of_unknown_tokens_shares_one_read(idle: Door) -> None:
     run(flood())
 
 
-def test_sender_that_disconnects_does_not_cancel_the_reload_of_others(idle: Door) -> None:
+def test_sender_that_disconnects_does_not_cancel_the_reload_of_others(idle: IdleHub) -> None:
     async def disconnect() -> None:
         reads: Any = Reads(idle.hub.database)
         cache = UrlCache(reads, idle.hub.secrets)
@@ -185,7 +185,7 @@ def test_sender_that_disconnects_does_not_cancel_the_reload_of_others(idle: Door
     run(disconnect())
 
 
-def test_known_url_stays_valid_while_the_reload_fails(idle: Door) -> None:
+def test_known_url_stays_valid_while_the_reload_fails(idle: IdleHub) -> None:
     async def fail() -> None:
         reads: Any = Reads(idle.hub.database)
         cache = UrlCache(reads, idle.hub.secrets)
@@ -201,7 +201,7 @@ def test_known_url_stays_valid_while_the_reload_fails(idle: Door) -> None:
     run(fail())
 
 
-def test_current_cache_reads_nothing(idle: Door) -> None:
+def test_current_cache_reads_nothing(idle: IdleHub) -> None:
     async def look_up() -> None:
         reads: Any = Reads(idle.hub.database)
         cache = UrlCache(reads, idle.hub.secrets)
@@ -216,7 +216,7 @@ def test_current_cache_reads_nothing(idle: Door) -> None:
     run(look_up())
 
 
-def test_rotated_url_is_found_with_its_end_until_then(idle: Door) -> None:
+def test_rotated_url_is_found_with_its_end_until_then(idle: IdleHub) -> None:
     async def rotate() -> None:
         cache = new_cache(idle)
         [url_id] = [row.id for row in idle.rows(events.webhook_urls)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, select
-from tests.idle_hub import Door, run
+from tests.idle_hub import IdleHub, run
 
 from ultraviolet.db.integrity import check_integrity
 from ultraviolet.db.tables.metadata import metadata
@@ -26,14 +26,14 @@ def order(number: int) -> bytes:
 
 
 @pytest.fixture
-def doors(tmp_path: Path, store_url: str) -> Iterator[tuple[Door, Door]]:
+def doors(tmp_path: Path, store_url: str) -> Iterator[tuple[IdleHub, IdleHub]]:
     """Two integrations of a hub that have heard the same."""
     hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
-    made = Door(hub, "one"), Door(hub, "other")
-    for door in made:
+    made = IdleHub(hub, "one"), IdleHub(hub, "other")
+    for idle_hub in made:
         for number in range(7):
-            assert run(door.deliver(order(number))) == [200]
-        assert door.take() == 7
+            assert run(idle_hub.deliver(order(number))) == [200]
+        assert idle_hub.apply_events() == 7
     yield made
     hub.close()
 
@@ -49,7 +49,7 @@ def counts(connection: Connection, integration_id: int) -> dict[str, int]:
     }
 
 
-def test_nothing_is_left_of_it_and_nothing_gone_of_another(doors: tuple[Door, Door]) -> None:
+def test_nothing_is_left_of_it_and_nothing_gone_of_another(doors: tuple[IdleHub, IdleHub]) -> None:
     leaves, stays = doors
     database = leaves.hub.database
     before = database.read_now(counts, stays.integration_id)
@@ -66,7 +66,7 @@ def test_nothing_is_left_of_it_and_nothing_gone_of_another(doors: tuple[Door, Do
 
 
 def test_each_step_removes_a_little(
-    doors: tuple[Door, Door], monkeypatch: pytest.MonkeyPatch
+    doors: tuple[IdleHub, IdleHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaves, _ = doors
     monkeypatch.setattr(purge, "BATCH_ROWS", 2)

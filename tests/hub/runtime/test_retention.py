@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.idle_hub import Door, body, run
+from tests.idle_hub import IdleHub, body, run
 
 from ultraviolet.clock import format_rfc3339 as as_text
 from ultraviolet.clock import utc_now
@@ -38,13 +38,13 @@ def confirm(connection: Any) -> None:
 
 
 @pytest.fixture
-def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
+def idle_hub(tmp_path: Path, store_url: str) -> Iterator[IdleHub]:
     """A hub that has heard of a supplier every ten days, 100 days ago first, then ten others today."""
     hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
-    made = Door(hub)
+    made = IdleHub(hub)
     for number in range(10):
         assert run(made.deliver(body(number))) == [200]
-        assert made.take() == 1
+        assert made.apply_events() == 1
     with hub.database.engine.begin() as connection:
         for number in range(10):
             for table, at, key in (
@@ -59,139 +59,143 @@ def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
     hub.close()
 
 
-def keep(door: Door, **days: Any) -> retention.Retention:
+def keep(idle_hub: IdleHub, **days: Any) -> retention.Retention:
     changes = RetentionChanges(**days)
-    door.hub.database.write_now(
-        retention.update_retention, "somebody", door.integration_id, "plant", changes
+    idle_hub.hub.database.write_now(
+        retention.update_retention, "somebody", idle_hub.integration_id, "plant", changes
     )
-    return door.hub.database.read_now(retention.get_retention, door.integration_id)
+    return idle_hub.hub.database.read_now(retention.get_retention, idle_hub.integration_id)
 
 
-def look(door: Door) -> dict[str, int]:
-    return dict(run(Purger(door.hub.database, door.hub.changes, pause=0).purge_if_due()))
+def look(idle_hub: IdleHub) -> dict[str, int]:
+    return dict(run(Purger(idle_hub.hub.database, idle_hub.hub.changes, pause=0).purge_if_due()))
 
 
-def numbers(door: Door, table: Any, column: str) -> list[int]:
-    return sorted(getattr(row, column) for row in door.rows(table))
+def numbers(idle_hub: IdleHub, table: Any, column: str) -> list[int]:
+    return sorted(getattr(row, column) for row in idle_hub.rows(table))
 
 
-def well(door: Door) -> bool:
-    return all(finding.well for finding in door.hub.database.read_now(check_integrity))
+def well(idle_hub: IdleHub) -> bool:
+    return all(finding.well for finding in idle_hub.hub.database.read_now(check_integrity))
 
 
-def test_old_events_go_once_and_are_counted(door: Door) -> None:
-    would = keep(door, events=45).would_remove["events"]
+def test_old_events_go_once_and_are_counted(idle_hub: IdleHub) -> None:
+    would = keep(idle_hub, events=45).would_remove["events"]
     assert (would.count, would.more) == (6, False)
-    assert would.oldest == min(row.received_at for row in door.rows(events))
+    assert would.oldest == min(row.received_at for row in idle_hub.rows(events))
 
-    assert look(door) == {"events": 6}
+    assert look(idle_hub) == {"events": 6}
 
-    assert numbers(door, events, "seq") == [7, 8, 9, 10]
-    assert len(door.rows(event_keys)) == 4
-    assert numbers(door, versions, "version") == list(range(1, 11))
-    shown = door.hub.database.read_now(retention.get_retention, door.integration_id)
+    assert numbers(idle_hub, events, "seq") == [7, 8, 9, 10]
+    assert len(idle_hub.rows(event_keys)) == 4
+    assert numbers(idle_hub, versions, "version") == list(range(1, 11))
+    shown = idle_hub.hub.database.read_now(retention.get_retention, idle_hub.integration_id)
     assert (shown.removed, shown.would_remove["events"].count) == ({"events": 6}, 0)
     assert shown.next_run_at is not None
-    assert look(door) == {}
-    assert well(door)
+    assert look(idle_hub) == {}
+    assert well(idle_hub)
 
 
-def test_what_waits_and_what_a_stale_object_needs_stays(door: Door) -> None:
-    with door.hub.database.engine.begin() as connection:
+def test_what_waits_and_what_a_stale_object_needs_stays(idle_hub: IdleHub) -> None:
+    with idle_hub.hub.database.engine.begin() as connection:
         connection.execute(text("UPDATE events SET outcome = NULL WHERE seq = 2"))
-    keep(door, events=45)
-    assert look(door) == {"events": 5}
+    keep(idle_hub, events=45)
+    assert look(idle_hub) == {"events": 5}
 
-    run(door.deliver(body(50)))
-    assert door.take() == 2
-    keep(door, events=46)
-    assert look(door) == {}
-    assert numbers(door, events, "seq") == [2, 7, 8, 9, 10, 11]
+    run(idle_hub.deliver(body(50)))
+    assert idle_hub.apply_events() == 2
+    keep(idle_hub, events=46)
+    assert look(idle_hub) == {}
+    assert numbers(idle_hub, events, "seq") == [2, 7, 8, 9, 10, 11]
 
 
-def test_the_history_is_whole_since_the_cutoff_and_the_present_content_stays(door: Door) -> None:
-    keep(door, versions=45, events=None)
-    assert look(door) == {"versions": 5}
+def test_the_history_is_whole_since_the_cutoff_and_the_present_content_stays(
+    idle_hub: IdleHub,
+) -> None:
+    keep(idle_hub, versions=45, events=None)
+    assert look(idle_hub) == {"versions": 5}
 
     # Version 6 was the present one 45 days ago.
-    assert numbers(door, versions, "version") == [6, 7, 8, 9, 10]
-    keep(door, versions=7)
-    assert look(door) == {"versions": 4}
-    assert numbers(door, versions, "version") == [10]
-    shown = door.hub.database.read_now(retention.get_retention, door.integration_id)
+    assert numbers(idle_hub, versions, "version") == [6, 7, 8, 9, 10]
+    keep(idle_hub, versions=7)
+    assert look(idle_hub) == {"versions": 4}
+    assert numbers(idle_hub, versions, "version") == [10]
+    shown = idle_hub.hub.database.read_now(retention.get_retention, idle_hub.integration_id)
     assert shown.history_since
     assert abs(
         utc_now().fromisoformat(shown.history_since) - (utc_now() - timedelta(days=7))
     ) < timedelta(hours=1)
-    assert well(door)
+    assert well(idle_hub)
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, door: Door, **days: Any) -> None:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, idle_hub: IdleHub, **days: Any) -> None:
     """Have somebody set another time when the next removal has just begun."""
     drop = Purger._drop_partitions
 
     async def change_and_drop(self: Purger) -> purge.Tally:
         monkeypatch.undo()
-        keep(door, **days)
+        keep(idle_hub, **days)
         return await drop(self)
 
     monkeypatch.setattr(Purger, "_drop_partitions", change_and_drop)
 
 
 def test_who_keeps_more_while_a_removal_runs_loses_nothing_to_it(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    idle_hub: IdleHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(door, versions=45, events=45)
-    meanwhile(monkeypatch, door, versions=None, events=65)
-    assert look(door) == {"events": 4}
-    assert numbers(door, versions, "version") == list(range(1, 11))
-    assert numbers(door, events, "seq") == list(range(5, 11))
+    keep(idle_hub, versions=45, events=45)
+    meanwhile(monkeypatch, idle_hub, versions=None, events=65)
+    assert look(idle_hub) == {"events": 4}
+    assert numbers(idle_hub, versions, "version") == list(range(1, 11))
+    assert numbers(idle_hub, events, "seq") == list(range(5, 11))
 
 
 def test_who_keeps_less_while_a_removal_runs_has_the_next_one_at_once(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    idle_hub: IdleHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(door, events=95)
-    meanwhile(monkeypatch, door, events=45)
-    assert look(door) == {"events": 1}
-    assert look(door) == {"events": 5}
-    assert look(door) == {}
+    keep(idle_hub, events=95)
+    meanwhile(monkeypatch, idle_hub, events=45)
+    assert look(idle_hub) == {"events": 1}
+    assert look(idle_hub) == {"events": 5}
+    assert look(idle_hub) == {}
 
 
-def test_a_dry_run_changes_nothing_and_a_policy_that_makes_no_sense_is_refused(door: Door) -> None:
-    would = door.hub.database.read_now(
-        retention.get_retention, door.integration_id, RetentionChanges(events=45, drift=None)
+def test_a_dry_run_changes_nothing_and_a_policy_that_makes_no_sense_is_refused(
+    idle_hub: IdleHub,
+) -> None:
+    would = idle_hub.hub.database.read_now(
+        retention.get_retention, idle_hub.integration_id, RetentionChanges(events=45, drift=None)
     )
     assert would.would_remove["events"].count == 6
     assert (
-        door.hub.database.read_now(retention.get_retention, door.integration_id).keep
+        idle_hub.hub.database.read_now(retention.get_retention, idle_hub.integration_id).keep
         == RetentionPeriods()
     )
     with pytest.raises(InvalidError, match="at least 7 days"):
-        keep(door, events=1)
+        keep(idle_hub, events=1)
 
-    keep(door, events=None)
-    keep(door, events=None)
-    entries = door.hub.database.read_now(audit.list_recent, None, 10)
+    keep(idle_hub, events=None)
+    keep(idle_hub, events=None)
+    entries = idle_hub.hub.database.read_now(audit.list_recent, None, 10)
     assert [entry.action for entry in entries].count("retention.update") == 1
-    assert keep(door).would_remove["events"].count == 0
+    assert keep(idle_hub).would_remove["events"].count == 0
 
 
-def test_a_version_goes_by_any_later_one(door: Door) -> None:
-    with door.hub.database.engine.begin() as connection:
+def test_a_version_goes_by_any_later_one(idle_hub: IdleHub) -> None:
+    with idle_hub.hub.database.engine.begin() as connection:
         connection.execute(text("DELETE FROM versions WHERE version = 3"))
-    keep(door, versions=45, events=None)
-    assert look(door) == {"versions": 4}
-    assert numbers(door, versions, "version") == [6, 7, 8, 9, 10]
+    keep(idle_hub, versions=45, events=None)
+    assert look(idle_hub) == {"versions": 4}
+    assert numbers(idle_hub, versions, "version") == [6, 7, 8, 9, 10]
 
 
 def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: Any) -> None:
     url = postgresql.new_database()
     hub = Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test"))
-    door = Door(hub)
+    idle_hub = IdleHub(hub)
     for number in range(6):
-        run(door.deliver(body(number)))
-        door.take()
+        run(idle_hub.deliver(body(number)))
+        idle_hub.apply_events()
     with hub.database.engine.begin() as connection:
         for table in partitions.PARTITIONED_TABLES:
             partitions.ensure_partitions(connection, table, ["2019-07"])
@@ -200,9 +204,9 @@ def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: 
             connection.execute(text(move))
         confirm(connection)
         connection.execute(text("UPDATE events SET outcome = NULL WHERE seq = 3"))
-    keep(door, versions=30)
+    keep(idle_hub, versions=30)
 
-    assert look(door) == {"events": 4, "versions": 4}
+    assert look(idle_hub) == {"events": 4, "versions": 4}
 
     with hub.database.engine.connect() as connection:
         assert "2019-07" not in [
@@ -211,46 +215,48 @@ def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: 
         assert "2019-07" not in [
             part.month for part in partitions.list_partitions(connection, versions)
         ]
-    assert numbers(door, events, "seq") == [3, 6]
-    assert numbers(door, versions, "version") == [5, 6]
-    assert well(door)
-    assert run(door.deliver(body(2))) == [200]
-    assert numbers(door, events, "seq") == [3, 6]
+    assert numbers(idle_hub, events, "seq") == [3, 6]
+    assert numbers(idle_hub, versions, "version") == [5, 6]
+    assert well(idle_hub)
+    assert run(idle_hub.deliver(body(2))) == [200]
+    assert numbers(idle_hub, events, "seq") == [3, 6]
     hub.close()
 
 
-def with_an_old_july(tmp_path: Path, url: str) -> Door:
+def with_an_old_july(tmp_path: Path, url: str) -> IdleHub:
     """A hub with three events of a July long ago, and one of today."""
-    door = Door(Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test")))
+    idle_hub = IdleHub(
+        Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test"))
+    )
     for number in range(4):
-        run(door.deliver(body(number)))
-        door.take()
+        run(idle_hub.deliver(body(number)))
+        idle_hub.apply_events()
     old = "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq < 4"
-    with door.hub.database.engine.begin() as connection:
+    with idle_hub.hub.database.engine.begin() as connection:
         partitions.ensure_partitions(connection, events, ["2019-07"])
         connection.execute(text(old))
         confirm(connection)
-    return door
+    return idle_hub
 
 
 def test_a_month_that_is_wanted_again_before_it_is_dropped_stays_whole(
     tmp_path: Path, postgresql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = with_an_old_july(tmp_path, postgresql.new_database())
+    idle_hub = with_an_old_july(tmp_path, postgresql.new_database())
 
     def regret(point: str) -> None:
         if point == "retention.keys_forgotten":
-            keep(door, events=None)
+            keep(idle_hub, events=None)
 
     monkeypatch.setattr(retention, "failpoint", regret)
-    assert look(door) == {}
-    assert numbers(door, events, "seq") == [1, 2, 3, 4]
-    with door.hub.database.engine.connect() as connection:
+    assert look(idle_hub) == {}
+    assert numbers(idle_hub, events, "seq") == [1, 2, 3, 4]
+    with idle_hub.hub.database.engine.connect() as connection:
         assert "2019-07" in [part.month for part in partitions.list_partitions(connection, events)]
-    assert run(door.deliver(body(2))) == [200]
-    assert numbers(door, events, "seq") == [1, 2, 3, 4], "it is known again"
-    assert well(door)
-    door.hub.close()
+    assert run(idle_hub.deliver(body(2))) == [200]
+    assert numbers(idle_hub, events, "seq") == [1, 2, 3, 4], "it is known again"
+    assert well(idle_hub)
+    idle_hub.hub.close()
 
 
 def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
@@ -262,10 +268,10 @@ def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
             data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
         )
     )
-    door = Door(hub)
+    idle_hub = IdleHub(hub)
     for number in range(4):
-        run(door.deliver(body(number)))
-        door.take()
+        run(idle_hub.deliver(body(number)))
+        idle_hub.apply_events()
     july = (
         "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq "
     )
@@ -273,7 +279,7 @@ def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
         partitions.ensure_partitions(connection, events, ["2019-07"])
         connection.execute(text(f"{july} < 3"))
         confirm(connection)
-    keep(door)
+    keep(idle_hub)
 
     def come(point: str) -> None:
         if point == "retention.keys_forgotten":
@@ -282,10 +288,10 @@ def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
                 connection.execute(text("UPDATE events SET outcome = NULL WHERE seq IN (2, 3)"))
 
     monkeypatch.setattr(retention, "failpoint", come)
-    assert look(door) == {"events": 2}
-    assert numbers(door, events, "seq") == [2, 3]
-    assert len(door.rows(event_keys)) == 2
-    assert well(door)
+    assert look(idle_hub) == {"events": 2}
+    assert numbers(idle_hub, events, "seq") == [2, 3]
+    assert len(idle_hub.rows(event_keys)) == 2
+    assert well(idle_hub)
     hub.close()
 
 
@@ -297,9 +303,9 @@ def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(
             data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
         )
     )
-    door = Door(hub)
-    run(door.deliver(body(1)))
-    door.take()
+    idle_hub = IdleHub(hub)
+    run(idle_hub.deliver(body(1)))
+    idle_hub.apply_events()
     with hub.database.engine.begin() as connection:
         partitions.ensure_partitions(connection, events, ["2019-07"])
         connection.execute(
@@ -310,7 +316,7 @@ def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(
         part = partitions.list_partitions(connection, events)[0]
         assert purge.rows_to_keep(connection, part) == [1]
         assert not purge.drop_partition(connection, part)
-    assert numbers(door, events, "seq") == [1]
+    assert numbers(idle_hub, events, "seq") == [1]
     hub.close()
 
 
@@ -322,32 +328,32 @@ def test_a_removal_that_is_killed_is_ended_by_the_next(
     monthed = point == "retention.keys_forgotten"
     url = postgresql.new_database() if monthed else f"sqlite:///{tmp_path / 'hub.db'}"
     settings = Settings(data=tmp_path, database_url=url, public_url="http://hub.test")
-    door = Door(Hub.open(settings))
+    idle_hub = IdleHub(Hub.open(settings))
     for number in range(4):
-        run(door.deliver(body(number)))
-        door.take()
-    with door.hub.database.engine.begin() as connection:
+        run(idle_hub.deliver(body(number)))
+        idle_hub.apply_events()
+    with idle_hub.hub.database.engine.begin() as connection:
         if monthed:
             partitions.ensure_partitions(connection, events, ["2019-07"])
         old = "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq < 4"
         connection.execute(text(old))
         confirm(connection)
-    door.hub.close()
+    idle_hub.hub.close()
     serve = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(tmp_path)]
     environment = os.environ | {"ULTRAVIOLET_CRASH_AT": point, "ULTRAVIOLET_DATABASE_URL": url}
     killed = subprocess.run(serve, env=environment, capture_output=True, timeout=60, check=False)
     assert killed.returncode == -9, killed.stderr
 
-    door.hub = Hub.open(settings)
+    idle_hub.hub = Hub.open(settings)
     with (
-        door.hub.database.engine.begin() as connection
+        idle_hub.hub.database.engine.begin() as connection
     ):  # as if the five minutes had passed that were its own
         connection.execute(text("UPDATE settings SET value = '' WHERE name = 'retention_until'"))
-    assert look(door) == ({"events": 3} if monthed else {})
+    assert look(idle_hub) == ({"events": 3} if monthed else {})
 
-    assert numbers(door, events, "seq") == [4]
-    assert numbers(door, versions, "version") == [1, 2, 3, 4]
-    assert run(door.deliver(body(3))) == [200]
-    assert (len(door.rows(events)), len(door.rows(event_keys))) == (1, 1)
-    assert well(door)
-    door.hub.close()
+    assert numbers(idle_hub, events, "seq") == [4]
+    assert numbers(idle_hub, versions, "version") == [1, 2, 3, 4]
+    assert run(idle_hub.deliver(body(3))) == [200]
+    assert (len(idle_hub.rows(events)), len(idle_hub.rows(event_keys))) == (1, 1)
+    assert well(idle_hub)
+    idle_hub.hub.close()

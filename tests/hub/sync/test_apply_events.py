@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 from tests.hub.table_ion import TableIon, make_site
-from tests.idle_hub import REFUSED, Door, body, run
+from tests.idle_hub import REFUSED, IdleHub, body, run
 
 from ultraviolet.clock import now_rfc3339, utc_now
 from ultraviolet.db.tables.events import events
@@ -35,9 +35,9 @@ LONG = "".join(random.Random(1).choices("0123456789abcdef", k=20_000))
 
 
 @pytest.fixture
-def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
+def idle_hub(tmp_path: Path, store_url: str) -> Iterator[IdleHub]:
     hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
-    yield Door(hub)
+    yield IdleHub(hub)
     hub.close()
 
 
@@ -60,83 +60,91 @@ ODD = {
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_no_event_blocks_later_events_or_its_object(door: Door, odd: bytes) -> None:
+def test_no_event_blocks_later_events_or_its_object(idle_hub: IdleHub, odd: bytes) -> None:
     again = told("purchase_orders", 5, description="b").replace(b'"event_id": 1', b'"event_id": 9')
-    assert run(door.deliver(odd, body(2))) == [200, 200]
-    assert door.take() == 2
-    assert run(door.deliver(again)) == [200]
-    assert door.take() == 1
-    assert {row.outcome for row in door.rows(events)} <= {"applied", "nothing_new"}
+    assert run(idle_hub.deliver(odd, body(2))) == [200, 200]
+    assert idle_hub.apply_events() == 2
+    assert run(idle_hub.deliver(again)) == [200]
+    assert idle_hub.apply_events() == 1
+    assert {row.outcome for row in idle_hub.rows(events)} <= {"applied", "nothing_new"}
 
 
 @pytest.mark.parametrize("value", [5, True, [{"name": "x"}], "{1,2}"])
 @pytest.mark.parametrize(("resource", "field"), LISTS)
-def test_invalid_list_blocks_nothing(door: Door, resource: str, field: str, value: Any) -> None:
-    assert run(door.deliver(told(resource, 5, **{field: value}), body(2))) == [200, 200]
-    assert door.take() == 2
+def test_invalid_list_blocks_nothing(
+    idle_hub: IdleHub, resource: str, field: str, value: Any
+) -> None:
+    assert run(idle_hub.deliver(told(resource, 5, **{field: value}), body(2))) == [200, 200]
+    assert idle_hub.apply_events() == 2
 
 
-def test_invalid_link_marks_nothing_stale(door: Door) -> None:
-    run(door.deliver(told("purchase_order_lines", 5, purchase_order_id="abc")))
-    door.take()
-    assert [(row.resource, row.id) for row in door.rows(stale)] == [("purchase_order_lines", "5")]
+def test_invalid_link_marks_nothing_stale(idle_hub: IdleHub) -> None:
+    run(idle_hub.deliver(told("purchase_order_lines", 5, purchase_order_id="abc")))
+    idle_hub.apply_events()
+    assert [(row.resource, row.id) for row in idle_hub.rows(stale)] == [
+        ("purchase_order_lines", "5")
+    ]
 
 
 def test_event_that_the_database_rejects_is_not_understood_and_its_object_is_read(
-    door: Door, wait: Any
+    idle_hub: IdleHub, wait: Any
 ) -> None:
-    door.refuse("objects", "new.id = '13'")
-    run(door.deliver(body(1), told("suppliers", 13, name="secret name"), body(3)))
+    idle_hub.refuse("objects", "new.id = '13'")
+    run(idle_hub.deliver(body(1), told("suppliers", 13, name="secret name"), body(3)))
 
     async def story() -> None:
         async def open_site() -> SyncContext:
-            return make_site(door.hub.database, TableIon({}))
+            return make_site(idle_hub.hub.database, TableIon({}))
 
         controllers = Controllers(
-            door.integration_id, PubSub(), open_site, heal=False, count_integrations=lambda: 1
+            idle_hub.integration_id, PubSub(), open_site, heal=False, count_integrations=lambda: 1
         )
         controllers.start()
         controllers.wake("apply")
-        while any(row.outcome is None for row in door.rows(events)):  # noqa: ASYNC110
+        while any(row.outcome is None for row in idle_hub.rows(events)):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await controllers.stop()
 
     with capture_logs() as logs:
         run(story())
 
-    _, refused, _ = door.rows(events)
-    assert [row.outcome for row in door.rows(events)] == ["applied", "not_understood", "applied"]
+    _, refused, _ = idle_hub.rows(events)
+    assert [row.outcome for row in idle_hub.rows(events)] == [
+        "applied",
+        "not_understood",
+        "applied",
+    ]
     assert REFUSED in refused.detail
-    assert "13" in {row.id for row in door.rows(stale)}
+    assert "13" in {row.id for row in idle_hub.rows(stale)}
     assert "secret name" not in str(logs)
 
 
-def test_datagrid_value_has_an_id_that_is_not_a_number(door: Door) -> None:
-    run(door.deliver(told("datagrid_values", "12-7", value="3.5 N")))
-    door.take()
-    assert [(row.resource, row.id) for row in door.rows(stale)] == [("datagrid_values", "12-7")]
-    assert [row.outcome for row in door.rows(events)] == ["applied"]
+def test_datagrid_value_has_an_id_that_is_not_a_number(idle_hub: IdleHub) -> None:
+    run(idle_hub.deliver(told("datagrid_values", "12-7", value="3.5 N")))
+    idle_hub.apply_events()
+    assert [(row.resource, row.id) for row in idle_hub.rows(stale)] == [("datagrid_values", "12-7")]
+    assert [row.outcome for row in idle_hub.rows(events)] == ["applied"]
 
 
-def asked(door: Door) -> list[Any]:
+def asked(idle_hub: IdleHub) -> list[Any]:
     lost = select(fetches).where(fetches.c.requested_by == "an event that was not understood")
-    return door.hub.database.read_now(lambda c: [*c.execute(lost.order_by(fetches.c.id))])
+    return idle_hub.hub.database.read_now(lambda c: [*c.execute(lost.order_by(fetches.c.id))])
 
 
 def test_event_that_is_not_understood_requests_a_fetch_that_starts_after_it(
-    door: Door,
+    idle_hub: IdleHub,
 ) -> None:
     def come(number: int) -> None:
-        run(door.deliver(b'{"x": %d}' % number))
-        assert door.take() == 1
+        run(idle_hub.deliver(b'{"x": %d}' % number))
+        assert idle_hub.apply_events() == 1
 
     def write(statement: Any) -> None:
-        with door.hub.database.engine.begin() as connection:
+        with idle_hub.hub.database.engine.begin() as connection:
             connection.execute(statement)
 
     come(1)
     come(2)
-    [first] = asked(door)
+    [first] = asked(idle_hub)
     step = {
         "fetch_id": first.id,
         "resource": "parts",
@@ -147,28 +155,30 @@ def test_event_that_is_not_understood_requests_a_fetch_that_starts_after_it(
     }
     write(fetch_steps.insert().values(**step))  # it has begun to read, perhaps before this:
     come(3)
-    _, second = asked(door)
+    _, second = asked(idle_hub)
     assert second.started_at > now_rfc3339()  # not at once, as there may be many of these
-    newest = door.hub.database.read_now(heartbeat.latest_known_time)
+    newest = idle_hub.hub.database.read_now(heartbeat.latest_known_time)
     assert newest is None or newest <= utc_now()  # nor does a hub that starts take it for its clock
-    due = door.hub.database.read_now(fetch.unfinished_fetch, door.integration_id)
+    due = idle_hub.hub.database.read_now(fetch.unfinished_fetch, idle_hub.integration_id)
     assert due == (first.id, "incremental")
     write(fetches.update().where(fetches.c.id == first.id).values(state="done"))
-    assert door.hub.database.read_now(fetch.unfinished_fetch, door.integration_id) is None
+    assert idle_hub.hub.database.read_now(fetch.unfinished_fetch, idle_hub.integration_id) is None
 
     # unless somebody wants it now
     assert (
-        door.hub.database.write_now(fetch.request_fetch, door.integration_id, "incremental", "kim")
+        idle_hub.hub.database.write_now(
+            fetch.request_fetch, idle_hub.integration_id, "incremental", "kim"
+        )
         == second.id
     )
-    due = door.hub.database.read_now(fetch.unfinished_fetch, door.integration_id)
+    due = idle_hub.hub.database.read_now(fetch.unfinished_fetch, idle_hub.integration_id)
     assert due == (second.id, "incremental")
 
 
-def test_large_bodies_are_applied_in_small_batches(door: Door) -> None:
+def test_large_bodies_are_applied_in_small_batches(idle_hub: IdleHub) -> None:
     large = "x" * 900_000
-    run(door.deliver(*[body(number, notes=large) for number in range(10)]))
+    run(idle_hub.deliver(*[body(number, notes=large) for number in range(10)]))
     taken: list[int] = []
-    while count := door.take():
+    while count := idle_hub.apply_events():
         taken.append(count)
     assert taken == [4, 4, 2]

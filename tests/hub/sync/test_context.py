@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from tests.hub.sync.plant import PARTS, documents, full, refusing
 from tests.hub.table_ion import TableIon, make_site, select_all
-from tests.idle_hub import Door, run
+from tests.idle_hub import IdleHub, run
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.database import Database
@@ -36,10 +36,10 @@ def test_view_in_one_process_is_known_to_another(postgresql: Any, tmp_path: Path
     async def view(web: Hub, worker: Hub) -> None:
         await web.start()
         await worker.start()
-        door = Door(web)
-        seen = (await worker.connections.open_context(door.integration_id)).recently_viewed
+        idle_hub = IdleHub(web)
+        seen = (await worker.connections.open_context(idle_hub.integration_id)).recently_viewed
         while seen.refs() != [("parts", "7")]:
-            web.pool.mark_viewed(door.integration_id, "parts", "7")
+            web.pool.mark_viewed(idle_hub.integration_id, "parts", "7")
             await asyncio.sleep(0.05)
         await web.stop()
         await worker.stop()

@@ -180,7 +180,7 @@ def lies(now: int) -> Iterator[tuple[dict[str, Any], str]]:
 
 def test_a_token_that_is_not_for_this_sign_in_is_refused(sso: Sso) -> None:
     for lie, said in lies(int(time.time())):
-        sso.provider.lies = lie
+        sso.provider.false_claims = lie
         refused = sso.sign_in()
         assert (refused.status_code, said in refused.text) == (403, True), lie
     assert sso.edge.get("/users")["items"] == []
@@ -219,7 +219,7 @@ def test_an_answer_that_another_browser_began_is_refused(sso: Sso) -> None:
 def test_what_the_token_does_not_say_is_asked_for(sso: Sso) -> None:
     sso.provider.discovery = {"userinfo_endpoint": f"{sso.provider.issuer}/userinfo"}
     assert sso.sign_in().status_code == 303
-    sso.provider.discovery["told"] = {"sub": "8"}
+    sso.provider.discovery["userinfo_claims"] = {"sub": "8"}
     assert "does not belong to this sign-in" in sso.sign_in().text
 
 

@@ -86,6 +86,8 @@ def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
 
     Example: `ultraviolet db backup hub-2026-11-24.db`
     """
+    from ultraviolet.db.database import StoreUnavailableError
+
     if file.exists():
         raise ConflictError(f"{file} already exists; nothing was written. Choose another name.")
     # Renamed only when complete: a partial file would look like the backup of an empty hub.
@@ -96,7 +98,9 @@ def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
     create_private(part)
     try:
         result = _transfer(source, f"sqlite:///{part}")
-        _check_complete(part)
+        # SQLite reports no error if it could not write its WAL into the file on closing.
+        if part.with_name(f"{part.name}-wal").exists():
+            raise StoreUnavailableError("Nothing was copied: the file could not be completed.")
         part.replace(file)
     finally:
         _remove(part)
@@ -156,17 +160,6 @@ def _opened(url: str) -> "Generator[Engine]":
         yield database.writing
     finally:
         database.close()
-
-
-def _check_complete(file: Path) -> None:
-    """Raise StoreUnavailableError if SQLite could not write its WAL into the file on closing.
-
-    SQLite itself reports no error in this case.
-    """
-    from ultraviolet.db.database import StoreUnavailableError
-
-    if file.with_name(f"{file.name}-wal").exists():
-        raise StoreUnavailableError("Nothing was copied: the file could not be completed.")
 
 
 def _remove(file: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ultraviolet.cli.commands.integrations import Name
-from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.api import to
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.errors import UltravioletError
@@ -72,7 +72,18 @@ def apply(session: Session, integration: Name = None) -> None:
     result = session.api.post(to("/integrations/{}/setup", found["id"]), {"mode": "automatic"})
     session.show(result, APPLIED)
     if result["refused"]:
-        raise SetupRejectedError(_describe_rejection(result))
+        incomplete = [
+            f"{subscription['resource']} {subscription['action']}"
+            for state in INCOMPLETE
+            for subscription in result["plan"][state]
+        ]
+        named = ", ".join(incomplete[:_MAX_NAMED])
+        more = f" and {len(incomplete) - _MAX_NAMED} more" if len(incomplete) > _MAX_NAMED else ""
+        errors = "; ".join(dict.fromkeys(result["refused"]))
+        raise SetupRejectedError(
+            f"ION rejected a part of the set-up: {errors}. Missing or inactive: {named}{more}."
+            " Next: ultraviolet setup apply"
+        )
     session.say("Next: ultraviolet fetch run --mode full")
 
 
@@ -122,19 +133,3 @@ def adopt(
     found = session.integration(integration)
     body = {"mode": "manual", "receiver_id": receiver}
     session.show(session.api.post(to("/integrations/{}/setup", found["id"]), body))
-
-
-def _describe_rejection(result: Json) -> str:
-    """Return ION's errors and the incomplete subscriptions."""
-    incomplete = [
-        f"{subscription['resource']} {subscription['action']}"
-        for state in INCOMPLETE
-        for subscription in result["plan"][state]
-    ]
-    named = ", ".join(incomplete[:_MAX_NAMED])
-    more = f" and {len(incomplete) - _MAX_NAMED} more" if len(incomplete) > _MAX_NAMED else ""
-    errors = "; ".join(dict.fromkeys(result["refused"]))
-    return (
-        f"ION rejected a part of the set-up: {errors}. Missing or inactive: {named}{more}."
-        " Next: ultraviolet setup apply"
-    )

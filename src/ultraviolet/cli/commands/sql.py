@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ultraviolet.db.read_only_sql import Column, ReadOnlyDatabase, Result, Row
 
 HINT = "\\views lists the views, \\d VIEW its columns, \\q quits. The connection is read-only."
+_COMMANDS = {"\\views", "\\d", "\\q", "EOF", "help", "?"}
 VIEWS = "SELECT view, count(*) AS columns FROM view_columns GROUP BY view ORDER BY view"
 COLUMNS = "SELECT name, type, comment FROM view_columns WHERE view = '{}' ORDER BY position"
 MAX_SCRIPT_BYTES = 1_000_000
@@ -178,7 +179,13 @@ class Shell(cmd.Cmd):
                 self.run_statement(line)
             return True
         word, _, rest = line.strip().partition(" ")
-        if not self._pending and self._run_command(word, rest):
+        if not self._pending and (not word or word in _COMMANDS):
+            if word == "\\views":
+                self.run_statement(VIEWS)
+            elif word == "\\d":
+                self.run_statement(COLUMNS.format(rest.strip().rstrip(";").replace("'", "")))
+            elif word in {"help", "?"}:
+                typer.echo(HINT, err=True)
             return word in {"\\q", "EOF"}
         self._pending = f"{self._pending}\n{line}" if self._pending else line
         if ";" not in line:
@@ -189,16 +196,6 @@ class Shell(cmd.Cmd):
             if not _is_blank(statement):
                 self.run_statement(statement)
         return False
-
-    def _run_command(self, word: str, rest: str) -> bool:
-        """Run a shell command; return False if this is not one."""
-        if word == "\\views":
-            self.run_statement(VIEWS)
-        elif word == "\\d":
-            self.run_statement(COLUMNS.format(rest.strip().rstrip(";").replace("'", "")))
-        elif word in {"help", "?"}:
-            typer.echo(HINT, err=True)
-        return not word or word in {"\\q", "EOF", "\\views", "\\d", "help", "?"}
 
     def run_statement(self, statement: str) -> None:
         """Run one statement and print its result. Raise SqlError if the database rejects it."""
@@ -293,20 +290,16 @@ def _spool(result: "Result", spool: Any) -> list[str]:
     for batch in result.batches:
         for row in batch:
             for types, value in zip(types_found, row, strict=True):
-                types.add(_type(value))
+                if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+                    types.add("str")
+                elif value is not None:
+                    types.add(type(value).__name__)
         marshal.dump([list(row) for row in batch], spool)
     marshal.dump(None, spool)
     return [
-        column.kind or _KINDS.get(" ".join(sorted(types - {""})), "text")
+        column.kind or _KINDS.get(" ".join(sorted(types)), "text")
         for column, types in zip(result.columns, types_found, strict=True)
     ]
-
-
-def _type(value: Any) -> str:
-    """Return the type name of a value; integers beyond 64 bits count as text."""
-    if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
-        return "str"
-    return "" if value is None else type(value).__name__
 
 
 def _parquet_value(kind: str, value: Any) -> Any:

@@ -45,8 +45,13 @@ def exit_on_error() -> Generator[None]:
         report(known)
         sys.exit(known.exit_code)
     except OSError as error:
-        known = _explain(error)
-        if known is None:
+        if error.filename is not None:
+            known = FileError(f"{error.filename} is not usable: {error.strerror}")
+        elif error.errno in _WRITE_ERRORS:
+            known = FileError(
+                f"The output could not be written: {error.strerror}. The output is incomplete."
+            )
+        else:
             raise
         _discard_output()
         report(known)
@@ -65,17 +70,6 @@ def replace_unencodable_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def _explain(error: OSError) -> FileError | None:
-    """Return the error message for a file or for stdout; None for an unexpected error."""
-    if error.filename is not None:
-        return FileError(f"{error.filename} is not usable: {error.strerror}")
-    if error.errno in _WRITE_ERRORS:
-        return FileError(
-            f"The output could not be written: {error.strerror}. The output is incomplete."
-        )
-    return None
 
 
 def _discard_output() -> None:

@@ -165,9 +165,12 @@ class Provider:
             metadata.userinfo_endpoint
             and not {"email", "email_verified", self.client.roles_claim} <= claims.keys()
         ):
-            claims = await self._add_userinfo(
-                metadata.userinfo_endpoint, tokens.access_token, claims
-            )
+            headers = {"authorization": f"Bearer {tokens.access_token}"}
+            body = await self._request("GET", metadata.userinfo_endpoint, headers=headers)
+            userinfo: dict[str, Any] = self._parse(body, dict)
+            if userinfo.get("sub") != claims["sub"]:
+                raise SignInRefusedError(_TAMPERED)
+            claims = {**userinfo, **claims}  # signed claims take precedence
         return self._parse_identity(claims)
 
     async def _discover(self) -> _ProviderMetadata:
@@ -221,7 +224,18 @@ class Provider:
                 options={"require": ["exp", "iat", "iss", "aud", "sub", "nonce"]},
             )
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
-            raise SignInRefusedError(self._describe_time_error(token)) from error
+            unverified: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+            issued_at = unverified.get("iat")
+            is_number = isinstance(issued_at, int | float)
+            skew = abs(round(self._clock() - issued_at)) if is_number else 0
+            if skew > LEEWAY_SECONDS:
+                raise SignInRefusedError(
+                    f"The clocks of the provider and of this hub differ by about {skew} s;"
+                    " correct them, then sign in again"
+                ) from error
+            raise SignInRefusedError(
+                "The provider's token has expired. Start again from the sign-in page."
+            ) from error
         except jwt.PyJWTError as error:
             raise SignInRefusedError(f"The provider's token cannot be trusted: {error}") from error
         audience = claims["aud"]
@@ -252,17 +266,6 @@ class Provider:
                 return matching[0]
         raise jwt.InvalidKeyError("it is signed with a key that the provider does not publish")
 
-    async def _add_userinfo(
-        self, url: str, access_token: str, claims: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Add claims from the userinfo endpoint; signed claims take precedence."""
-        headers = {"authorization": f"Bearer {access_token}"}
-        body = await self._request("GET", url, headers=headers)
-        userinfo: dict[str, Any] = self._parse(body, dict)
-        if userinfo.get("sub") != claims["sub"]:
-            raise SignInRefusedError(_TAMPERED)
-        return {**userinfo, **claims}
-
     def _parse_identity(self, claims: dict[str, Any]) -> ProviderIdentity:
         email = claims.get("email")
         if not isinstance(email, str) or "@" not in email:
@@ -277,17 +280,6 @@ class Provider:
         return ProviderIdentity(
             self.client.issuer, str(claims["sub"]), email.strip().casefold(), groups
         )
-
-    def _describe_time_error(self, token: str) -> str:
-        claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-        issued_at = claims.get("iat")
-        skew = abs(round(self._clock() - issued_at)) if isinstance(issued_at, int | float) else 0
-        if skew > LEEWAY_SECONDS:
-            return (
-                f"The clocks of the provider and of this hub differ by about {skew} s;"
-                " correct them, then sign in again"
-            )
-        return "The provider's token has expired. Start again from the sign-in page."
 
     async def _request(self, method: str, url: str, **options: Any) -> bytes:
         """Return the body of a response, limited in size; do not follow redirects."""

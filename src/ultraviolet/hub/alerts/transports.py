@@ -130,7 +130,17 @@ async def send(
             )
             return await asyncio.to_thread(_mail, mail_server(settings.smtp_url), message)
         async with egress.session() as session:
-            return await _post_all(session, settings.public_url, to, notifications)
+            if to.kind == "slack":
+                text = rendering.render_chat(notifications, settings.public_url)
+                return await _post(session, to, text, "")
+            result = ""
+            for notification in notifications:
+                # A repeated message keeps its id, so that the receiver can recognize it.
+                alert_id, kind = notification.alert.id, notification.kind
+                id_ = f"msg_test_{time.time_ns()}" if kind == "test" else f"msg_{alert_id}_{kind}"
+                event = rendering.render_event(notification, settings.public_url)
+                result = await _post(session, to, event, id_)
+            return result
     except (InvalidError, ValueError) as error:  # an invalid address or header
         raise NotSentError(str(error)) from error
 
@@ -167,24 +177,6 @@ def _connect(server: MailServer) -> smtplib.SMTP:
         smtp.close()
         raise
     return smtp
-
-
-async def _post_all(
-    session: aiohttp.ClientSession,
-    public_url: str,
-    to: DecryptedDestination,
-    notifications: Sequence[Notification],
-) -> str:
-    """Post one message to a chat, or one per alert to a webhook."""
-    if to.kind == "slack":
-        return await _post(session, to, rendering.render_chat(notifications, public_url), "")
-    result = ""
-    for notification in notifications:
-        # A repeated message keeps its id, so that the receiver can recognize it.
-        alert_id, kind = notification.alert.id, notification.kind
-        id_ = f"msg_test_{time.time_ns()}" if kind == "test" else f"msg_{alert_id}_{kind}"
-        result = await _post(session, to, rendering.render_event(notification, public_url), id_)
-    return result
 
 
 async def _post(

@@ -108,19 +108,16 @@ class EgressPolicy:
     ) -> ClientResponse:
         self.check(str(request.url))
         if request.proxy and request.proxy.host:
-            await self._check_proxied_host(request.url.host or "")
+            host = request.url.host or ""
+            if _parse_address(host) is None and host.casefold() not in self._names:
+                for address in await _resolve(host):
+                    if not self.allows(address):
+                        raise AddressNotAllowedError(_not_public_message(host))
             proxy = _parse_address(request.proxy.host)
             addresses = [proxy] if proxy else await _resolve(request.proxy.host)
             port = request.proxy.port or 0
             self._proxies.update((address, port) for address in addresses)
         return await handler(request)
-
-    async def _check_proxied_host(self, host: str) -> None:
-        """Raise AddressNotAllowedError if a name resolves to an address that is not allowed."""
-        if _parse_address(host) is None and host.casefold() not in self._names:
-            for address in await _resolve(host):
-                if not self.allows(address):
-                    raise AddressNotAllowedError(_not_public_message(host))
 
     def _create_socket(self, found: tuple[int, int, int, str, Sequence[object]]) -> socket.socket:
         family, kind, protocol, _, target = found

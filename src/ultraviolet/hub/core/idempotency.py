@@ -64,7 +64,12 @@ def begin(
     query = select(idempotency_keys).where(*_matches(request))
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
-        _insert(connection, request)
+        values = msgspec.structs.asdict(request)
+        values |= {"alive_until": _after(_CLAIM_LIFETIME), "expires_at": _after(RETENTION)}
+        try:
+            connection.execute(insert(idempotency_keys).values(**values))
+        except IntegrityError as error:  # another transaction was first
+            raise InProgressError from error
         return None
     if bytes(row["request"]) != request.request:
         raise IdempotencyKeyReusedError
@@ -105,15 +110,6 @@ def finish(
 def delete_owner(connection: Connection, owner: str) -> None:
     """Delete the stored responses of a removed user or key."""
     connection.execute(delete(idempotency_keys).where(idempotency_keys.c.owner == owner))
-
-
-def _insert(connection: Connection, request: KeyedRequest) -> None:
-    values = msgspec.structs.asdict(request)
-    values |= {"alive_until": _after(_CLAIM_LIFETIME), "expires_at": _after(RETENTION)}
-    try:
-        connection.execute(insert(idempotency_keys).values(**values))
-    except IntegrityError as error:  # another transaction was first
-        raise InProgressError from error
 
 
 def _matches(request: KeyedRequest) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

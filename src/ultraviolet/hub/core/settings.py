@@ -101,10 +101,13 @@ class Settings(msgspec.Struct, frozen=True):
         """
         found = os.environ if environment is None else environment
         folder = data.absolute()
+        heal = found.get("ULTRAVIOLET_HEAL", "on").strip().lower()
+        if heal not in ("on", "off"):
+            raise InvalidError(f"ULTRAVIOLET_HEAL must be on or off, not {heal}")
         return cls(
             data=folder,
             database_url=found.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{folder / 'hub.db'}",
-            public_url=_parse_public_url(found, "ULTRAVIOLET_PUBLIC_URL", public_url).rstrip("/"),
+            public_url=_parse_public_url(found, public_url).rstrip("/"),
             admin_key=_read_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
             allowed_sources=_parse_networks(found, "ULTRAVIOLET_ALLOWED_SOURCES"),
             trusted_proxies=_parse_networks(found, "ULTRAVIOLET_TRUSTED_PROXIES"),
@@ -120,7 +123,7 @@ class Settings(msgspec.Struct, frozen=True):
             api_rate_limit=_parse_count(found, "ULTRAVIOLET_API_RATE_LIMIT", 6000),
             spool=Path(spool) if (spool := found.get("ULTRAVIOLET_SPOOL")) else None,
             spool_megabytes=_parse_count(found, "ULTRAVIOLET_SPOOL_MEGABYTES", 1000),
-            heal=_parse_switch(found, "ULTRAVIOLET_HEAL"),
+            heal=heal == "on",
         )
 
 
@@ -176,7 +179,8 @@ def _parse_list(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in environment.get(name, "").split(",") if part.strip())
 
 
-def _parse_public_url(environment: Mapping[str, str], name: str, default: str) -> str:
+def _parse_public_url(environment: Mapping[str, str], default: str) -> str:
+    name = "ULTRAVIOLET_PUBLIC_URL"
     value = environment.get(name)
     if not value:
         return default
@@ -193,14 +197,6 @@ def _parse_public_url(environment: Mapping[str, str], name: str, default: str) -
             f" without a query or fragment, not {value}"
         )
     return value
-
-
-def _parse_switch(environment: Mapping[str, str], name: str) -> bool:
-    """Return whether a setting is on, the default."""
-    value = environment.get(name, "on").strip().lower()
-    if value not in ("on", "off"):
-        raise InvalidError(f"{name} must be on or off, not {value}")
-    return value == "on"
 
 
 def _parse_networks(environment: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -153,11 +153,11 @@ def insert_missed(
     ours = [each for each in settled if each.subscription in subscriptions]
     known = _known(connection, catalog, integration_id, ours)
     delivered = [each for each in ours if each.status == "SUCCEEDED"]
-    comparable = (
-        bool(known)
-        or len(delivered) < _MIN_COMPARABLE
-        or not _received(connection, integration_id, delivered)
-    )
+    comparable = bool(known) or len(delivered) < _MIN_COMPARABLE
+    dated = [each.created_at for each in delivered if each.created_at]
+    if not comparable and dated:  # comparable if no event was received in the same period
+        period = {"integration": integration_id, "first": min(dated), "last": max(dated)}
+        comparable = connection.execute(_RECEIVED, period).first() is None
     missing = [each for each in ours if each.id not in known] if comparable else []
     rows = [_row(catalog, integration_id, url_id, each) for each in missing if each.body]
     if rows:
@@ -218,17 +218,6 @@ def _content(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _received(
-    connection: Connection, integration_id: int, delivered: Sequence[SentDelivery]
-) -> bool:
-    """Return whether any event was received in the period in which ION delivered these."""
-    times_ = [each.created_at for each in delivered if each.created_at]
-    if not times_:
-        return True
-    given = {"integration": integration_id, "first": min(times_), "last": max(times_)}
-    return connection.execute(_RECEIVED, given).first() is not None
 
 
 def _row(catalog: Catalog, integration_id: int, url_id: int, sent: SentDelivery) -> dict[str, Any]:

@@ -293,6 +293,7 @@ class Watchdog:
                 or not self._site.reader.dates(resource)
             ):
                 continue
+
             last = await self._last_event(resource.name, moment - limit)
             if last is None or moment - last < limit:
                 continue
@@ -391,14 +392,6 @@ _RESTORED = (
 )
 
 
-def _max_silence(hours: Sequence[datetime]) -> timedelta | None:
-    """Return how long a resource may be silent, or None if its usual gaps are not known yet."""
-    if len(hours) < _MIN_ACTIVE_HOURS:
-        return None
-    gaps = (later - earlier for earlier, later in pairwise(hours))
-    return max(_MIN_SILENCE, _SILENCE_FACTOR * max(gaps))
-
-
 def _title(resource: str) -> str:
     return resource.replace("_", " ")
 
@@ -412,3 +405,11 @@ def _receiver_finding(subject: str, message: str, refused: str) -> Finding:
     if step is None or step == ASK_FOR_PERMISSION:
         step = "Give the API key's user the webhook permissions in ION, then create a new key"
     return Finding("receiver", "error", message, step, Action.REPAIR_WEBHOOKS, subject)
+
+
+def _max_silence(hours: Sequence[datetime]) -> timedelta | None:
+    """Return how long a resource may be silent, or None if its usual gaps are not known yet."""
+    if len(hours) < _MIN_ACTIVE_HOURS:
+        return None
+    gaps = (later - earlier for earlier, later in pairwise(hours))
+    return max(_MIN_SILENCE, _SILENCE_FACTOR * max(gaps))

@@ -75,10 +75,16 @@ class Spool:
             if (lock := _try_lock(path := folder / f"spool-{number}.db")) is not None
         )
         self._file = _open(path)
-        for other in sorted(folder.glob("spool-*.db")):
-            if other != path and (lock := _try_lock(other)) is not None:
-                self._take_over(other)
-                lock.close()
+        for other_path in sorted(folder.glob("spool-*.db")):
+            if other_path == path or (lock := _try_lock(other_path)) is None:
+                continue
+            other = _open(other_path)  # an interruption only repeats some deliveries
+            for table in ("deliveries", "refused"):
+                moved = other.execute(f"SELECT delivery FROM {table} ORDER BY seq").fetchall()
+                self._insert(delivery for (delivery,) in moved)
+                other.execute(f"DELETE FROM {table}")
+            other.close()
+            lock.close()
         with self._transaction():  # a later release may be able to store refused deliveries
             self._file.execute(
                 "INSERT INTO deliveries (delivery) SELECT delivery FROM refused ORDER BY seq"
@@ -99,7 +105,11 @@ class Spool:
     async def first(self, limit: int) -> list[tuple[int, SpooledDelivery]]:
         """Return the oldest deliveries, each with its number; set unreadable ones aside."""
         found: list[tuple[int, SpooledDelivery]] = []
-        while not found and (rows := await self._run(self._select_first, limit)):
+
+        def select() -> list[tuple[int, bytes]]:
+            return self._file.execute(_FIRST, [limit]).fetchall()
+
+        while not found and (rows := await self._run(select)):
             for seq, encoded in rows:
                 try:
                     found.append((seq, msgspec.msgpack.decode(encoded, type=SpooledDelivery)))
@@ -137,9 +147,6 @@ class Spool:
         with self._transaction():
             self._file.executemany(_INSERT, ([delivery] for delivery in encoded))
 
-    def _select_first(self, limit: int) -> list[tuple[int, bytes]]:
-        return self._file.execute(_FIRST, [limit]).fetchall()
-
     def _delete_through(self, last: int) -> tuple[int, int]:
         count, size_bytes = self._file.execute(_MEASURE, [last]).fetchone()
         self._file.execute(_DELETE, [last])
@@ -166,15 +173,6 @@ class Spool:
         finally:
             if self._file.in_transaction:  # SQLite may have rolled back by itself on a disk error
                 self._file.execute("ROLLBACK")
-
-    def _take_over(self, path: Path) -> None:
-        """Move the deliveries of another file into this one; an interruption only repeats some."""
-        other = _open(path)
-        for table in ("deliveries", "refused"):
-            rows = other.execute(f"SELECT delivery FROM {table} ORDER BY seq").fetchall()
-            self._insert(delivery for (delivery,) in rows)
-            other.execute(f"DELETE FROM {table}")
-        other.close()
 
 
 def _try_lock(path: Path) -> Any:

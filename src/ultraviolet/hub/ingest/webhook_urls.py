@@ -187,7 +187,16 @@ def active_urls(connection: Connection, secrets: SecretBox) -> dict[bytes, UrlEn
     query = select(webhook_urls).where(webhook_urls.c.state != "revoked")
     rows = connection.execute(query).mappings().all()
     return {
-        bytes(row["token_hash"]): _entry(row, secrets) for row in rows if _state(row) != "revoked"
+        bytes(row["token_hash"]): UrlEntry(
+            url_id=row["id"],
+            integration_id=row["integration_id"],
+            shared_secret=secrets.decrypt(row["shared_secret"]) if row["shared_secret"] else None,
+            signature_format=row["signature_format"],
+            state=row["state"],
+            expires_at=row["expires_at"],
+        )
+        for row in rows
+        if _state(row) != "revoked"
     }
 
 
@@ -286,18 +295,6 @@ def _url(row: RowMapping) -> WebhookUrl:
     values = {name: row[name] for name in WebhookUrl.__struct_fields__ if name != "verifies"}
     values |= {"state": _state(row), "verifies": row["shared_secret"] is not None}
     return msgspec.convert(values, WebhookUrl)
-
-
-def _entry(row: RowMapping, secrets: SecretBox) -> UrlEntry:
-    secret = secrets.decrypt(row["shared_secret"]) if row["shared_secret"] else None
-    return UrlEntry(
-        url_id=row["id"],
-        integration_id=row["integration_id"],
-        shared_secret=secret,
-        signature_format=row["signature_format"],
-        state=row["state"],
-        expires_at=row["expires_at"],
-    )
 
 
 def _subject(url: WebhookUrl) -> str:

@@ -23,16 +23,11 @@ from ultraviolet.db.tables.sync import (
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.sync import fetch
 from ultraviolet.ion.catalog import Catalog, load_catalog
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.queries import OfferedSchema
 
 SelectedResources = Sequence[str] | None
 """Names of resources; None means all."""
-
-_TITLES = {
-    "bom": "Bills of materials",
-    "people": "People and permissions",
-    "shared": "Shared",
-}
 
 
 class SelectableResource(msgspec.Struct, frozen=True):
@@ -83,7 +78,7 @@ def list_selectable(
         SelectableResource(
             each.name,
             each.title,
-            _TITLES.get(each.domain, each.domain.capitalize()),
+            resource_label(each.name).group,
             followed.follows(each.name),
             offered.reads(each),
             counts.get(each.name, 0),
@@ -103,52 +98,34 @@ def select_resources(
     """Stop syncing deselected resources, and request a full read of newly selected ones."""
     every = {each.name for each in load_catalog().mirrorable}
     old, new = (every if chosen is None else set(chosen) for chosen in (before, after))
-    if old - new:
-        _deselect(connection, integration_id, sorted(old - new))
-    if new - old:
-        _select(connection, actor, integration_id, sorted(new - old))
-
-
-def _deselect(connection: Connection, integration_id: int, names: Sequence[str]) -> None:
-    waiting = delete(stale).where(
-        stale.c.integration_id == integration_id, stale.c.resource.in_(names)
-    )
-    connection.execute(waiting)
-    steps, ended = fetch_steps.c, ("done", "failed", "skipped")
-    skipped = update(fetch_steps).where(
-        steps.fetch_id.in_(_running(fetches, integration_id)),
-        steps.resource.in_(names),
-        steps.state.not_in(ended),
-    )
-    connection.execute(
-        skipped.values(state="skipped", error="No longer selected", finished_at=clock.now_rfc3339())
-    )
-    compared = verification_steps.c
-    connection.execute(
-        delete(verification_steps).where(
-            compared.verification_id.in_(_running(verifications, integration_id)),
-            compared.resource.in_(names),
+    marks, steps, compared = watermarks.c, fetch_steps.c, verification_steps.c
+    in_running_fetch = steps.fetch_id.in_(_running(fetches, integration_id))
+    if names := sorted(old - new):
+        here = stale.c.integration_id == integration_id, stale.c.resource.in_(names)
+        connection.execute(delete(stale).where(*here))
+        open_steps = steps.resource.in_(names), steps.state.not_in(("done", "failed", "skipped"))
+        connection.execute(
+            update(fetch_steps)
+            .where(in_running_fetch, *open_steps)
+            .values(state="skipped", error="No longer selected", finished_at=clock.now_rfc3339())
         )
-    )
-
-
-def _select(connection: Connection, actor: str, integration_id: int, names: Sequence[str]) -> None:
-    marks, steps = watermarks.c, fetch_steps.c
-    mine = marks.integration_id == integration_id, marks.resource.in_(names)
-    connection.execute(delete(watermarks).where(*mine))
-    rows = [{"integration_id": integration_id, "resource": name} for name in names]
-    connection.execute(insert(watermarks), rows)
-    # ION sends their events only after the next set-up, which requests a full fetch.
-    posts = update(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
-    connection.execute(posts.values(subscribed_at=None))
-    connection.execute(
-        delete(fetch_steps).where(
-            steps.fetch_id.in_(_running(fetches, integration_id)),
-            steps.resource.in_(names),
-            steps.state == "skipped",
+        connection.execute(
+            delete(verification_steps).where(
+                compared.verification_id.in_(_running(verifications, integration_id)),
+                compared.resource.in_(names),
+            )
         )
-    )
-    fetch.request_fetch(connection, integration_id, "incremental", actor)
+    if names := sorted(new - old):
+        mine = marks.integration_id == integration_id, marks.resource.in_(names)
+        connection.execute(delete(watermarks).where(*mine))
+        rows = [{"integration_id": integration_id, "resource": name} for name in names]
+        connection.execute(insert(watermarks), rows)
+        # ION sends their events only after the next set-up, which requests a full fetch.
+        posts = update(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
+        connection.execute(posts.values(subscribed_at=None))
+        skipped = steps.resource.in_(names), steps.state == "skipped"
+        connection.execute(delete(fetch_steps).where(in_running_fetch, *skipped))
+        fetch.request_fetch(connection, integration_id, "incremental", actor)
 
 
 def _running(table: Table, integration_id: int) -> Select[int]:

@@ -209,17 +209,14 @@ def offered_schema(connection: Connection, catalog: Catalog, integration_id: int
         integrations.c.id == integration_id
     )
     saved = connection.execute(query).scalar()
-    return _parse_schema(saved) if saved else _whole_schema(catalog)
+    return _offered_schema(catalog, saved)
 
 
 @lru_cache(16)
-def _parse_schema(saved: str) -> OfferedSchema:
+def _offered_schema(catalog: Catalog, saved: str | None) -> OfferedSchema:
+    if not saved:
+        return OfferedSchema.whole(catalog)
     return OfferedSchema(msgspec.json.decode(saved, type=dict[str, frozenset[str]]))
-
-
-@lru_cache(1)
-def _whole_schema(catalog: Catalog) -> OfferedSchema:
-    return OfferedSchema.whole(catalog)
 
 
 def save_test_result(

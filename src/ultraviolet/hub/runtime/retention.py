@@ -6,9 +6,9 @@ interrupted purge starts again.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import msgspec
 import structlog
@@ -80,12 +80,13 @@ class Retention(msgspec.Struct, frozen=True):
 
     def removes_more_than(self, before: "Retention") -> list[Kind]:
         """Return the kinds of which more rows are eligible, also if not all rows were counted."""
-        return [
-            kind
-            for kind, old in self.would_remove.items()
-            if old.count > before.would_remove[kind].count
-            or (old.more and _shorter(getattr(self.keep, kind), getattr(before.keep, kind)))
-        ]
+        found: list[Kind] = []
+        for kind, old in self.would_remove.items():
+            days, days_before = getattr(self.keep, kind), getattr(before.keep, kind)
+            is_shorter = days is not None and (days_before is None or days < days_before)
+            if old.count > before.would_remove[kind].count or (old.more and is_shorter):
+                found.append(kind)
+        return found
 
 
 def get_retention(
@@ -105,7 +106,7 @@ def get_retention(
         {kind: purge.count_expired(connection, kind, integration_id, cut[kind]) for kind in KINDS},
         row.history_since if row else None,
         row.ran_at if row else None,
-        _by_kind(row.removed or {}) if row else {},
+        dict(_by_kind(cast("dict[str, int]", row.removed or {}).items())) if row else {},
         clock.format_rfc3339(datetime.fromisoformat(row.ran_at) + _INTERVAL)
         if row and row.ran_at
         else None,
@@ -142,10 +143,6 @@ def changed(keep: RetentionPeriods, changes: RetentionChanges | None) -> Retenti
             message = f"Keep {kind} for at least {MIN_DAYS} days, or forever."
             raise InvalidError(message, field=kind)
     return msgspec.structs.replace(keep, **values)
-
-
-def _shorter(days: int | None, before: int | None) -> bool:
-    return days is not None and (before is None or days < before)
 
 
 def cutoffs(keep: RetentionPeriods, moment: datetime) -> dict[Kind, str | None]:
@@ -199,9 +196,7 @@ class Purger:
             await asyncio.sleep(self._pause)
         await self._database.write(_finish, started, removed)
         self._changes.publish("integration", 0)
-        totals = Counter[str]()
-        for (_, tag), count in removed.items():
-            totals[tag.partition(".")[0]] += count
+        totals = _by_kind((tag, count) for (_, tag), count in removed.items())
         log.info("retention.done", **totals)
         return totals
 
@@ -316,8 +311,8 @@ def _finish(connection: Connection, started: dict[int, _StartedPurge], removed: 
     connection.execute(_EXTEND, {"until": ""})
 
 
-def _by_kind(removed: Mapping[str, int]) -> dict[str, int]:
+def _by_kind(removed: Iterable[tuple[str, int]]) -> Counter[str]:
     counts = Counter[str]()
-    for tag, count in removed.items():
+    for tag, count in removed:
         counts[tag.partition(".")[0]] += count
-    return dict(counts)
+    return counts

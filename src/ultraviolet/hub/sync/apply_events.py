@@ -24,8 +24,8 @@ from ultraviolet.ion.model import Resource
 from ultraviolet.mirror import drift, repository
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.dependents import find_dependents
-from ultraviolet.mirror.object_state import DELETION
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Origin, Ref
+from ultraviolet.mirror.stale_reasons import DELETION, EVENT, REPLAY
 
 _NOT_SELECTED = "This resource is not selected for this integration"
 _DEPENDENTS_MARKED = "; values computed from it are read again"
@@ -158,7 +158,7 @@ def mark_not_applied(
     refs: set[Ref] = set()
     if resource and envelope.object_id and catalog.follows(resource.name):
         refs = _parse_object(row, resource, envelope).refs
-    marks = [Mark(name, id_, "event", row.received_at) for name, id_ in refs]
+    marks = [Mark(name, id_, EVENT, row.received_at) for name, id_ in refs]
     marked = mark_stale(connection, integration_id, marks)
     event = ParsedEvent(seq, row.received_at, problem=why)
     _record_outcomes(connection, [_outcome_row(event, None)])
@@ -182,7 +182,7 @@ def reparse_events(
     applied = _apply_parsed(connection, catalog, integration_id, parsed)
     refs = {ref for event in parsed for ref in event.refs}
     moment = now_rfc3339()
-    mark_stale(connection, integration_id, [Mark(*ref, "replay", moment) for ref in refs])
+    mark_stale(connection, integration_id, [Mark(*ref, REPLAY, moment) for ref in refs])
     _record_outcomes(connection, [_outcome_row(event, "replayed") for event in parsed])
     not_understood = sum(bool(event.problem) for event in parsed)
     return ReappliedEvents(len(parsed), frozenset(refs), not_understood, applied.changes)
@@ -233,12 +233,12 @@ def _parse(connection: Connection, catalog: Catalog, integration_id: int, row: A
         event = _parse_unselected(connection, catalog, integration_id, row, resource, envelope)
     else:
         refs = find_targets(connection, catalog, integration_id, resource, envelope)
-        marks = [Mark(*ref, "event", row.received_at) for ref in refs]
+        marks = [Mark(*ref, EVENT, row.received_at) for ref in refs]
         event = ParsedEvent(row.seq, row.received_at, marks=marks)
     if row.conflicting:
         event.conflicting = True
         if event.observation:
-            event.marks = [Mark(*event.observation.ref, "event", row.received_at)]
+            event.marks = [Mark(*event.observation.ref, EVENT, row.received_at)]
             event.observation = None
     return event
 
@@ -252,7 +252,7 @@ def _parse_object(row: Any, resource: Resource, envelope: Envelope) -> ParsedEve
         title = resource.title.lower()
         event.problem = f"{id_[:_MAX_ID_CHARACTERS_SHOWN]} is not a valid id of {title}"
     elif envelope.action == "DELETE" or not envelope.fields:
-        reason = DELETION if envelope.action == "DELETE" else "event"
+        reason = DELETION if envelope.action == "DELETE" else EVENT
         event.marks = [Mark(resource.name, id_, reason, row.received_at)]
     else:
         known = {field.name for field in resource.fields}
@@ -298,7 +298,7 @@ def _parse_unselected(
     marks = find_dependents(connection, catalog, integration_id, [state])
     keys = {each.own_key for each in catalog.dependents(resource.name) if each.own_key}
     if envelope.action != "DELETE" and not keys <= state.before.keys() | state.doc.keys():
-        marks.append(Mark(*ref, "event", row.received_at))
+        marks.append(Mark(*ref, EVENT, row.received_at))
     return ParsedEvent(row.seq, row.received_at, marks=marks, not_chosen=True)
 
 

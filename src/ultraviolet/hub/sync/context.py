@@ -19,6 +19,7 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
+from ultraviolet.mirror.stale_reasons import NOT_READABLE
 
 log = structlog.get_logger()
 
@@ -143,7 +144,7 @@ class SyncContext:
 
         def mark(connection: Connection, applied: Applied, not_kept: Mapping[Ref, str]) -> int:
             moment = now_rfc3339()
-            failed = [Mark(*ref, "not readable", moment) for ref in not_kept]
+            failed = [Mark(*ref, NOT_READABLE, moment) for ref in not_kept]
             mark_stale(connection, self.id, [*marks, *failed])
             return len(applied.changes)
 

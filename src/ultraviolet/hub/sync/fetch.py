@@ -27,6 +27,7 @@ from ultraviolet.hub.sync.page_writer import PageWriter
 from ultraviolet.hub.sync.watermarks import Watermark, after_filter, changed_since_filter, watermark
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror.observation import Mark, Observation, Origin
+from ultraviolet.mirror.stale_reasons import NOT_READABLE
 
 RESOLVED_BY_FULL_FETCH = ("restored", "schema")
 """Kinds of findings that a full fetch resolves if it started after them."""
@@ -188,7 +189,7 @@ class Fetcher:
             page = await context.reader.changes(resource, filters, Origin("poll"), last)
             last = page.last
             moment = now_rfc3339()
-            marks = [Mark(resource.name, id_, "not readable", moment) for id_ in page.unreadable]
+            marks = [Mark(resource.name, id_, NOT_READABLE, moment) for id_ in page.unreadable]
             changed += await context.apply_and_mark(page.observations, marks)
             if last and not page.nameless:
                 polled[resource.name] = last.source_time or ""

@@ -14,6 +14,7 @@ from ultraviolet.hub.sync.watermarks import Watermark, raise_watermark, record_p
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.observation import Applied, Mark, Observation, Ref
+from ultraviolet.mirror.stale_reasons import NOT_READABLE
 
 Mode = Literal["incremental", "full"]
 
@@ -133,7 +134,7 @@ def mark_unreadable(
 ) -> None:
     """Mark unreadable objects stale, so that healing reads them one by one, with growing delays."""
     moment = now_rfc3339()
-    marks = [Mark(resource, id_, "not readable", moment) for id_ in unreadable]
+    marks = [Mark(resource, id_, NOT_READABLE, moment) for id_ in unreadable]
     if marks:
         mark_stale(connection, integration_id, marks)
 

@@ -36,6 +36,7 @@ from ultraviolet.ion.errors import (
     IonRefusedError,
     IonUnauthorizedError,
 )
+from ultraviolet.mirror import stale_reasons
 from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.dependents import find_dependents
 from ultraviolet.mirror.object_state import ObjectState
@@ -281,7 +282,7 @@ class Healer:
         """Read children that ION creates without an event, such as lines, after one of a parent."""
         changed: defaultdict[str, list[str]] = defaultdict(list)
         for row in due:
-            if row.reason in ("event", "deletion") and is_id(row.id):
+            if row.reason in (stale_reasons.EVENT, stale_reasons.DELETION) and is_id(row.id):
                 changed[row.resource].append(row.id)
         owned = [
             (child, link, changed[link.resource])
@@ -307,7 +308,9 @@ class Healer:
             rows = await self._database.read(bulk.fetch_rows, _SELECT_CHILDREN, given)
             unlisted = {id_ for (id_,) in rows} | page.unreadable.keys()
             unlisted -= {o.id for o in page.observations}
-            marks = [Mark(child.name, id_, "not listed", now_rfc3339()) for id_ in unlisted]
+            marks = [
+                Mark(child.name, id_, stale_reasons.NOT_LISTED, now_rfc3339()) for id_ in unlisted
+            ]
             await self._context.apply_and_mark(page.observations, marks)
 
     async def _divide(self, group: Sequence[Ref], attempts: dict[Ref, int], error: str) -> None:

@@ -14,8 +14,8 @@ from ultraviolet.errors import ConflictError, NotFoundError
 from ultraviolet.hub.sync.fetch import request_fetch
 from ultraviolet.hub.sync.watermarks import record_proof
 from ultraviolet.mirror.apply import mark_stale
-from ultraviolet.mirror.object_state import VERIFICATION
 from ultraviolet.mirror.observation import Mark, Ref
+from ultraviolet.mirror.stale_reasons import VERIFICATION
 
 RANGE = 10
 """Objects in one random range of a sample."""

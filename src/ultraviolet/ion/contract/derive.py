@@ -134,7 +134,16 @@ class Derivation:
         self.lists = {
             f: mark for f in root_fields(document, "Query") if (mark := directive(f, "list"))
         }
-        self.filters = self._filter_names()
+        self.filters: dict[str, str] = {}
+        for field, mark in self.lists.items():
+            if field.name.value != "reviewRequests":  # ION uses the filter of another type
+                self.filters[str(mark["of"])] = str(mark["filters"])
+        for name, node in self.objects.items():
+            given = directive(node, "filterable")
+            if given:
+                self.filters[name] = str(given["name"])
+            elif directive(node, "table"):
+                self.filters.setdefault(name, f"{plural(name)}InputFilters")
 
     def text(self) -> str:
         """Return all derived types as SDL."""
@@ -147,19 +156,6 @@ class Derivation:
                 *self._events(),
             ]
         )
-
-    def _filter_names(self) -> dict[str, str]:
-        names: dict[str, str] = {}
-        for field, mark in self.lists.items():
-            if field.name.value != "reviewRequests":  # ION uses the filter of another type
-                names[str(mark["of"])] = str(mark["filters"])
-        for name, node in self.objects.items():
-            given = directive(node, "filterable")
-            if given:
-                names[name] = str(given["name"])
-            elif directive(node, "table"):
-                names.setdefault(name, f"{plural(name)}InputFilters")
-        return names
 
     def _operator_filters(self) -> Iterator[str]:
         for name in (*OPERAND_SCALARS, *sorted(self.enum_names)):

@@ -215,11 +215,11 @@ def check_fault(fault: Fault) -> None:
             raise InvalidError(
                 f"{fault.kind} does not have the setting {name}. Its settings: {settings}."
             )
-    for message in (*_frequency_errors(fault), *_setting_errors(fault)):
+    for message in _errors(fault):
         raise InvalidError(f"{fault.kind}: {message}")
 
 
-def _frequency_errors(fault: Fault) -> Iterator[str]:
+def _errors(fault: Fault) -> Iterator[str]:  # noqa: C901  one condition for each setting
     if not 0 < fault.probability <= 1:
         yield "the probability must be more than 0 and at most 1."
     if fault.after < 0 or (fault.count is not None and fault.count < 1):
@@ -230,9 +230,6 @@ def _frequency_errors(fault: Fault) -> Iterator[str]:
         yield "the rate must be 0 or more."
     if fault.kind in _REQUIRE_TARGET and fault.only == "*":
         yield "name the target with `only`."
-
-
-def _setting_errors(fault: Fault) -> Iterator[str]:
     if fault.seconds is not None and not math.isfinite(fault.seconds):
         yield "`seconds` must be a finite number."
     if (fault.seconds or 0) < 0 and fault.kind not in _ALLOW_NEGATIVE_SECONDS:

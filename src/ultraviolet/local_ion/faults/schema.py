@@ -22,7 +22,6 @@ from graphql import (
     GraphQLString,
     InlineFragmentNode,
     NameNode,
-    OperationDefinitionNode,
     SelectionNode,
     TypeInfo,
     TypeInfoVisitor,
@@ -102,27 +101,18 @@ class SchemaFaults:
             info = TypeInfo(altered.schema)
             served = visit(document, TypeInfoVisitor(info, _TypenameVisitor(altered, info)))
         response = execute(print_ast(served), variables, name)
-        return self._add_values(altered, document, operation, response)
+        response = msgspec.json.decode(msgspec.json.encode(response))
+        root = altered.schema.get_root_type(operation.operation)
+        if root is not None and response.get("data"):
+            values = _AddedValues(altered, self._faults, document)
+            values.fill(root, nodes, response["data"])
+        return response
 
     def _alter(self, faults: tuple[Fault, ...]) -> AlteredSchema:
         altered = AlteredSchema(copy.deepcopy(self._schema), {})
         for fault in faults:
             _ALTERATIONS[fault.kind](altered, fault)
         return altered
-
-    def _add_values(
-        self,
-        altered: AlteredSchema,
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-        response: JsonObject,
-    ) -> JsonObject:
-        response = msgspec.json.decode(msgspec.json.encode(response))
-        root = altered.schema.get_root_type(operation.operation)
-        if root is not None and response.get("data"):
-            values = _AddedValues(altered, self._faults, document)
-            values.fill(root, operation.selection_set.selections, response["data"])
-        return response
 
 
 class _AddedValues:
@@ -160,7 +150,15 @@ class _AddedValues:
                     continue
                 if (kind.name, name) in self._altered.added_fields:
                     self._faults.trigger("schema", kind.name)
-                    data[key] = _select(self._altered.added_fields[kind.name, name], node)
+                    value = self._altered.added_fields[kind.name, name]
+                    if value is not None and node.selection_set is not None:
+                        nodes = node.selection_set.selections
+                        value = {
+                            (n.alias or n.name).value: value.get(n.name.value)
+                            for n in nodes
+                            if isinstance(n, FieldNode)
+                        }
+                    data[key] = value if node.selection_set else None
                 else:
                     target = named_type(kind.fields[name])
                     data[key] = self._fill_value(target, node, data[key])
@@ -177,13 +175,6 @@ class _AddedValues:
         ):
             return self._enum_values[kind.name]
         return cast("Any", value)
-
-
-def _select(value: JsonObject | None, node: FieldNode) -> JsonObject | None:
-    if value is None or node.selection_set is None:
-        return None
-    nodes = [n for n in node.selection_set.selections if isinstance(n, FieldNode)]
-    return {(n.alias or n.name).value: value.get(n.name.value) for n in nodes}
 
 
 class _TypenameVisitor(Visitor):

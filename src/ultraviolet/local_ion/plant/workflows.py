@@ -79,7 +79,18 @@ def buy(plant: Plant) -> None:
         attributes=[{"key": "Priority", "value": plant.choose(*sample_data.PRIORITIES)}],
     )
     for position in range(1, plant.random.randint(1, 6) + 1):
-        plant.client.create("purchase_order_lines", **_line_values(plant, order, position))
+        line: dict[str, Any] = {
+            "purchaseOrderId": order,
+            "partId": plant.any("parts"),
+            "position": position,
+            "quantity": float(plant.choose(1, 2, 4, 5, 10, 25, 50, 100)),
+            "cost": round(plant.random.uniform(0.4, 900), 2),
+            "needDate": plant.day(10, 120),
+        }
+        # Suppliers often confirm the arrival date later; the empty value then becomes populated.
+        if plant.chance(0.4):
+            line["estimatedArrivalDate"] = plant.day(5, 100)
+        plant.client.create("purchase_order_lines", **line)
     if plant.chance(0.3):
         name, value = plant.choose(*sample_data.FEES)
         plant.client.create(
@@ -90,21 +101,6 @@ def buy(plant: Plant) -> None:
             "purchase_orders", order, status="ORDERED", orderedAt=plant.today.isoformat()
         )
         plant.open_orders.append(order)
-
-
-def _line_values(plant: Plant, order: int, position: int) -> dict[str, Any]:
-    line: dict[str, Any] = {
-        "purchaseOrderId": order,
-        "partId": plant.any("parts"),
-        "position": position,
-        "quantity": float(plant.choose(1, 2, 4, 5, 10, 25, 50, 100)),
-        "cost": round(plant.random.uniform(0.4, 900), 2),
-        "needDate": plant.day(10, 120),
-    }
-    # Suppliers often confirm the arrival date later; the empty value then becomes populated.
-    if plant.chance(0.4):
-        line["estimatedArrivalDate"] = plant.day(5, 100)
-    return line
 
 
 def receive(plant: Plant) -> None:
@@ -124,25 +120,22 @@ def receive(plant: Plant) -> None:
         "receipts", receivedAt=plant.today.isoformat(), receivedById=plant.any("users")
     )
     for line in lines:
-        _receive_line(plant, receipt, line)
+        tracking: str | None = line["part"]["trackingType"] if line["part"] else None
+        item: dict[str, Any] = {
+            "etag": plant.client.get("receipts", receipt, "_etag")["_etag"],
+            "receiptId": receipt,
+            "purchaseOrderLineId": line["id"],
+            "locationId": plant.any("locations"),
+            "quantity": 1.0 if tracking == "SERIAL" else _missing_quantity(line),
+        }
+        if tracking:
+            number = "SerialNumber" if tracking == "SERIAL" else "LotNumber"
+            item[f"autogenerate{number}"] = True
+        plant.client.mutate_list("addItemsToReceipt", [item])
 
 
 def _missing_quantity(line: dict[str, Any]) -> float:
     return float(line["quantity"]) - float(line["receivedQuantity"] or 0)
-
-
-def _receive_line(plant: Plant, receipt: int, line: dict[str, Any]) -> None:
-    tracking: str | None = line["part"]["trackingType"] if line["part"] else None
-    item: dict[str, Any] = {
-        "etag": plant.client.get("receipts", receipt, "_etag")["_etag"],
-        "receiptId": receipt,
-        "purchaseOrderLineId": line["id"],
-        "locationId": plant.any("locations"),
-        "quantity": 1.0 if tracking == "SERIAL" else _missing_quantity(line),
-    }
-    if tracking:
-        item["autogenerateSerialNumber" if tracking == "SERIAL" else "autogenerateLotNumber"] = True
-    plant.client.mutate_list("addItemsToReceipt", [item])
 
 
 def stock(plant: Plant) -> None:

@@ -146,7 +146,12 @@ class _Interpreter:
                     raise UnsupportedCodeError(f"Unknown name {name} in the code.")
                 return self.names[name]
             case ast.BoolOp():
-                return self._boolean(node)
+                value: Any = None
+                for each in node.values:
+                    value = self._evaluate(each)
+                    if bool(value) is isinstance(node.op, ast.Or):
+                        break
+                return value
             case ast.UnaryOp(op=ast.Not()):
                 return not self._evaluate(node.operand)
             case ast.UnaryOp(op=ast.USub()):
@@ -178,14 +183,6 @@ class _Interpreter:
                 return self._call(node)
             case _:
                 raise _unsupported(node)
-
-    def _boolean(self, node: ast.BoolOp) -> Any:
-        value: Any = None
-        for each in node.values:
-            value = self._evaluate(each)
-            if bool(value) is isinstance(node.op, ast.Or):
-                return value
-        return value
 
     def _compare(self, node: ast.Compare) -> bool:
         left = self._evaluate(node.left)

@@ -84,11 +84,14 @@ def _insert(
     column = next(f.column for f in resource.fields if f.name == resource.owner_key)
     if definition is not None:
         check_value(key, definition.get("type"), definition.get("options"), value)
+    inferred = "multiselect" if isinstance(value, list) else "string"
+    if isinstance(value, bool | int | float):
+        inferred = "boolean" if isinstance(value, bool) else "number"
     row = {
         "id": f"{owner_id}-{key}",
         "key": key,
         column: owner_id,
-        "type": str((definition or {}).get("type") or _infer_type(value)).lower(),
+        "type": str((definition or {}).get("type") or inferred).lower(),
         "value": _encode(value),
     }
     tx.insert(resource.name, row)
@@ -96,11 +99,3 @@ def _insert(
 
 def _encode(value: Any) -> str | None:
     return None if value is None else dump_json(value)
-
-
-def _infer_type(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    return "multiselect" if isinstance(value, list) else "string"

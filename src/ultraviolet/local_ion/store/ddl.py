@@ -46,16 +46,12 @@ def _table_statements(schema: StoreSchema, table: Table) -> Iterator[str]:
     unique = UNIQUE_COLUMNS.get(table.name, ())
     columns.extend("UNIQUE (" + ", ".join(group) + ")" for group in unique)
     yield f'CREATE TABLE IF NOT EXISTS "{table.name}" ({", ".join(columns)})'
-    for name in _indexed_columns(table, references):
+    indexed = [c for c in references if c != table.key[0]]
+    if table.updated:
+        indexed.append(table.updated)
+    if table.resource is None:
+        indexed.append(table.key[1])
+    indexed.extend(c for c in ("family_id", "entity_id") if c in table.columns and c not in indexed)
+    for name in indexed:
         index = f"{table.name}__{name}"
         yield f'CREATE INDEX IF NOT EXISTS "{index}" ON "{table.name}" ("{name}")'
-
-
-def _indexed_columns(table: Table, references: Mapping[str, str]) -> list[str]:
-    names = [c for c in references if c != table.key[0]]
-    if table.updated:
-        names.append(table.updated)
-    if table.resource is None:
-        names.append(table.key[1])
-    names.extend(c for c in ("family_id", "entity_id") if c in table.columns and c not in names)
-    return names

@@ -88,7 +88,13 @@ def _load_tables(catalog: Catalog) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     for resource in catalog.resources.values():
         if resource.type:
-            tables[resource.name] = _resource_table(resource)
+            stored: dict[str, Storage] = {f.column: storage(f) for f in resource.fields if f.stored}
+            stored.update(EXTRA_COLUMNS.get(resource.name, ()))
+            by_name = {f.name: f.column for f in resource.fields}
+            names = tuple(by_name[k] for k in resource.key)
+            if resource.kind != "attribute":
+                stored.update({k: "integer" for k in names if stored[k] == "real"})
+            tables[resource.name] = Table(resource.name, stored, names, resource)
     for resource in catalog.resources.values():
         for relation in resource.relations:
             join = relation.join
@@ -98,13 +104,3 @@ def _load_tables(catalog: Catalog) -> dict[str, Table]:
                 columns.update(EXTRA_COLUMNS.get(join.table, ()))
                 tables[join.table] = Table(join.table, columns, key, None)
     return tables
-
-
-def _resource_table(resource: Resource) -> Table:
-    columns: dict[str, Storage] = {f.column: storage(f) for f in resource.fields if f.stored}
-    columns.update(EXTRA_COLUMNS.get(resource.name, ()))
-    by_name = {f.name: f.column for f in resource.fields}
-    key = tuple(by_name[k] for k in resource.key)
-    if resource.kind != "attribute":
-        columns.update({k: "integer" for k in key if columns[k] == "real"})
-    return Table(resource.name, columns, key, resource)

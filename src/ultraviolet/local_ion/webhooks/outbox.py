@@ -13,7 +13,6 @@ from ultraviolet.ion.deliveries import encode
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.audit_log import LoggedAction
 from ultraviolet.local_ion.store.store import Store
-from ultraviolet.local_ion.store.transaction import Transaction
 from ultraviolet.local_ion.webhooks.delivery import Attempt, Delivery
 from ultraviolet.local_ion.webhooks.quirks import Changes, Quirks
 
@@ -103,7 +102,29 @@ class Outbox:
             events = list(self._events(connection, actions, self._subscriptions))
         with self._store.write(None) as tx:
             ids = itertools.count((tx.scalar(SELECT_LAST_EVENT_ID) or 0) + 1)
-            deliveries = [_insert_event(tx, next(ids), *event) for event in events]
+            deliveries: list[Delivery] = []
+            for event_id, (subscription, action, changes) in zip(ids, events, strict=False):
+                row_id = action.row_id
+                body = encode(
+                    event_id=event_id,
+                    subscription_id=subscription.id,
+                    resource=action.table_name,
+                    action=action.action,
+                    object_id=int(row_id) if row_id.isdecimal() else row_id,
+                    transaction_id=action.transaction_id,
+                    timestamp=action.action_tstamp,
+                    actor_id=action.actor_id,
+                    changes=changes,
+                )
+                event = {
+                    "id": event_id,
+                    "subscription_id": subscription.id,
+                    "request_data": body.decode(),
+                    "status": "sending",
+                    "number_of_retries": 0,
+                }
+                tx.insert("webhook_events", event)
+                deliveries.append(_delivery(event_id, subscription, body, 0))
             tx.connection.execute("UPDATE _outbox_cursor SET action_id = ?", (last,))
         self._published_id = last
         return deliveries
@@ -272,35 +293,6 @@ def linked_objects(
             value = row and {n: v for n, v in zip(names, row, strict=True) if n not in hidden}
             found[link.column.removesuffix("_id")] = {"new": value}
     return found
-
-
-def _insert_event(
-    tx: Transaction,
-    event_id: int,
-    subscription: Subscription,
-    action: LoggedAction,
-    changes: Changes,
-) -> Delivery:
-    body = encode(
-        event_id=event_id,
-        subscription_id=subscription.id,
-        resource=action.table_name,
-        action=action.action,
-        object_id=int(action.row_id) if action.row_id.isdecimal() else action.row_id,
-        transaction_id=action.transaction_id,
-        timestamp=action.action_tstamp,
-        actor_id=action.actor_id,
-        changes=changes,
-    )
-    event = {
-        "id": event_id,
-        "subscription_id": subscription.id,
-        "request_data": body.decode(),
-        "status": "sending",
-        "number_of_retries": 0,
-    }
-    tx.insert("webhook_events", event)
-    return _delivery(event_id, subscription, body, 0)
 
 
 def _delivery(event_id: int, to: Subscription, body: bytes, retries: int) -> Delivery:

@@ -75,7 +75,8 @@ class Sender:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._publish_loop(session))
-                    group.create_task(self._record_loop())
+                    while True:
+                        await self._record_batch([await self._attempts.get()])
             finally:
                 for task in self._tasks:
                     task.cancel()
@@ -147,10 +148,6 @@ class Sender:
         return Attempt(
             delivery.event_id, status, delivery.retries, response_status, text, received_at
         )
-
-    async def _record_loop(self) -> None:
-        while True:
-            await self._record_batch([await self._attempts.get()])
 
     async def _record_batch(self, batch: list[Attempt]) -> None:
         while len(batch) < MAX_RECORDED_ATTEMPTS and not self._attempts.empty():

@@ -11,7 +11,6 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 from sqlalchemy import Connection
 
-from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import event_files
 from ultraviolet.hub.ingest.event_files import ImportResult
 from ultraviolet.hub.integrations import service as integrations
@@ -143,8 +142,15 @@ async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
     Returns all events of an integration as JSON lines with unchanged raw bodies.
     """
     found = await hub.database.read(integrations.find, integration)
+
+    async def read_chunks() -> AsyncIterator[bytes]:
+        after = 0
+        while lines := await hub.database.read(event_files.export_chunk, found.id, after):
+            yield event_files.format_line(lines)
+            after = lines[-1].seq
+
     return Stream(
-        _export_chunks(hub, found.id),
+        read_chunks(),
         media_type=JSON_LINES,
         headers={"content-disposition": f'attachment; filename="events-{found.id}.jsonl"'},
     )
@@ -168,13 +174,6 @@ async def import_events(
     lines = event_files.parse_lines(await request.body())
     found = await hub.database.read(integrations.find, integration)
     return await hub.requests.import_events(found.id, caller.name, lines)
-
-
-async def _export_chunks(hub: Hub, integration_id: int) -> AsyncIterator[bytes]:
-    after = 0
-    while lines := await hub.database.read(event_files.export_chunk, integration_id, after):
-        yield event_files.format_line(lines)
-        after = lines[-1].seq
 
 
 HANDLERS = [list_events, get_event, replay_event, replay_events, export_events, import_events]

@@ -141,7 +141,9 @@ def complete(generated: Json) -> Json:
         schema.setdefault("description", docstrings.get(key, f"A page of {name}."))
     examples = Examples(schemas)
     for method, operation in operations(document):
-        _describe(operation)
+        description = " ".join(str(operation.get("description", "")).split("\n\n")[0].split())
+        first = re.split(r"(?<=[.])\s|;\s|:\s", description, maxsplit=1)[0]
+        operation["summary"] = first.rstrip(".")
         _add_shared_headers(method, operation)
         _add_examples(operation, examples)
     return document
@@ -186,13 +188,6 @@ def _docstrings() -> dict[str, str]:
 def _struct_key(name: str, fields: Iterable[str]) -> str:
     """Return a key that distinguishes structs of the same name."""
     return " ".join([name.removeprefix("Findings").removeprefix("ConnectionTest"), *sorted(fields)])
-
-
-def _describe(operation: Json) -> None:
-    """Set the summary to the first sentence of the description."""
-    description = " ".join(str(operation.get("description", "")).split("\n\n")[0].split())
-    first = re.split(r"(?<=[.])\s|;\s|:\s", description, maxsplit=1)[0]
-    operation["summary"] = first.rstrip(".")
 
 
 def _add_shared_headers(method: str, operation: Json) -> None:

@@ -65,8 +65,14 @@ def router(hub: Hub) -> Router:
         *saved_views.HANDLERS,
         *status.HANDLERS,
     ]
+    problems = {
+        status: ResponseSpec(
+            Problem, description=description, media_type=MEDIA_TYPE, generate_examples=False
+        )
+        for status, description in _ERROR_DESCRIPTIONS.items()
+    }
     for handler in handlers:
-        handler.responses = {**_problem_responses(), **(handler.responses or {})}
+        handler.responses = {**problems, **(handler.responses or {})}
         handler.security = [
             {"key": [guard.role]}
             for guard in handler.guards or ()
@@ -84,12 +90,3 @@ def router(hub: Hub) -> Router:
         middleware=[middleware],
         opt={REJECT_UNKNOWN: True},
     )
-
-
-def _problem_responses() -> dict[int, ResponseSpec]:
-    return {
-        status: ResponseSpec(
-            Problem, description=description, media_type=MEDIA_TYPE, generate_examples=False
-        )
-        for status, description in _ERROR_DESCRIPTIONS.items()
-    }

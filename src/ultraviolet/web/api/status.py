@@ -5,7 +5,7 @@ from litestar import get
 from sqlalchemy import Connection
 
 import ultraviolet
-from ultraviolet.hub.health.freshness import State
+from ultraviolet.hub.health.resource_freshness import State
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.middleware.auth import GivenHub, require_role
 from ultraviolet.web.queries import summary as queries_summary

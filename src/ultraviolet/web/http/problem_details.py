@@ -186,8 +186,11 @@ def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldP
                 message = f"Unknown field.{did_you_mean(key, _body_fields(handler))}"
         elif key == "data":
             key = ""
-        source = str(problem.get("source", "body"))
-        yield FieldProblem(_request_name(handler, key), message, source)
+        # The name of a handler's parameter in requests.
+        signature = getattr(handler, "parsed_fn_signature", None)
+        field = signature.parameters.get(key) if signature else None
+        name = getattr(getattr(field, "kwarg_definition", None), "name", None) or key
+        yield FieldProblem(name, message, str(problem.get("source", "body")))
 
 
 def _body_fields(handler: Any) -> list[str]:
@@ -206,10 +209,3 @@ def _source(handler: Any, error: UltravioletError) -> str:
     ):
         return "query"
     return "body"
-
-
-def _request_name(handler: Any, key: str) -> str:
-    """Return the name of a handler's parameter in requests."""
-    signature = getattr(handler, "parsed_fn_signature", None)
-    field = signature.parameters.get(key) if signature else None
-    return getattr(getattr(field, "kwarg_definition", None), "name", None) or key

@@ -57,7 +57,19 @@ def auth_middleware(find: FindActor) -> type[AbstractAuthenticationMiddleware]:
         async def authenticate_request(
             self, connection: ASGIConnection[Any, Any, Any, Any]
         ) -> AuthenticationResult:
-            return AuthenticationResult(user=await _authenticate(connection, find), auth=None)
+            caller: Caller | None = None
+            scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+            if scheme.lower() == "bearer":  # other schemes are for a proxy in front of the hub
+                actor = await find("key", key.strip())
+                if actor is None:
+                    raise UnauthenticatedError(
+                        "Invalid API key. It may be mistyped, revoked or expired."
+                    )
+                caller = Caller(actor)
+            elif (session := connection.cookies.get(COOKIE)) is not None:
+                actor = await find("session", session) if session else None
+                caller = Caller(actor, csrf_token(session)) if actor else None
+            return AuthenticationResult(user=caller, auth=None)
 
     return AuthMiddleware
 
@@ -73,22 +85,6 @@ def known_caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | Non
     """Return the caller, or None without authentication or before it has run."""
     scope = cast("dict[str, Any]", connection.scope)
     return scope.get("user")
-
-
-async def _authenticate(
-    connection: ASGIConnection[Any, Any, Any, Any], find: FindActor
-) -> Caller | None:
-    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":  # other schemes are for a proxy in front of the hub
-        actor = await find("key", key.strip())
-        if actor is None:
-            raise UnauthenticatedError("Invalid API key. It may be mistyped, revoked or expired.")
-        return Caller(actor)
-    session = connection.cookies.get(COOKIE)
-    actor = await find("session", session) if session else None
-    if session is None or actor is None:
-        return None
-    return Caller(actor, csrf_token(session))
 
 
 class require_role:  # noqa: N801  used like a function
@@ -118,7 +114,9 @@ async def csrf_check(request: AnyRequest) -> None:
     caller = known_caller(request)
     if caller is None or caller.csrf is None:
         return
-    sent = request.headers.get(CSRF_HEADER) or await _form_token(request)
+    sent = request.headers.get(CSRF_HEADER, "")
+    if not sent and "form" in request.headers.get("content-type", ""):
+        sent = str((await request.form()).get(CSRF_FIELD, ""))
     if not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
         raise ForbiddenError(
             "This form belongs to an earlier session. Reload the page and try again."
@@ -151,9 +149,3 @@ def session_cookie(session: str, *, secure: bool) -> Cookie:
         path="/",
         max_age=int(SESSION_LIFETIME.total_seconds()),
     )
-
-
-async def _form_token(request: AnyRequest) -> str:
-    if "form" not in request.headers.get("content-type", ""):
-        return ""
-    return str((await request.form()).get(CSRF_FIELD, ""))

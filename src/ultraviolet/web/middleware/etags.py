@@ -43,15 +43,11 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def compute_etag(body: bytes) -> str:
     """Return the ETag of a JSON response."""
-    return f'"{_digest(_without_volatile_fields(body))}-{_digest(body)}"'
-
-
-def _without_volatile_fields(body: bytes) -> bytes:
-    """Return a JSON object without its volatile fields; other JSON is returned unchanged."""
-    if not body.startswith(b"{"):
-        return body
-    fields = _FIELDS.decode(body).items()
-    return msgspec.json.encode([field for field in fields if field[0] not in _VOLATILE_FIELDS])
+    settings = body
+    if body.startswith(b"{"):
+        fields = _FIELDS.decode(body).items()
+        settings = msgspec.json.encode([item for item in fields if item[0] not in _VOLATILE_FIELDS])
+    return f'"{_digest(settings)}-{_digest(body)}"'
 
 
 def _digest(body: bytes) -> str:
@@ -85,9 +81,11 @@ class ETagMiddleware:
 
         async def send_with_etag(message: Message) -> None:
             nonlocal start
-            if message["type"] == "http.response.start" and _may_have_etag(message):
-                start = message
-                return
+            if message["type"] == "http.response.start" and message["status"] == 200:  # noqa: PLR2004
+                headers: dict[bytes, bytes] = dict(message["headers"])
+                if headers.get(b"content-type", b"").startswith(_JSON):
+                    start = message
+                    return
             if start is None:
                 await send(message)
                 return
@@ -98,11 +96,6 @@ class ETagMiddleware:
             await send(message)
 
         await self._app(scope, receive, send_with_etag)
-
-
-def _may_have_etag(start: Message) -> bool:
-    headers: dict[bytes, bytes] = dict(start["headers"])
-    return start["status"] == 200 and headers.get(b"content-type", b"").startswith(_JSON)  # noqa: PLR2004
 
 
 def _add_etag(scope: Scope, start: Message, body: Message) -> tuple[Message, Message]:

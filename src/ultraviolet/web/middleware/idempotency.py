@@ -45,13 +45,21 @@ class IdempotencyMiddleware:
             return
         await scope["route_handler"].authorize_connection(ASGIConnection(cast("HTTPScope", scope)))
         body = await _read_body(receive)
-        request = KeyedRequest(
-            caller.actor.identity, _parse_key(header), _request_digest(scope, body)
-        )
+        digest = hashlib.sha256()
+        for part in (scope["path"].encode(), scope["query_string"], body):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+        request = KeyedRequest(caller.actor.identity, _parse_key(header), digest.digest())
         database, secrets = self._hub.database, self._hub.secrets
         stored = await database.write(idempotency.begin, secrets, request)
         if stored is not None:
-            await _replay(send, stored)
+            length = str(len(stored.body)).encode()
+            headers: list[Any] = [(b"content-length", length), REPLAYED]
+            if stored.body:
+                headers.append((b"content-type", b"application/json"))
+            start = {"type": "http.response.start", "status": stored.status, "headers": headers}
+            await send(start)
+            await send({"type": "http.response.body", "body": stored.body})
             return
         response: StoredResponse | None = None
         renewal = asyncio.create_task(self._renew_until_cancelled(request))
@@ -92,14 +100,6 @@ class IdempotencyMiddleware:
                 await self._hub.database.write(idempotency.renew, request)
 
 
-async def _replay(send: Send, response: StoredResponse) -> None:
-    headers: list[Any] = [(b"content-length", str(len(response.body)).encode()), REPLAYED]
-    if response.body:
-        headers.append((b"content-type", b"application/json"))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
-
-
 async def _read_body(receive: Receive) -> bytes:
     parts, size, more = list[bytes](), 0, True
     while more:
@@ -123,11 +123,3 @@ def _parse_key(header: bytes) -> str:
             field="Idempotency-Key",
         )
     return key
-
-
-def _request_digest(scope: Scope, body: bytes) -> bytes:
-    digest = hashlib.sha256()
-    for part in (scope["path"].encode(), scope["query_string"], body):
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.digest()

@@ -77,12 +77,12 @@ class PathPrefixMiddleware:
             case b"link":
                 return _LINK_TARGET.sub(lambda found: b"<" + self._bytes + found[1] + b">", value)
             case b"set-cookie":
-                return _COOKIE_PATH.sub(lambda found: found[1] + self._cookie_path(found[2]), value)
+                return _COOKIE_PATH.sub(
+                    lambda found: found[1] + self._bytes + (found[2] if len(found[2]) > 1 else b""),
+                    value,
+                )
             case _:
                 return value
-
-    def _cookie_path(self, path: bytes) -> bytes:
-        return self._bytes if path == b"/" else self._bytes + path
 
 
 def check_prefix(prefix: str, application: Litestar) -> None:
@@ -92,18 +92,16 @@ def check_prefix(prefix: str, application: Litestar) -> None:
         [HOOKS.strip("/")],
         *map(_segments, (route.path_components for route in application.routes)),
     ]
-    if any(_starts_with(path, segments) for path in own_paths):
-        raise InvalidError(
-            f"ULTRAVIOLET_PUBLIC_URL must not have the path {prefix}, because the hub uses it. Choose another path"
-        )
+    for path in own_paths:
+        if len(path) >= len(segments) and all(
+            own in (None, segment) for own, segment in zip(path, segments, strict=False)
+        ):
+            raise InvalidError(
+                f"ULTRAVIOLET_PUBLIC_URL must not have the path {prefix},"
+                " because the hub uses it. Choose another path"
+            )
 
 
 def _segments(components: list[str | PathParameterDefinition]) -> list[str | None]:
     """Return the segments of a path, with None for each parameter."""
     return [one if isinstance(one, str) else None for one in components]
-
-
-def _starts_with(path: list[str | None] | list[str], segments: list[str]) -> bool:
-    return len(path) >= len(segments) and all(
-        own in (None, segment) for own, segment in zip(path, segments, strict=False)
-    )

@@ -74,7 +74,18 @@ class RequestLogMiddleware:
                 span.set_attributes(
                     **attributes, **{"http.response.status_code": status}, request_id=id_
                 )
-            self._log(scope, status, time.perf_counter() - started_at)
+            path: str = scope["path"]
+            if not path.startswith(_UNLOGGED_PATHS):
+                seconds = time.perf_counter() - started_at
+                kind = "api" if path.startswith("/api/") else "page"
+                metrics.observe_request(kind, status, seconds)
+                log.info(
+                    "request.answered",
+                    method=scope["method"],
+                    path=path,
+                    status=status,
+                    ms=round(seconds * 1000, 1),
+                )
 
     def _span(self, scope: Scope) -> AbstractContextManager[tracing.Span]:
         path: str = scope["path"]
@@ -84,16 +95,3 @@ class RequestLogMiddleware:
             value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"
         ]
         return tracing.span("api" if path.startswith("/api/") else "page", links=parents)
-
-    def _log(self, scope: Scope, status: int, seconds: float) -> None:
-        path: str = scope["path"]
-        if path.startswith(_UNLOGGED_PATHS):
-            return
-        metrics.observe_request("api" if path.startswith("/api/") else "page", status, seconds)
-        log.info(
-            "request.answered",
-            method=scope["method"],
-            path=path,
-            status=status,
-            ms=round(seconds * 1000, 1),
-        )

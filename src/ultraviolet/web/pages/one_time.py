@@ -4,16 +4,14 @@ The page is a GET after a redirect, so that reloading it never creates another s
 """
 
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import msgspec
 from litestar import post
-from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
-from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.middleware.auth import AnyRequest, is_secure, require_role
+from ultraviolet.web.middleware.auth import AnyRequest, require_role
+from ultraviolet.web.pages.sealed_cookies import open_cookie, sealed_cookie
 from ultraviolet.web.pages.theme import referring_path
 
 LIFETIME_SECONDS = 900
@@ -41,25 +39,22 @@ def redirect_with_secret(
 ) -> Redirect:
     """Redirect to a page that shows the secret to this caller for 15 minutes."""
     sealed = _Sealed(secret, caller, time.time() + LIFETIME_SECONDS)
-    value = urlsafe_b64encode(hub.secrets.encrypt(msgspec.json.encode(sealed).decode())).decode()
-    cookie = Cookie(
-        key=ONE_TIME_COOKIE,
-        value=value,
+    cookie = sealed_cookie(
+        request,
+        hub,
+        ONE_TIME_COOKIE,
+        sealed,
         path="/",
         max_age=LIFETIME_SECONDS,
-        httponly=True,
         samesite="strict",
-        secure=is_secure(request, hub.public_url),
     )
     return Redirect(address, status_code=303, cookies=[cookie])
 
 
 def find_secret(request: AnyRequest, hub: Hub, caller: str, kind: str) -> OneTimeSecret | None:
     """Return the caller's secret of this kind, if one was created in the last 15 minutes."""
-    try:
-        encrypted = urlsafe_b64decode(request.cookies.get(ONE_TIME_COOKIE, ""))
-        sealed = msgspec.json.decode(hub.secrets.decrypt(encrypted), type=_Sealed)
-    except (ValueError, UltravioletError, msgspec.MsgspecError):
+    sealed = open_cookie(request, hub, ONE_TIME_COOKIE, _Sealed)
+    if sealed is None:
         return None
     valid = sealed.caller == caller and sealed.expires > time.time()
     return sealed.secret if valid and sealed.secret.kind == kind else None

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from ultraviolet import clock
 from ultraviolet.hub.core.finding import Finding
-from ultraviolet.hub.health.freshness import Freshness, ResourceFreshness, State
+from ultraviolet.hub.health.freshness import Freshness
+from ultraviolet.hub.health.resource_freshness import ResourceFreshness, State
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations

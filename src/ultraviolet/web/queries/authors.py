@@ -1,6 +1,6 @@
 """Authors of changes in ION: the actor named by the event, else the last editor of the object."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -52,7 +52,12 @@ def find_authors(
 
     A version that does not change ION's time stamp has no author.
     """
-    actors = _event_actors(connection, versions)
+    seqs = [seq for one in versions if (seq := _event_seq(one))]
+    actors: dict[int, str] = {}
+    if seqs:
+        query = select(events.c.seq, events.c.body).where(events.c.seq.in_(seqs))
+        rows = connection.execute(query)
+        actors = {row.seq: found for row in rows if (found := actor(bytes(row.body)))}
     ids: dict[int, tuple[str, Literal["event", "object"]]] = {}
     for one in versions:
         seq = _event_seq(one)
@@ -61,31 +66,17 @@ def find_authors(
             ids[one.version] = actors[seq], "event"
         elif editor is not None and _STAMP_FIELDS.intersection(one.changed):
             ids[one.version] = str(editor), "object"
-    names = _names(connection, integration_id, {id_ for id_, _ in ids.values()})
+    users = select(objects.c.id, objects.c.doc).where(
+        objects.c.integration_id == integration_id,
+        objects.c.resource == "users",
+        objects.c.id.in_({id_ for id_, _ in ids.values()}),
+    )
+    names = {
+        row.id: row.doc.get("name") or row.doc.get("email") for row in connection.execute(users)
+    }
     return {version: Author(id_, names.get(id_), source) for version, (id_, source) in ids.items()}
-
-
-def _event_actors(connection: Connection, versions: Sequence[VersionLike]) -> dict[int, str]:
-    seqs = [seq for one in versions if (seq := _event_seq(one))]
-    if not seqs:
-        return {}
-    rows = connection.execute(select(events.c.seq, events.c.body).where(events.c.seq.in_(seqs)))
-    return {row.seq: found for row in rows if (found := actor(bytes(row.body)))}
 
 
 def _event_seq(one: VersionLike) -> int:
     kind, ref = one.origin.get("kind"), one.origin.get("ref")
     return int(ref) if kind == "event" and ref and str(ref).isdecimal() else 0
-
-
-def _names(
-    connection: Connection, integration_id: int, ids: Iterable[str]
-) -> dict[str, str | None]:
-    query = select(objects.c.id, objects.c.doc).where(
-        objects.c.integration_id == integration_id,
-        objects.c.resource == "users",
-        objects.c.id.in_(list(ids)),
-    )
-    return {
-        row.id: row.doc.get("name") or row.doc.get("email") for row in connection.execute(query)
-    }

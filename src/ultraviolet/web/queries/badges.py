@@ -1,7 +1,7 @@
 """Counts that the navigation shows beside its entries."""
 
 import msgspec
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, func, select
 
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.sync import fetches, findings
@@ -33,16 +33,11 @@ def list_badges(connection: Connection) -> list[Badge]:
             ),
         ),
     )
-    counts = [
-        (address, label, tone, _count(connection, query)) for address, label, tone, query in queries
-    ]
-    return [
-        Badge(address, f"{count}{'+' if count == MAX_COUNT else ''}", f"{count} {label}", tone)
-        for address, label, tone, count in counts
-        if count
-    ]
-
-
-def _count(connection: Connection, query: Select[tuple[int]]) -> int:
-    limited = query.limit(MAX_COUNT).subquery()
-    return connection.execute(select(func.count()).select_from(limited)).scalar_one()
+    badges: list[Badge] = []
+    for address, label, tone, query in queries:
+        limited = query.limit(MAX_COUNT).subquery()
+        count = connection.execute(select(func.count()).select_from(limited)).scalar_one()
+        if count:
+            shown = f"{count}{'+' if count == MAX_COUNT else ''}"
+            badges.append(Badge(address, shown, f"{count} {label}", tone))
+    return badges

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection, select
 
 from ultraviolet.db.tables.mirror import versions
 from ultraviolet.errors import CursorGoneError, InvalidError
@@ -20,7 +20,6 @@ NOW = "now"
 """The cursor after all existing changes."""
 _MAX_SCANNED_VERSIONS = 20_000
 """One page scans at most this many versions."""
-_END_OF_TIME = "9999"
 
 
 class ObjectChange(msgspec.Struct, frozen=True):
@@ -85,8 +84,12 @@ def resolve_cursor(connection: Connection, integration_id: int, cursor: str | No
         ).scalar_one_or_none()
         if at != found.observed_at:
             raise CursorGoneError
-    if since > found.since and _next_observed_at(connection, found) <= since:
-        raise CursorGoneError
+    if since > found.since:  # the first remaining version after the cursor
+        is_after = versions.c.integration_id == integration_id, versions.c.seq > found.seq
+        query = select(versions.c.observed_at).where(*is_after).order_by(versions.c.seq).limit(1)
+        next_at = connection.execute(query).scalar()
+        if next_at is not None and next_at <= since:
+            raise CursorGoneError
     return msgspec.structs.replace(found, since=since)
 
 
@@ -102,7 +105,11 @@ def changes_after(
     The time is bounded, however many other resources changed.
     """
     is_after = (versions.c.integration_id == start.integration_id, versions.c.seq > start.seq)
-    end = _scan_limit(connection, is_after) if resources else None
+    end: ChangeCursor | None = None
+    if resources:  # the last version to scan
+        last = _SELECT_CURSORS.where(*is_after).order_by(versions.c.seq)
+        row = connection.execute(last.offset(_MAX_SCANNED_VERSIONS - 1).limit(1)).one_or_none()
+        end = ChangeCursor(*row) if row else None
     query = select(versions).where(*is_after).order_by(versions.c.seq).limit(limit + 1)
     if resources:
         query = query.where(versions.c.resource.in_(resources))
@@ -126,30 +133,6 @@ def changes_after(
         return Changes(items, msgspec.structs.replace(end, since=start.since), more=True)
     latest = msgspec.structs.replace(_latest(connection, start.integration_id), since=start.since)
     return Changes(items, latest if latest.seq > start.seq else start, more=False)
-
-
-def _next_observed_at(connection: Connection, cursor: ChangeCursor) -> str:
-    """Return the time of the first remaining version after a cursor."""
-    is_after = (
-        versions.c.integration_id == cursor.integration_id,
-        versions.c.seq > cursor.seq,
-    )
-    query = select(versions.c.observed_at).where(*is_after).order_by(versions.c.seq).limit(1)
-    return connection.execute(query).scalar() or _END_OF_TIME
-
-
-def _scan_limit(
-    connection: Connection, is_after: Sequence[ColumnElement[bool]]
-) -> ChangeCursor | None:
-    """Return the position of the last version to scan; None to scan all."""
-    query = (
-        _SELECT_CURSORS.where(*is_after)
-        .order_by(versions.c.seq)
-        .offset(_MAX_SCANNED_VERSIONS - 1)
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    return None if row is None else ChangeCursor(*row)
 
 
 def _latest(connection: Connection, integration_id: int) -> ChangeCursor:

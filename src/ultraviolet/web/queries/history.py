@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from ultraviolet.db.tables.mirror import objects, versions
 from ultraviolet.errors import NotFoundError
@@ -176,7 +176,20 @@ def _read_states(
     )
     is_newest = (versions.c.id == newest.c.id) & (versions.c.version == newest.c.version)
     query = select(versions).join(newest, is_newest).where(*_in_scope(scope))
-    return {row["id"]: _to_object_at(row) for row in connection.execute(query).mappings()}
+    return {
+        row["id"]: ObjectAt(
+            resource=row["resource"],
+            id=row["id"],
+            title=object_title(row["doc"]),
+            fields=row["doc"],
+            version=row["version"],
+            deleted=row["change"] == "delete",
+            source_time=row["source_time"],
+            observed_at=row["observed_at"],
+            origin=row["origin"],
+        )
+        for row in connection.execute(query).mappings()
+    }
 
 
 def _next_ids(connection: Connection, scope: ResourceScope, after: str | None) -> list[str]:
@@ -215,17 +228,3 @@ def _clock_column(scope: ResourceScope) -> ColumnElement[str]:
     if scope.clock == "ion":
         return func.coalesce(versions.c.source_time, versions.c.observed_at)
     return versions.c.observed_at
-
-
-def _to_object_at(row: RowMapping) -> ObjectAt:
-    return ObjectAt(
-        resource=row["resource"],
-        id=row["id"],
-        title=object_title(row["doc"]),
-        fields=row["doc"],
-        version=row["version"],
-        deleted=row["change"] == "delete",
-        source_time=row["source_time"],
-        observed_at=row["observed_at"],
-        origin=row["origin"],
-    )

@@ -32,14 +32,17 @@ def prometheus_families(connection: Connection) -> list[Metric]:
     names = {row.id: row.name for row in known}
     return [
         *_integrations(connection),
-        *_stale(connection, names),
-        *_events(connection, names),
         *_freshness(connection, names),
+        *_events(connection, names),
         *_fetches(connection, names),
         *_changes(connection, names),
-        _drift(connection, names),
         *_removed(connection, names),
-        _database_size(connection),
+        _gauge(
+            "ultraviolet_database_bytes",
+            "Size of the database",
+            ("kind",),
+            [((connection.dialect.name,), dialect.database_bytes(connection))],
+        ),
     ]
 
 
@@ -79,7 +82,7 @@ def _integrations(connection: Connection) -> Iterator[Metric]:
     )
 
 
-def _stale(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
+def _freshness(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     by = (stale.c.integration_id, stale.c.resource)
     rows = connection.execute(
         select(*by, func.count(), func.count(stale.c.error), func.min(stale.c.since)).group_by(*by)
@@ -103,6 +106,19 @@ def _stale(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
         _BY_RESOURCE,
         zip(keys, [_seconds_since(r[4]) for r in rows], strict=True),
     )
+    marks = watermarks.c
+    query = select(marks.integration_id, marks.resource, marks.proven_at).where(
+        marks.skipped.is_(None), marks.proven_at.is_not(None)
+    )
+    yield _gauge(
+        "ultraviolet_freshness_seconds",
+        "Time since the mirror of a resource was last proven correct",
+        _BY_RESOURCE,
+        [
+            ((names[r.integration_id], r.resource), _seconds_since(r.proven_at))
+            for r in connection.execute(query)
+        ],
+    )
 
 
 def _events(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
@@ -124,20 +140,6 @@ def _events(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
         "Time since the last delivery; absent if there was none",
         _BY_INTEGRATION,
         [((names[r[0]],), _seconds_since(r[1])) for r in rows if r[1]],
-    )
-
-
-def _freshness(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
-    marks = watermarks.c
-    query = select(marks.integration_id, marks.resource, marks.proven_at).where(
-        marks.skipped.is_(None)
-    )
-    rows = connection.execute(query.where(marks.proven_at.is_not(None))).all()
-    yield _gauge(
-        "ultraviolet_freshness_seconds",
-        "Time since the mirror of a resource was last proven correct",
-        _BY_RESOURCE,
-        [((names[r.integration_id], r.resource), _seconds_since(r.proven_at)) for r in rows],
     )
 
 
@@ -245,28 +247,13 @@ def _changes(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
             buckets.append((bound, total))
         delay.add_metric([names[row[0]]], buckets, sum_value=None)
     yield delay
-
-
-def _drift(connection: Connection, names: dict[int, str]) -> Metric:
-    query = select(arrivals.c.integration_id, arrivals.c.cause, func.sum(arrivals.c.count))
-    with_cause = query.where(arrivals.c.cause != "").group_by(
-        arrivals.c.integration_id, arrivals.c.cause
-    )
-    rows = connection.execute(with_cause).all()
-    return _counter(
+    by_cause = (arrivals.c.integration_id, arrivals.c.cause)
+    drift = select(*by_cause, func.sum(arrivals.c.count)).where(arrivals.c.cause != "")
+    yield _counter(
         "ultraviolet_drift",
         "Differences that webhooks alone would have left, by cause",
         ("integration", "cause"),
-        [((names[r[0]], r[1]), r[2]) for r in rows],
-    )
-
-
-def _database_size(connection: Connection) -> Metric:
-    return _gauge(
-        "ultraviolet_database_bytes",
-        "Size of the database",
-        ("kind",),
-        [((connection.dialect.name,), dialect.database_bytes(connection))],
+        [((names[r[0]], r[1]), r[2]) for r in connection.execute(drift.group_by(*by_cause))],
     )
 
 

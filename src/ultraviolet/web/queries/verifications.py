@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, func, select, tuple_
+from sqlalchemy import Connection, RowMapping, func, select, tuple_
 
 from ultraviolet.db.tables.sync import differences, verification_steps, verifications
 from ultraviolet.errors import InvalidError, NotFoundError
@@ -71,7 +71,12 @@ def list_verifications(
     samples: int = _MAX_SAMPLES,
 ) -> list[Verification]:
     """Return verifications with an id below `before`, newest first, with samples of differences."""
-    query = _select_of(integration_id).limit(limit)
+    query = (
+        select(verifications)
+        .where(verifications.c.integration_id == integration_id)
+        .order_by(verifications.c.id.desc())
+        .limit(limit)
+    )
     if before is not None:
         query = query.where(verifications.c.id < before)
     return [
@@ -127,11 +132,6 @@ def list_differences(
 def difference_cursor(difference: DifferenceDetail) -> str:
     """Return the position of a difference in the list."""
     return f"{difference.resource}/{difference.id}"
-
-
-def _select_of(integration_id: int) -> Select[Any]:
-    query = select(verifications).where(verifications.c.integration_id == integration_id)
-    return query.order_by(verifications.c.id.desc())
 
 
 def _to_verification(

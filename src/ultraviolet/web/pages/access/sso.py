@@ -1,11 +1,7 @@
 """Pages: sign in with a single sign-on provider, there and back."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-
-import msgspec
 import structlog
 from litestar import Response, get
-from litestar.datastructures import Cookie
 from litestar.params import FromQuery
 from litestar.response import Redirect
 
@@ -17,13 +13,13 @@ from ultraviolet.hub.accounts.oidc import (
     SignInAttempt,
     SignInRefusedError,
 )
-from ultraviolet.hub.core.encryption import SecretKeyError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.http.params import REJECT_UNKNOWN
 from ultraviolet.web.http.problem_details import detail_of
-from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, is_secure
+from ultraviolet.web.middleware.auth import AnyRequest, GivenHub
 from ultraviolet.web.middleware.throttle import GivenSignInGuard
 from ultraviolet.web.pages.access.sign_in import place_of, sign_in_page, signed_in
+from ultraviolet.web.pages.sealed_cookies import open_cookie, sealed_cookie
 from ultraviolet.web.pages.templating import GivenRenderer
 
 COOKIE = "ultraviolet_attempt"
@@ -44,15 +40,14 @@ async def go(
     except UltravioletError as error:
         log.warning("sign_in.failed", way="provider", error=detail_of(error))
         return sign_in_page(request, hub, render, detail_of(error), error.status, next_page)
-    sealed = hub.secrets.encrypt(msgspec.json.encode(attempt).decode())
-    cookie = Cookie(
-        key=COOKIE,
-        value=urlsafe_b64encode(sealed).decode(),
+    cookie = sealed_cookie(
+        request,
+        hub,
+        COOKIE,
+        attempt,
         path="/sign-in/provider",
         max_age=ATTEMPT_LIFETIME_SECONDS,
-        httponly=True,
         samesite="lax",
-        secure=is_secure(request, hub.public_url),
     )
     return Redirect(address, status_code=303, cookies=[cookie])
 
@@ -62,7 +57,7 @@ async def back(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, sign_ins: GivenSignInGuard
 ) -> Response[str] | Redirect:
     """Sign in a user who returns from the provider, or show the reason for the refusal."""
-    provider, attempt = _provider(hub), _attempt(hub, request)
+    provider, attempt = _provider(hub), open_cookie(request, hub, COOKIE, SignInAttempt)
     goal = attempt.next_page if attempt else "/"
     place = place_of(request, sign_ins)
     try:
@@ -89,14 +84,6 @@ def _provider(hub: Hub) -> Provider:
             "Single sign-on is not configured. Set ULTRAVIOLET_OIDC_ISSUER and restart the hub."
         )
     return hub.provider
-
-
-def _attempt(hub: Hub, request: AnyRequest) -> SignInAttempt | None:
-    try:
-        sealed = urlsafe_b64decode(request.cookies.get(COOKIE, ""))
-        return msgspec.json.decode(hub.secrets.decrypt(sealed), type=SignInAttempt)
-    except (ValueError, SecretKeyError):
-        return None
 
 
 HANDLERS = [go, back]

@@ -1,0 +1,152 @@
+"""Findings about an integration as a whole: whether it is processed, connected and receives events."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from ultraviolet.clock import format_rfc3339
+from ultraviolet.command_text import command
+from ultraviolet.db.tables.events import events
+from ultraviolet.db.tables.sync import drift, fetches
+from ultraviolet.hub.core import finding_store
+from ultraviolet.hub.core.finding import Action, Finding
+from ultraviolet.hub.health import heartbeat, maintenance
+from ultraviolet.hub.health.resource_freshness import Circumstances, age, age_seconds, span
+from ultraviolet.hub.integrations.models import Integration
+from ultraviolet.hub.sync import invalid_values
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.errors import NEXT_STEPS, known_step
+
+_DEAD_WEBHOOK_CHANGES = 3
+"""Number of changes without a later event after which the webhook counts as dead."""
+_MAX_FINDINGS = 200
+
+
+def find_integration_findings(
+    connection: Connection,
+    catalog: Catalog,
+    integration: Integration,
+    now: Circumstances,
+    proven_at: str | None,
+) -> Iterator[Finding]:
+    """Yield the findings about the integration as a whole, the most severe first."""
+    if integration.removed:
+        message, step = "The integration is being deleted", "No action needed: batches delete it"
+        yield Finding("paused", "error", message, step)
+        return
+    if integration.paused:
+        message = "The integration is paused, so nothing is read from ION"
+        step = Action.RESUME.command(integration.name)
+        yield Finding("paused", "error", message, step, Action.RESUME)
+        return
+    yield from _processing_findings(connection, integration, now)
+    stored = finding_store.list_findings(connection, integration.id, _MAX_FINDINGS, unresolved=True)
+    for one in sorted(stored, key=lambda one: one.kind == invalid_values.KIND):
+        if one.kind != "unreadable":  # the resource reports it, and sooner
+            yield msgspec.convert(one, Finding, from_attributes=True)
+    yield from _connection_findings(integration, stored, now)
+    if proven_at is None and (unread := _unread(connection, integration)):
+        yield unread
+    down = heartbeat.last_down(connection)
+    if down and (proven_at is None or proven_at < down.until):
+        message = (
+            f"The hub was down from {down.since[:19]}Z to {down.until[:19]}Z,"
+            " and some objects have not been confirmed since"
+        )
+        step = "The next fetch confirms them; `ultraviolet fetch run` starts one now"
+        yield Finding("hub_was_down", "error", message, step, Action.FETCH)
+    yield from _event_findings(connection, catalog, integration, now)
+    if not now.heals:
+        message = "Healing is turned off by ULTRAVIOLET_HEAL, so stale objects are not read again"
+        step = "Remove the setting and restart the hub"
+        yield Finding("healing_off", "error", message, step)
+
+
+def _processing_findings(
+    connection: Connection, integration: Integration, now: Circumstances
+) -> Iterator[Finding]:
+    """Yield a finding if nobody maintains the integration or writes or applies its events."""
+    if now.unmaintained_since:
+        idle = span(age_seconds(now.unmaintained_since, now.moment))
+        message = f"No hub process has maintained this integration for {idle}"
+        step = "Check that a hub with role all or worker is running; read its log and restart it"
+        yield Finding("unmaintained", "error", message, step)
+    since = maintenance.waits_since(connection, integration.id)
+    if since and age_seconds(since, now.moment) > maintenance.EVENTS_WAIT_SECONDS:
+        waiting = span(age_seconds(since, now.moment))
+        message = f"Received events are not applied yet, the oldest for {waiting}"
+        step = "Wait if many arrived at once; otherwise read the hub's log and restart it"
+        yield Finding("events_wait", "error", message, step)
+    if now.trouble:
+        step = "Free disk space and check that the hub may write to its database"
+        yield Finding("database", "error", now.trouble, step)
+    if now.spooled:
+        message = f"{now.spooled} deliveries wait in the spool"
+        step = "No action needed: the hub writes them to the database in order"
+        yield Finding("spool", "warning", message, step)
+
+
+def _connection_findings(
+    integration: Integration, stored: Sequence[Finding], now: Circumstances
+) -> Iterator[Finding]:
+    """Yield the latest ION error that no finding reports, or else the errors of the last test."""
+    reported = any(one.kind in ("credentials", "unreachable") for one in stored)
+    if now.problem and not now.trouble and not reported:
+        step = known_step(now.problem)
+        if step and step == NEXT_STEPS["ion-unauthorized"]:
+            yield Finding("credentials", "error", now.problem, step, Action.FIX_CREDENTIALS)
+            return
+        step = step or Action.TEST.command(integration.name)
+        yield Finding("ion_fails", "error", now.problem, step, Action.TEST)
+    elif integration.test_result:
+        yield from (f for f in integration.test_result.findings if f.severity == "error")
+
+
+def _unread(connection: Connection, integration: Integration) -> Finding | None:
+    """Return a finding if no fetch has finished, not even the one that runs now."""
+    query = select(fetches.c.state).distinct().where(fetches.c.integration_id == integration.id)
+    states = set(connection.execute(query).scalars())
+    if "done" in states:
+        return None
+    if "running" in states:
+        message = "The first full sync is running, so the mirror is incomplete until it finishes"
+        return Finding("unread", "warning", message, "No action needed")
+    message = "Nothing has been read from ION yet"
+    return Finding(
+        "unread", "warning", message, Action.FETCH.command(integration.name), Action.FETCH
+    )
+
+
+def _event_findings(
+    connection: Connection, catalog: Catalog, integration: Integration, now: Circumstances
+) -> Iterator[Finding]:
+    """Yield a finding if events do not arrive.
+
+    Changes of resources for which ION never sends events do not count.
+    """
+    # `+ 0` makes SQLite scan back from the newest row instead of sorting all rows.
+    newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration.id)
+    last = connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
+    since = max(last or "", format_rfc3339(now.moment - timedelta(days=1)))
+    query = select(func.count()).where(
+        drift.c.integration_id == integration.id,
+        drift.c.cause == "no_event_sent",
+        drift.c.resource.not_in([r.name for r in catalog.silent]),
+        drift.c.wrong_since > since,
+        drift.c.healed_at > since,
+    )
+    without_event = connection.execute(query).scalar_one()
+    if without_event >= _DEAD_WEBHOOK_CHANGES:
+        arrived = f"the last event arrived {age(last, now.moment)}"
+        message = (
+            f"A fetch found {without_event} changes without a webhook event;"
+            f" {arrived if last else 'no event has arrived yet'}"
+        )
+        step = f"Check the receiver and its subscriptions with `{command('setup plan', integration.name)}`"
+        yield Finding("silent", "error", message, step, Action.REPAIR_WEBHOOKS)
+    elif last is None:
+        message = "No webhook event has arrived yet, so changes appear only after the next fetch"
+        step = Action.SET_UP_WEBHOOKS.command(integration.name)
+        yield Finding("no_event_yet", "warning", message, step, Action.SET_UP_WEBHOOKS)
