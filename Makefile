@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint docs reference soak bench limitations first-minutes deploy-check screenshots client catalog lock help clean
+.PHONY: setup demo test lint docs reference soak bench limitations first-minutes deploy-check screenshots client catalog dist lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,6 +63,12 @@ client: setup ## Generate the typed client in src/ultraviolet/client from the AP
 
 catalog: setup ## Generate the catalog of resources from the contract in src/ultraviolet/ion/contract
 	$(BIN)/python tools/make_catalog.py
+
+dist: setup ## Build wheel and source distribution into dist, and check them
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
 
 lock: setup ## Update the lock files from pyproject.toml
 	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml
