@@ -21,6 +21,8 @@ COLUMNS = {
     "resource": "resource",
     "action": "action",
     "object": "object_id",
+    "title": "object_title",
+    "changed": "changed",
     "signature": "signature",
     "outcome": "outcome",
 }
