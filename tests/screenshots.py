@@ -105,13 +105,13 @@ def shoot_all(browser: Browser, link: str, target: Path, names: list[str], full:
     """Sign in by a link and save the screenshots of the named pages, or of all."""
     target.mkdir(parents=True, exist_ok=True)
     base = link.partition("/sign-in/")[0]
-    page = browser.new_page()
     if not names:
-        shoot(page, base, SIGNED_OUT, target, full=full)
+        shoot(browser.new_page(), base, SIGNED_OUT, target, full=full)
+    page = browser.new_page()
     page.goto(link)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("navigation", name="Main").wait_for()
-    page.wait_for_timeout(20_000)  # charts need some data
+    page.wait_for_timeout(75_000)  # charts need some data, and the watchdog runs once a minute
     page.goto(f"{base}/verifications")
     page.get_by_role("button", name="Verify now").click()
     page.locator("h1").wait_for()

@@ -79,7 +79,7 @@ def _vendored() -> list[Package]:
     )
     return [
         Package(
-            _NAMES.get(name, name),
+            _NAMES.get(name) or name,
             f"https://www.npmjs.com/package/{name}",
             version,
             terms,
@@ -112,7 +112,7 @@ def _package(name: str) -> Package | None:
     written = str(told.get("license", "")).strip().partition("\n")[0]
     terms = told.get("license_expression") or ", ".join(classified) or written or "See the package"
     return Package(
-        _NAMES.get(name, name),
+        _NAMES.get(name) or name,
         f"https://pypi.org/project/{name}/",
         found.version,
         str(terms).removesuffix(" License"),
