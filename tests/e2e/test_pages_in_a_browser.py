@@ -164,6 +164,17 @@ def test_axe_finds_nothing_before_signing_in(browser: Browser, hub: Any, address
     context.close()
 
 
+def test_a_password_can_be_shown(browser: Browser, hub: Any) -> None:
+    page = browser.new_page()
+    page.goto(f"{hub.url}/sign-in")
+    field = page.get_by_label("Password", exact=True)
+    page.get_by_role("button", name="Show password").click()
+    expect(field).to_have_attribute("type", "text")
+    page.get_by_role("button", name="Show password").click()
+    expect(field).to_have_attribute("type", "password")
+    page.close()
+
+
 def test_the_switch_of_the_scheme_stays(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/events")
     person.get_by_role("button", name="Dark").click()
@@ -301,6 +312,8 @@ def test_charts_are_there_as_tables(person: Page, hub: Any) -> None:
     expect(
         person.get_by_role("img", name=re.compile("^Changes per minute over the last hour"))
     ).to_be_visible()
+    person.locator(".plot").first.hover()
+    expect(person.locator(".tooltip")).to_contain_text("Changes")
     person.get_by_text("As a table").first.click()
     expect(person.get_by_role("region", name="Changes per minute, as a table")).to_be_visible()
     person.goto(f"{hub.url}/drift")

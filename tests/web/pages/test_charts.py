@@ -36,11 +36,22 @@ def test_parts_of_a_column_stand_on_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "top"), [(0, "5"), (5, "5"), (6, "7.5"), (740, "750"), (1001, "1,500")]
+    ("most", "ticks"),
+    [(0, ["0", "2", "4"]), (5, ["0", "3", "6"]), (740, ["0", "400", "800"])],
 )
-def test_the_scale_ends_at_a_round_number(most: float, top: str) -> None:
+def test_the_scale_has_round_ticks(most: float, ticks: list[str]) -> None:
     drawn = columns(["1"], [Series("a", [most])], "", write=lambda value: f"{value:,g}")
-    assert [rule.label for rule in drawn.rules] == ["0", top]
+    assert [rule.label for rule in drawn.rules] == ticks
+
+
+def test_an_axis_is_labeled_at_round_times() -> None:
+    minutes = [f"{at // 60:02}:{at % 60:02}" for at in range(7, 67)]
+    hours = [f"{at % 24:02}:00" for at in range(17, 65)]
+    labels = [
+        [label for _, label in columns(places, [Series("a", [1] * len(places))], "").marks]
+        for places in (minutes, hours)
+    ]
+    assert labels == [["00:15", "00:30", "00:45", "01:00"], ["18:00", "06:00", "18:00", "06:00"]]
 
 
 def test_every_cause_of_drift_has_a_colour() -> None:

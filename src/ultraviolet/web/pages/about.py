@@ -14,14 +14,32 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.web.pages.templating import STATIC
 
 _OSI = "License :: OSI"
+_NAMES = {
+    "@fontsource-variable/inter": "Inter (font)",
+    "@scalar/api-reference": "Scalar API reference",
+    "aiohttp": "AIOHTTP",
+    "alembic": "Alembic",
+    "htmx-ext-sse": "htmx server-sent events",
+    "htmx.org": "htmx",
+    "idiomorph": "Idiomorph",
+    "jinja2": "Jinja",
+    "litestar": "Litestar",
+    "lucide-static": "Lucide (icons)",
+    "pyarrow": "Apache Arrow",
+    "sqlalchemy": "SQLAlchemy",
+    "uvicorn": "Uvicorn",
+}
+"""Names of packages that differ from their names in the registry."""
 
 
 class Package(msgspec.Struct, frozen=True):
-    """A third-party package."""
+    """A third-party package; its license text is served if it ships with the hub."""
 
     name: str
+    home: str
     version: str
     license: str
+    license_file: str = ""
 
 
 class About(msgspec.Struct, frozen=True):
@@ -36,26 +54,39 @@ def about(hub: Hub) -> About:
     database = make_url(hub.settings.database_url)
     resources = hub.catalog.mirrored
     facts = {
-        "Ultraviolet": ultraviolet.__version__,
+        "Version": ultraviolet.__version__,
         "Python": platform.python_version(),
         "Database": f"SQLite {sqlite3.sqlite_version}"
         if database.get_backend_name() == "sqlite"
         else database.get_backend_name(),
-        "Location": str(database.database)
+        "Database location": str(database.database)
         if database.get_backend_name() == "sqlite"
         else str(database.host),
         "Public address": hub.public_url,
         "ION contract": f"{len(resources)} resources",
-        "Healing": "on" if hub.settings.heal else "off: only webhooks and syncs update the mirror",
+        "Targeted reads": "On"
+        if hub.settings.heal
+        else "Off: only webhooks and syncs update the mirror",
     }
     return About(facts, [*_vendored(), *_installed()])
 
 
 def _vendored() -> list[Package]:
     rows = re.findall(
-        r"^\| \S+ \| npm `(\S+)` \| ([^|]+?) \| ([^|]+?) \|$", _readme(), re.MULTILINE
+        r"^\| \S+ \| npm `(\S+)`[^|]* \| ([^|]+?) \| ([^|]+?) \(`(\S+)`\) \|$",
+        _readme(),
+        re.MULTILINE,
     )
-    return [Package(name, version, terms.split(" (")[0]) for name, version, terms in rows]
+    return [
+        Package(
+            _NAMES.get(name) or name,
+            f"https://www.npmjs.com/package/{name}",
+            version,
+            terms,
+            f"vendor/{file}",
+        )
+        for name, version, terms, file in rows
+    ]
 
 
 def _readme() -> str:
@@ -79,7 +110,10 @@ def _package(name: str) -> Package | None:
     told: dict[str, Any] = found.metadata.json
     classified = [line.rpartition(" :: ")[2] for line in told.get("classifier", []) if _OSI in line]
     written = str(told.get("license", "")).strip().partition("\n")[0]
-    licence = (
-        told.get("license_expression") or ", ".join(classified) or written or "see the package"
+    terms = told.get("license_expression") or ", ".join(classified) or written or "See the package"
+    return Package(
+        _NAMES.get(name) or name,
+        f"https://pypi.org/project/{name}/",
+        found.version,
+        str(terms).removesuffix(" License"),
     )
-    return Package(name, found.version, str(licence))

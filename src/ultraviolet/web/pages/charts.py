@@ -13,7 +13,9 @@ _WIDEST = 26.0
 """Maximum width of a bar."""
 _FEW = 24
 """With more places, the table has only those with a value."""
-_ROUND = (1, 1.5, 2, 3, 5, 7.5, 10)
+_ROUND_TIMES = (("00:00", "06:00", "12:00", "18:00"), (":00", ":15", ":30", ":45"))
+_ROUND = (1, 2, 4, 6, 8, 10)
+"""Tops of a scale; the half of each is as round."""
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -83,12 +85,12 @@ def columns(
     series: Sequence[Series],
     says: str,
     write: Callable[[float], str] = count,
-    least: float = 5,
+    least: float = 4,
 ) -> Chart:
     """Draw values side by side, those of one place on top of each other; the scale reaches at least to `least`."""
     sums = [sum(line.values[n] or 0 for line in series) for n in range(len(places))]
     top = _round_up(max(sums, default=0), least)
-    step = (WIDTH) / max(1, len(places))
+    step = WIDTH / max(1, len(places))
     bars: list[Bar] = []
     for number in range(len(places)):
         below = 0.0
@@ -97,7 +99,7 @@ def columns(
             if value:
                 bars.append(_bar(number * step, step, below, value, top, which))
             below += value
-    rules = [Rule(_linear(value, top), write(value)) for value in (0, top)]
+    rules = [Rule(_linear(v, top), write(v) if v else "0") for v in (0, top / 2, top)]
     rows, points = _table(places, series, write)
     keys = [line.name for line in series]
     return Chart(says, rules, _marks(places), keys, rows, points, bars=bars)
@@ -114,7 +116,7 @@ def curves(
     low = max((d for d in _DECADES if d <= min(known, default=0.1)), default=_DECADES[0])
     high = min((d for d in _DECADES if d >= max(known, default=1.0)), default=_DECADES[-1])
     high = max(high, low * 10)
-    step = (WIDTH) / max(1, len(places))
+    step = WIDTH / max(1, len(places))
     decades = [d for d in _DECADES if low <= d <= high]
     rules = [Rule(_logarithmic(d, low, high), write(d)) for d in decades]
     lines = [_path(line.values, step, low, high) for line in series]
@@ -161,11 +163,20 @@ def _path(line: Sequence[float | None], step: float, low: float, high: float) ->
 
 
 def _marks(places: Sequence[str]) -> list[tuple[float, str]]:
+    """Label about four places, at round times if there are some."""
     quarter = max(1, math.ceil(len(places) / 4))
+    first = next(
+        (
+            number
+            for times in _ROUND_TIMES
+            for number, place in enumerate(places[:quarter])
+            if place.endswith(times)
+        ),
+        0,
+    )
     return [
-        (round(100 * number / len(places), 1), place)
-        for number, place in enumerate(places)
-        if number % quarter == 0
+        (round(100 * number / len(places), 1), places[number])
+        for number in range(first, len(places), quarter)
     ]
 
 
@@ -179,7 +190,7 @@ def _logarithmic(value: float, low: float, high: float) -> float:
 
 
 def _round_up(value: float, least: float) -> float:
-    """Return the next of 5, 10, 15, 20, 30, 50, 75, 100 and so on, also below one."""
+    """Return the next of 4, 6, 8, 10, 20, 40 and so on, also below one."""
     if value <= least:
         return least
     size = 10 ** math.floor(math.log10(value))

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.asgi import DESIGN
@@ -89,6 +90,7 @@ _MISMATCHES = {
     "text": "not text",
     "id": "not an ID",
 }
+_CODE = re.compile(r"`([^`]+)`")
 
 
 class Renderer:
@@ -123,6 +125,7 @@ class Renderer:
             "day": day,
             "pretty": pretty,
             "clock": clock,
+            "code": with_code,
             "tone": tone_of,
             "words": words,
             "cause": cause_label,
@@ -332,6 +335,15 @@ def as_json(value: Any) -> str:
     if len(line) <= MAX_LINE_CHARACTERS:
         return line
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def with_code(text: str) -> Markup:
+    """Write the parts of a message between backticks as code."""
+    parts = [
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(_CODE.split(text))
+    ]
+    return Markup("").join(parts)
 
 
 def with_cursor(query: dict[str, Any], cursor: str) -> str:

@@ -26,26 +26,6 @@ function copyBySelection(source) {
   return document.execCommand("copy");
 }
 
-// A password can be shown while it is typed.
-for (const input of document.querySelectorAll("label > input[type=password]")) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "link reveal";
-  button.textContent = "Show";
-  button.setAttribute("aria-label", `Show ${input.parentElement.firstChild.textContent.trim().toLowerCase()}`);
-  button.setAttribute("aria-pressed", "false");
-  button.addEventListener("click", () => {
-    const shown = input.type === "password";
-    input.type = shown ? "text" : "password";
-    button.textContent = shown ? "Hide" : "Show";
-    button.setAttribute("aria-pressed", String(shown));
-  });
-  const field = document.createElement("div");
-  field.className = "password";
-  input.parentElement.replaceWith(field);
-  field.append(input.parentElement, button);
-}
-
 // The page of a rejected form has the address of the form's action; a reload must not submit it again.
 if (document.body.dataset.rejected !== undefined) {
   const page = document.querySelector("main form input[name=page], form input[name=page]");
@@ -174,16 +154,17 @@ document.addEventListener("keydown", (event) => {
 
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
+const relativeWords = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 
 function age(element) {
   const seconds = (Date.parse(element.dateTime) - Date.now()) / 1000;
   if (Math.abs(seconds) < 1) return "just now";
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-  return relative.format(Math.trunc(seconds / size), unit).replace(".", "");
+  const number = Math.trunc(seconds / size);
+  return element.dataset.age === "words" ? relativeWords.format(number, unit) : relative.format(number, unit).replace(".", "");
 }
 
 // Times are shown in the viewer's zone or in UTC; the other one is the tooltip.
-const zoneButton = document.querySelector("[data-zone-switch]");
 const zoneFormat = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
 const pad = (number) => String(number).padStart(2, "0");
 
@@ -207,14 +188,13 @@ function refreshTimes() {
 }
 
 function showZone() {
-  if (!zoneButton) return;
-  const utc = localStorage.getItem("zone") === "UTC";
-  zoneButton.textContent = utc ? "UTC" : "Local";
-  zoneButton.title = utc ? "Times are in UTC. Switch to your time zone." : "Times are in your time zone. Switch to UTC.";
-  zoneButton.setAttribute("aria-label", zoneButton.title);
+  const zone = localStorage.getItem("zone") ?? "";
+  for (const button of document.querySelectorAll("[data-zone]")) button.setAttribute("aria-pressed", String(button.dataset.zone === zone));
 }
-zoneButton?.addEventListener("click", () => {
-  localStorage.setItem("zone", localStorage.getItem("zone") === "UTC" ? "" : "UTC");
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-zone]");
+  if (!button) return;
+  localStorage.setItem("zone", button.dataset.zone);
   showZone();
   refreshTimes();
 });
@@ -233,23 +213,24 @@ if (window.Idiomorph) {
   });
 }
 
-// A chart shows the values under the pointer; the same numbers are in its table.
+// A chart shows the values under the pointer; the same numbers are in its table. A live update keeps them.
+const tooltip = Object.assign(document.createElement("div"), { className: "tooltip", hidden: true });
+const crosshair = Object.assign(document.createElement("div"), { className: "crosshair", hidden: true });
+document.body.append(crosshair, tooltip);
+document.addEventListener("scroll", () => { tooltip.hidden = crosshair.hidden = true; }, { capture: true, passive: true });
 document.addEventListener("pointermove", (event) => {
-  const area = event.target.closest?.(".plot-area");
-  for (const other of document.querySelectorAll(".tooltip, .crosshair")) if (other.parentElement !== area) other.remove();
-  if (!area) return;
-  const plot = area.querySelector(".plot").getBoundingClientRect();
-  const left = area.getBoundingClientRect().left;
-  const points = JSON.parse(area.dataset.points);
-  const keys = JSON.parse(area.dataset.keys);
-  const index = Math.floor(((event.clientX - plot.left) / area.clientWidth) * points.length * (area.clientWidth / (area.clientWidth - 52)));
-  if (index < 0 || index >= points.length) return;
-  const tooltip = area.querySelector(".tooltip") ?? area.appendChild(Object.assign(document.createElement("div"), { className: "tooltip" }));
-  const crosshair = area.querySelector(".crosshair") ?? area.appendChild(Object.assign(document.createElement("div"), { className: "crosshair" }));
-  const [place, ...values] = points[index];
+  const chart = event.target.closest?.(".chart");
+  const plot = chart?.querySelector(".plot").getBoundingClientRect();
+  const points = chart ? JSON.parse(chart.dataset.points) : [];
+  const point = points[Math.floor(((event.clientX - plot?.left) / plot?.width) * points.length)];
+  tooltip.hidden = crosshair.hidden = !point;
+  if (!point) return;
+  const keys = JSON.parse(chart.dataset.keys);
+  const [place, ...values] = point;
   tooltip.textContent = [place, ...values.map((value, number) => `${keys[number]} ${value || "–"}`)].join(" · ");
-  crosshair.style.left = `${event.clientX - left}px`;
-  tooltip.style.left = `${Math.max(0, Math.min(event.clientX - left + 8, area.clientWidth - tooltip.offsetWidth))}px`;
+  Object.assign(crosshair.style, { left: `${event.clientX}px`, top: `${plot.top}px`, height: `${plot.height}px` });
+  const left = Math.min(event.clientX + 10, window.innerWidth - tooltip.offsetWidth - 8);
+  Object.assign(tooltip.style, { left: `${Math.max(8, left)}px`, top: `${plot.top - 8}px` });
 });
 
 const live = document.querySelector(".live");
@@ -299,3 +280,6 @@ if (document.querySelector(".side nav")) {
 }
 
 document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+// The list of documents would fill a narrow screen.
+for (const part of document.querySelectorAll("[data-fold-narrow]")) part.open = window.matchMedia("(min-width: 1021px)").matches;
