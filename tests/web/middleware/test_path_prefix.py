@@ -21,7 +21,7 @@ ATTRIBUTES = (
     r"""\b(href|action|formaction|src|sse-connect|hx-(?:get|post|put|patch|delete))=(["'])(.*?)\2"""
 )
 ALLOWED = re.compile(
-    r"\{\{ root \}\}(/|\{\{)|[?#]|\{\{ \"[\w./-]+\" \| asset|\{\{ (here\.\w+\(|runner)|https://|\{\{ package.home|hide$",
+    r"\{\{ root \}\}(/|\{\{)|[?#]|\{\{ \"[\w./-]+\" \| asset|\{\{ (here\.\w+\(|runner)|https://|\{\{ package\.|hide$",
     re.DOTALL,
 )
 VALID = {

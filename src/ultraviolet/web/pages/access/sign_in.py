@@ -5,7 +5,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from ultraviolet.errors import InvalidError
+from ultraviolet.errors import InvalidError, UnauthenticatedError
 from ultraviolet.hub.accounts import passwords, sessions
 from ultraviolet.hub.accounts.sessions import ClientInfo
 from ultraviolet.hub.hub import Hub
@@ -20,7 +20,8 @@ log = structlog.get_logger()
 class WrongPasswordError(InvalidError):
     """Name and password do not match. An administrator can create a one-time link for you."""
 
-    status = 401
+    status = UnauthenticatedError.status
+    exit_code = UnauthenticatedError.exit_code
     field = "password"
 
 
