@@ -110,9 +110,9 @@ def integration(hub: HubProcess, local_ion: LocalIonProcess, wait: Any) -> Any:
     made = hub.connect(local_ion, incremental_schedule=NEVER, full_schedule=NEVER)
     fetches = f"/integrations/{made['id']}/fetches"
     wait(
-        lambda: {one["state"] for one in hub.api("GET", fetches)["items"]} == {"done"},
+        lambda: [one["state"] for one in hub.api("GET", fetches)["items"]] == ["done", "done"],
         60,
-        "the automatic fetches",
+        "the first fetch, and the one after the subscriptions",
     )
     local_ion.execute(CREATE, i={"name": "created with an event"})
     wait(
