@@ -48,27 +48,19 @@ def about(hub: Hub) -> About:
         "ION contract": f"{len(resources)} resources",
         "Healing": "on" if hub.settings.heal else "off: only webhooks and syncs update the mirror",
     }
-    return About(facts, [*_vendored(), *_installed()])
-
-
-def _vendored() -> list[Package]:
-    rows = re.findall(
-        r"^\| \S+ \| npm `(\S+)` \| ([^|]+?) \| ([^|]+?) \|$", _readme(), re.MULTILINE
+    vendored = re.findall(
+        r"^\| \S+ \| npm `(\S+)` \| ([^|]+?) \| ([^|]+?) \|$",
+        (STATIC / "vendor" / "README.md").read_text(),
+        re.MULTILINE,
     )
-    return [Package(name, version, terms.split(" (")[0]) for name, version, terms in rows]
-
-
-def _readme() -> str:
-    return (STATIC / "vendor" / "README.md").read_text()
-
-
-def _installed() -> list[Package]:
-    names = [
+    packages = [Package(name, version, terms.split(" (")[0]) for name, version, terms in vendored]
+    installed = sorted(
         re.split(r"[^\w.-]", line)[0]
         for line in requires("ultraviolet") or ()
         if "extra ==" not in line
-    ]
-    return [part for name in sorted(names) if (part := _package(name))]
+    )
+    packages += [package for name in installed if (package := _package(name))]
+    return About(facts, packages)
 
 
 def _package(name: str) -> Package | None:

@@ -87,7 +87,10 @@ def columns(
 ) -> Chart:
     """Draw values side by side, those of one place on top of each other; the scale reaches at least to `least`."""
     sums = [sum(line.values[n] or 0 for line in series) for n in range(len(places))]
-    top = _round_up(max(sums, default=0), least)
+    top, highest = least, max(sums, default=0)
+    if highest > least:  # round up to 5, 10, 15, 20, 30, 50, 75, 100 and so on, also below one
+        size = 10 ** math.floor(math.log10(highest))
+        top = next(size * part for part in _ROUND if size * part >= highest * 0.999_999)
     step = (WIDTH) / max(1, len(places))
     bars: list[Bar] = []
     for number in range(len(places)):
@@ -95,7 +98,9 @@ def columns(
         for which, line in enumerate(series):
             value = line.values[number] or 0
             if value:
-                bars.append(_bar(number * step, step, below, value, top, which))
+                high, low = _linear(below + value, top), _linear(below, top)
+                left, width = round(number * step, 1), round(min(step * 0.78, _WIDEST), 1)
+                bars.append(Bar(left, high, width, round(max(low - high, 0.7), 1), which))
             below += value
     rules = [Rule(_linear(value, top), write(value)) for value in (0, top)]
     rows, points = _table(places, series, write)
@@ -138,17 +143,6 @@ def _table(
     return rows, points
 
 
-def _bar(left: float, step: float, below: float, value: float, top: float, series: int) -> Bar:
-    high, low = _linear(below + value, top), _linear(below, top)
-    return Bar(
-        round(left, 1),
-        high,
-        round(min(step * 0.78, _WIDEST), 1),
-        round(max(low - high, 0.7), 1),
-        series,
-    )
-
-
 def _path(line: Sequence[float | None], step: float, low: float, high: float) -> str:
     parts: list[str] = []
     for number, value in enumerate(line):
@@ -176,11 +170,3 @@ def _linear(value: float, top: float) -> float:
 def _logarithmic(value: float, low: float, high: float) -> float:
     part = math.log(max(value, low) / low) / math.log(high / low)
     return round(PLOT_HEIGHT_PIXELS * (1 - min(1.0, part)), 1)
-
-
-def _round_up(value: float, least: float) -> float:
-    """Return the next of 5, 10, 15, 20, 30, 50, 75, 100 and so on, also below one."""
-    if value <= least:
-        return least
-    size = 10 ** math.floor(math.log10(value))
-    return next(size * part for part in _ROUND if size * part >= value * 0.999_999)
