@@ -29,16 +29,12 @@ class HeadAsGet:
         """Answer one request."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
-        elif scope["method"] == "HEAD":
-            await self._answer_head({**scope, "method": "GET"}, receive, send)
-        else:
-            await self._application(scope, receive, _add_head_to_allow(send))
-
-    async def _answer_head(
-        self, scope: MutableMapping[str, Any], receive: Receive, send: Send
-    ) -> None:
-        answered = False
+            return
         send = _add_head_to_allow(send)
+        if scope["method"] != "HEAD":
+            await self._application(scope, receive, send)
+            return
+        answered = False
 
         async def receive_until_answered() -> Message:
             return {"type": "http.disconnect"} if answered else await receive()
@@ -50,7 +46,8 @@ class HeadAsGet:
                 answered = True  # a stream ends here
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        await self._application(scope, receive_until_answered, send_without_body)
+        as_get = {**scope, "method": "GET"}
+        await self._application(as_get, receive_until_answered, send_without_body)
 
 
 def _add_head_to_allow(send: Send) -> Send:

@@ -55,13 +55,6 @@ def decode(body: bytes) -> Decoded:
     return Decoded(value, repaired)
 
 
-def repair_text(text: str) -> str:
-    """Replace unpaired surrogates by U+FFFD and remove NUL, which databases cannot store."""
-    return (
-        text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
-    )
-
-
 def _repair_escape(found: re.Match[bytes]) -> bytes:
     escape = found.group()
     if len(escape) == _ESCAPE_LENGTH:

@@ -193,7 +193,11 @@ class IonClient:
                 proxy=get_proxy(self.url),
             ) as response:
                 answer = await read_body(response)
-                self.ahead = _clock_difference(response.headers.get("date"))
+                self.ahead = None
+                with suppress(KeyError, ValueError):
+                    # The header is rounded down to seconds.
+                    sent = parsedate_to_datetime(response.headers["date"]).timestamp() + 0.5
+                    self.ahead = sent - time.time()
                 if response.status == _TOO_MANY:
                     self.limited_at = time.monotonic()
                     self._budget.refused(_retry_after_seconds(response.headers.get("retry-after")))
@@ -299,14 +303,6 @@ def _messages(answer: dict[str, Any]) -> tuple[str, ...]:
         text = found if isinstance(found, str) else msgspec.json.encode(found).decode()
         messages.append(text[:_MAX_MESSAGE_CHARACTERS])
     return tuple(messages)
-
-
-def _clock_difference(date: str | None) -> float | None:
-    try:
-        # The header is rounded down to seconds.
-        return parsedate_to_datetime(date).timestamp() + 0.5 - time.time() if date else None
-    except ValueError:
-        return None
 
 
 def _retry_after_seconds(retry_after: str | None) -> float | None:

@@ -415,15 +415,11 @@ def _value(field: Field, value: Any) -> Any:
     if field.list or field.type in ("SlateContent", "ScalarValue"):
         convert = _json
     else:
-        convert = _upper if field.enum else _CONVERT.get(field.type)
+        convert = str.upper if field.enum else _CONVERT.get(field.type)
     try:
         return convert(value) if convert else cast("Any", value)
     except (ValueError, TypeError, OverflowError, RecursionError, msgspec.DecodeError):
         return cast("Any", value)
-
-
-def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
 
 
 def _boolean(value: Any) -> Any:

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -38,32 +39,26 @@ def root_fields(catalog: Catalog) -> list[RootField]:
     query_type, mutation_type = catalog.schema.query_type, catalog.schema.mutation_type
     assert query_type is not None
     assert mutation_type is not None
-    mutations = _mutation_states(catalog)
+    served = create_handlers(catalog)
+    mutations = dict.fromkeys(served.keys() & SPECIAL_MUTATIONS, "served by its own code")
     queries = dict.fromkeys(ROOT_FIELDS, "served by its own code")
     for resource in catalog.resources.values():
         if resource.list:
             queries[resource.list] = f"lists `{resource.type}`"
         if resource.single:
             queries[resource.single] = f"shows one `{resource.type}`"
-    return [
-        *(RootField(n, "query", queries.get(n, NOT_SERVED)) for n in query_type.fields),
-        *(RootField(n, "mutation", mutations.get(n, NOT_SERVED)) for n in mutation_type.fields),
-    ]
-
-
-def _mutation_states(catalog: Catalog) -> dict[str, str]:
-    states = dict.fromkeys(SPECIAL_MUTATIONS, "served by its own code")
-    for resource in catalog.resources.values():
         suffix = " by its rules" if resource.name in HOOKS else ""
         for name, verb in (
             (resource.create, "creates"),
             (resource.update, "changes"),
             (resource.delete, "deletes"),
         ):
-            if name is not None:
-                states.setdefault(name, f"{verb} `{resource.type}`{suffix}")
-    served = create_handlers(catalog)
-    return {name: state for name, state in states.items() if name in served}
+            if name in served:
+                mutations.setdefault(name, f"{verb} `{resource.type}`{suffix}")
+    return [
+        *(RootField(n, "query", queries.get(n, NOT_SERVED)) for n in query_type.fields),
+        *(RootField(n, "mutation", mutations.get(n, NOT_SERVED)) for n in mutation_type.fields),
+    ]
 
 
 def assumptions() -> list[Assumption]:
@@ -75,11 +70,7 @@ def assumptions() -> list[Assumption]:
         for file in (root / package).rglob("*.py")
         for text in _marked_sentences(file.read_text())
     ]
-    return sorted(found, key=_assumption_order)
-
-
-def _assumption_order(assumption: Assumption) -> tuple[str, str]:
-    return assumption.where, assumption.what
+    return sorted(found, key=attrgetter("where", "what"))
 
 
 def _marked_sentences(source: str) -> Iterator[str]:

@@ -167,15 +167,15 @@ def running_local_ion(
 
         child.wait_until(is_listening, seconds)
         ion = LocalIonProcess(json.loads(address.read_bytes())["url"], child, data)
-        child.wait_until(lambda: _is_ready(ion), seconds)
+        context = ssl.create_default_context(cafile=ion.ca_file) if ion.ca_file else None
+
+        def is_ready() -> bool:
+            ready = f"{ion.url}/_local/ready"
+            try:
+                with urllib.request.urlopen(ready, timeout=2, context=context) as answer:  # noqa: S310
+                    return bool(json.load(answer)["ready"])
+            except OSError:
+                return False
+
+        child.wait_until(is_ready, seconds)
         yield ion
-
-
-def _is_ready(ion: LocalIonProcess) -> bool:
-    context = ssl.create_default_context(cafile=ion.ca_file) if ion.ca_file else None
-    try:
-        address = f"{ion.url}/_local/ready"
-        with urllib.request.urlopen(address, timeout=2, context=context) as answer:  # noqa: S310
-            return bool(json.load(answer)["ready"])
-    except OSError:
-        return False

@@ -56,10 +56,39 @@ class WebhookEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] == "http" and scope["path"].startswith(WEBHOOK_PATH_PREFIX):
-            await self._handle(scope, receive, send)
-        else:
+        if scope["type"] != "http" or not scope["path"].startswith(WEBHOOK_PATH_PREFIX):
             await self._app(scope, receive, send)
+            return
+        if scope["method"] != "POST":
+            await _reject(send, 405, (b"allow", b"POST"))
+            return
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        token = scope["path"][len(WEBHOOK_PATH_PREFIX) :]
+        source = self._throttle.source((scope.get("client") or ("", 0))[0], headers)
+        if not self._throttle.admits(source):
+            await _reject(send, 403, _CLOSE_HEADER)
+            return
+        if not (self._throttle.may_guess(source) or self._ingest.knows(token)):
+            await _reject(send, 429, _CLOSE_HEADER)
+            return
+        try:
+            async with asyncio.timeout(_BODY_TIMEOUT_SECONDS):
+                body = await _read_body(receive)
+        except TimeoutError:
+            await _reject(send, 408, _CLOSE_HEADER)
+            return
+        if body is None:
+            return
+        started_at = time.perf_counter()
+        with tracing.span("delivery", links=filter(None, [headers.get("traceparent")])) as span:
+            status = await self._submit(token, headers, body)
+            span.set_attributes(**{"http.response.status_code": status})
+        if status == _NOT_FOUND:
+            self._throttle.record_guess(source)
+        await _respond(send, status)
+        metrics.count_deliveries(status, time.perf_counter() - started_at)
 
     def accept(self, cycle: RequestResponseCycle) -> bool:
         """Answer a complete valid delivery without ASGI; return False for any other request."""
@@ -102,38 +131,6 @@ class WebhookEndpoint:
             if self._closes:
                 cycle.transport.close()
             cycle.on_response()
-        metrics.count_deliveries(status, time.perf_counter() - started_at)
-
-    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            await _reject(send, 405, (b"allow", b"POST"))
-            return
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        token = scope["path"][len(WEBHOOK_PATH_PREFIX) :]
-        source = self._throttle.source((scope.get("client") or ("", 0))[0], headers)
-        if not self._throttle.admits(source):
-            await _reject(send, 403, _CLOSE_HEADER)
-            return
-        if not (self._throttle.may_guess(source) or self._ingest.knows(token)):
-            await _reject(send, 429, _CLOSE_HEADER)
-            return
-        try:
-            async with asyncio.timeout(_BODY_TIMEOUT_SECONDS):
-                body = await _read_body(receive)
-        except TimeoutError:
-            await _reject(send, 408, _CLOSE_HEADER)
-            return
-        if body is None:
-            return
-        started_at = time.perf_counter()
-        with tracing.span("delivery", links=filter(None, [headers.get("traceparent")])) as span:
-            status = await self._submit(token, headers, body)
-            span.set_attributes(**{"http.response.status_code": status})
-        if status == _NOT_FOUND:
-            self._throttle.record_guess(source)
-        await _respond(send, status)
         metrics.count_deliveries(status, time.perf_counter() - started_at)
 
     async def _submit(self, token: str, headers: dict[str, str], body: bytes) -> int:

@@ -29,6 +29,7 @@ def test_links_need_no_role_and_buttons_do() -> None:
     assert roles == {
         "repair_webhooks": "admin",
         "set_up_webhooks": None,
+        "fix_credentials": None,
         "fetch": "operator",
         "test": "operator",
         "resume": "operator",

@@ -1,6 +1,6 @@
 """`ultraviolet object`: the objects of the mirror."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -134,7 +134,19 @@ def list_(
     )
     fields = {name: f"columns.{number}" for number, name in enumerate(names)}
     shown = {"id": "id", **fields, **(PAST_COLUMNS if at else COLUMNS)}
-    rows = items if session.as_json else (_with_columns(item, names) for item in items)
+    if session.as_json:
+        session.show_list(items, shown, "No matching objects.")
+        return
+    rows = (  # columns have numbers, because names contain dots
+        {
+            **item,
+            "columns": {
+                str(number): item["linked" if "." in name else "fields"].get(name)
+                for number, name in enumerate(names)
+            },
+        }
+        for item in items
+    )
     session.show_list(rows, shown, "No matching objects.")
 
 
@@ -343,14 +355,6 @@ def _types(resource: "IonResource") -> Callable[[str], str | None]:
 
     kinds = resource.kinds
     return type_of
-
-
-def _with_columns(item: Json, names: Sequence[str]) -> Json:
-    """Return an object with the values of columns by their numbers, because names contain dots."""
-    values = [
-        item["linked"].get(name) if "." in name else item["fields"].get(name) for name in names
-    ]
-    return {**item, "columns": {str(number): value for number, value in enumerate(values)}}
 
 
 def _split(names: str | None) -> list[str]:

@@ -19,8 +19,14 @@ Describe = Callable[[Json], str]
 
 def follow_fetch(api: "Api", fetch: Json, *, quiet: bool) -> Json:
     """Poll a fetch until it ends; return its final state."""
+
+    def describe(fetch: Json) -> str:
+        """Return the progress of a fetch as text."""
+        resources = f"{fetch['resources_done']} of {fetch['resources']} resources"
+        return f"{resources}, {fetch['read']} objects read, {fetch['changed']} changed"
+
     path = to("/fetches/{}", fetch["id"])
-    return follow(api, path, "Reading from ION", _describe_fetch, quiet=quiet)
+    return follow(api, path, "Reading from ION", describe, quiet=quiet)
 
 
 def follow(api: "Api", path: Address, title: str, describe: Describe, *, quiet: bool) -> Json:
@@ -46,14 +52,6 @@ def follow(api: "Api", path: Address, title: str, describe: Describe, *, quiet: 
             bars.update(bar, completed=done, total=total, description=describe(state))
 
         return _poll(api, path, update)
-
-
-def _describe_fetch(fetch: Json) -> str:
-    """Return the progress of a fetch as text."""
-    done, resources = fetch["resources_done"], fetch["resources"]
-    return (
-        f"{done} of {resources} resources, {fetch['read']} objects read, {fetch['changed']} changed"
-    )
 
 
 def _poll(api: "Api", path: Address, update: Callable[[Json], None] | None = None) -> Json:

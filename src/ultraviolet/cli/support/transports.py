@@ -131,7 +131,14 @@ class _Call(httpx.SyncByteStream):
             "client": ("127.0.0.1", 0),
             "state": {},
         }
-        self._task = runner.get_loop().create_task(self._run(app, scope))
+
+        async def run() -> None:
+            try:
+                await app(scope, self._receive, self._send)
+            finally:
+                await self._messages.put(None)
+
+        self._task = runner.get_loop().create_task(run())
 
     def next_message(self) -> _Message | None:
         """Run the application until its next message; return None after the last one."""
@@ -152,12 +159,6 @@ class _Call(httpx.SyncByteStream):
             while not self._messages.empty():  # a full queue would block the call
                 self._messages.get_nowait()
             self._runner.run(asyncio.wait([self._task]))
-
-    async def _run(self, app: Any, scope: _Message) -> None:
-        try:
-            await app(scope, self._receive, self._send)
-        finally:
-            await self._messages.put(None)
 
     async def _receive(self) -> _Message:
         if self._bodies:

@@ -38,16 +38,17 @@ class PubSub:
         """Return the messages from now on, until `close` or the end of the iteration."""
         queue: asyncio.Queue[Message | None] = asyncio.Queue()
         self._queues.add(queue)
-        return self._messages(queue)
+
+        async def messages() -> AsyncIterator[Message]:
+            try:
+                while (message := await queue.get()) is not None:
+                    yield message
+            finally:
+                self._queues.discard(queue)
+
+        return messages()
 
     def close(self) -> None:
         """End every subscription."""
         for queue in self._queues:
             queue.put_nowait(None)
-
-    async def _messages(self, queue: asyncio.Queue[Message | None]) -> AsyncIterator[Message]:
-        try:
-            while (message := await queue.get()) is not None:
-                yield message
-        finally:
-            self._queues.discard(queue)

@@ -93,9 +93,15 @@ def check(connection: Connection, seen: str | None) -> bool:
     Call this before the next heartbeat is recorded.
     """
     last = heartbeat.alive_at(connection)
-    reason = _restore_reason(connection, last, seen)
-    identity = _identity(connection)
-    if identity and identity != _setting(connection, IDENTITY):
+    identity, before = _identity(connection), _setting(connection, IDENTITY)
+    reason = None
+    if last and seen and last < seen:
+        reason = f"it ends at {last[:19]}Z, but a hub wrote to it until {seen[:19]}Z"
+    elif _setting(connection, ASKED):
+        reason = f"it ends at {last[:19]}Z" if last else "by `ultraviolet db restore`"
+    elif before and before != identity:
+        reason = f"it was copied from another database, and ends at {(last or '')[:19]}Z"
+    if identity and identity != before:
         _set(connection, IDENTITY, identity)
     if reason is None:
         return False
@@ -124,17 +130,6 @@ def begin(connection: Connection, integration_id: int, sentence: str) -> None:
 def ask(connection: Connection) -> None:
     """Make the next hub on this database treat it as restored."""
     _set(connection, ASKED, now_rfc3339())
-
-
-def _restore_reason(connection: Connection, last: str | None, seen: str | None) -> str | None:
-    if last and seen and last < seen:
-        return f"it ends at {last[:19]}Z, but a hub wrote to it until {seen[:19]}Z"
-    if _setting(connection, ASKED):
-        return f"it ends at {last[:19]}Z" if last else "by `ultraviolet db restore`"
-    before = _setting(connection, IDENTITY)
-    if before and before != _identity(connection):
-        return f"it was copied from another database, and ends at {(last or '')[:19]}Z"
-    return None
 
 
 def _set(connection: Connection, name: str, value: str) -> None:

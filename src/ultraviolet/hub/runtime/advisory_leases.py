@@ -38,12 +38,28 @@ class AdvisoryLockLeases:
     async def claim(self, wanted: set[int]) -> set[int]:
         """Keep an even share of the leases and claim free ones; return none without a database."""
         try:
-            return await self._claim(wanted)
+            connection = self._connection or await self._connect()
+            rows = await (await connection.execute(_HOLDERS, [self._class])).fetchall()
+            processes = {pid for id_, pid, _ in rows if id_ == _PRESENCE_ID}
+            others = {id_ for id_, _, mine in rows if not mine}
+            present = any(mine for id_, _, mine in rows if id_ == _PRESENCE_ID)
+            if self._has_share and not present:
+                raise psycopg.OperationalError("the session was replaced and its locks are lost")
+            share = ceil(len(wanted) / max(1, len(processes)))
+            kept = set(sorted(self._held & wanted)[:share])
+            free = sorted(wanted - others - self._held)[: share - len(kept)]
+            if free:
+                rows = await (await connection.execute(_LOCK, [free, self._class])).fetchall()
+                claimed = {id_ for (id_,) in rows}
+                log.info("leases.claimed", integrations=sorted(claimed), processes=len(processes))
+                self._held |= claimed
+                kept |= claimed
         except psycopg.Error as error:
             if self._held:
                 log.warning("leases.lost", count=len(self._held), error=str(error))
             await self.close()
             return set()
+        return kept
 
     async def release(self, kept: set[int]) -> None:
         """Release all leases but these."""
@@ -60,25 +76,6 @@ class AdvisoryLockLeases:
         self._held = set()
         if connection:
             await connection.close()
-
-    async def _claim(self, wanted: set[int]) -> set[int]:
-        connection = self._connection or await self._connect()
-        rows = await (await connection.execute(_HOLDERS, [self._class])).fetchall()
-        processes = {pid for id_, pid, _ in rows if id_ == _PRESENCE_ID}
-        others = {id_ for id_, _, mine in rows if not mine}
-        present = any(mine for id_, _, mine in rows if id_ == _PRESENCE_ID)
-        if self._has_share and not present:
-            raise psycopg.OperationalError("the session was replaced and its locks are lost")
-        share = ceil(len(wanted) / max(1, len(processes)))
-        kept = set(sorted(self._held & wanted)[:share])
-        free = sorted(wanted - others - self._held)[: share - len(kept)]
-        if free:
-            rows = await (await connection.execute(_LOCK, [free, self._class])).fetchall()
-            claimed = {id_ for (id_,) in rows}
-            log.info("leases.claimed", integrations=sorted(claimed), processes=len(processes))
-            self._held |= claimed
-            kept |= claimed
-        return kept
 
     async def _connect(self) -> psycopg.AsyncConnection:
         self._connection = connection = await psycopg.AsyncConnection.connect(

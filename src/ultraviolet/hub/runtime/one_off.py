@@ -31,7 +31,22 @@ class OneOffRunner:
 
         `is_open` returns whether the work is not done yet. `fail` records why it failed.
         """
-        task = asyncio.create_task(self._run(integration_id, work, is_open, fail), name="requested")
+
+        async def run() -> None:
+            try:
+                while await is_open():
+                    if integration_id in await self._leases.claim({integration_id}):
+                        await work()
+                        return
+                    await asyncio.sleep(_RETRY_SECONDS)
+            except Exception as error:
+                known = hasattr(error, "kind")
+                log.warning("request.not_done", error=str(error), exc_info=not known)
+                await fail(str(error) if known else f"{type(error).__name__}: {error}")
+            finally:
+                await self._leases.release(set())
+
+        task = asyncio.create_task(run(), name="requested")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -41,23 +56,3 @@ class OneOffRunner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._leases.close()
-
-    async def _run(
-        self,
-        integration_id: int,
-        work: Callable[[], Awaitable[None]],
-        is_open: Callable[[], Awaitable[bool]],
-        fail: Callable[[str], Awaitable[None]],
-    ) -> None:
-        try:
-            while await is_open():
-                if integration_id in await self._leases.claim({integration_id}):
-                    await work()
-                    return
-                await asyncio.sleep(_RETRY_SECONDS)
-        except Exception as error:
-            known = hasattr(error, "kind")
-            log.warning("request.not_done", error=str(error), exc_info=not known)
-            await fail(str(error) if known else f"{type(error).__name__}: {error}")
-        finally:
-            await self._leases.release(set())

@@ -68,9 +68,14 @@ class Requests:
         fetch_id = await self._database.write(request)
         self._pool.wake(integration_id, "fetch")
         if self._one_off is not None:
+
+            async def run() -> None:
+                context = await self._connections.open_context(integration_id)
+                await fetch.Fetcher(context).run(fetch_id, mode)
+
             self._one_off.begin(
                 integration_id,
-                functools.partial(self._fetch, integration_id, fetch_id, mode),
+                run,
                 lambda: self._database.read(fetch.is_running, fetch_id),
                 lambda error: self._database.write(fetch.fail, fetch_id, error),
             )
@@ -145,23 +150,20 @@ class Requests:
         self._pool.wake(integration_id, "apply")
         return done
 
-    async def _fetch(self, integration_id: int, fetch_id: int, mode: Mode) -> None:
-        context = await self._connections.open_context(integration_id)
-        await fetch.Fetcher(context).run(fetch_id, mode)
-
     def _begin_verify(self, integration_id: int, verification_id: int) -> None:
         self._pool.wake(integration_id, "verify")
         if self._one_off is not None:
+
+            async def run() -> None:
+                context = await self._connections.open_context(integration_id)
+                await Verifier(context).run(verification_id)
+
             self._one_off.begin(
                 integration_id,
-                functools.partial(self._verify, integration_id, verification_id),
+                run,
                 functools.partial(self._is_verifying, verification_id),
                 lambda error: self._database.write(verification_store.fail, verification_id, error),
             )
-
-    async def _verify(self, integration_id: int, verification_id: int) -> None:
-        context = await self._connections.open_context(integration_id)
-        await Verifier(context).run(verification_id)
 
     async def _is_verifying(self, verification_id: int) -> bool:
         state = await self._database.read(verification_store.state_of, verification_id)

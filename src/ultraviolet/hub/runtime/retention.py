@@ -187,8 +187,15 @@ class Purger:
             newest = max(
                 (moment for one in started.values() if (moment := one.before[kind])), default=None
             )
-            if newest:
-                removed += await self._delete_expired(kind, newest)
+            after: int | None = 0
+            while newest and after is not None:
+                done = await self._database.write(
+                    _while_leased, purge.delete_expired_batch, kind, after, newest
+                )
+                failpoint("retention.removed")
+                removed += done.removed
+                after = done.next
+                await asyncio.sleep(self._pause)
         # Pause between the steps to leave time for other writes.
         while await self._database.write(  # noqa: ASYNC110
             _while_leased, sqlite.release_pages, _PAGES_PER_RELEASE
@@ -216,19 +223,6 @@ class Purger:
             dropped = await self._database.write(_while_leased, purge.drop_partition, part)
             removed += dropped
             log.info("retention.partition_dropped", partition=part.name, removed=dropped.total())
-        return removed
-
-    async def _delete_expired(self, kind: Kind, newest: str) -> Tally:
-        removed: Tally = Counter()
-        after: int | None = 0
-        while after is not None:
-            done = await self._database.write(
-                _while_leased, purge.delete_expired_batch, kind, after or 0, newest
-            )
-            failpoint("retention.removed")
-            removed += done.removed
-            after = done.next
-            await asyncio.sleep(self._pause)
         return removed
 
 

@@ -116,7 +116,7 @@ def create_control_router(state: ControlState) -> Router:
         "/_local",
         route_handlers=[*handlers, *_fault_handlers(state), *_snapshot_handlers(state)],
         before_request=check_same_origin,
-        exception_handlers={UltravioletError: _error_response},
+        exception_handlers={UltravioletError: error_response},
     )
 
 
@@ -185,7 +185,8 @@ def _decode(body: bytes, kind: type[T]) -> T:
         raise InvalidError(f"Invalid request: {error}") from error
 
 
-def _error_response(_: Request[Any, Any, Any], error: UltravioletError) -> Response[dict[str, Any]]:
+def error_response(_: Request[Any, Any, Any], error: UltravioletError) -> Response[dict[str, Any]]:
+    """Return an error as the framework shows it."""
     content = {"status_code": error.status, "detail": str(error)}
     return Response(content, status_code=error.status)
 

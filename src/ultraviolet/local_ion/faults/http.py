@@ -84,13 +84,21 @@ class HttpFaultMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward a request unless a fault applies; 502 if the response starts too late."""
-        send = self._with_date(send)
+
+        async def send_with_date(message: Message) -> None:
+            """Add a Date header with the time of this ION's clock."""
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._clock.now(), usegmt=True).encode()
+                message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
+            await send(message)
+
         if scope["type"] != "http" or scope["path"] not in API_PATHS:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send_with_date)
             return
         try:
             async with asyncio.timeout(self._limit_seconds) as deadline:
-                exchange, path = Exchange(scope, receive, send, deadline), scope["path"]
+                exchange = Exchange(scope, receive, send_with_date, deadline)
+                path = scope["path"]
                 for fault in self._faults.trigger("request", path):
                     if await _handle_request(exchange, fault):
                         return
@@ -99,18 +107,7 @@ class HttpFaultMiddleware:
                     faulty_send = RESPONSE_FAULTS[fault.kind](exchange, fault, faulty_send)
                 await self._app(scope, receive, faulty_send)
         except TimeoutError:
-            await _send_error_page(send, 502)
-
-    def _with_date(self, send: Send) -> Send:
-        """Add a Date header with the time of this ION's clock."""
-
-        async def send_with_date(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                date = format_datetime(self._clock.now(), usegmt=True).encode()
-                message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
-            await send(message)
-
-        return send_with_date
+            await _send_error_page(send_with_date, 502)
 
 
 async def _send_response(

@@ -36,23 +36,20 @@ def check_rules(tx: Transaction, last_action_id: int, run_query: RunQuery) -> No
         resource = tx.catalog.resources.get(action.table_name)
         target = resource.type.lower() if resource else ""
         for rule in rules:
-            if rule["target"] == target and rule["event_type"] == action.action.lower():
-                _check_rule(tx, rule, action, run_query)
-
-
-def _check_rule(tx: Transaction, rule: Row, action: LoggedAction, run_query: RunQuery) -> None:
-    try:
-        action_interpreter.run(rule["code"], _context(tx, rule, action, run_query))
-    except action_interpreter.BlockedError as error:
-        message = str(error)
-        if not message or message == action_interpreter.BlockedError.__doc__:
-            message = rule["title"] or message
-        raise GraphQLError(message) from error
-    except action_interpreter.UnsupportedCodeError as error:
-        # A setting of the rule decides whether its own failure blocks the change.
-        if rule["error_state"] == "block":
-            message = load_setting(tx, "rules", "errorStateMessage")
-            raise GraphQLError(message or f"{rule['title']}: {error}") from error
+            if rule["target"] != target or rule["event_type"] != action.action.lower():
+                continue
+            try:
+                action_interpreter.run(rule["code"], _context(tx, rule, action, run_query))
+            except action_interpreter.BlockedError as error:
+                message = str(error)
+                if not message or message == action_interpreter.BlockedError.__doc__:
+                    message = rule["title"] or message
+                raise GraphQLError(message) from error
+            except action_interpreter.UnsupportedCodeError as error:
+                # A setting of the rule decides whether its own failure blocks the change.
+                if rule["error_state"] == "block":
+                    message = load_setting(tx, "rules", "errorStateMessage")
+                    raise GraphQLError(message or f"{rule['title']}: {error}") from error
 
 
 def _context(

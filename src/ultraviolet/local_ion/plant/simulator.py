@@ -102,22 +102,20 @@ class PlantSimulator:
         client = PlantClient(self._execute, self._ion.catalog, Unlimited(self._stop))
         plant = _create_plant(client, self._seed)
         set_up_plant(plant, min(self._target, MAX_OBJECTS_BY_MUTATION), count)
-        self._add_copies(self._target - count())
-        continue_history(plant, self._target, count)
-        self._marker.finish()
-        log.info("plant.set_up", objects=self.count_objects())
-
-    def _add_copies(self, missing: int) -> None:
+        missing = self._target - count()
         bulk_copy: BulkCopy | None = None
         for number in itertools.count(1):
             if missing <= 0 or (bulk_copy is not None and bulk_copy.objects > missing):
-                return
+                break
             if self._stop.is_set():
                 raise PlantStoppedError
             with self._ion.store.write(ADMINISTRATOR_ID) as tx:
                 bulk_copy = bulk_copy or BulkCopy(tx)
                 bulk_copy.copy(tx, number)
             missing -= bulk_copy.objects
+        continue_history(plant, self._target, count)
+        self._marker.finish()
+        log.info("plant.set_up", objects=self.count_objects())
 
     def run(self) -> None:
         """Make changes at the current rate until stopped."""

@@ -24,18 +24,6 @@ class UnsupportedCodeError(UltravioletError):
 Names = Mapping[str, Any]
 
 
-def _divide(left: Any, right: Any) -> Any:
-    return left / right
-
-
-def _contained_in(left: Any, right: Any) -> bool:
-    return left in right
-
-
-def _not_contained_in(left: Any, right: Any) -> bool:
-    return left not in right
-
-
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -45,14 +33,14 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
     ast.Is: operator.is_,
     ast.IsNot: operator.is_not,
-    ast.In: _contained_in,
-    ast.NotIn: _not_contained_in,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
 }
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: _divide,
+    ast.Div: lambda left, right: left / right,
 }
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "any": any, "all": all, "len": len, "set": set, "list": list, "str": str, "int": int, "float": float,
@@ -87,27 +75,24 @@ class _Interpreter:
         self.names = dict(names)
 
     def run(self, statements: list[ast.stmt]) -> None:
-        for statement in statements:
-            self._run_statement(statement)
-
-    def _run_statement(self, node: ast.stmt) -> None:
-        match node:
-            case ast.If():
-                self.run(node.body if self.evaluate(node.test) else node.orelse)
-            case ast.Raise():
-                self._run_raise(node.exc)
-            case ast.Assign(targets=[ast.Name(id=name)]):
-                self.names[name] = self.evaluate(node.value)
-            case ast.For(target=ast.Name(id=name)):
-                for each in self.evaluate(node.iter):
-                    self.names[name] = each
-                    self.run(node.body)
-            case ast.Expr():
-                self.evaluate(node.value)
-            case ast.Pass():
-                return
-            case _:
-                raise _unsupported(node)
+        for node in statements:
+            match node:
+                case ast.If():
+                    self.run(node.body if self.evaluate(node.test) else node.orelse)
+                case ast.Raise():
+                    self._run_raise(node.exc)
+                case ast.Assign(targets=[ast.Name(id=name)]):
+                    self.names[name] = self.evaluate(node.value)
+                case ast.For(target=ast.Name(id=name)):
+                    for each in self.evaluate(node.iter):
+                        self.names[name] = each
+                        self.run(node.body)
+                case ast.Expr():
+                    self.evaluate(node.value)
+                case ast.Pass():
+                    pass
+                case _:
+                    raise _unsupported(node)
 
     def _run_raise(self, node: ast.expr | None) -> None:
         call = node if isinstance(node, ast.Call) else None
@@ -161,7 +146,13 @@ class _Interpreter:
                     self._evaluate(node.left), self._evaluate(node.right)
                 )
             case ast.Compare():
-                return self._compare(node)
+                left = self._evaluate(node.left)
+                for kind, each in zip(node.ops, node.comparators, strict=True):
+                    right = self._evaluate(each)
+                    if not _COMPARE[type(kind)](left, right):
+                        return False
+                    left = right
+                return True
             case ast.IfExp():
                 return self._evaluate(node.body if self._evaluate(node.test) else node.orelse)
             case ast.Subscript():
@@ -183,15 +174,6 @@ class _Interpreter:
                 return self._call(node)
             case _:
                 raise _unsupported(node)
-
-    def _compare(self, node: ast.Compare) -> bool:
-        left = self._evaluate(node.left)
-        for kind, each in zip(node.ops, node.comparators, strict=True):
-            right = self._evaluate(each)
-            if not _COMPARE[type(kind)](left, right):
-                return False
-            left = right
-        return True
 
     def _comprehension(
         self, node: ast.GeneratorExp | ast.ListComp | ast.SetComp, depth: int = 0

@@ -1,26 +1,23 @@
 """Default values of new rows."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 
-from ultraviolet.local_ion.store.transaction import Row, Transaction
+from ultraviolet.local_ion.store.transaction import Row
 
-
-def _actor_id(tx: Transaction) -> int | None:
-    return tx.actor_id
-
-
-def _now(tx: Transaction) -> str:
-    return tx.now
-
-
-_APPROVAL_DEFAULTS = {"reviewer_id": _actor_id, "status": "pending", "resolved": 0, "depth": 0}
+_APPROVAL_DEFAULTS = {
+    "reviewer_id": attrgetter("actor_id"),
+    "status": "pending",
+    "resolved": 0,
+    "depth": 0,
+}
 _REQUEST_DEFAULTS = {"status": "pending"}
 
 DEFAULTS: Mapping[str, Row] = {
     "purchase_orders": {"status": "draft", "paid": 0},
     "purchase_order_lines": {"status": "draft", "quantity": 1.0, "paid": 0},
     "purchase_order_fees": {"type": "currency"},
-    "receipts": {"received_at": _now, "received_by_id": _actor_id},
+    "receipts": {"received_at": attrgetter("now"), "received_by_id": attrgetter("actor_id")},
     "parts": {"revision": "A", "export_controlled": 0},
     "parts_inventory": {"quantity": 1.0, "quantity_scrapped": 0.0},
     "locations": {"available": 1, "archived": 0},
@@ -60,7 +57,7 @@ DEFAULTS: Mapping[str, Row] = {
     "review_requests": _REQUEST_DEFAULTS,
     "datagrid_columns": {"index": None},
     "datagrid_rows": {"required": 0, "allow_not_applicable": 0, "index": None},
-    "user_subscriptions": {"user_id": _actor_id},
+    "user_subscriptions": {"user_id": attrgetter("actor_id")},
     "invites": {"status": "pending", "resend_count": 0},
     "barcode_labels": {"iuid": None, "deactivated": 0},
     "mrp_jobs": {"status": "queued"},

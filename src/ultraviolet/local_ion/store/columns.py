@@ -94,14 +94,6 @@ def decoder(field: Field) -> Callable[[Any], Any] | None:
     return decode_nullable
 
 
-def _encode_boolean(value: Any) -> int:
-    return int(bool(value))
-
-
-def _encode_enum(value: Any) -> str:
-    return str(value).lower()
-
-
 def _encode_time(value: Any) -> Any:
     """Convert a time to its canonical form; a time without a zone is UTC (assumed)."""
     if value == "":
@@ -114,9 +106,9 @@ def _encode_time(value: Any) -> Any:
 _ENCODERS: dict[Storage, Callable[[Any], Any]] = {
     "integer": int,
     "real": float,
-    "boolean": _encode_boolean,
+    "boolean": lambda value: int(bool(value)),
     "text": str,
-    "enum": _encode_enum,
+    "enum": lambda value: str(value).lower(),
     "time": _encode_time,
     "json": dump_json,
 }

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from difflib import SequenceMatcher
 from sqlite3 import Connection
+from typing import Any
 
 import msgspec
 
@@ -20,11 +21,11 @@ def _similarity(left: str | None, right: str | None) -> float:
     return SequenceMatcher(None, (left or "").lower(), (right or "").lower()).ratio()
 
 
-def _json_text(value: float | str | None) -> str:
-    """Encode a number as the resolvers do; SQLite formats some numbers differently."""
+def _json_text(value: Any) -> str:
+    """Encode a value as the resolvers do; SQLite formats some numbers differently."""
     return msgspec.json.encode(value).decode()
 
 
 def _document_text(value: str) -> str:
     """Encode a JSON document as the resolvers do."""
-    return msgspec.json.encode(json.loads(value)).decode()
+    return _json_text(json.loads(value))

@@ -1,7 +1,7 @@
 """API: the audit log, its filters and its export."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import get
@@ -77,9 +77,14 @@ async def export_audit_entries(
         while entries := await hub.database.read(
             audit.list_recent, before, _CHUNK_ENTRIES, matching
         ):
-            yield writer.write(
-                [(e.seq, e.at, e.actor, e.action, e.subject, _json_text(e.detail)) for e in entries]
-            )
+            rows = [
+                (
+                    *(entry.seq, entry.at, entry.actor, entry.action, entry.subject),
+                    None if entry.detail is None else msgspec.json.encode(entry.detail).decode(),
+                )
+                for entry in entries
+            ]
+            yield writer.write(rows)
             before = entries[-1].seq
         yield writer.end()
 
@@ -88,10 +93,6 @@ async def export_audit_entries(
         media_type=MEDIA_TYPES[as_format],
         headers={"content-disposition": f'attachment; filename="audit-log.{as_format}"'},
     )
-
-
-def _json_text(detail: dict[str, Any] | None) -> str | None:
-    return None if detail is None else msgspec.json.encode(detail).decode()
 
 
 HANDLERS = [list_audit_entries, export_audit_entries]

@@ -136,7 +136,12 @@ class Examples:
     def of(self, schema: Schema, name: str = "", owner: str = "", depth: int = 0) -> Any:  # noqa: PLR0911  one return per case
         """Return an example of a schema; `owner` is the struct that has the property `name`."""
         if "$ref" in schema:
-            return self._struct(str(schema["$ref"]).rsplit("/", 1)[-1], depth + 1)
+            name = str(schema["$ref"]).rsplit("/", 1)[-1]
+            struct = self._schemas[name]
+            if "enum" in struct:
+                return struct["enum"][0]
+            properties: Mapping[str, Schema] = struct.get("properties", {})
+            return {key: self.of(each, key, name, depth + 1) for key, each in properties.items()}
         for key in (f"{owner}.{name}", name, f"{name} (text)"):
             if key in _VALUES and self._fits(_VALUES[key], schema):
                 return _VALUES[key]
@@ -150,12 +155,6 @@ class Examples:
         if branches:
             return self.of(branches[0], name, owner, depth)
         return self._plain(schema, name, owner, depth)
-
-    def _struct(self, name: str, depth: int) -> Any:
-        if "enum" in self._schemas[name]:
-            return self._schemas[name]["enum"][0]
-        properties: Mapping[str, Schema] = self._schemas[name].get("properties", {})
-        return {key: self.of(value, key, name, depth) for key, value in properties.items()}
 
     def _plain(self, schema: Schema, name: str, owner: str, depth: int) -> Any:
         kind = next((one for one in _types(schema) if one != "null"), "string")

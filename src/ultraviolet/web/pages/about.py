@@ -74,7 +74,7 @@ def about(hub: Hub) -> About:
 def _vendored() -> list[Package]:
     rows = re.findall(
         r"^\| \S+ \| npm `(\S+)`[^|]* \| ([^|]+?) \| ([^|]+?) \(`(\S+)`\) \|$",
-        _readme(),
+        (STATIC / "vendor" / "README.md").read_text(),
         re.MULTILINE,
     )
     return [
@@ -87,10 +87,6 @@ def _vendored() -> list[Package]:
         )
         for name, version, terms, file in rows
     ]
-
-
-def _readme() -> str:
-    return (STATIC / "vendor" / "README.md").read_text()
 
 
 def _installed() -> list[Package]:

@@ -1,7 +1,7 @@
 """Page: corrections as a digest by cause and resource, over time, and one by one for a filter."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -56,7 +56,11 @@ async def show(
     before = number(cursor)
     span = next((span for span in _SPANS if str(span) == days), _SHORTEST_DAYS)
     by: drift.By = "hour" if span == _SHORTEST_DAYS else "day"
-    places = _places(clock.utc_now(), span, by)
+    now, step = clock.utc_now(), timedelta(hours=1) if by == "hour" else timedelta(days=1)
+    places = [  # every hour or day, as the report names them
+        clock.format_rfc3339(now - step * ago)[: 13 if by == "hour" else 10]
+        for ago in reversed(range(span * 24 if by == "hour" else span))
+    ]
     recent = DriftFilter(resource, cause, since=places[0])
 
     def read(connection: Connection) -> dict[str, Any]:
@@ -107,16 +111,6 @@ def _groups(causes: Sequence[DriftCause], samples: Sequence[DriftSample]) -> lis
         for name, meaning in meanings.items()
     ]
     return sorted(groups, key=lambda group: (-group.count, group.cause))
-
-
-def _places(now: datetime, days: int, by: drift.By) -> list[str]:
-    """Name every hour or day of that time as the report does, the one that runs included."""
-    if by == "hour":
-        return [
-            clock.format_rfc3339(now - timedelta(hours=ago))[:13]
-            for ago in range(days * 24 - 1, -1, -1)
-        ]
-    return [clock.format_rfc3339(now - timedelta(days=ago))[:10] for ago in range(days - 1, -1, -1)]
 
 
 def _chart(moments: list[DriftInterval], places: list[str], by: drift.By) -> Chart:

@@ -5,7 +5,6 @@ from litestar import get
 from litestar.params import FromQuery
 from sqlalchemy import Connection
 
-from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.middleware.auth import GivenHub, require_role
 from ultraviolet.web.queries.objects import find_resource
@@ -55,18 +54,16 @@ async def suggest(
 
     if not text:
         return []
-    resources = [] if name else _resources(hub.catalog, text.lower())
+    resources: list[Suggestion] = []
+    if not name:
+        said = text.lower()
+        matching = [one for one in hub.catalog.mirrored if said in one.title.lower()]
+        matching.sort(key=lambda one: (not one.title.lower().startswith(said), one.title))
+        resources = [
+            Suggestion(one.title, "List of objects", f"/objects/{one.name}", "columns-3")
+            for one in matching[:MAX_RESOURCES]
+        ]
     return [*resources, *await hub.database.read(read)]
-
-
-def _resources(catalog: Catalog, text: str) -> list[Suggestion]:
-    """Return resources whose title contains the text, those that begin with it first."""
-    matching = [resource for resource in catalog.mirrored if text in resource.title.lower()]
-    matching.sort(key=lambda one: (not one.title.lower().startswith(text), one.title))
-    return [
-        Suggestion(resource.title, "List of objects", f"/objects/{resource.name}", "columns-3")
-        for resource in matching[:MAX_RESOURCES]
-    ]
 
 
 HANDLERS = [suggest]

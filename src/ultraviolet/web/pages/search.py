@@ -25,22 +25,20 @@ async def show(
         return {"found": search(connection, hub.catalog, said) if said else None, "names": names}
 
     context = await hub.database.read(read)
+    found: SearchResult | None = context["found"]
+    no_results = "No current object has this ID or text."
+    if found and not found.indexed:
+        no_results = "The search index is still catching up with ION."
+    elif found and not found.complete:
+        no_results = "Texts of fewer than three characters are searched in few objects only."
     return render.page(
         request,
         "search.html",
         **context,
         q=said,
         resource=resource,
-        no_results=_no_results(context["found"]),
+        no_results=no_results,
     )
-
-
-def _no_results(found: SearchResult | None) -> str:
-    if found and not found.indexed:
-        return "The search index is still catching up with ION."
-    if found and not found.complete:
-        return "Texts of fewer than three characters are searched in few objects only."
-    return "No current object has this ID or text."
 
 
 HANDLERS = [show]

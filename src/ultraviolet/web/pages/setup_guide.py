@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from litestar import Response, get, post
@@ -13,8 +13,6 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions, webhook_setup
 from ultraviolet.hub.integrations.setup_guide import SubscriptionState
-from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE, find_secret
 from ultraviolet.web.pages.setup_runs import GivenSetupRuns
@@ -64,6 +62,7 @@ async def show(
     address = secret.text if secret and url and url.id == secret.subject_id else ""
     texts = _filled(found.texts, url, address)
     groups = _groups(found.plan)
+    catalog = hub.catalog.following(integration.resources)
     run = setup_runs.get(integration_id)
     done = all(step.done for step in found.steps)
     usual = "manual" if address else "automatic"
@@ -75,7 +74,10 @@ async def show(
         overview=found,
         texts=texts,
         wanted=url.wanted if url else None,
-        choosable=_choosable(hub.catalog.following(integration.resources), offered),
+        choosable=sorted(
+            (catalog.resources[name] for name in subscriptions.names(catalog, offered)),
+            key=lambda resource: resource.title,
+        ),
         there={pair: group.cell for group in groups for pair in group.keys},
         groups=groups,
         repairable=any(group.repairable and group.pairs for group in groups)
@@ -84,7 +86,10 @@ async def show(
         way=way or usual,
         current=next((i for i, step in enumerate(found.steps) if not step.done), len(found.steps)),
         poll_interval="10s" if done else "2s",
-        runner=_runner_links(integration.api_url, texts),
+        runner={
+            name: runner(integration.api_url, texts[name], json.loads(texts[f"{name}_variables"]))
+            for name in ("receiver", "subscriptions")
+        },
         webhook_address=address,
         run=run,
         failed=run.error if run else "",
@@ -174,18 +179,6 @@ def _groups(plan: webhook_setup.Plan | None) -> list[SubscriptionGroup]:
         ),
         SubscriptionGroup("Extra", "In ION, but not selected", "extra", plan.extra),
     ]
-
-
-def _runner_links(api_url: str, texts: dict[str, str]) -> dict[str, str]:
-    return {
-        name: runner(api_url, texts[name], json.loads(texts[f"{name}_variables"]))
-        for name in ("receiver", "subscriptions")
-    }
-
-
-def _choosable(catalog: Catalog, offered: OfferedSchema) -> list[Any]:
-    names = subscriptions.names(catalog, offered)
-    return sorted((catalog.resources[name] for name in names), key=lambda resource: resource.title)
 
 
 def _to(integration_id: int, way: str = "automatic") -> Redirect:

@@ -37,20 +37,19 @@ class SetupRuns:
         if current and current.running:
             return
         run = self._runs[integration_id] = SetupRun()
-        task = asyncio.create_task(self._apply(run, connections, actor, integration_id))
+
+        async def apply() -> None:
+            try:
+                done = await webhook_setup.apply_setup(connections, actor, integration_id)
+                run.refused = done.refused
+            except UltravioletError as error:
+                run.error = detail_of(error)
+            finally:
+                run.running = False
+
+        task = asyncio.create_task(apply())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _apply(
-        self, run: SetupRun, connections: Connections, actor: str, integration_id: int
-    ) -> None:
-        try:
-            done = await webhook_setup.apply_setup(connections, actor, integration_id)
-            run.refused = done.refused
-        except UltravioletError as error:
-            run.error = detail_of(error)
-        finally:
-            run.running = False
 
 
 GivenSetupRuns = NamedDependency[SetupRuns]

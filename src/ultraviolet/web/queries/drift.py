@@ -1,7 +1,7 @@
 """Drift by resource, cause and time, with samples."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -80,16 +80,28 @@ def get_report(
     connection: Connection, integration_id: int, drift_filter: DriftFilter, by: By
 ) -> DriftReport:
     """Return the drift in a time range, rounded to whole hours."""
-    rows = _read_counts(connection, integration_id, drift_filter)
+    names = (arrivals.c.resource, arrivals.c.cause, arrivals.c.healed_by, arrivals.c.bucket)
+    counts = select(*names, func.sum(arrivals.c.count).label("total")).group_by(*names)
+    rows = connection.execute(counts.where(*_conditions(integration_id, drift_filter))).all()
     changes = Counter[str]()
     for row in rows:
         if row.cause == latency.ALL_CAUSES:
             changes[row.resource] += row.total
     wrong = [row for row in rows if row.cause != latency.ALL_CAUSES]
+    delays: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    healers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in wrong:
+        delays[row.resource, row.cause][row.bucket] += row.total
+        healers[row.resource, row.cause][row.healed_by] += row.total
+    causes = [
+        _to_cause(*key, buckets, dict(healers[key]), changes[key[0]])
+        for key, buckets in delays.items()
+        if buckets.total()
+    ]
     return DriftReport(
         changes=sum(changes.values()),
         wrong=sum(row.total for row in wrong),
-        causes=_causes(wrong, changes),
+        causes=sorted(causes, key=lambda cause: (-cause.count, cause.resource, cause.cause)),
         over_time=_intervals(connection, integration_id, drift_filter, by),
         samples=list_samples(connection, integration_id, drift_filter, None, 20),
     )
@@ -122,14 +134,6 @@ def list_samples(
     return [DriftSample(**row) for row in connection.execute(query).mappings()]
 
 
-def _read_counts(
-    connection: Connection, integration_id: int, drift_filter: DriftFilter
-) -> Sequence[Any]:
-    names = (arrivals.c.resource, arrivals.c.cause, arrivals.c.healed_by, arrivals.c.bucket)
-    query = select(*names, func.sum(arrivals.c.count).label("total")).group_by(*names)
-    return connection.execute(query.where(*_conditions(integration_id, drift_filter))).all()
-
-
 def _conditions(integration_id: int, drift_filter: DriftFilter) -> Iterator[ColumnElement[bool]]:
     yield arrivals.c.integration_id == integration_id
     if drift_filter.resource:
@@ -140,20 +144,6 @@ def _conditions(integration_id: int, drift_filter: DriftFilter) -> Iterator[Colu
         yield arrivals.c.hour >= drift_filter.since[:13]
     if drift_filter.until:
         yield arrivals.c.hour < drift_filter.until[:13]
-
-
-def _causes(rows: Sequence[Any], changes: Counter[str]) -> list[DriftCause]:
-    delays: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
-    healers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for row in rows:
-        delays[row.resource, row.cause][row.bucket] += row.total
-        healers[row.resource, row.cause][row.healed_by] += row.total
-    found = [
-        _to_cause(*key, buckets, dict(healers[key]), changes[key[0]])
-        for key, buckets in delays.items()
-        if buckets.total()
-    ]
-    return sorted(found, key=lambda cause: (-cause.count, cause.resource, cause.cause))
 
 
 def _to_cause(

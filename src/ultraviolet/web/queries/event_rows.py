@@ -93,10 +93,16 @@ def read_rows(connection: Connection, catalog: Catalog, query: Select[Any]) -> l
 
 def shown_values(catalog: Catalog, row: Mapping[Any, Any], body: bytes | None) -> dict[str, Any]:
     """Return the values of an event that are not columns of its table."""
+    latency = None
+    imported = row["webhook_url_id"] == _IMPORTED_URL_ID  # received by another hub
+    if row["applied_at"] and row["outcome"] != "replayed" and not imported:
+        began = datetime.fromisoformat(row["source_time"] or row["received_at"])
+        elapsed = datetime.fromisoformat(row["applied_at"]) - began
+        latency = max(0.0, elapsed.total_seconds())
     return {
         "object_title": object_title(row["doc"]) if row["doc"] else None,
         "changed": changed_fields(catalog, bytes(body)) if body else [],
-        "latency_seconds": _latency(row),
+        "latency_seconds": latency,
         "receivers": max(1, row["receivers"]),
     }
 
@@ -144,12 +150,3 @@ def changed_fields(catalog: Catalog, body: bytes) -> list[str]:
     columns = resource_label(envelope.resource or "").columns
     first = [name for name in columns if name in found]
     return [*first, *(name for name in found if name not in first)]
-
-
-def _latency(row: Mapping[Any, Any]) -> float | None:
-    if not row["applied_at"] or row["outcome"] == "replayed":
-        return None
-    if row["webhook_url_id"] == _IMPORTED_URL_ID:
-        return None  # received by another hub
-    began = datetime.fromisoformat(row["source_time"] or row["received_at"])
-    return max(0.0, (datetime.fromisoformat(row["applied_at"]) - began).total_seconds())

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from ultraviolet.db.tables.mirror import objects, versions
 from ultraviolet.errors import NotFoundError
@@ -81,9 +81,13 @@ def objects_at(
     Raise NotFoundError if part of the history of that time has been purged.
     """
     _check_retained(connection, scope, moment)
+    known = select(objects.c.id).where(
+        objects.c.integration_id == scope.integration_id,
+        objects.c.resource == scope.resource.name,
+    )
     found: list[ObjectAt] = []
     while len(found) < limit:
-        ids = _next_ids(connection, scope, after)
+        ids = _next_ids(connection, known, objects.c.id, after)
         states = _read_states(connection, scope, ids, moment)
         found += [states[id_] for id_ in ids if id_ in states and not states[id_].deleted]
         if len(ids) < _BATCH_SIZE:
@@ -120,9 +124,15 @@ def list_differences(
     Raise NotFoundError if part of the history of that time has been purged.
     """
     _check_retained(connection, scope, min(since, until))
+    clock = _clock_column(scope)
+    changed = (
+        select(func.length(versions.c.id), versions.c.id)
+        .where(*_in_scope(scope), clock > since, clock <= until)
+        .distinct()
+    )
     found: list[Difference] = []
     while len(found) < limit:
-        ids = _next_changed_ids(connection, scope, since, until, after)
+        ids = _next_ids(connection, changed, versions.c.id, after)
         old, new = (
             _read_states(connection, scope, ids, since),
             _read_states(connection, scope, ids, until),
@@ -192,29 +202,17 @@ def _read_states(
     }
 
 
-def _next_ids(connection: Connection, scope: ResourceScope, after: str | None) -> list[str]:
-    column = objects.c
-    order = (func.length(column.id), column.id)
-    query = select(column.id).where(
-        column.integration_id == scope.integration_id, column.resource == scope.resource.name
-    )
-    if after is not None:
-        query = query.where(tuple_(*order) > tuple_(len(after), after))
-    return list(connection.execute(query.order_by(*order).limit(_BATCH_SIZE)).scalars())
-
-
-def _next_changed_ids(
-    connection: Connection, scope: ResourceScope, since: str, until: str, after: str | None
+def _next_ids(
+    connection: Connection,
+    query: Select[*tuple[Any, ...]],
+    id_: ColumnElement[str],
+    after: str | None,
 ) -> list[str]:
-    order = (func.length(versions.c.id), versions.c.id)
-    query = (
-        select(*order)
-        .where(*_in_scope(scope), _clock_column(scope) > since, _clock_column(scope) <= until)
-        .distinct()
-    )
+    """Return the next ids of a query whose last column is the id."""
+    order = (func.length(id_), id_)
     if after is not None:
         query = query.where(tuple_(*order) > tuple_(len(after), after))
-    return [row[1] for row in connection.execute(query.order_by(*order).limit(_BATCH_SIZE))]
+    return [row[-1] for row in connection.execute(query.order_by(*order).limit(_BATCH_SIZE))]
 
 
 def _in_scope(scope: ResourceScope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -168,7 +168,11 @@ def select_objects(
         if object_filter.state == "deleted":  # so that indexes find the few
             query = query.where(objects.c.deleted_at.is_not(None))
         elif object_filter.state == "stale":
-            query = query.where(objects.c.id.in_(_stale_ids(object_filter)))
+            stale_ids = select(stale.c.id).where(
+                stale.c.integration_id == object_filter.integration_id,
+                stale.c.resource == object_filter.resource.name,
+            )
+            query = query.where(objects.c.id.in_(stale_ids))
     text = (object_filter.text or "").replace("\0", "")
     if text:
         query = query.where(matches_text(connection, text))
@@ -176,13 +180,6 @@ def select_objects(
             scope = (object_filter.integration_id, object_filter.resource)
             query = query.where(search_index.may_contain(connection, *scope, text))
     return query
-
-
-def _stale_ids(object_filter: ObjectFilter) -> Select[Any]:
-    return select(stale.c.id).where(
-        stale.c.integration_id == object_filter.integration_id,
-        stale.c.resource == object_filter.resource.name,
-    )
 
 
 def matches_text(connection: Connection, text: str) -> ColumnElement[bool]:

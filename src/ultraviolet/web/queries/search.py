@@ -4,11 +4,11 @@ Text is found through the search index. Objects that changed since the index was
 scanned.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, Text, and_, cast, select
+from sqlalchemy import Connection, RowMapping, Text, and_, cast, select
 
 from ultraviolet.db import text_index
 from ultraviolet.db.tables.integrations import integrations
@@ -63,17 +63,27 @@ def search(
     )
     rows = connection.execute(by_id.limit(MAX_HITS)).mappings().all()
     hits = {_key(row): _hit(catalog, row, "id", row["id"]) for row in rows}
+    known = and_(
+        objects.c.integration_id == versions.c.integration_id,
+        objects.c.resource == versions.c.resource,
+        objects.c.id == versions.c.id,
+    )
+    versioned = select(objects).select_from(versions.join(objects, known))
     unindexed: list[RowMapping] = []
     for integration_id in search_index.outdated_integrations(connection):
-        unindexed += connection.execute(
-            _select_unindexed(integration_id, names).limit(
-                _MAX_SCANNED_OBJECTS + 1 - len(unindexed)
-            )
-        ).mappings()
+        changed = versioned.where(
+            search_index.not_indexed(integration_id), objects.c.resource.in_(names)
+        )
+        limit = _MAX_SCANNED_OBJECTS + 1 - len(unindexed)
+        unindexed += connection.execute(changed.limit(limit)).mappings()
     complete = _add_hits(catalog, text, hits, unindexed[:_MAX_SCANNED_OBJECTS])
     if len(text) < text_index.GRAM_CHARACTERS:
-        short = connection.execute(_select_short_text(text, resource)).mappings()
-        _add_hits(catalog, text, hits, short)
+        current = select(objects).where(objects.c.deleted_at.is_(None))
+        if resource:
+            current = current.where(objects.c.resource == resource)
+        some = current.limit(_MAX_SCANNED_OBJECTS).subquery()
+        short = select(some).where(cast(some.c.doc, Text).icontains(text, autoescape=True))
+        _add_hits(catalog, text, hits, connection.execute(short).mappings())
         complete = False
     else:
         complete &= _add_hits(catalog, text, hits, _read_indexed(connection, text, resource))
@@ -100,27 +110,6 @@ def _read_indexed(connection: Connection, text: str, resource: str | None) -> li
     return rows
 
 
-def _select_unindexed(integration_id: int, names: Sequence[str]) -> Select[Any]:
-    """Return a query for the objects that changed after the last index update."""
-    known = and_(
-        objects.c.integration_id == versions.c.integration_id,
-        objects.c.resource == versions.c.resource,
-        objects.c.id == versions.c.id,
-    )
-    newer = versions.join(objects, known)
-    unindexed = search_index.not_indexed(integration_id)
-    return select(objects).select_from(newer).where(unindexed, objects.c.resource.in_(names))
-
-
-def _select_short_text(text: str, resource: str | None) -> Select[Any]:
-    """Return a query for a text too short for the index, in a limited number of objects."""
-    current = select(objects).where(objects.c.deleted_at.is_(None))
-    if resource:
-        current = current.where(objects.c.resource == resource)
-    some = current.limit(_MAX_SCANNED_OBJECTS).subquery()
-    return select(some).where(cast(some.c.doc, Text).icontains(text, autoescape=True))
-
-
 def _add_hits(
     catalog: Catalog, text: str, hits: dict[tuple[Any, ...], Hit], rows: Iterable[RowMapping]
 ) -> bool:
@@ -128,20 +117,14 @@ def _add_hits(
     for row in rows:
         if len(hits) >= MAX_HITS:
             return False
-        is_candidate = (
-            row["deleted_at"] is None
-            and _key(row) not in hits
-            and row["resource"] in catalog.resources
-        )
-        if is_candidate and (field := _matching_field(catalog, row, text)):
-            hits[_key(row)] = _hit(catalog, row, *field)
+        resource = catalog.resources.get(row["resource"])
+        if row["deleted_at"] is not None or _key(row) in hits or resource is None:
+            continue
+        for name, value in search_index.searchable_texts(resource, row["doc"]).items():
+            if text.lower() in value.lower():
+                hits[_key(row)] = _hit(catalog, row, name, value)
+                break
     return True
-
-
-def _matching_field(catalog: Catalog, row: RowMapping, text: str) -> tuple[str, str] | None:
-    lowered = text.lower()
-    values = search_index.searchable_texts(catalog.resources[row["resource"]], row["doc"])
-    return next(((name, value) for name, value in values.items() if lowered in value.lower()), None)
 
 
 def _key(row: RowMapping) -> tuple[Any, ...]:

@@ -90,7 +90,9 @@ class Changes:
         try:
             return self._save(resource, document, {found[0]: values}, "", None)
         except FormError as error:
-            raise FormError({_named_field(fields, str(error)): str(error)}) from error
+            text = str(error).lower()
+            named = [f.name for f in fields if f.name.lower() in text or f.label.lower() in text]
+            raise FormError({named[0] if len(named) == 1 else "": str(error)}) from error
 
     def _save(
         self,
@@ -107,7 +109,9 @@ class Changes:
             data = self._reader.execute(document, variables)
         except RejectedOperationError as error:
             raise FormError({field: str(error)}) from error
-        object_id = id_ or _object_id(data)
+        payload = next(iter(data.values()))
+        created = (member["id"] for member in payload.values() if member and "id" in member)
+        object_id = id_ or str(next(created))
         with store.read() as connection:
             actions = audit_log.actions_of_row(connection, resource.name, object_id)
             last = audit_log.last_action_id(connection)
@@ -117,15 +121,16 @@ class Changes:
 
     async def wait_until_published(self, change: SavedChange) -> None:
         """Wait briefly until the deliveries of a change are recorded; they follow its commit."""
+
+        def published_id() -> int:
+            with self._state.ion.store.read() as connection:
+                return published_action_id(connection)
+
         deadline = asyncio.get_running_loop().time() + PUBLISH_TIMEOUT_SECONDS
         while asyncio.get_running_loop().time() < deadline:
-            if await self._state.run_in_thread(self._published_id) >= change.last_action_id:
+            if await self._state.run_in_thread(published_id) >= change.last_action_id:
                 return
             await asyncio.sleep(_POLL_INTERVAL_SECONDS)
-
-    def _published_id(self) -> int:
-        with self._state.ion.store.read() as connection:
-            return published_action_id(connection)
 
     def deliveries_of(self, resource: Resource, id_: str, transaction_id: int) -> int | None:
         """Return the number of deliveries of an object's change; None for another transaction."""
@@ -134,16 +139,3 @@ class Changes:
         if all(action.transaction_id != transaction_id for action in actions):
             return None
         return count_deliveries(self._reader, transaction_id)
-
-
-def _object_id(data: Mapping[str, Any]) -> str:
-    """Return the id in the payload of a create mutation."""
-    members = next(iter(data.values())).values()
-    return str(next(member["id"] for member in members if member and "id" in member))
-
-
-def _named_field(fields: list[FormField], message: str) -> str:
-    """Return the only field that an error message names; empty for none or several."""
-    text = message.lower()
-    named = [f.name for f in fields if f.name.lower() in text or f.label.lower() in text]
-    return named[0] if len(named) == 1 else ""

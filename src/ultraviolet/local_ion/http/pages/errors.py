@@ -12,6 +12,7 @@ from litestar.exceptions.responses import (
 )
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.local_ion.control.api import error_response
 from ultraviolet.local_ion.http.pages.templating import Renderer
 from ultraviolet.local_ion.http.state import AppState
 
@@ -45,7 +46,9 @@ def create_error_handler(state: AppState) -> Callable[[AnyRequest, Exception], R
         if not known:
             log.error("local_ion.request_failed", path=request.scope["path"], exc_info=error)
         if not is_browser(request):
-            return _json_response(request, error)
+            if isinstance(error, UltravioletError):
+                return error_response(request, error)
+            return cast("Response[Any]", create_exception_response(request, error))
         status, message, headers = _INTERNAL_ERROR, "", dict[str, str]()
         if isinstance(error, HTTPException):
             status, headers = error.status_code, dict(error.headers or {})
@@ -65,11 +68,3 @@ def create_error_handler(state: AppState) -> Callable[[AnyRequest, Exception], R
         return page
 
     return handle_error
-
-
-def _json_response(request: AnyRequest, error: Exception) -> Response[Any]:
-    """Return an error as the framework shows it."""
-    if not isinstance(error, UltravioletError):
-        return cast("Response[Any]", create_exception_response(request, error))
-    content = {"status_code": error.status, "detail": str(error)}
-    return Response(content, status_code=error.status, media_type="application/json")

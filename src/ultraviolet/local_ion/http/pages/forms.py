@@ -89,11 +89,8 @@ def parse_value(field: FormField, raw: str) -> Any:
         if field.required:
             raise InvalidError(f"{field.label} is required.", field=field.name)
         return None
-    return _PARSERS[field.control](field, text)
-
-
-def _parse_text(_: FormField, text: str) -> str:
-    return text
+    parse = _PARSERS.get(field.control)
+    return parse(field, text) if parse else text
 
 
 def _parse_choice(field: FormField, text: str) -> str:
@@ -136,7 +133,6 @@ def _parse_time(field: FormField, text: str) -> str:
 
 
 _PARSERS: Mapping[Control, Callable[[FormField, str], Any]] = {
-    "text": _parse_text,
     "integer": _parse_number,
     "number": _parse_number,
     "date": _parse_time,

@@ -157,21 +157,18 @@ class PageReader:
         if text:
             filters |= search_filter(self.catalog, resource, text) or {}
         if link:
-            filters |= self._link_filter(resource, link, linked_id)
+            found, kind = link_of(resource, link), filter_type(self.catalog, resource)
+            if found is None or kind is None or link not in kind.fields:
+                raise NotFoundError("The list has no link with this name.")
+            wanted = id_filter(self.catalog.resources[found.resource], linked_id)
+            if wanted is None:
+                raise NotFoundError("No object has this ID.")
+            filters[link] = wanted["id"]
         columns = list_columns(resource)
         offset = (number - 1) * PAGE_SIZE
         root = ListRoot("list", resource, columns, filters or None, size, offset)
         data = self.execute(*list_document(self.catalog, [root]))
         return self._table(root, data["list"], number=number)
-
-    def _link_filter(self, resource: Resource, link: str, linked_id: str) -> dict[str, Any]:
-        found, kind = link_of(resource, link), filter_type(self.catalog, resource)
-        if found is None or kind is None or link not in kind.fields:
-            raise NotFoundError("The list has no link with this name.")
-        wanted = id_filter(self.catalog.resources[found.resource], linked_id)
-        if wanted is None:
-            raise NotFoundError("No object has this ID.")
-        return {link: wanted["id"]}
 
     def searchable(self, resource: Resource) -> bool:
         """Return whether a list has a search."""
@@ -276,13 +273,13 @@ class PageReader:
             for n, field in enumerate(links)
         ]
         data = self.execute(*list_document(self.catalog, roots))
-        return {
-            field.name: [
-                (id_ := str(edge["node"]["id"]), _choice(title(root.resource, edge["node"]), id_))
-                for edge in data[root.alias]["edges"]
-            ]
-            for field, root in zip(links, roots, strict=True)
-        }
+        choices: dict[str, list[tuple[str, str]]] = {field.name: [] for field in links}
+        for field, root in zip(links, roots, strict=True):
+            for edge in data[root.alias]["edges"]:
+                id_, text = str(edge["node"]["id"]), title(root.resource, edge["node"])
+                shown = text if text.endswith(f" {id_}") else f"{text} (#{id_})"
+                choices[field.name].append((id_, shown))
+        return choices
 
 
 ALWAYS_SHOWN = frozenset({"purchase_order_lines"})
@@ -294,10 +291,6 @@ def _child_heading(resource: Resource, child: Resource, key: str) -> str:
     plural = resource_label(child.name).plural
     links = [link for link in child.links if link.resource == resource.name]
     return f"{plural} ({field_label(key).label})" if len(links) > 1 else plural
-
-
-def _choice(text: str, id_: str) -> str:
-    return text if text.endswith(f" {id_}") else f"{text} (#{id_})"
 
 
 def _attribute_cell(value: Any) -> Cell:

@@ -10,7 +10,6 @@ from litestar.response import Redirect
 
 from ultraviolet.errors import InvalidError, NotFoundError, UltravioletError
 from ultraviolet.ion.labels import resource_label
-from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.graphql.filters import encode_cursor
 from ultraviolet.local_ion.http.pages.changes import Changes, FormError
 from ultraviolet.local_ion.http.pages.deliveries import read_deliveries
@@ -19,7 +18,7 @@ from ultraviolet.local_ion.http.pages.examples import load_examples
 from ultraviolet.local_ion.http.pages.forms import control_value, form_fields
 from ultraviolet.local_ion.http.pages.reader import MAX_PAGE, PageReader
 from ultraviolet.local_ion.http.pages.templating import PROMINENT, RUNNER_HEADERS, Renderer
-from ultraviolet.local_ion.http.pages.values import address, is_shown
+from ultraviolet.local_ion.http.pages.values import address, is_shown, link_of
 from ultraviolet.local_ion.http.state import AppState
 
 AnyRequest = Request[Any, Any, Any]
@@ -75,6 +74,10 @@ class Pages:
         table = self.reader.table(
             resource, text=text, link=link, linked_id=linked_id, number=number
         )
+        linked, found = None, link_of(resource, link)
+        if found and linked_id:  # the title and address of the object to which the list is limited
+            label = resource_label(found.resource).singular
+            linked = (f"{label} {linked_id}", address(found.resource, linked_id))
         return self._render(
             "list.html",
             f"/resources/{name}",
@@ -83,18 +86,10 @@ class Pages:
             text=text,
             link=link,
             linked_id=linked_id,
-            linked=self._linked(resource, link, linked_id),
+            linked=linked,
             searchable=self.reader.searchable(resource),
             creatable=name in CREATABLE,
         )
-
-    def _linked(self, resource: Resource, link: str, linked_id: str) -> tuple[str, str] | None:
-        """Return the title and address of the object to which a list is limited."""
-        found = next((each for each in resource.links if each.key == link), None)
-        if found is None or not linked_id:
-            return None
-        label = resource_label(found.resource).singular
-        return f"{label} {linked_id}", address(found.resource, linked_id)
 
     def record(
         self,

@@ -44,7 +44,7 @@ class Renderer:
         filters: dict[str, Any] = {
             "count": "{:,}".format,
             "plural": _plural,
-            "singular": _singular,
+            "singular": lambda name: resource_label(name).singular,
             "query": _query,
         }
         self._environment.filters.update(filters)
@@ -73,10 +73,6 @@ class Renderer:
 
 def _plural(name: str) -> str:
     return resource_label(name).plural
-
-
-def _singular(name: str) -> str:
-    return resource_label(name).singular
 
 
 def _query(values: Mapping[str, Any]) -> str:

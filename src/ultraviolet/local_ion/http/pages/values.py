@@ -95,7 +95,9 @@ def cell(catalog: Catalog, resource: Resource, node: Mapping[str, Any], name: st
 def _scalar_cell(field: Field, value: Any) -> Cell:
     format_ = field_label(field.name).format
     if field.enum and isinstance(value, str):
-        return Cell(enum_label(value), "state", tone=_tone(value))
+        tones = ((_GOOD, "good"), (_WARN, "warn"), (_BAD, "bad"))
+        tone = next((tone for values, tone in tones if value in values), "")
+        return Cell(enum_label(value), "state", tone=tone)
     if isinstance(value, bool) or value in {"true", "false"}:
         return Cell("Yes" if value in {True, "true"} else "No", "boolean")
     if field.type == "DateTime":
@@ -133,11 +135,6 @@ def number_text(value: float, format_: Format) -> str:
 def enum_label(value: str) -> str:
     """Return an enum value in words."""
     return value.replace("_", " ").capitalize()
-
-
-def _tone(value: str) -> str:
-    tones = ((_GOOD, "good"), (_WARN, "warn"), (_BAD, "bad"))
-    return next((tone for values, tone in tones if value in values), "")
 
 
 def rich_text_content(value: Any) -> str:

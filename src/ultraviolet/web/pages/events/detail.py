@@ -41,6 +41,11 @@ async def show(
     event: EventDetail = context["event"]
     subject = singular(event.resource) if event.resource else "Unknown object"
     named = event.object_title or event.object_id or ""
+    response_note = "200 OK, sent after the event was stored"
+    if event.webhook_url_id == 0:
+        response_note = "Imported: another hub received the delivery"
+    elif event.signature == "recovered":
+        response_note = "None: the delivery did not arrive"
     return render.page(
         request,
         "event.html",
@@ -49,19 +54,10 @@ async def show(
         object_path=f"/objects/{event.resource}/{event.object_id}"
         f"?integration={event.integration_id}",
         signature_note=_SIGNATURES.get(event.signature, ""),
-        response_note=_response_note(event),
+        response_note=response_note,
         payload=highlight(event.body),
         mirrored=mirrored_names(hub),
     )
-
-
-def _response_note(event: EventDetail) -> str:
-    """Return the response to the delivery: the hub sends 200 once an event is stored."""
-    if event.webhook_url_id == 0:
-        return "Imported: another hub received the delivery"
-    if event.signature == "recovered":
-        return "None: the delivery did not arrive"
-    return "200 OK, sent after the event was stored"
 
 
 HANDLERS = [show]

@@ -1,5 +1,6 @@
 """Page: the list of events, one row per change, with filters and live updates."""
 
+from contextlib import suppress
 from typing import Any
 
 from litestar import Response, get
@@ -26,7 +27,6 @@ from ultraviolet.web.pages.events.filters import (
 )
 from ultraviolet.web.pages.templating import GivenRenderer, plural, words
 from ultraviolet.web.queries import events
-from ultraviolet.web.queries.events import EventFilter
 
 _SHOWN = 50
 _ACTIONS = ("CREATE", "UPDATE", "DELETE")
@@ -49,11 +49,15 @@ async def show_all(
 
     def read(connection: Connection) -> dict[str, Any]:
         found = events.list_page(connection, hub.catalog, wanted, number(cursor), _SHOWN)
+        url_name = ""
+        if wanted.webhook_url_id is not None:
+            with suppress(NotFoundError):
+                url_name = webhook_urls.get_url(connection, wanted.webhook_url_id).name
         return {
             "events": found.events,
             "next": encode(str(found.next)) if found.next else None,
             "integrations": integrations.list_page(connection),
-            "url_name": _url_name(connection, wanted),
+            "url_name": url_name,
         }
 
     context = await hub.database.read(read)
@@ -91,15 +95,6 @@ def mirrored_names(hub: Hub) -> frozenset[str]:
 
 def _minute(moment: str | None) -> str:
     return f"{moment[:16].replace('T', ' ')} UTC" if moment else ""
-
-
-def _url_name(connection: Connection, wanted: EventFilter) -> str:
-    if wanted.webhook_url_id is None:
-        return ""
-    try:
-        return webhook_urls.get_url(connection, wanted.webhook_url_id).name
-    except NotFoundError:
-        return ""
 
 
 HANDLERS = [show_all]

@@ -46,18 +46,16 @@ def with_errors(html: str, rejected: RejectedForm) -> str:
     """
     outline = _Outline(rejected.action)
     outline.feed(html)
-    writer = _Writer(rejected, _choose(outline.forms, rejected.values))
+    submitted = (  # the form with the submitted hidden values, or else the first one
+        form
+        for form in outline.forms
+        if all(value in rejected.values.get(name, ()) for name, value in form.hidden.items())
+    )
+    first = outline.forms[0] if outline.forms else None
+    writer = _Writer(rejected, next(submitted, first))
     writer.feed(html)
     writer.close()
     return "".join(writer.parts)
-
-
-def _choose(forms: Sequence[_Form], values: Mapping[str, Sequence[str]]) -> _Form | None:
-    """Return the form with the submitted hidden values, or else the first one."""
-    for form in forms:
-        if all(value in values.get(name, ()) for name, value in form.hidden.items()):
-            return form
-    return forms[0] if forms else None
 
 
 class _Outline(HTMLParser):
@@ -142,7 +140,14 @@ class _Writer(HTMLParser):
         if self._form and self._ordinal == self._form.ordinal:
             self._inside = True
         after = self._change(tag, given) if self._inside else ""
-        self.parts.append(self.get_starttag_text() or "" if given == before else _tag(tag, given))
+        text = self.get_starttag_text() or ""
+        if given != before:
+            written = (
+                f" {name}" if value is None else f' {name}="{escape(value)}"'
+                for name, value in given.items()
+            )
+            text = f"<{tag}{''.join(written)}>"
+        self.parts.append(text)
         self.parts.append(after)
         if tag == "main":
             self.parts.append(self._page_error())
@@ -233,14 +238,6 @@ def _set_flag(given: Attributes, name: str, *, on: bool) -> None:
     given.pop(name, None)
     if on:
         given[name] = None
-
-
-def _tag(tag: str, given: Attributes) -> str:
-    written = (
-        f" {name}" if value is None else f' {name}="{escape(value)}"'
-        for name, value in given.items()
-    )
-    return f"<{tag}{''.join(written)}>"
 
 
 def _error(message: str) -> str:

@@ -42,7 +42,10 @@ def field_groups(catalog: Catalog, resource: Resource, path: str = "") -> list[F
         for link in _links(at):
             target, path_to = catalog.resources[link.resource], (*steps, link)
             found, _ = _fields(target, path_to)
-            deeper = [_choice(path_to, each) for each in _links(target)]
+            prefix = "".join(f"{each.field}." for each in path_to)
+            deeper = [
+                Choice(prefix + each.field, field_label(each.key).label) for each in _links(target)
+            ]
             label = " › ".join(field_label(each.key).label for each in path_to)
             more = deeper if len(path_to) < MAX_LINKS else []
             groups.append(FieldGroup(label, found, more))
@@ -72,7 +75,3 @@ def _links(resource: Resource) -> list[Link]:
     """Return the links of a resource that people look for; authors come last."""
     found = [link for link in resource.links if link.key not in _TECHNICAL and is_read(link.key)]
     return sorted(found, key=lambda link: (link.key in _AUTHORS, field_label(link.key).label))
-
-
-def _choice(steps: tuple[Link, ...], link: Link) -> Choice:
-    return Choice(".".join(each.field for each in (*steps, link)), field_label(link.key).label)

@@ -36,7 +36,7 @@ from ultraviolet.web.queries.conditions import (
 from ultraviolet.web.queries.field_paths import FieldPath, find_path
 from ultraviolet.web.queries.links import object_title
 from ultraviolet.web.queries.object_table import parse_order, selected_columns
-from ultraviolet.web.queries.search import Hit, search
+from ultraviolet.web.queries.search import search
 
 _FORM = ("field", "operator", "value", "upper", "edit", "group", "path", "apply")
 _MAX_SUGGESTIONS = 10
@@ -115,7 +115,8 @@ async def edit_filter(
 
     values, title, error = await hub.database.read(read)
     if asked.get("apply") and not error:
-        written = f"{path.name}:{operator}:{_joined(operator, values)}"
+        separator = ".." if operator == "between" else ","
+        written = f"{path.name}:{operator}:{separator.join(values)}"
         try:
             if not values and operator not in WITHOUT_VALUE:
                 raise InvalidError("Enter a value.", field="value")
@@ -160,17 +161,7 @@ async def choose_columns(
 
 
 def describe(connection: Connection, integration_id: int, condition: Condition) -> str:
-    """Return a condition in words."""
-    value = _describe_value(connection, integration_id, condition)
-    if "…" in condition.label:
-        words = condition.label.replace("…", value)
-    else:
-        words = f"{condition.label} {value}".rstrip()
-    return f"{condition.path.label} {words}"
-
-
-def _describe_value(connection: Connection, integration_id: int, condition: Condition) -> str:
-    """Return the value of a condition in words, such as the title of a linked object."""
+    """Return a condition in words, with the title of a linked object."""
     column, operator, value = condition.path.column, condition.operator, condition.value
     words = " or ".join(condition.values)
     if operator in WITH_FIELD:
@@ -189,7 +180,13 @@ def _describe_value(connection: Connection, integration_id: int, condition: Cond
         words = "yes" if value.lower() in ("true", "yes", "1") else "no"
     elif column.kind == "choice":
         words = " or ".join(_choice_label(each) for each in condition.values)
-    return "" if operator in WITHOUT_VALUE else words
+    if operator in WITHOUT_VALUE:
+        words = ""
+    if "…" in condition.label:
+        words = condition.label.replace("…", words)
+    else:
+        words = f"{condition.label} {words}".rstrip()
+    return f"{condition.path.label} {words}"
 
 
 def _choice_label(value: str) -> str:
@@ -206,10 +203,6 @@ def _operator(path: FieldPath, given: str) -> Operator:
     offered = LABELS[kind_of(path.column)]
     names: dict[str, Operator] = {each: each for each in offered}
     return names.get(given) or next(iter(offered))
-
-
-def _joined(operator: Operator, values: list[str]) -> str:
-    return "..".join(values) if operator == "between" else ",".join(values)
 
 
 def _editor(
@@ -270,11 +263,8 @@ def _find_target(
         return [exact[0].id], exact[0].title or "", ""
     if not hits:
         return [given], "", f"No {target.title.lower()} match “{given}”. Enter a name or an ID."
-    return [given], "", f"Several match “{given}”. Enter the ID: {_listed(exact)}."
-
-
-def _listed(hits: list[Hit]) -> str:
-    return ", ".join(f"{hit.id} ({hit.title})" for hit in hits[:_MAX_SUGGESTIONS])
+    ids = ", ".join(f"{hit.id} ({hit.title})" for hit in exact[:_MAX_SUGGESTIONS])
+    return [given], "", f"Several match “{given}”. Enter the ID: {ids}."
 
 
 HANDLERS = [edit_filter, choose_columns]
