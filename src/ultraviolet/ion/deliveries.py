@@ -7,7 +7,7 @@ a hint of the resource and an id, uses everything else it recognizes, and never 
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -412,6 +412,7 @@ def _value(field: Field, value: Any) -> Any:
         return _value(field, cast("Row", value)["id"])
     if value is None or (field.list and isinstance(value, list)):
         return cast("Any", value)
+    convert: Callable[[Any], Any] | None
     if field.list or field.type in ("SlateContent", "ScalarValue"):
         convert = _json
     else:

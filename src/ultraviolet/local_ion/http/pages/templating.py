@@ -44,7 +44,7 @@ class Renderer:
         filters: dict[str, Any] = {
             "count": "{:,}".format,
             "plural": _plural,
-            "singular": lambda name: resource_label(name).singular,
+            "singular": _singular,
             "query": _query,
         }
         self._environment.filters.update(filters)
@@ -69,6 +69,10 @@ class Renderer:
             headers={**headers},
             cookies=[self._state.cookie],
         )
+
+
+def _singular(name: str) -> str:
+    return resource_label(name).singular
 
 
 def _plural(name: str) -> str:
