@@ -418,7 +418,7 @@ def _value(field: Field, value: Any) -> Any:
     else:
         convert = str.upper if field.enum else _CONVERT.get(field.type)
     try:
-        return convert(value) if convert else cast("Any", value)
+        return convert(cast("Any", value)) if convert else cast("Any", value)
     except (ValueError, TypeError, OverflowError, RecursionError, msgspec.DecodeError):
         return cast("Any", value)
 
