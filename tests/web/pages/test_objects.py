@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tests.web.conftest import NEW
@@ -212,6 +213,48 @@ def test_fields_of_linked_objects_are_columns_and_filters(plant: Any) -> None:
     )
 
 
+def test_a_condition_and_its_opposite_divide_the_list(
+    plant: Any, keep: Callable[..., None], subtests: pytest.Subtests
+) -> None:
+    """Also without a value, a link or the linked object, as if its resource is not selected."""
+    keep(
+        "purchase_orders",
+        {"id": 200, "supplierId": 99, "supplierInstructions": []},
+        {"id": 201, "supplierInstructions": {"type": "doc"}},
+    )
+    keep(
+        "purchase_order_lines",
+        {"id": 902, "purchaseOrderId": 77_777, "quantity": 1},
+        {"id": 903, "purchaseOrderId": 200, "needDate": "soon"},
+        {"id": 904, "purchaseOrderId": 201, "needDate": "2026-11-24T10:00:00Z"},
+        {"id": 905},
+    )
+    opposites = (("is", "not"), ("has", "hasnot"), ("any", "none"), ("filled", "empty"))
+    conditions = (
+        ("purchaseOrder.supplier.name", "Bolts & Co", opposites[:2]),
+        ("purchaseOrder.status", "RECEIVED,REQUESTED", opposites[2:]),
+        ("purchaseOrder.shipToLocation.type", "SITE", opposites[2:]),
+        ("purchaseOrder.supplierInstructions", "doc", (opposites[1], opposites[3])),
+        ("purchaseOrderId", "17", (opposites[0], opposites[3])),
+        ("needDate", "2026-11-24", (opposites[0], opposites[3])),
+        ("quantity", "5", (opposites[0], opposites[3])),
+    )
+    for field, value, pairs in conditions:
+        for pair in pairs:
+            with subtests.test(field=field, operators=pair):
+                matching, others = (
+                    ids(
+                        plant.send(
+                            "GET",
+                            f"/objects/purchase_order_lines?sort=id&where={field}:{operator}:"
+                            f"{quote(value)}&where=or&where=id:is:0",
+                        ).text
+                    )
+                    for operator in pair
+                )
+                assert sorted(matching + others) == list(range(900, 906))
+
+
 def test_times_are_compared_with_today_and_other_fields(
     plant: Any, keep: Callable[..., None], subtests: pytest.Subtests
 ) -> None:
@@ -319,6 +362,9 @@ def test_a_shared_view_is_changed_by_its_owner_and_administrators(plant: Any) ->
     page = plant.send("GET", address).text
     assert ("Shared by a removed user" in page, "?sort=-cost" in page) == (True, True)
     assert plant.submit(f"{address}/views", name="Long", query="q=" + "x" * 9000).status_code == 422
+    sign_in("ada")
+    plant.submit(f"{address}/views/1", name="Adopted")
+    assert 'title="Private"\n  >Adopted</a>' in plant.send("GET", address).text
 
 
 def test_a_saved_view_is_its_owners(plant: Any) -> None:

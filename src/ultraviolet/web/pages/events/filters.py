@@ -10,6 +10,7 @@ from ultraviolet import clock
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import resource_label
+from ultraviolet.web.pages.templating import number_in
 from ultraviolet.web.queries.events import EventFilter
 
 PARAMETERS = (
@@ -48,12 +49,11 @@ class Chip(msgspec.Struct, frozen=True):
 
 
 def parse_filter(catalog: Catalog, asked: Mapping[str, str]) -> EventFilter:
-    """Return the filter of an address; raise InvalidError for an invalid time."""
-    integration, resource = asked.get("integration", ""), asked.get("resource", "")
-    url = asked.get("url", "")
+    """Return the filter of an address; raise InvalidError for an invalid id or time."""
+    resource = asked.get("resource", "")
     named = catalog.resolve(resource) if resource else None
     return EventFilter(
-        integration_id=int(integration) if integration.isdecimal() else None,
+        integration_id=_parse_id(asked, "integration"),
         resource=named.name if named else resource or None,
         action=asked.get("action") or None,
         outcome=asked.get("outcome") or None,
@@ -61,7 +61,7 @@ def parse_filter(catalog: Catalog, asked: Mapping[str, str]) -> EventFilter:
         said=asked.get("q") or None,
         since=_parse_moment(asked.get("since")),
         until=_parse_moment(asked.get("until")),
-        webhook_url_id=int(url) if url.isdecimal() else None,
+        webhook_url_id=_parse_id(asked, "url"),
     )
 
 
@@ -88,6 +88,10 @@ def resource_choices(catalog: Catalog) -> dict[str, list[tuple[str, str]]]:
     return {
         group: sorted(names, key=lambda each: each[1]) for group, names in sorted(groups.items())
     }
+
+
+def _parse_id(asked: Mapping[str, str], name: str) -> int | None:
+    return number_in(asked, name) if asked.get(name) else None
 
 
 def _parse_moment(given: str | None) -> str | None:
