@@ -187,6 +187,13 @@ def test_a_linked_object_is_found_by_name(plant: Any, keep: Callable[..., None])
         ("5", "Bolt World"),
     }
 
+    second = plant.api("POST", "/integrations", {**NEW, "name": "second"}).json()["id"]
+    keep("suppliers", *({"id": n, "name": f"Nuts {n}"} for n in range(100, 160)), into=second)
+    found = plant.send("GET", f"{address}&value=nuts&integration=1")
+    assert found.headers["location"].endswith("where=supplierId%3Ais%3A6")
+    suggested = plant.send("GET", "/palette?q=nuts&resource=suppliers&integration=1").json()
+    assert [each["id"] for each in suggested] == ["6"]
+
 
 def test_fields_of_linked_objects_are_columns_and_filters(plant: Any) -> None:
     chooser = plant.send("GET", "/objects/purchase_order_lines/columns").text

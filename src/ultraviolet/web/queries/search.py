@@ -47,15 +47,23 @@ class SearchResult(msgspec.Struct, frozen=True):
 
 
 def search(
-    connection: Connection, catalog: Catalog, text: str, resource: str | None = None
+    connection: Connection,
+    catalog: Catalog,
+    text: str,
+    resource: str | None = None,
+    integration_id: int | None = None,
 ) -> SearchResult:
     """Find objects by id or by text, ignoring case; matching titles come first.
 
-    With a resource, find only its objects.
+    With a resource or an integration, find only its objects.
     """
     text = text.replace("\0", "")  # not allowed in queries, and never part of indexed text
     names = [resource] if resource else [each.name for each in catalog.mirrored]
-    integration_ids = list(connection.execute(select(integrations.c.id)).scalars())
+    integration_ids = [
+        id_
+        for id_ in connection.execute(select(integrations.c.id)).scalars()
+        if integration_id in (None, id_)
+    ]
     by_id = select(objects).where(
         objects.c.integration_id.in_(integration_ids),
         objects.c.resource.in_(names),
@@ -64,35 +72,40 @@ def search(
     rows = connection.execute(by_id.limit(MAX_HITS)).mappings().all()
     hits = {_key(row): _hit(catalog, row, "id", row["id"]) for row in rows}
     unindexed: list[RowMapping] = []
-    for integration_id in search_index.outdated_integrations(connection):
+    for outdated_id in search_index.outdated_integrations(connection):
+        if outdated_id not in integration_ids:
+            continue
         unindexed += connection.execute(
-            _select_unindexed(integration_id, names).limit(
-                _MAX_SCANNED_OBJECTS + 1 - len(unindexed)
-            )
+            _select_unindexed(outdated_id, names).limit(_MAX_SCANNED_OBJECTS + 1 - len(unindexed))
         ).mappings()
     complete = _add_hits(catalog, text, hits, unindexed[:_MAX_SCANNED_OBJECTS])
     if len(text) < text_index.GRAM_CHARACTERS:
-        short = connection.execute(_select_short_text(text, resource)).mappings()
+        short = connection.execute(_select_short_text(text, resource, integration_id)).mappings()
         _add_hits(catalog, text, hits, short)
         complete = False
     else:
-        complete &= _add_hits(catalog, text, hits, _read_indexed(connection, text, resource))
+        indexed = _read_indexed(connection, text, resource, integration_id)
+        complete &= _add_hits(catalog, text, hits, indexed)
     ranked = sorted(hits.values(), key=lambda hit: _rank(hit, text.lower()))
     return SearchResult(ranked, complete, indexed=len(unindexed) <= _MAX_SCANNED_OBJECTS)
 
 
-def _read_indexed(connection: Connection, text: str, resource: str | None) -> list[RowMapping]:
+def _read_indexed(
+    connection: Connection, text: str, resource: str | None, integration_id: int | None
+) -> list[RowMapping]:
     """Return the first objects that match by the index; outdated entries are filtered out later."""
     found = text_index.texts_containing(connection, text.lower()).subquery()
     matching = select(found)
     if resource:
         matching = matching.where(found.c.resource == resource)
+    if integration_id is not None:
+        matching = matching.where(found.c.integration_id == integration_id)
     places = connection.execute(matching.limit(MAX_HITS * 2)).all()
     rows: list[RowMapping] = []
-    for integration_id, name in sorted({(place[0], place[1]) for place in places}):
-        ids = [place[2] for place in places if (place[0], place[1]) == (integration_id, name)]
+    for found_in, name in sorted({(place[0], place[1]) for place in places}):
+        ids = [place[2] for place in places if (place[0], place[1]) == (found_in, name)]
         query = select(objects).where(
-            objects.c.integration_id == integration_id,
+            objects.c.integration_id == found_in,
             objects.c.resource == name,
             objects.c.id.in_(ids),
         )
@@ -112,11 +125,13 @@ def _select_unindexed(integration_id: int, names: Sequence[str]) -> Select[Any]:
     return select(objects).select_from(newer).where(unindexed, objects.c.resource.in_(names))
 
 
-def _select_short_text(text: str, resource: str | None) -> Select[Any]:
+def _select_short_text(text: str, resource: str | None, integration_id: int | None) -> Select[Any]:
     """Return a query for a text too short for the index, in a limited number of objects."""
     current = select(objects).where(objects.c.deleted_at.is_(None))
     if resource:
         current = current.where(objects.c.resource == resource)
+    if integration_id is not None:
+        current = current.where(objects.c.integration_id == integration_id)
     some = current.limit(_MAX_SCANNED_OBJECTS).subquery()
     return select(some).where(cast(some.c.doc, Text).icontains(text, autoescape=True))
 

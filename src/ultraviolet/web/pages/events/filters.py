@@ -48,12 +48,14 @@ class Chip(msgspec.Struct, frozen=True):
     without: str
 
 
-def parse_filter(catalog: Catalog, asked: Mapping[str, str]) -> EventFilter:
+def parse_filter(
+    catalog: Catalog, asked: Mapping[str, str], integration_id: int | None
+) -> EventFilter:
     """Return the filter of an address; raise InvalidError for an invalid id or time."""
     resource = asked.get("resource", "")
     named = catalog.resolve(resource) if resource else None
     return EventFilter(
-        integration_id=_parse_id(asked, "integration"),
+        integration_id=integration_id,
         resource=named.name if named else resource or None,
         action=asked.get("action") or None,
         outcome=asked.get("outcome") or None,
@@ -61,7 +63,7 @@ def parse_filter(catalog: Catalog, asked: Mapping[str, str]) -> EventFilter:
         said=asked.get("q") or None,
         since=_parse_moment(asked.get("since")),
         until=_parse_moment(asked.get("until")),
-        webhook_url_id=_parse_id(asked, "url"),
+        webhook_url_id=number_in(asked, "url") if asked.get("url") else None,
     )
 
 
@@ -88,10 +90,6 @@ def resource_choices(catalog: Catalog) -> dict[str, list[tuple[str, str]]]:
     return {
         group: sorted(names, key=lambda each: each[1]) for group, names in sorted(groups.items())
     }
-
-
-def _parse_id(asked: Mapping[str, str], name: str) -> int | None:
-    return number_in(asked, name) if asked.get(name) else None
 
 
 def _parse_moment(given: str | None) -> str | None:
