@@ -8,10 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import Connection
 from tests.web.conftest import NEW
 
 from ultraviolet import clock
+from ultraviolet.db.tables.mirror import objects
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
+from ultraviolet.web.queries import list_count
 from ultraviolet.web.queries.versions import VersionStart
 
 
@@ -324,6 +327,27 @@ def test_pages_are_numbered_in_both_directions(plant: Any) -> None:
     assert (shown(back), ids(back)) == ("1–50 of 120", ids(first))
     assert 'rel="prev"' not in back
     assert plant.send("GET", f"{address}?cursor=nonsense").status_code == 422
+
+
+def test_counting_ends_in_time_also_if_few_objects_match(
+    plant: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep("purchase_orders", {"id": 1000, "cost": 1000})
+    names = [column.name for column in objects.columns]
+    copied = ["CAST(n AS TEXT)" if name == "id" else name for name in names]
+    copy = (
+        f"INSERT INTO objects ({', '.join(names)}) WITH RECURSIVE numbers(n) AS"
+        " (SELECT 1001 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9000)"
+        f" SELECT {', '.join(copied)} FROM objects, numbers WHERE objects.id = '1000'"
+    )
+
+    def write(connection: Connection) -> None:
+        connection.exec_driver_sql(copy)
+
+    plant.hub.database.write_now(write)
+    monkeypatch.setattr(list_count, "MAX_SECONDS", 0.001)
+    page = plant.send("GET", "/objects/purchase_orders?where=cost:lt:1000&sort=id").text
+    assert "1–50 of more than 50" in " ".join(page.split())
 
 
 def test_the_state_is_shown_only_where_it_is_not_fresh(plant: Any) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from ultraviolet.db.tables.mirror import BY_CHANGE, objects
+from ultraviolet.db.time_limit import time_limit
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.web.queries.object_table import ObjectQuery, select_ids
 from ultraviolet.web.queries.objects import ObjectFilter
@@ -28,17 +29,21 @@ def count_objects(connection: Connection, catalog: Catalog, query: ObjectQuery) 
     """Count the objects of a query, without a filter from indexes alone."""
     if not (query.fields or query.objects.text or query.objects.state):
         return _count_all(connection, query.objects)
-    found = connection.execute(
-        select_ids(connection, catalog, query).limit(MAX_COUNT + 1),
-        execution_options={"yield_per": _BATCH_ROWS},
-    )
-    number, end = 0, time.monotonic() + MAX_SECONDS
-    with found:
-        for batch in found.partitions():
-            number += len(batch)
-            if time.monotonic() > end and len(batch) == _BATCH_ROWS:
-                return ListCount(min(number, MAX_COUNT), exact=False)
-    return ListCount(min(number, MAX_COUNT), exact=number <= MAX_COUNT)
+    number, complete, end = 0, False, time.monotonic() + MAX_SECONDS
+    with time_limit(connection, MAX_SECONDS):
+        found = connection.execute(
+            select_ids(connection, catalog, query).limit(MAX_COUNT + 1),
+            execution_options={"yield_per": _BATCH_ROWS},
+        )
+        with found:
+            for batch in found.partitions():
+                number += len(batch)
+                complete = len(batch) < _BATCH_ROWS
+                if time.monotonic() > end:
+                    break
+            else:
+                complete = True
+    return ListCount(min(number, MAX_COUNT), exact=complete and number <= MAX_COUNT)
 
 
 def _count_all(connection: Connection, scope: ObjectFilter) -> ListCount:
