@@ -123,6 +123,7 @@ BAD_HOSTS = (
     b"a@b",
     b"x/y",
     b"\xff",
+    b"x" * 301,
 )
 
 

@@ -33,6 +33,8 @@ CONNECTIONS_PER_SOURCE = 1000
 MAX_OPEN_FILES = 65_536
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
+_MAX_HOST_BYTES = 300
+"""More than a name of 253 characters with a port."""
 _IPV6_PREFIX_BITS = 64
 """One client usually has a whole IPv6 network of this prefix length."""
 _CLOSE_AT_ONCE = (408, 429)
@@ -265,7 +267,9 @@ class LimitedProtocol(HttpToolsProtocol):
         if head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             raise RefusedHeadError(431)
         hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) > 1 or not all(map(_is_valid_host, hosts)):
+        if len(hosts) > 1 or not all(
+            len(host) <= _MAX_HOST_BYTES and _is_valid_host(host) for host in hosts
+        ):
             raise RefusedHeadError(400)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedHeadError(429)

@@ -115,7 +115,7 @@ def add_integration(page: Page, hub: Any, local_ion: Any) -> str:
     page.get_by_label("API address").fill(local_ion.url)
     page.get_by_label("Auth address").fill(local_ion.url)
     page.get_by_label("Client ID").fill(local_ion.client_id)
-    page.get_by_label("Client secret").fill(local_ion.client_secret)
+    page.locator("[name=client_secret]").fill(local_ion.client_secret)
     page.get_by_role("button", name="Test and add").click()
     expect(page.get_by_role("heading", name="My plant")).to_be_visible(timeout=30 * SECOND)
     return f"{page.url}/set-up"

@@ -131,7 +131,7 @@ def signed_in(edge: Edge) -> Edge:
 def keep(edge: Edge, integration: dict[str, Any]) -> Callable[..., None]:
     """Put objects into the mirror as a full read of ION would."""
 
-    def keep(resource: str, *docs: dict[str, Any]) -> None:
+    def keep(resource: str, *docs: dict[str, Any], into: int = integration["id"]) -> None:
         now = clock.now_rfc3339()
         observations = [
             Observation(
@@ -145,7 +145,7 @@ def keep(edge: Edge, integration: dict[str, Any]) -> Callable[..., None]:
             )
             for doc in docs
         ]
-        edge.hub.database.write_now(apply, edge.hub.catalog, integration["id"], observations, [])
+        edge.hub.database.write_now(apply, edge.hub.catalog, into, observations, [])
 
     return keep
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import ultraviolet
+from ultraviolet.db.tables.accounts import audit_log
 from ultraviolet.hub.core.audit import ACTIONS
 
 SOURCE = Path(ultraviolet.__file__).parent
@@ -62,6 +63,14 @@ def test_the_page_filters_and_links_to_the_same_export(acted: Any) -> None:
     assert link
     exported = acted.send("GET", link[1].replace("&amp;", "&")).text.splitlines()
     assert [line.split(",")[3] for line in exported] == ["action", "key.revoke"]
+
+    # the first entries of a day belong to it, not to the day before
+    entry = {"at": "2020-01-02T00:00:00.000001+00:00", "actor": "a", "action": "key.create"}
+    acted.hub.database.write_now(
+        lambda connection: connection.execute(audit_log.insert().values(**entry, subject="early"))
+    )
+    for days, shown in (("from=2020-01-02&to=2020-01-02", True), ("to=2020-01-01", False)):
+        assert (">early</td>" in acted.send("GET", f"/settings/audit?{days}").text) == shown
 
     nothing = acted.send("GET", "/settings/audit?actor=nobody").text
     assert "No entry matches these filters" in nothing

@@ -52,7 +52,8 @@ def test_the_filters_narrow_what_is_shown(signed_in: Any, deliver: Any) -> None:
     assert rows(signed_in.send("GET", "/events?since=2020-01-01T00:00").text) == 4
     assert rows(signed_in.send("GET", "/events?until=2020-01-01T00:00").text) == 0
     assert "No event matches" in signed_in.send("GET", "/events?q=nobody says this").text
-    assert signed_in.send("GET", "/events?since=yesterday").status_code == 422
+    for mistake in ("since=yesterday", "url=Violet"):
+        assert signed_in.send("GET", f"/events?{mistake}").status_code == 422
 
 
 @pytest.fixture

@@ -220,7 +220,17 @@ def test_a_rejected_form_is_its_page_with_the_error_at_the_field(
 
 
 def test_a_form_without_its_page_has_an_error_page(filled: Any) -> None:
-    for page in ("", "/live", "//elsewhere.test/", "/api/v1/users", "/integrations/99"):
+    for page in (
+        "",
+        "/live",
+        "//elsewhere.test/",
+        "//[",
+        "/api/v1/users",
+        "/integrations/99",
+        "/navigation/badges",
+        "/static/style.css",
+        "/static/vendor/inter-latin.woff2",
+    ):
         answer = filled.submit("/settings/users", page=page, name="17", role="viewer")
         assert (answer.status_code, heading(answer.text)) == (
             422,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from tests.web.conftest import NEW
 
 from ultraviolet.db.tables.events import webhook_urls
 from ultraviolet.hub.core.egress import EgressPolicy
@@ -58,6 +59,17 @@ def test_each_tab_has_its_address(signed_in: Any, integration: dict[str, Any]) -
         assert re.findall(r'href="([^"]+)" aria-current="page"', shown)[-1] == address, current
         header = shown.partition('<details class="more">')[0].rpartition('<div class="actions">')[2]
         assert len(re.findall(r"<button|class=\"button", header)) <= 2
+
+
+def test_lists_are_of_an_integration_by_id_or_name(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    signed_in.api("POST", "/integrations", {**NEW, "name": "second"})
+    for page in ("/events", "/fetches", "/drift", "/verifications", "/webhooks"):
+        for given, status in (("2", 200), ("second", 200), ("third", 404), ("9" * 5000, 422)):
+            answer = signed_in.send("GET", f"{page}?integration={given}")
+            assert answer.status_code == status, (page, given)
+            assert status != 200 or '<option value="2" selected>second' in answer.text
 
 
 def test_the_page_says_what_deleting_takes_away(

@@ -5,12 +5,16 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from sqlalchemy import Connection
 from tests.web.conftest import NEW
 
 from ultraviolet import clock
+from ultraviolet.db.tables.mirror import objects
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
+from ultraviolet.web.queries import list_count
 from ultraviolet.web.queries.versions import VersionStart
 
 
@@ -186,6 +190,13 @@ def test_a_linked_object_is_found_by_name(plant: Any, keep: Callable[..., None])
         ("5", "Bolt World"),
     }
 
+    second = plant.api("POST", "/integrations", {**NEW, "name": "second"}).json()["id"]
+    keep("suppliers", *({"id": n, "name": f"Nuts {n}"} for n in range(100, 160)), into=second)
+    found = plant.send("GET", f"{address}&value=nuts&integration=1")
+    assert found.headers["location"].endswith("where=supplierId%3Ais%3A6")
+    suggested = plant.send("GET", "/palette?q=nuts&resource=suppliers&integration=1").json()
+    assert [each["id"] for each in suggested] == ["6"]
+
 
 def test_fields_of_linked_objects_are_columns_and_filters(plant: Any) -> None:
     chooser = plant.send("GET", "/objects/purchase_order_lines/columns").text
@@ -210,6 +221,48 @@ def test_fields_of_linked_objects_are_columns_and_filters(plant: Any) -> None:
         {"quantity": 5},
         {"purchaseOrder.supplier.name": "Bolts & Co"},
     )
+
+
+def test_a_condition_and_its_opposite_divide_the_list(
+    plant: Any, keep: Callable[..., None], subtests: pytest.Subtests
+) -> None:
+    """Also without a value, a link or the linked object, as if its resource is not selected."""
+    keep(
+        "purchase_orders",
+        {"id": 200, "supplierId": 99, "supplierInstructions": []},
+        {"id": 201, "supplierInstructions": {"type": "doc"}},
+    )
+    keep(
+        "purchase_order_lines",
+        {"id": 902, "purchaseOrderId": 77_777, "quantity": 1},
+        {"id": 903, "purchaseOrderId": 200, "needDate": "soon"},
+        {"id": 904, "purchaseOrderId": 201, "needDate": "2026-11-24T10:00:00Z"},
+        {"id": 905},
+    )
+    opposites = (("is", "not"), ("has", "hasnot"), ("any", "none"), ("filled", "empty"))
+    conditions = (
+        ("purchaseOrder.supplier.name", "Bolts & Co", opposites[:2]),
+        ("purchaseOrder.status", "RECEIVED,REQUESTED", opposites[2:]),
+        ("purchaseOrder.shipToLocation.type", "SITE", opposites[2:]),
+        ("purchaseOrder.supplierInstructions", "doc", (opposites[1], opposites[3])),
+        ("purchaseOrderId", "17", (opposites[0], opposites[3])),
+        ("needDate", "2026-11-24", (opposites[0], opposites[3])),
+        ("quantity", "5", (opposites[0], opposites[3])),
+    )
+    for field, value, pairs in conditions:
+        for pair in pairs:
+            with subtests.test(field=field, operators=pair):
+                matching, others = (
+                    ids(
+                        plant.send(
+                            "GET",
+                            f"/objects/purchase_order_lines?sort=id&where={field}:{operator}:"
+                            f"{quote(value)}&where=or&where=id:is:0",
+                        ).text
+                    )
+                    for operator in pair
+                )
+                assert sorted(matching + others) == list(range(900, 906))
 
 
 def test_times_are_compared_with_today_and_other_fields(
@@ -276,6 +329,27 @@ def test_pages_are_numbered_in_both_directions(plant: Any) -> None:
     assert plant.send("GET", f"{address}?cursor=nonsense").status_code == 422
 
 
+def test_counting_ends_in_time_also_if_few_objects_match(
+    plant: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep("purchase_orders", {"id": 1000, "cost": 1000})
+    names = [column.name for column in objects.columns]
+    copied = ["CAST(n AS TEXT)" if name == "id" else name for name in names]
+    copy = (
+        f"INSERT INTO objects ({', '.join(names)}) WITH RECURSIVE numbers(n) AS"
+        " (SELECT 1001 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9000)"
+        f" SELECT {', '.join(copied)} FROM objects, numbers WHERE objects.id = '1000'"
+    )
+
+    def write(connection: Connection) -> None:
+        connection.exec_driver_sql(copy)
+
+    plant.hub.database.write_now(write)
+    monkeypatch.setattr(list_count, "MAX_SECONDS", 0.001)
+    page = plant.send("GET", "/objects/purchase_orders?where=cost:lt:1000&sort=id").text
+    assert "1–50 of more than 50" in " ".join(page.split())
+
+
 def test_the_state_is_shown_only_where_it_is_not_fresh(plant: Any) -> None:
     assert "Sync state</th>" not in plant.send("GET", "/objects/purchase_orders").text
     plant.hub.database.write_now(
@@ -319,6 +393,9 @@ def test_a_shared_view_is_changed_by_its_owner_and_administrators(plant: Any) ->
     page = plant.send("GET", address).text
     assert ("Shared by a removed user" in page, "?sort=-cost" in page) == (True, True)
     assert plant.submit(f"{address}/views", name="Long", query="q=" + "x" * 9000).status_code == 422
+    sign_in("ada")
+    plant.submit(f"{address}/views/1", name="Adopted")
+    assert 'title="Private"\n  >Adopted</a>' in plant.send("GET", address).text
 
 
 def test_a_saved_view_is_its_owners(plant: Any) -> None:

@@ -62,6 +62,8 @@ CASES: list[tuple[Any, list[str]]] = [
     ({"or_": [{"cost": {"lt": 10}}, {"cost": {"eq": 100}}]}, ["9", "10"]),
     ({"and_": [{"cost": {"lt": 100}}, {"status": {"eq": "ORDERED"}}]}, ["11"]),
     ({"supplier": {"name": {"eq": "Acme"}}}, ["9", "11"]),
+    ({"not_": {"supplier": {"name": {"eq": "Acme"}}}}, ["10"]),
+    ({"not_": {"description": {"like": "%off"}}}, ["9", "11"]),
     ({"supplier": {"name": {"like": "%s\\_x"}}}, ["10"]),
     ({"purchaseOrderLines": {"quantity": {"gte": 3}}}, ["10"]),
     ({"description": {"eq": "'; DROP TABLE objects; --"}}, []),

@@ -78,8 +78,11 @@ def update_view(
     connection: Connection, user: str, view_id: int, content: ViewContent, *, is_admin: bool
 ) -> SavedView:
     """Change a view; raise NotFoundError, ForbiddenError, or ConflictError for a name in use."""
-    _check_may_change(get_view(connection, user, view_id, to_change=True), user, is_admin=is_admin)
+    view = get_view(connection, user, view_id, to_change=True)
+    _check_may_change(view, user, is_admin=is_admin)
     values = _validate(content)
+    if view.owner is None and not content.shared:  # otherwise nobody would see it
+        values["user_name"] = user
     with unique_or_conflict(connection, f"There is already a view named {values['name']}."):
         connection.execute(update(saved_views).where(saved_views.c.id == view_id).values(**values))
     changed = select(*_COLUMNS).where(saved_views.c.id == view_id)

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request
@@ -59,11 +58,12 @@ class AppState:
 
     def _has_session(self, request: Request[Any, Any, Any]) -> bool:
         """Return whether a request has the cookie of the pages and comes from one of them."""
-        origin = urlsplit(request.headers.get("origin", "")).netloc
+        host = request.headers.get("host", "")
         cookie = request.cookies.get(SESSION_COOKIE, "").encode()
-        return origin == request.headers.get("host", "") and hmac.compare_digest(
-            cookie, self.session.encode()
-        )
+        return request.headers.get("origin", "") in (
+            f"http://{host}",
+            f"https://{host}",
+        ) and hmac.compare_digest(cookie, self.session.encode())
 
     @property
     def cookie(self) -> Cookie:

@@ -52,8 +52,8 @@ WrittenFilter = Annotated[
         name="filter",
         required=False,
         description="A filter in ION's filter language, as JSON: fields with the operators "
-        f"{', '.join(ion_filters.OPERATORS)}; `or_`, `and_`; links with a filter of the linked object,"
-        ' also as `supplier.name`. An operand can be another field, `{"field": "needDate"}`, or a'
+        f"{', '.join(ion_filters.OPERATORS)}; `or_`, `and_`, `not_`; links with a filter of the linked"
+        ' object, also as `supplier.name`. An operand can be another field, `{"field": "needDate"}`, or a'
         " relative time in UTC, such as `now-6h` or `today+14d`.",
     ),
 ]

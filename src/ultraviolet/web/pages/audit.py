@@ -1,12 +1,13 @@
 """Page: the audit log with its filters."""
 
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
 from litestar import Response, get
 from litestar.params import FromQuery, QueryParameter
 
+from ultraviolet import clock
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.audit import ACTIONS, AuditFilter
@@ -55,7 +56,8 @@ def _start_of(day: str | None, field: str, *, days: int = 0) -> str | None:
     if not day:
         return None
     try:
-        return f"{date.fromisoformat(day) + timedelta(days):%Y-%m-%d}T00:00:00Z"
+        start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+        return clock.format_rfc3339(start + timedelta(days))
     except (ValueError, OverflowError) as error:
         raise InvalidError(f"{day} is not a valid day. Example: 2026-11-24", field=field) from error
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
 from ultraviolet.web.pages.templating import GivenRenderer, number_in, plural
@@ -35,16 +36,22 @@ async def show_all(
     cursor: FromQuery[str | None] = None,
 ) -> Response[str]:
     """List fetches, newest first, and chart the newest of them run by run."""
-    chosen = int(integration) if integration.isdecimal() else None
-    wanted = FetchFilter(chosen, mode or None, fetch_state or None)
     before = number(cursor)
 
     def read(connection: Connection) -> dict[str, Any]:
+        chosen = optional_integration(connection, integration)
+        wanted = FetchFilter(chosen, mode or None, fetch_state or None)
         found = fetches.list_fetches(connection, wanted, before, _SHOWN + 1)
         page = page_of(found, _SHOWN, lambda fetch: fetch.id)
         choice = integrations.list_page(connection)
         names = {one.id: one.name for one in choice}
-        return {"fetches": page.items, "next": page.next, "integrations": choice, "names": names}
+        return {
+            "wanted": wanted,
+            "fetches": page.items,
+            "next": page.next,
+            "integrations": choice,
+            "names": names,
+        }
 
     context = await hub.database.read(read)
     charts = _charts([*reversed(context["fetches"][:_CHARTED])])
@@ -52,7 +59,6 @@ async def show_all(
         request,
         "fetches.html",
         **context,
-        wanted=wanted,
         modes=_MODES,
         charts=charts,
         live=before is None,

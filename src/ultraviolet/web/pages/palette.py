@@ -6,6 +6,7 @@ from litestar.params import FromQuery
 from sqlalchemy import Connection
 
 from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import GivenHub, require_role
 from ultraviolet.web.queries.objects import find_resource
 from ultraviolet.web.queries.search import search
@@ -27,17 +28,21 @@ class Suggestion(msgspec.Struct, frozen=True):
 
 @get("/palette", guards=[require_role("viewer")], include_in_schema=False)
 async def suggest(
-    hub: GivenHub, q: FromQuery[str] = "", resource: FromQuery[str] = ""
+    hub: GivenHub,
+    q: FromQuery[str] = "",
+    resource: FromQuery[str] = "",
+    integration: FromQuery[str] = "",
 ) -> list[Suggestion]:
     """Return resources by title, then objects by the kind of their match.
 
-    With a resource, return only its objects.
+    With a resource, return only its objects; with an integration, only objects of it.
     """
     text = q.strip()
     name = find_resource(hub.catalog, resource).name if resource else None
 
     def read(connection: Connection) -> list[Suggestion]:
-        hits = search(connection, hub.catalog, text, name).hits[:MAX_OBJECTS]
+        chosen = optional_integration(connection, integration)
+        hits = search(connection, hub.catalog, text, name, chosen).hits[:MAX_OBJECTS]
         return [
             Suggestion(
                 hit.title or hit.id,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import decode, page_of
+from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, share
 from ultraviolet.web.pages.templating import GivenRenderer, number_in, tone_of
@@ -36,9 +37,9 @@ async def show_all(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration: FromQuery[str] = ""
 ) -> Response[str]:
     """Show the newest verifications of one or all integrations, with charts of their results."""
-    chosen = int(integration) if integration.isdecimal() else None
 
     def read(connection: Connection) -> dict[str, Any]:
+        chosen = optional_integration(connection, integration)
         choice = integrations.list_page(connection)
         found = [
             one
@@ -50,15 +51,18 @@ async def show_all(
         ]
         found.sort(key=lambda one: one.id, reverse=True)
         names = {one.id: one.name for one in choice}
-        return {"verifications": found, "integrations": choice, "names": names}
+        return {
+            "chosen": chosen,
+            "verifications": found,
+            "integrations": choice,
+            "names": names,
+        }
 
     context = await hub.database.read(read)
     ended = [one for one in context["verifications"] if one.state == "done"]
     charts = _charts([*reversed(ended[:_SHOWN])])
     results = {one.id: _result(one) for one in context["verifications"]}
-    return render.page(
-        request, "verifications.html", **context, results=results, chosen=chosen, charts=charts
-    )
+    return render.page(request, "verifications.html", **context, results=results, charts=charts)
 
 
 def _result(verification: Verification) -> Result:

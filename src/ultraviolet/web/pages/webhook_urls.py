@@ -15,6 +15,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
@@ -54,7 +55,7 @@ async def show_all(
             "names": {one.id: one.name for one in choice},
             "urls": urls,
             "day": count_day(connection, urls),
-            "chosen": int(integration) if integration.isdecimal() else None,
+            "chosen": optional_integration(connection, integration),
             "usual_name": webhook_setup.RECEIVER_NAME,
         }
 

@@ -1,7 +1,7 @@
 """Conditions of object lists, as the address of a page contains them, and their filter."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal, get_args
 
@@ -100,17 +100,16 @@ LABELS: Mapping[Kind, Mapping[Operator, str]] = {
 }
 """The operators that people choose from for each kind of field, the most usual ones first."""
 _ALL_LABELS = {name: label for each in reversed(LABELS.values()) for name, label in each.items()}
-_SEARCHES: dict[Operator, str] = {
-    "has": "%{}%",
-    "hasnot": "%{}%",
-    "starts": "{}%",
-    "ends": "%{}",
+_NEGATIONS: dict[Operator, Operator] = {
+    "not": "is",
+    "none": "any",
+    "hasnot": "has",
+    "empty": "filled",
 }
-_EQUALITIES: dict[Operator, str] = {"is": "{}", "not": "{}"}
+_SEARCHES: dict[Operator, str] = {"has": "%{}%", "starts": "{}%", "ends": "%{}"}
 _COMPARISONS: dict[Operator, str] = {"is": "eq", "from": "gte", "to": "lte"}
 _TEXTS = ("text", "choice", "other")
-_ABSENT: Filter = {"isnull": True}
-_EMPTY_DOCUMENTS = ("[]", "{}")
+_EMPTY_TEXTS = ("", "[]", "{}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MAX_DAYS = 36_500
 _BETWEEN = ".."
@@ -141,76 +140,57 @@ class Condition(msgspec.Struct, frozen=True):
 
     def to_filter(self) -> Filter:
         """Return the condition in the filter language; texts are compared without case."""
-        name = self.path.name
-        alternatives: list[Filter] = [{name: each} for each in self._alternatives()]
-        if self.operator == "none":
-            alternatives.append({"and_": [{name: {"neq": each}} for each in self.values]})
-        if self.operator in ("empty", "not", "none", "hasnot"):  # also without the linked object
-            steps = [link.field for link in self.path.links]
-            for depth, link in enumerate(self.path.links):
-                alternatives.append({".".join([*steps[:depth], link.key]): _ABSENT})
-        return {"or_": alternatives} if len(alternatives) > 1 else alternatives[0]
-
-    def _alternatives(self) -> list[Filter]:
-        """Return the operators of the filter language of which one must match."""
         operator, value, kind = self.operator, self.value, self.path.column.kind
+        positive = _NEGATIONS.get(operator)
+        if positive:  # also matches without a value, and without the linked object
+            return {"not_": msgspec.structs.replace(self, operator=positive).to_filter()}
+        if operator == "filled":
+            absent = _EMPTY_TEXTS if kind == "other" else [""] if kind in _TEXTS else []
+            present = [{"isnull": False}, *({"notilike": each} for each in absent)]
+            return {"and_": [{self.path.name: each} for each in present]}
         if operator in WITH_FIELD:
-            return [{WITH_FIELD[operator]: {"field": value}}]
-        if operator in _EMPTINESS:
-            return _compare_with_nothing(operator, kind)
-        if operator in _SEARCHES or (kind in _TEXTS and operator in _EQUALITIES):
-            pattern = (_SEARCHES | _EQUALITIES)[operator].format(escape_pattern(value))
-            is_negative = operator in ("not", "hasnot")
-            return [_ABSENT, {"notilike": pattern}] if is_negative else [{"ilike": pattern}]
-        if kind == "time":
-            return list(_compare_time(operator, self.values))
-        return _compare(operator, self.values)
+            compared: Filter = {WITH_FIELD[operator]: {"field": value}}
+        elif operator in _SEARCHES or (kind in _TEXTS and operator == "is"):
+            compared = {"ilike": _SEARCHES.get(operator, "{}").format(escape_pattern(value))}
+        elif kind == "time":
+            compared = _compare_time(operator, self.values)
+        else:
+            compared = _compare(operator, self.values)
+        return {self.path.name: compared}
 
 
-def _compare(operator: Operator, values: Sequence[str]) -> list[Filter]:
-    if operator in ("any", "none"):  # none also takes a condition for each value
-        return [{"in": values}] if operator == "any" else [_ABSENT]
+def _compare(operator: Operator, values: Sequence[str]) -> Filter:
+    if operator == "any":
+        return {"in": values}
     if operator == "between":
-        return [{"gte": values[0], "lte": values[1]}]
-    different = [_ABSENT, {"neq": values[0]}]
-    compared = {_COMPARISONS.get(operator, operator): values[0]}
-    return different if operator == "not" else [compared]
+        return {"gte": values[0], "lte": values[1]}
+    return {_COMPARISONS.get(operator, operator): values[0]}
 
 
-def _compare_with_nothing(operator: Operator, kind: Kind) -> list[Filter]:
-    if operator == "filled":
-        return [{"isnull": False, "notilike": ""} if kind in _TEXTS else {"isnull": False}]
-    empty = ["", *_EMPTY_DOCUMENTS] if kind == "other" else [""] if kind in _TEXTS else []
-    return [_ABSENT, *({"ilike": each} for each in empty)]
-
-
-def _compare_time(operator: Operator, values: Sequence[str]) -> Iterator[Filter]:
-    """Yield the comparison with a time or, without a time of day, with a whole day in UTC."""
+def _compare_time(operator: Operator, values: Sequence[str]) -> Filter:
+    """Return the comparison with a time or, without a time of day, with a whole day in UTC."""
     value = values[0]
     end = _next_day(value)
     match operator:
         case "is":
-            yield {"gte": value, "lt": end} if end else {"eq": value}
-        case "not":
-            yield _ABSENT
-            yield from ({"lt": value}, {"gte": end}) if end else [{"neq": value}]
+            compared = {"gte": value, "lt": end} if end else {"eq": value}
         case "gt":
-            yield {"gte": end} if end else {"gt": value}
+            compared = {"gte": end} if end else {"gt": value}
         case "to":
-            yield {"lt": end} if end else {"lte": value}
+            compared = {"lt": end} if end else {"lte": value}
         case "between":
-            [upper] = _compare_time("to", values[1:])
-            yield {"gte": value, **upper}
+            compared = {"gte": value, **_compare_time("to", values[1:])}
         case "today":
-            yield {"gte": "today", "lt": "today+1d"}
+            compared = {"gte": "today", "lt": "today+1d"}
         case "next":
-            yield {"gte": "today", "lt": f"today+{int(value) + 1}d"}
+            compared = {"gte": "today", "lt": f"today+{int(value) + 1}d"}
         case "last":
-            yield {"gte": f"today-{value}d", "lte": "now"}
+            compared = {"gte": f"today-{value}d", "lte": "now"}
         case "overdue":
-            yield {"lt": "today"}
+            compared = {"lt": "today"}
         case _:
-            yield {_COMPARISONS.get(operator, operator): value}
+            compared = {_COMPARISONS.get(operator, operator): value}
+    return compared
 
 
 def _next_day(value: str) -> str:

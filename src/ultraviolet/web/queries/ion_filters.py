@@ -4,7 +4,8 @@ Example: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}
 must match. `or_` and `and_` take lists of filters. A link or a list of links takes a filter of
 the linked objects; `{"supplier.name": …}` is short for it. `eq`, `neq` and `in` compare texts
 exactly; `gt`, `gte`, `lt` and `lte` compare them without regard to case, in the order by which lists
-are sorted. Besides ION's language, an operand can be another field of the same object,
+are sorted. Besides ION's language, `not_` takes a filter that must not match, also because a field
+has no value or a link no object. An operand can be another field of the same object,
 `{"needDate": {"lt": {"field": "estimatedArrivalDate"}}}`, or a relative time, `today+14d`, which is
 resolved for each query. Names come from the contract; values are always bound.
 """
@@ -15,7 +16,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, literal, not_, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.selectable import FromClause
 
 from ultraviolet.db import sql
@@ -44,7 +56,7 @@ OPERATORS = (
     "isnull",
 )
 _TEXT_TYPES = ("text", "json")
-_MAX_DEPTH = 6
+_MAX_DEPTH = 8
 _MAX_PARTS = 100
 _GROUPS: dict[str, Callable[..., ColumnElement[bool]]] = {"or_": or_, "and_": and_}
 _COMPARISONS: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
@@ -108,6 +120,8 @@ class FilterCompiler:
                 raise _filter_error(f"{name} must be a list of filters.")
             parts = cast("list[Any]", wanted)
             return _GROUPS[name](*(self._all(resource, part, of, depth + 1) for part in parts))
+        if name == "not_":  # a comparison with no value is not true
+            return not_(func.coalesce(self._all(resource, wanted, of, depth + 1), false()))
         known = columns(resource)
         if name in known:
             if not isinstance(wanted, dict):

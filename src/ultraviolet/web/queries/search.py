@@ -47,15 +47,23 @@ class SearchResult(msgspec.Struct, frozen=True):
 
 
 def search(
-    connection: Connection, catalog: Catalog, text: str, resource: str | None = None
+    connection: Connection,
+    catalog: Catalog,
+    text: str,
+    resource: str | None = None,
+    integration_id: int | None = None,
 ) -> SearchResult:
     """Find objects by id or by text, ignoring case; matching titles come first.
 
-    With a resource, find only its objects.
+    With a resource or an integration, find only its objects.
     """
     text = text.replace("\0", "")  # not allowed in queries, and never part of indexed text
     names = [resource] if resource else [each.name for each in catalog.mirrored]
-    integration_ids = list(connection.execute(select(integrations.c.id)).scalars())
+    integration_ids = [
+        id_
+        for id_ in connection.execute(select(integrations.c.id)).scalars()
+        if integration_id in (None, id_)
+    ]
     by_id = select(objects).where(
         objects.c.integration_id.in_(integration_ids),
         objects.c.resource.in_(names),
@@ -70,15 +78,19 @@ def search(
     )
     versioned = select(objects).select_from(versions.join(objects, known))
     unindexed: list[RowMapping] = []
-    for integration_id in search_index.outdated_integrations(connection):
+    for outdated_id in search_index.outdated_integrations(connection):
+        if outdated_id not in integration_ids:
+            continue
         changed = versioned.where(
-            search_index.not_indexed(integration_id), objects.c.resource.in_(names)
+            search_index.not_indexed(outdated_id), objects.c.resource.in_(names)
         )
         limit = _MAX_SCANNED_OBJECTS + 1 - len(unindexed)
         unindexed += connection.execute(changed.limit(limit)).mappings()
     complete = _add_hits(catalog, text, hits, unindexed[:_MAX_SCANNED_OBJECTS])
     if len(text) < text_index.GRAM_CHARACTERS:
-        current = select(objects).where(objects.c.deleted_at.is_(None))
+        current = select(objects).where(
+            objects.c.deleted_at.is_(None), objects.c.integration_id.in_(integration_ids)
+        )
         if resource:
             current = current.where(objects.c.resource == resource)
         some = current.limit(_MAX_SCANNED_OBJECTS).subquery()
@@ -86,23 +98,28 @@ def search(
         _add_hits(catalog, text, hits, connection.execute(short).mappings())
         complete = False
     else:
-        complete &= _add_hits(catalog, text, hits, _read_indexed(connection, text, resource))
+        indexed = _read_indexed(connection, text, resource, integration_id)
+        complete &= _add_hits(catalog, text, hits, indexed)
     ranked = sorted(hits.values(), key=lambda hit: _rank(hit, text.lower()))
     return SearchResult(ranked, complete, indexed=len(unindexed) <= _MAX_SCANNED_OBJECTS)
 
 
-def _read_indexed(connection: Connection, text: str, resource: str | None) -> list[RowMapping]:
+def _read_indexed(
+    connection: Connection, text: str, resource: str | None, integration_id: int | None
+) -> list[RowMapping]:
     """Return the first objects that match by the index; outdated entries are filtered out later."""
     found = text_index.texts_containing(connection, text.lower()).subquery()
     matching = select(found)
     if resource:
         matching = matching.where(found.c.resource == resource)
+    if integration_id is not None:
+        matching = matching.where(found.c.integration_id == integration_id)
     places = connection.execute(matching.limit(MAX_HITS * 2)).all()
     rows: list[RowMapping] = []
-    for integration_id, name in sorted({(place[0], place[1]) for place in places}):
-        ids = [place[2] for place in places if (place[0], place[1]) == (integration_id, name)]
+    for found_in, name in sorted({(place[0], place[1]) for place in places}):
+        ids = [place[2] for place in places if (place[0], place[1]) == (found_in, name)]
         query = select(objects).where(
-            objects.c.integration_id == integration_id,
+            objects.c.integration_id == found_in,
             objects.c.resource == name,
             objects.c.id.in_(ids),
         )

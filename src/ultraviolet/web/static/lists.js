@@ -93,7 +93,8 @@ async function lookUp(lookup) {
   lookupRequest?.abort();
   lookupRequest = new AbortController();
   if (!text) return showMatches(lookup, []);
-  const query = new URLSearchParams({ q: text, resource: lookup.dataset.lookup });
+  const { lookup: resource, integration } = lookup.dataset;
+  const query = new URLSearchParams({ q: text, resource, integration });
   try {
     const response = await fetch(`${document.body.dataset.root}/palette?${query}`, { signal: lookupRequest.signal });
     const matches = response.ok ? await response.json() : [];

@@ -10,6 +10,7 @@ from ultraviolet import clock
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import resource_label
+from ultraviolet.web.pages.templating import number_in
 from ultraviolet.web.queries.events import EventFilter
 
 PARAMETERS = (
@@ -47,13 +48,14 @@ class Chip(msgspec.Struct, frozen=True):
     without: str
 
 
-def parse_filter(catalog: Catalog, asked: Mapping[str, str]) -> EventFilter:
-    """Return the filter of an address; raise InvalidError for an invalid time."""
-    integration, resource = asked.get("integration", ""), asked.get("resource", "")
-    url = asked.get("url", "")
+def parse_filter(
+    catalog: Catalog, asked: Mapping[str, str], integration_id: int | None
+) -> EventFilter:
+    """Return the filter of an address; raise InvalidError for an invalid id or time."""
+    resource = asked.get("resource", "")
     named = catalog.resolve(resource) if resource else None
     return EventFilter(
-        integration_id=int(integration) if integration.isdecimal() else None,
+        integration_id=integration_id,
         resource=named.name if named else resource or None,
         action=asked.get("action") or None,
         outcome=asked.get("outcome") or None,
@@ -61,7 +63,7 @@ def parse_filter(catalog: Catalog, asked: Mapping[str, str]) -> EventFilter:
         said=asked.get("q") or None,
         since=_parse_moment(asked.get("since")),
         until=_parse_moment(asked.get("until")),
-        webhook_url_id=int(url) if url.isdecimal() else None,
+        webhook_url_id=number_in(asked, "url") if asked.get("url") else None,
     )
 
 

@@ -11,7 +11,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import encode, number
-from ultraviolet.web.http.params import EXTRA_PARAMETERS
+from ultraviolet.web.http.params import EXTRA_PARAMETERS, optional_integration
 from ultraviolet.web.middleware.auth import (
     AnyRequest,
     GivenCaller,
@@ -27,6 +27,7 @@ from ultraviolet.web.pages.events.filters import (
 )
 from ultraviolet.web.pages.templating import GivenRenderer, plural, words
 from ultraviolet.web.queries import events
+from ultraviolet.web.queries.events import EventFilter
 
 _SHOWN = 50
 _ACTIONS = ("CREATE", "UPDATE", "DELETE")
@@ -45,15 +46,17 @@ async def show_all(
     """List events; the first page updates live."""
     asked = dict(request.query_params)
     cursor = asked.get("cursor")
-    wanted = parse_filter(hub.catalog, asked)
 
     def read(connection: Connection) -> dict[str, Any]:
+        integration_id = optional_integration(connection, asked.get("integration"))
+        wanted = parse_filter(hub.catalog, asked, integration_id)
         found = events.list_page(connection, hub.catalog, wanted, number(cursor), _SHOWN)
         url_name = ""
         if wanted.webhook_url_id is not None:
             with suppress(NotFoundError):
                 url_name = webhook_urls.get_url(connection, wanted.webhook_url_id).name
         return {
+            "wanted": wanted,
             "events": found.events,
             "next": encode(str(found.next)) if found.next else None,
             "integrations": integrations.list_page(connection),
@@ -61,6 +64,7 @@ async def show_all(
         }
 
     context = await hub.database.read(read)
+    wanted: EventFilter = context["wanted"]
     names = {one.id: one.name for one in context["integrations"]}
     labels = {
         "integration": names.get(wanted.integration_id or 0, ""),
@@ -75,7 +79,6 @@ async def show_all(
         request,
         "events.html",
         **context,
-        wanted=wanted,
         chips=list_chips(asked, {name: text for name, text in labels.items() if text}),
         more_count=sum(bool(asked.get(name)) for name in MORE),
         live=cursor is None,

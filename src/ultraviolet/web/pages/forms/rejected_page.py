@@ -1,5 +1,6 @@
 """Answer a rejected form with its page: request the page again, and write the error into it."""
 
+import asyncio
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -77,7 +78,8 @@ class RejectedPage(Response[str]):
             rejected = RejectedForm(
                 self._root + str(scope["path"]), values, detail_of(self._error), self._error.field
             )
-            body = with_errors(html, rejected).encode()
+            # Parsing a long page takes long enough to delay deliveries.
+            body = (await asyncio.to_thread(with_errors, html, rejected)).encode()
             headers = [
                 *((n, v) for n, v in start["headers"] if n.lower() != b"content-length"),
                 (b"content-length", str(len(body)).encode()),
@@ -93,7 +95,10 @@ async def _request_page(
     application: Asgi, scope: Scope, address: str
 ) -> tuple[Message, str] | None:
     """Return the response to a GET of a page of this hub with its HTML; None if it has none."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
     if parts.scheme or parts.netloc or not parts.path.startswith("/"):
         return None
     page_scope: Scope = {
@@ -115,6 +120,7 @@ async def _request_page(
 
     await application(page_scope, receive, collect)
     start, *rest = sent
-    if start["status"] != 200:  # noqa: PLR2004
+    content_type: bytes = dict(start["headers"]).get(b"content-type", b"")
+    if start["status"] != 200 or not content_type.startswith(b"text/html"):  # noqa: PLR2004
         return None
     return start, b"".join(message.get("body", b"") for message in rest).decode()

@@ -254,8 +254,7 @@ def _find_target(
     document = connection.execute(query).scalar()
     if document:
         return [given], object_title(document) or "", ""
-    found = search(connection, catalog, given, target.name).hits
-    hits = [hit for hit in found if hit.integration_id == integration_id]
+    hits = search(connection, catalog, given, target.name, integration_id).hits
     exact = [hit for hit in hits if (hit.title or "").lower() == given.lower()] or hits
     if not hits and given.isdecimal():  # not mirrored yet
         return [given], "", ""

@@ -199,6 +199,8 @@ def _part(page: TablePage, at: Place | None, total: ListCount) -> Part:
     if at:
         first = at.number - count if at.backwards else at.number
     last = first + count - 1
+    if not total.exact:
+        total = ListCount(max(total.number, last), exact=False)
     following = Place(page.next, last + 1, backwards=False) if page.next else None
     before = Place(page.previous, first, backwards=True) if page.previous else None
     return Part(first, last, total, following, before)
