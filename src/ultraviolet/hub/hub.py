@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from ultraviolet import clock
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.db import engine
+from ultraviolet.db.attributes import AttributeCatalog
 from ultraviolet.db.database import Database
 from ultraviolet.errors import InvalidError
 from ultraviolet.files import ensure_private_dir
@@ -61,6 +62,7 @@ class Hub:
         self.data, self.public_url = settings.data, settings.public_url
         self.database = database
         self.catalog = catalog
+        self.attributes = AttributeCatalog(catalog)
         self.secrets = secrets
         self.role: Role = role
         self.changes = changes = PubSub()

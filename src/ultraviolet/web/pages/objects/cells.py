@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ultraviolet.ion.labels import Format, field_label
+from ultraviolet.ion.labels import FieldLabel, Format, field_label
 from ultraviolet.web.queries.columns import Column
 from ultraviolet.web.queries.field_paths import FieldPath, LinkedValue
 from ultraviolet.web.queries.links import LinkValue
@@ -50,7 +50,7 @@ def cells(
         _cell(
             known.get(name),
             name,
-            values.get(name),
+            known[name].value_in(values) if name in known else values.get(name),
             detail,
             (currency.title or "") if currency else "",
         )
@@ -71,7 +71,7 @@ def list_cells(
             path.label,
             linked[path.name].value,
             path.column.kind,
-            field_label(path.column.name).format,
+            path.column.format,
             linked[path.name].link,
         )
         if path.links
@@ -83,7 +83,7 @@ def list_cells(
 def _cell(
     column: Column | None, name: str, value: Any, detail: ObjectDetail, currency: str
 ) -> Cell:
-    label = field_label(name)
+    label = FieldLabel(column.label, column.format) if column else field_label(name)
     link = detail.links.get(column.link.field) if column and column.link else None
     return Cell(
         name,
@@ -93,7 +93,7 @@ def _cell(
         label.format,
         link if link and link.id == str(value) else None,
         currency if label.format == "money" else "",
-        column.type if column and name in detail.invalid_fields else None,
+        column.type if column and column.place in detail.invalid_fields else None,
     )
 
 
