@@ -76,10 +76,12 @@ def forget_removed(connection: Connection) -> None:
     connection.execute(delete(attributes).where(attributes.c.integration_id.is_(None)))
 
 
-def load(connection: Connection) -> list[Attribute]:
-    """Return all known attributes, in the order in which they were learned."""
+def load(connection: Connection, integration_id: int | None = None) -> list[Attribute]:
+    """Return the attributes of an integration or of all, in the order in which they were learned."""
     table = attributes.c
     query = select(table.resource, table.name, table.type, table.column_name)
+    if integration_id is not None:
+        query = query.where(table.integration_id == integration_id)
     return [Attribute(*row) for row in connection.execute(query.order_by(table.id))]
 
 
