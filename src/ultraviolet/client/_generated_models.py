@@ -47,6 +47,15 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     revoked_at: str | None
 
 
+class Attribute(Struct, frozen=True, kw_only=True):
+    """A page of Attribute."""
+
+    resource: str
+    name: str
+    type: str
+    column: str
+
+
 class AuditEntry(Struct, frozen=True, kw_only=True):
     """One recorded action."""
 
