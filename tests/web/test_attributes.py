@@ -202,17 +202,26 @@ def test_pages_offer_attributes_as_columns_and_filters(plant: Edge) -> None:
     assert "Priority" in page("/objects/parts/1")
 
 
+def test_history_has_a_change_for_each_attribute(plant: Edge) -> None:
+    show(plant, part(1, Finish=("STRING", "matte"), Shop=("STRING", "A")))
+    show(plant, part(1, Finish=("STRING", "bright"), Shop=("STRING", "A")))
+
+    newest = plant.get("/objects/parts/1/history")["items"][0]
+    change = {"name": "attributes.Finish", "old": "matte", "new": "bright"}
+    assert [change] == newest["changes"]
+
+
 def test_attribute_with_another_type_has_another_column(plant: Edge) -> None:
-    show(plant, part(1, Finish=("STRING", "matte")), part(2, Finish=("NUMBER", 3)))
+    show(plant, part(1, Shade=("STRING", "matte")), part(2, Shade=("NUMBER", 3)))
 
     columns = columns_of(plant)
-    assert "attribute_finish" == columns["Finish", "NUMBER"]
-    assert "attribute_finish_2" == columns["Finish", "STRING"]
+    assert "attribute_shade" == columns["Shade", "NUMBER"]
+    assert "attribute_shade_2" == columns["Shade", "STRING"]
     assert [(None, "matte"), (3.0, None)] == [
-        (row["attribute_finish"], row["attribute_finish_2"]) for row in read_view(plant)
+        (row["attribute_shade"], row["attribute_shade_2"]) for row in read_view(plant)
     ]
-    assert ["1"] == ids(plant, {"attribute_finish_2": {"eq": "matte"}})
-    assert ["2"] == ids(plant, {"attributes.Finish": {"gt": 2}})
+    assert ["1"] == ids(plant, {"attribute_shade_2": {"eq": "matte"}})
+    assert ["2"] == ids(plant, {"attributes.Shade": {"gt": 2}})
 
 
 def test_views_gain_columns_while_a_query_reads_them(plant: Edge) -> None:

@@ -335,7 +335,7 @@ class FetchStep(Struct, frozen=True, kw_only=True):
 
 
 class FieldChange(Struct, frozen=True, kw_only=True):
-    """The old and new value of a field."""
+    """The old and new value of a field or of a custom attribute, `attributes.Priority`."""
 
     name: str
     old: Any

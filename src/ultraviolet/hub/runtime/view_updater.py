@@ -49,7 +49,7 @@ class ViewUpdater:
         is_complete = True
         for resource in await self._database.read(view_creation.lacking_views, catalog):
             if dialect.is_postgresql(self._database.engine):
-                # Not through `write`, because a busy view is no problem of the database.
+                # Not through `write`, which would report a busy view as a failure of the database.
                 extended = await asyncio.to_thread(self._extend_now, catalog, resource)
                 is_complete = is_complete and extended
             else:

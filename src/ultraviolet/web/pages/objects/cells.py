@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.labels import FieldLabel, Format, field_label
 from ultraviolet.web.queries.columns import Column
 from ultraviolet.web.queries.field_paths import FieldPath, LinkedValue
@@ -126,17 +127,8 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def changes(fields: Iterable[FieldChange]) -> list[Change]:
-    """Return the changed values; a change of `attributes` is one of each changed attribute."""
-    found: list[Change] = []
-    for field in fields:
-        if field.name != "attributes":
-            found.append(Change(field_label(field.name).label, field.old, field.new))
-            continue
-        old = {cell.label: cell.value for cell in attribute_cells(field.old)}
-        new = {cell.label: cell.value for cell in attribute_cells(field.new)}
-        found += [
-            Change(key, old.get(key), new.get(key))
-            for key in sorted({*old, *new})
-            if old.get(key) != new.get(key)
-        ]
-    return found
+    """Return the changed values with the names of fields and attributes for people."""
+    return [
+        Change(attribute_name(each.name) or field_label(each.name).label, each.old, each.new)
+        for each in fields
+    ]
