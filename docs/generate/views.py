@@ -28,9 +28,12 @@ has quotes, which `value ->> '$'` removes on SQLite and `value #>> '{}'` on Post
 An arrow (→) marks a join: the column contains the `id` of a row of the named view. With several integrations, also
 compare `integration`. The values of an enum may grow with ION; a view shows unknown values unchanged.
 
+A view ends with a column for each custom attribute that the hub has seen, such as `attribute_priority`.
+[Custom attributes](../how-to/sql-and-exports.md#custom-attributes) describes them.
+
 ## Common columns
 
-All views begin and end with these columns, which are not repeated below:
+All views have these columns, which are not repeated below:
 """
 _MAX_JOINING_VIEWS = 12
 """Above this number, the views that join a view are counted instead of listed."""

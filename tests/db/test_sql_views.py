@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ultraviolet.db import sql_views
+from ultraviolet.db import sql_views, view_creation
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
@@ -17,7 +17,7 @@ AT = "2026-01-01T00:00:00.000000+00:00"
 
 @pytest.fixture
 def viewed(connection: Connection, catalog: Catalog) -> Connection:
-    sql_views.create_views(connection, catalog)
+    view_creation.create_views(connection, catalog)
     return connection
 
 
@@ -100,7 +100,7 @@ def test_every_column_has_a_description(viewed: Connection, catalog: Catalog) ->
 
 def test_views_are_created_once(viewed: Connection, catalog: Catalog) -> None:
     viewed.exec_driver_sql("DROP VIEW ion_parts")
-    sql_views.create_views(viewed, catalog)
+    view_creation.create_views(viewed, catalog)
     with pytest.raises(DBAPIError):
         fetch(viewed, "SELECT id FROM ion_parts")
 

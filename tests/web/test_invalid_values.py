@@ -6,7 +6,7 @@ from typing import Any
 from tests.web.conftest import Edge
 from tests.web.displayed_values import AT, export_parts, read_view, replace_parts
 
-from ultraviolet.db import sql_views
+from ultraviolet.db import view_creation
 from ultraviolet.hub.accounts import sessions, users
 from ultraviolet.hub.sync import apply_events
 
@@ -66,7 +66,7 @@ def test_invalid_values_are_updated_when_the_type_of_a_column_changes(parts_hub:
     def work(connection: Any) -> None:
         connection.exec_driver_sql("UPDATE objects SET invalid_values = NULL")
         connection.exec_driver_sql("DELETE FROM settings WHERE name = 'views'")
-        sql_views.create_views(connection, parts_hub.hub.catalog)
+        view_creation.create_views(connection, parts_hub.hub.catalog)
 
     parts_hub.hub.database.write_now(work)
     assert [None, 3] == [row["lead_time"] for row in read_view(parts_hub)]

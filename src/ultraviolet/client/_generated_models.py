@@ -47,6 +47,15 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     revoked_at: str | None
 
 
+class Attribute(Struct, frozen=True, kw_only=True):
+    """A page of Attribute."""
+
+    resource: str
+    name: str
+    type: str
+    column: str
+
+
 class AuditEntry(Struct, frozen=True, kw_only=True):
     """One recorded action."""
 
@@ -326,7 +335,7 @@ class FetchStep(Struct, frozen=True, kw_only=True):
 
 
 class FieldChange(Struct, frozen=True, kw_only=True):
-    """The old and new value of a field."""
+    """The old and new value of a field or of a custom attribute, `attributes.Priority`."""
 
     name: str
     old: Any

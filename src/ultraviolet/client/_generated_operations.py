@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from ultraviolet.client._generated_models import (
     Alert,
     ApiKey,
+    Attribute,
     AuditEntry,
     ChangeList,
     Comparison,
@@ -611,6 +612,22 @@ class Operations(Transport):
                 "format": format,
                 "for_spreadsheets": for_spreadsheets,
             },
+        )
+
+    def list_attributes(
+        self,
+        *,
+        integration: str | None = None,
+        resource: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Attribute]:
+        """List custom attributes.
+
+        Lists the attributes that objects of the integration have or had, in the order in which the hub
+        learned them. `column` is the name in SQL views, exports, filters and the order of lists.
+        """
+        return self._items(
+            "/attributes", (Attribute,), limit, {"integration": integration, "resource": resource}
         )
 
     def list_changes(

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from ultraviolet import tracing
-from ultraviolet.db import dialect, driver_errors, partitions, sql_views, sqlite
+from ultraviolet.db import dialect, driver_errors, partitions, sqlite, view_creation
 from ultraviolet.db import engine as db_engine
 from ultraviolet.db.checkpoints import Checkpoints
 from ultraviolet.db.migrations import upgrade
@@ -72,7 +72,7 @@ class Database:
                 upgrade(engine)
                 with engine.connect() as connection:
                     dialect.begin_write(connection)
-                    sql_views.create_views(connection, load_catalog())
+                    view_creation.create_views(connection, load_catalog())
                     partitions.ensure_partitions(connection)
                     connection.commit()
         except UltravioletError:

@@ -14,7 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from ultraviolet.db.dialect import is_postgresql
 from ultraviolet.errors import ConflictError
 
-LockName = Literal["mirror", "duties", "migration", "partitions", "alerts", "search", "people"]
+LockName = Literal[
+    "mirror", "duties", "migration", "partitions", "alerts", "search", "people", "attributes"
+]
 """Work that one process does at a time; "mirror", "duties" and "search" are per integration."""
 _LOCK_NAMES: tuple[LockName, ...] = get_args(LockName)
 

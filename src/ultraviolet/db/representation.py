@@ -26,6 +26,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ultraviolet.ion import attributes
+
 Kind = Literal["integer", "real", "boolean", "time", "text", "id", "json"]
 
 MAX_INTEGER = 2**63 - 1
@@ -125,13 +127,20 @@ def fits(kind: str, value: Any) -> bool:
 
 
 def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a document that do not fit the kinds of their fields."""
+    """Return the values of a document that do not fit the kinds of their fields.
+
+    The value of a custom attribute must fit the type that ION states beside it.
+    """
     found: dict[str, Any] = {}
     for field, value in document.items():
         if value is None or type(value) is _ALWAYS_FITS.get(kind := kinds.get(field, "json")):
             continue
         if _CELLS[kind](value) is None:
             found[field] = value
+    for name, row in attributes.rows(document).items():
+        value = row.get("value")
+        if value is not None and not fits(attributes.kind_of(row.get("type")), value):
+            found[f"{attributes.PREFIX}{name}"] = value
     return found
 
 

@@ -19,12 +19,14 @@ from sqlalchemy import (
     Integer,
     Table,
     TextClause,
+    and_,
     case,
     cast,
     event,
     func,
     literal,
     literal_column,
+    select,
     text,
     type_coerce,
 )
@@ -35,6 +37,7 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from ultraviolet.db.dialect import is_postgresql
 from ultraviolet.db.engine import whole_seconds
+from ultraviolet.ion.attributes import FIELD, attribute_name, types_of
 
 _CONTAINS_SQLITE = text(
     "EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)"
@@ -109,44 +112,76 @@ def value_of(
 ) -> ColumnElement[Any]:
     """Return the value by which a field of `objects` is compared and sorted; NULL if invalid.
 
+    A field `attributes.Priority` is the custom attribute of this name, if it has this kind.
     Integers, ids and times (microseconds since 1970) are integers, a boolean is 0 or 1, other
     values are text. The expression has no parameters, so that an index can be used.
     """
     on_postgresql = is_postgresql(connection)
-    read = _read(table, "->>", field, on_postgresql)
+    stored = read(table, "->>", field, on_postgresql)
     match kind:
         case "real":
-            value = cast(read, Float)
+            value = cast(stored, Float)
         case "integer" | "id":
-            value = cast(read, BigInteger)
+            value = cast(stored, BigInteger)
         case "boolean":
-            value = cast(cast(read, Boolean), Integer) if on_postgresql else cast(read, Integer)
+            value = cast(cast(stored, Boolean), Integer) if on_postgresql else cast(stored, Integer)
         case "time":
             value = (
-                func.ultraviolet_time(read, type_=BigInteger())
+                func.ultraviolet_time(stored, type_=BigInteger())
                 if on_postgresql
-                else _microseconds(read)
+                else _microseconds(stored)
             )
         case _:
-            value = cast(read, AnyText())
-    return _fitting(table, field, value, on_postgresql)
+            value = cast(stored, AnyText())
+    return _fitting(table, field, kind, value, on_postgresql)
 
 
 def text_of(connection: Connection, table: FromClause, field: str, kind: str) -> ColumnElement[Any]:
     """Return a field as text, the same on both databases; NULL if invalid."""
     on_postgresql = is_postgresql(connection)
     arrow = "->>" if kind in ("text", "id", "time") else "->"
-    text_ = cast(_read(table, arrow, field, on_postgresql), AnyText())
-    return _fitting(
-        table, field, text_ if arrow == "->>" else func.nullif(text_, _NULL), on_postgresql
-    )
+    text_ = cast(read(table, arrow, field, on_postgresql), AnyText())
+    shown = text_ if arrow == "->>" else func.nullif(text_, _NULL)
+    return _fitting(table, field, kind, shown, on_postgresql)
 
 
 _NULL = literal_column("'null'", AnyText())
 
 
-def _read(table: FromClause, arrow: str, field: str, on_postgresql: bool) -> ColumnElement[Any]:
-    return _column(table, "doc").op(arrow, return_type=AnyText())(_place(field, on_postgresql))
+def read(table: FromClause, arrow: str, field: str, on_postgresql: bool) -> ColumnElement[Any]:
+    """Return a field of `objects` as stored, read with `->` or `->>`."""
+    name = attribute_name(field)
+    if name is not None:
+        return _attribute(table, arrow, name, "value", on_postgresql)
+    return _step(_column(table, "doc"), arrow, _place(field, on_postgresql))
+
+
+def _attribute(
+    table: FromClause, arrow: str, name: str, member: str, on_postgresql: bool
+) -> ColumnElement[Any]:
+    """Return the type or the value of a custom attribute."""
+    doc, key = _column(table, "doc"), sql_literal(name)
+    if on_postgresql:
+        attribute = _step(_step(doc, "->", sql_literal(FIELD)), "->", key)
+        return _step(attribute, arrow, sql_literal(member))
+    if is_path_name(name):
+        return _step(doc, arrow, sql_literal(f'$."{FIELD}"."{name}"."{member}"'))
+    each = func.json_each(doc, sql_literal(f"$.{FIELD}")).table_valued("key", "value")
+    value = _step(each.c.value, arrow, sql_literal(f"$.{member}"))
+    return select(value).where(each.c.key == key).scalar_subquery()
+
+
+_NOT_IN_PATHS = frozenset('"\\')
+"""Characters that the names in SQLite's paths cannot have."""
+
+
+def is_path_name(name: str) -> bool:
+    """Return whether SQLite's paths, and so its indexes, can contain the name of an attribute."""
+    return name.isprintable() and not set(name) & _NOT_IN_PATHS
+
+
+def _step(of: ColumnElement[Any], arrow: str, place: ColumnElement[Any]) -> ColumnElement[Any]:
+    return of.op(arrow, return_type=AnyText())(place)
 
 
 def _column(table: FromClause, name: str) -> ColumnElement[Any]:
@@ -160,12 +195,26 @@ def _place(field: str, on_postgresql: bool) -> ColumnElement[Any]:
 
 
 def _fitting(
-    table: FromClause, field: str, value: ColumnElement[Any], on_postgresql: bool
+    table: FromClause, field: str, kind: str, value: ColumnElement[Any], on_postgresql: bool
 ) -> ColumnElement[Any]:
     """Return NULL for an invalid value, without converting it, which could fail."""
+    return case((is_valid(table, field, kind, on_postgresql), value))
+
+
+def is_valid(table: FromClause, field: str, kind: str, on_postgresql: bool) -> ColumnElement[bool]:
+    """Return whether the value of a field fits; not that of an attribute of another type."""
+    name = attribute_name(field)
     invalid = _column(table, "invalid_values")
-    unfit = invalid.op("->", return_type=AnyText())(_place(field, on_postgresql))
-    return case((unfit.is_(None), value))
+    if name is None or on_postgresql or is_path_name(name):
+        unfit = _step(invalid, "->", _place(field, on_postgresql))
+    else:
+        each = func.json_each(invalid).table_valued("key")
+        unfit = select(each.c.key).where(each.c.key == sql_literal(field)).scalar_subquery()
+    valid = unfit.is_(None)
+    if name is not None and (types := types_of(kind)):
+        type_ = _attribute(table, "->>", name, "type", on_postgresql)
+        valid = and_(valid, type_.in_([sql_literal(one) for one in types]))
+    return valid
 
 
 def fraction(written: str) -> str:

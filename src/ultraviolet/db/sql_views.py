@@ -4,28 +4,35 @@
 under ION's column name, and ids as text. The table `view_columns` describes the columns, on
 PostgreSQL also their comments. A value that does not fit the type of its column is NULL, and is
 shown in `mirror_invalid_values` as ION sent it.
+The last columns are the custom attributes.
 """
 
-import hashlib
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    select,
+    text,
+)
 
-from ultraviolet.db import dialect, engine, locks, representation, sql
-from ultraviolet.db.tables.integrations import integrations, settings
-from ultraviolet.db.tables.mirror import objects, view_columns
+from ultraviolet.db import dialect, engine, representation, sql
+from ultraviolet.db.tables.integrations import integrations
+from ultraviolet.db.tables.mirror import objects
+from ultraviolet.ion.attributes import attribute_name, field_value
 from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import snake
 from ultraviolet.ion.queries import is_read
 
 PREFIX = "ion_"
-_DIGEST = "views"
-_BATCH_ROWS = 2_000
+_OBJECTS = objects.alias("o")
+_OWN_VALUES = {"integration": "i.name", "id": "o.id"}
 _CASTS = {
     "integer": "CAST({} AS INTEGER)",
     "real": "CAST({} AS REAL)",
@@ -200,11 +207,11 @@ def view_name(resource: Resource) -> str:
 
 
 def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
-    """Return the columns of a resource's view: id, fields, attributes, lists and provenance."""
+    """Return the columns of a resource's view: id, fields, lists, provenance and attributes."""
     targets = {link.key: link.resource for link in reversed(resource.links)}
     fields: dict[str, ViewColumn] = {}
     for f in resource.fields:
-        if f.name != "id" and is_read(f.name):
+        if f.name != "id" and not f.attribute and is_read(f.name):
             about = f"{resource.type}.{f.name}"
             if f.name in targets:
                 about = f"{about}, id in {PREFIX}{targets[f.name]}"
@@ -222,7 +229,12 @@ def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
             else name
         )
         found.append(ViewColumn(column_name(snake(name)), "json", name, f"Its {title.lower()}"))
-    return (*OWN, *found, *PROVENANCE)
+    custom = [
+        ViewColumn(f.column, resource.kinds[f.name], f.place, f"Custom attribute {f.label}")
+        for f in resource.fields
+        if f.attribute
+    ]
+    return (*OWN, *found, *PROVENANCE, *custom)
 
 
 def column_name(field_column: str) -> str:
@@ -230,10 +242,23 @@ def column_name(field_column: str) -> str:
     return f"{field_column}_" if field_column in _RESERVED else field_column
 
 
-def view_sql(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str:
-    """Return the CREATE VIEW of a resource. Values that do not fit are NULL, never converted."""
-    shown = ["i.name AS integration", "o.id AS id"]
-    for column in columns(catalog, resource)[len(OWN) : -len(PROVENANCE)]:
+def view_query(connection: Connection, catalog: Catalog, resource: Resource) -> str:
+    """Return the query of a resource's view. Values that do not fit are NULL, never converted."""
+    on_postgresql = dialect.is_postgresql(connection)
+    shown: list[str] = []
+    for column in columns(catalog, resource):
+        if column in OWN:
+            shown.append(f"{_OWN_VALUES[column.name]} AS {column.name}")
+            continue
+        if column in PROVENANCE:
+            stored = f"o.{column.name.removeprefix('mirror_')}"
+            as_it_is = column.type == "json" or not on_postgresql
+            value = stored if as_it_is else _value(stored, column.type, on_postgresql)
+            shown.append(f"{value} AS {column.name}")
+            continue
+        if attribute_name(column.field) is not None:
+            shown.append(f"{_attribute(connection, column)} AS {column.name}")
+            continue
         place = f"'{column.field}'"
         value = _value(
             f"o.doc {'->' if column.type == 'json' else '->>'} {place}", column.type, on_postgresql
@@ -246,16 +271,29 @@ def view_sql(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str:
                 else f"iif({unfit} IS NULL,{value},NULL)"
             )
         shown.append(f"{value} AS {column.name}")
-    for column in PROVENANCE:
-        stored = f"o.{column.name.removeprefix('mirror_')}"
-        as_it_is = column.type == "json" or not on_postgresql
-        value = stored if as_it_is else _value(stored, column.type, on_postgresql)
-        shown.append(f"{value} AS {column.name}")
     return (
-        f"CREATE VIEW {view_name(resource)} AS SELECT {', '.join(shown)} FROM integrations i"
+        f"SELECT {', '.join(shown)} FROM integrations i"
         f" JOIN objects o ON o.integration_id = i.id AND o.resource = '{resource.name}'"
         " AND o.deleted_at IS NULL"
     )
+
+
+def _attribute(connection: Connection, column: ViewColumn) -> str:
+    """Return the SQL of a custom attribute, which is NULL if it has another type."""
+    on_postgresql = dialect.is_postgresql(connection)
+
+    def written(expression: ColumnElement[Any]) -> str:
+        options = {"literal_binds": True}
+        compiled = str(expression.compile(dialect=connection.dialect, compile_kwargs=options))
+        return compiled.replace("%%", "%") if on_postgresql else compiled
+
+    arrow = "->" if column.type == "json" else "->>"
+    read = written(sql.read(_OBJECTS, arrow, column.field, on_postgresql))
+    value = _value(f"({read})", column.type, on_postgresql)
+    if column.type == "json":
+        return value
+    valid = written(sql.is_valid(_OBJECTS, column.field, column.type, on_postgresql))
+    return f"CASE WHEN {valid} THEN {value} END"
 
 
 def _value(read: str, kind: str, on_postgresql: bool) -> str:
@@ -272,64 +310,6 @@ def _value(read: str, kind: str, on_postgresql: bool) -> str:
     return (
         f"(SELECT iif(length(v)=32 AND v GLOB '*T*+00:00',v,{shown}) FROM (SELECT ({read}) AS v))"
     )
-
-
-def create_views(connection: Connection, catalog: Catalog) -> None:
-    """Create the views of the catalog, unless they exist already."""
-    locks.lock(connection, "migration")
-    on_postgresql = dialect.is_postgresql(connection)
-    wanted = {r.name: view_sql(catalog, r, on_postgresql) for r in catalog.mirrored}
-    digest = hashlib.sha256("\n".join(wanted.values()).encode()).hexdigest()
-    known = connection.execute(select(settings.c.value).where(settings.c.name == _DIGEST)).scalar()
-    if known == digest:
-        return
-    cascade = " CASCADE" if on_postgresql else ""
-    connection.execute(delete(view_columns))
-    for resource in catalog.mirrored:
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view_name(resource)}{cascade}")
-        statement = wanted[resource.name]
-        # psycopg treats % as a parameter.
-        connection.exec_driver_sql(statement.replace("%", "%%") if on_postgresql else statement)
-        view, shown = view_name(resource), columns(catalog, resource)
-        rows = [
-            {"view": view, "position": n, **msgspec.structs.asdict(column)}
-            for n, column in enumerate(shown, start=1)
-        ]
-        connection.execute(insert(view_columns), rows)
-        if on_postgresql:
-            comments = ""
-            for column in shown:
-                comment = column.comment.replace("'", "''").replace("%", "%%")
-                comments += f"COMMENT ON COLUMN {view}.{column.name} IS '{comment}';"
-            connection.exec_driver_sql(comments)
-        _update_invalid_values(connection, resource)
-    connection.execute(delete(settings).where(settings.c.name == _DIGEST))
-    connection.execute(insert(settings).values(name=_DIGEST, value=digest))
-
-
-def _update_invalid_values(connection: Connection, resource: Resource) -> None:
-    """Update the invalid values of a resource, whose column types may have changed."""
-    table = objects.c
-    after: tuple[int, str] = (0, "")
-    while True:
-        query = select(table.integration_id, table.id, table.doc, table.invalid_values).where(
-            table.resource == resource.name, tuple_(table.integration_id, table.id) > tuple_(*after)
-        )
-        rows = connection.execute(
-            query.order_by(table.integration_id, table.id).limit(_BATCH_ROWS)
-        ).all()
-        for row in rows:
-            invalid = representation.invalid_values(resource.kinds, row.doc) or None
-            if invalid != row.invalid_values:
-                here = (
-                    table.integration_id == row.integration_id,
-                    table.resource == resource.name,
-                    table.id == row.id,
-                )
-                connection.execute(update(objects).where(*here).values(invalid_values=invalid))
-        if len(rows) < _BATCH_ROWS:
-            return
-        after = rows[-1].integration_id, rows[-1].id
 
 
 _UNCONVERTED_KINDS = frozenset(("integer", "real", "text"))
@@ -373,7 +353,7 @@ class Comparison:
             return {"id": (doc.get("id"), None)}
         found: dict[str, tuple[Any, Any]] = {}
         for (_, kind, field), cell in zip(self._columns, shown[1:], strict=True):
-            value = doc.get(field)
+            value = field_value(doc, field, kind)
             if value is cell or (
                 kind in _UNCONVERTED_KINDS and type(value) is type(cell) and value == cell
             ):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from ultraviolet import clock
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.db import engine
+from ultraviolet.db.attributes import AttributeCatalog
 from ultraviolet.db.database import Database
 from ultraviolet.errors import InvalidError
 from ultraviolet.files import ensure_private_dir
@@ -38,6 +39,7 @@ from ultraviolet.hub.runtime.one_off import OneOffRunner
 from ultraviolet.hub.runtime.requests import Requests
 from ultraviolet.hub.runtime.retention import Purger
 from ultraviolet.hub.runtime.search_indexer import SearchIndexer
+from ultraviolet.hub.runtime.view_updater import ViewUpdater
 from ultraviolet.ion.catalog import Catalog, load_catalog
 
 _DATA_FILES = ("hub.db*", "hub.json", "alive_at*", "secret.key", "secret.[0-9]*")
@@ -61,6 +63,7 @@ class Hub:
         self.data, self.public_url = settings.data, settings.public_url
         self.database = database
         self.catalog = catalog
+        self.attributes = AttributeCatalog(catalog)
         self.secrets = secrets
         self.role: Role = role
         self.changes = changes = PubSub()
@@ -100,10 +103,14 @@ class Hub:
         self.field_indexes = FieldIndexer(database)
         self.alerts = AlertService(settings, database, secrets, self.targets, self.freshness)
         self._deleter = IntegrationDeleter(database, changes)
-        self._tasks: list[PeriodicTask | SearchIndexer] = [self._deleter.task, self.alerts.task]
+        self._tasks: list[PeriodicTask | SearchIndexer | ViewUpdater] = [
+            self._deleter.task,
+            self.alerts.task,
+        ]
         if role != "web":
             indexer = SearchIndexer(database, catalog, changes, self.controllers.keys)
-            self._tasks += [Purger(database, changes).task, indexer]
+            views = ViewUpdater(database, self.attributes, changes)
+            self._tasks += [Purger(database, changes).task, indexer, views]
 
     @classmethod
     def open(cls, settings: Settings, role: Role = "all", *, one_off: bool = False) -> Self:

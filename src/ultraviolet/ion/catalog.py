@@ -6,9 +6,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Raw, json
+from msgspec import Raw, json, structs
 
-from ultraviolet.ion.model import Dependent, ParsedContract, Resource
+from ultraviolet.ion.model import Dependent, Field, ParsedContract, Resource
 from ultraviolet.ion.naming import camel, plain, plural
 
 if TYPE_CHECKING:
@@ -70,6 +70,16 @@ class Catalog:
         if selected not in self._selections:  # shared by all integrations with this selection
             self._selections[selected] = Catalog(self.resources, self._types, selected)
         return self._selections[selected]
+
+    def with_fields(self, fields: Mapping[str, tuple[Field, ...]]) -> "Catalog":
+        """Return a catalog whose resources have more fields, by name of the resource."""
+        extended = {
+            name: structs.replace(
+                self.resources[name], fields=(*self.resources[name].fields, *more)
+            )
+            for name, more in fields.items()
+        }
+        return Catalog({**self.resources, **extended}, self._types, self._selected)
 
     def follows(self, name: str) -> bool:
         """Return whether a resource is mirrored."""

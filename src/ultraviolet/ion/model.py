@@ -27,6 +27,15 @@ class Field(Struct, frozen=True, omit_defaults=True):
     """The field that has the same value in all objects from which ION computes it."""
     every_of: tuple[str, ...] = ()
     """Resources from whose objects ION computes it, in a way the contract does not describe."""
+    attribute: str = ""
+    """The name of the custom attribute that the field is (see `attributes.py`)."""
+    label: str = ""
+    """The name for people of a custom attribute."""
+
+    @property
+    def place(self) -> str:
+        """The field of the document with the value, or `attributes.` and the attribute's name."""
+        return f"attributes.{self.attribute}" if self.attribute else self.name
 
 
 class Link(Struct, frozen=True):
@@ -133,7 +142,9 @@ class Resource(Struct, frozen=True, dict=True, omit_defaults=True):
     @cached_property
     def _fields(self) -> Mapping[str, Field]:
         return {
-            name: field for field in reversed(self.fields) for name in (field.column, field.name)
+            name: field
+            for field in reversed(self.fields)
+            for name in (field.column, field.name, field.place)
         }
 
     @cached_property

@@ -15,6 +15,7 @@ from ultraviolet.db.representation import (
 )
 from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.errors import InvalidError
+from ultraviolet.ion.attributes import field_value
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.text import did_you_mean
@@ -60,7 +61,8 @@ def columns(
     """
     every = sql_views.columns(catalog, resource)
     known = {column.name: column for column in (*every, STATE)}
-    known = {column.field: column for column in every if column.field} | known | dict(linked or {})
+    by_field = {column.field: column for column in reversed(every) if column.field}
+    known = by_field | known | dict(linked or {})
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         raise InvalidError(
@@ -81,7 +83,9 @@ def row_cells(
         if column in sql_views.OWN
         else representation.cell(
             column.type,
-            doc.get(column.field) if column.field else row[column.name.removeprefix("mirror_")],
+            field_value(doc, column.field, column.type)
+            if column.field
+            else row[column.name.removeprefix("mirror_")],
         )
         for column in shown
     ]

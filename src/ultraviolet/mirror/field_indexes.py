@@ -21,7 +21,9 @@ from sqlalchemy import (
 )
 
 from ultraviolet.db import sql
+from ultraviolet.db.dialect import is_postgresql
 from ultraviolet.db.tables.mirror import objects
+from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.model import Resource
 
 MIN_OBJECTS = 5_000
@@ -87,12 +89,21 @@ def missing_indexes(
     there = sql.index_names(connection, _NAME_PREFIX)
     missing: list[FieldIndex] = []
     for field, kind in fields:
-        digest = hashlib.sha256(f"{resource.name} {field}".encode()).hexdigest()
+        attribute = attribute_name(field)
+        on_postgresql = is_postgresql(connection)
+        if not (attribute is None or on_postgresql or sql.is_path_name(attribute)):
+            continue  # SQLite reads these attributes with a subquery
+        indexed = (
+            f"{resource.name} {field}" if attribute is None else f"{resource.name} {field} {kind}"
+        )
+        digest = hashlib.sha256(indexed.encode()).hexdigest()
         name = f"{_NAME_PREFIX}{digest[:16]}"
         written = sort_key(connection, field, kind).compile(
-            dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+            dialect=connection.dialect,
+            compile_kwargs={"literal_binds": True, "include_table": False},
         )
-        first = "" if field == "id" else f"({written}), ".replace("objects.", "")
+        key = str(written).replace("%%", "%") if on_postgresql else str(written)
+        first = "" if field == "id" else f"({key}), "
         columns = f"(integration_id, {first}length(id), id)"
         condition = f"resource = {sql.sql_literal(resource.name)}"
         if name not in there:

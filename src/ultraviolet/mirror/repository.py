@@ -8,9 +8,10 @@ from typing import Any, cast
 import msgspec
 from sqlalchemy import Connection
 
-from ultraviolet.db import bulk, representation
+from ultraviolet.db import attributes, bulk, representation
 from ultraviolet.db.tables.mirror import link_kinds, links, objects, versions
 from ultraviolet.db.tables.sync import drift, stale
+from ultraviolet.ion import attributes as ion_attributes
 from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.ion.deliveries import LONGEST_ID
 from ultraviolet.mirror.drift import Drift
@@ -112,6 +113,7 @@ def save_states(
     seen: list[tuple[Any, ...]] = []
     changed: list[ObjectState] = []
     invalid_changed: set[str] = set()
+    named: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for state in states:
         if not state.touched and not state.change:
             continue
@@ -132,9 +134,10 @@ def save_states(
         content = (doc, invalid, state.version, state.deleted_at, state.observed_at, origin, *here)
         (new if state.version == 1 else old).append(content)
         # The fields of new objects are the same for most of a resource.
-        names = _sorted_names(
-            tuple(state.doc if state.change == "create" else state.changed_fields())
-        )
+        fields = state.doc if state.change == "create" else state.changed_fields()
+        names = _sorted_names(tuple(fields))
+        if ion_attributes.FIELD in fields:
+            named[state.resource].update(ion_attributes.types(state.doc))
         history.append(
             (
                 *key,
@@ -152,6 +155,7 @@ def save_states(
     bulk.insert(connection, versions, _VERSION, history)
     bulk.update(connection, objects, (*_SEEN, *_KEY), seen)
     _write_links(connection, catalog, integration_id, changed)
+    attributes.learn(connection, integration_id, named)
     return frozenset(invalid_changed)
 
 

@@ -31,7 +31,16 @@ ORDERS: list[dict[str, Any]] = [
         "_updated": "2026-11-02T08:00:00Z",
     },
     {"id": 2, "status": "ORDERED", "_etag": "b", "supplierId": 4},
-    {"id": 3, "status": "ORDERED", "_etag": "c", "supplierId": None},
+    {
+        "id": 3,
+        "status": "ORDERED",
+        "_etag": "c",
+        "supplierId": None,
+        "attributes": {
+            "Work order": {"key": "Work order", "type": "STRING", "value": "WO-7"},
+            "Score": {"key": "Score", "type": "NUMBER", "value": 4.5},
+        },
+    },
 ]
 READ_AT = "2026-11-02T10:00:00.123456+00:00"
 Call = Callable[..., str]
@@ -116,6 +125,22 @@ def test_columns_and_filters_of_linked_objects(call: Call) -> None:
     assert ["1"] == listed(call, "supplier.name=Bolts")
     assert ["1"] == listed(call, "_created<now-1d", "_created<@_updated")
     assert [] == listed(call, "_created>today+7d")
+
+
+def test_columns_and_filters_of_custom_attributes(call: Call) -> None:
+    options = ("--columns", "id,attributes.Work order", "--sort", "-attributes.Work order")
+    table = call("object", "list", "purchase_orders", *options).splitlines()
+    assert ["id", "attribute_work_order", "state"] == table[0].split()[:3]
+    assert ["3", "WO-7"] == table[1].split()[:2]
+    assert ["3"] == listed(call, "attributes.Work order=WO-7")
+    assert ["3"] == listed(call, "attribute_work_order!=")
+    assert ["3"] == listed(call, "attributes.Score>4")
+    past = call("object", "list", "purchase_orders", *options[:2], "--at", READ_AT)
+    assert "WO-7" in past
+    exported = call("object", "export", "purchase_orders", *options[:2], "--sort", "id")
+    assert ["id,attribute_work_order", "1,", "2,", "3,WO-7"] == exported.split()
+    with pytest.raises(InvalidError, match="Did you mean Work order"):
+        call("object", "list", "purchase_orders", "--columns", "attributes.Work orde")
 
 
 def test_simple_and_json_filters(call: Call) -> None:

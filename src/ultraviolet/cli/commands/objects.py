@@ -1,6 +1,6 @@
 """`ultraviolet object`: the objects of the mirror."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +17,9 @@ from ultraviolet.files import atomic_write
 from ultraviolet.text import did_you_mean
 
 if TYPE_CHECKING:
+    from ultraviolet.ion.catalog import Catalog
     from ultraviolet.ion.model import Resource as IonResource
+    from ultraviolet.web.queries.field_paths import FieldPath
 
 app = typer.Typer(
     no_args_is_help=True, help="Read the mirror: list, show, history, diff, index, export."
@@ -76,6 +78,7 @@ Integration = Annotated[
 ]
 
 _MAX_SHOWN_CHANGES = 5
+_MAX_ATTRIBUTES = 10_000
 _MAX_VALUE_LENGTH = 40
 
 
@@ -117,9 +120,11 @@ def list_(
         )
         return
     time = {"at": parse_time(at), "clock": clock}
-    known = _find(resource)
-    names = _select_columns(known, columns, sort)
-    if at and any("." in name for name in names):
+    catalog = _catalog(session, found, columns, sort, *(filters or []))
+    known = _find(resource, catalog)
+    paths = _select_columns(catalog, known, columns, sort)
+    names = [path.name for path in paths]
+    if at and any(path.links for path in paths):
         raise InvalidError("--at cannot show columns of linked objects. Omit these columns.")
     items = session.api.items(
         to("/objects/{}", known.name),
@@ -127,26 +132,14 @@ def list_(
         integration=found,
         q=query,
         state=state,
-        filter=parse_filters(filters or [], _types(known)),
+        filter=parse_filters(filters or [], _types(catalog, known)),
         sort=sort,
         column=names if columns and not at else None,
         **time,
     )
     fields = {name: f"columns.{number}" for number, name in enumerate(names)}
     shown = {"id": "id", **fields, **(PAST_COLUMNS if at else COLUMNS)}
-    if session.as_json:
-        session.show_list(items, shown, "No matching objects.")
-        return
-    rows = (  # columns have numbers, because names contain dots
-        {
-            **item,
-            "columns": {
-                str(number): item["linked" if "." in name else "fields"].get(name)
-                for number, name in enumerate(names)
-            },
-        }
-        for item in items
-    )
+    rows = items if session.as_json else (_with_columns(item, paths) for item in items)
     session.show_list(rows, shown, "No matching objects.")
 
 
@@ -298,7 +291,8 @@ def export(
     `ultraviolet object export parts --for-spreadsheets --out parts.csv`
     """
     found = session.integration(integration)["id"]
-    known = _find(resource)
+    catalog = _catalog(session, found, *(filters or []))
+    known = _find(resource, catalog)
     with atomic_write(out) as file:
         session.api.download(
             to("/exports/{}", known.name),
@@ -306,7 +300,7 @@ def export(
             integration=found,
             q=query,
             state=state,
-            filter=parse_filters(filters or [], _types(known)),
+            filter=parse_filters(filters or [], _types(catalog, known)),
             sort=sort,
             column=_split(columns),
             format=as_format,
@@ -316,11 +310,22 @@ def export(
         session.say(f"Wrote {out}.")
 
 
-def _find(name: str) -> "IonResource":
+def _catalog(session: Session, integration: int, *written: str | None) -> "Catalog":
+    """Return the contract, with the custom attributes if a column or filter may be one."""
+    from ultraviolet.ion.attributes import Attribute, with_attributes
+    from ultraviolet.ion.catalog import load_catalog
+
+    if not any("attribute" in text for text in written if text):
+        return load_catalog()
+    known = session.api.items("/attributes", _MAX_ATTRIBUTES, integration=integration)
+    return with_attributes(load_catalog(), [Attribute(**each) for each in known])
+
+
+def _find(name: str, catalog: "Catalog | None" = None) -> "IonResource":
     """Return a resource by any of its names. Raise NotFoundError."""
     from ultraviolet.ion.catalog import load_catalog
 
-    catalog = load_catalog()
+    catalog = catalog or load_catalog()
     if (found := catalog.resolve(name)) is None:
         hint = did_you_mean(name, [resource.name for resource in catalog.mirrored])
         raise NotFoundError(
@@ -329,32 +334,37 @@ def _find(name: str) -> "IonResource":
     return found
 
 
-def _select_columns(resource: "IonResource", names: str | None, sort: str | None) -> list[str]:
+def _select_columns(
+    catalog: "Catalog", resource: "IonResource", names: str | None, sort: str | None
+) -> "list[FieldPath]":
     """Return the fields to show: the given ones, else those of the page. Raise InvalidError."""
-    from ultraviolet.ion.catalog import load_catalog
     from ultraviolet.web.queries import object_table
 
     order = object_table.parse_order(resource, sort) if sort else object_table.Order("id")
     given = _split(names)
-    selected = object_table.selected_columns(load_catalog(), resource, given, order)
-    return [path.name for path in selected][: len(given) or None]
+    return object_table.selected_columns(catalog, resource, given, order)[: len(given) or None]
 
 
-def _types(resource: "IonResource") -> Callable[[str], str | None]:
+def _types(catalog: "Catalog", resource: "IonResource") -> Callable[[str], str | None]:
     """Return a function that returns the type of a field, also of a linked object."""
 
     def type_of(name: str) -> str | None:
-        from ultraviolet.ion.catalog import load_catalog
         from ultraviolet.web.queries.field_paths import find_path
 
-        return (
-            find_path(load_catalog(), resource, name).column.type
-            if "." in name
-            else kinds.get(name)
-        )
+        return find_path(catalog, resource, name).column.type if "." in name else kinds.get(name)
 
     kinds = resource.kinds
     return type_of
+
+
+def _with_columns(item: Json, paths: "Sequence[FieldPath]") -> Json:
+    """Return an object with the values of columns by their numbers, because names contain dots."""
+    values: list[Any] = []
+    for path in paths:
+        fields = item["linked"] if path.links else item["fields"]
+        is_there = path.links or path.name in fields  # not an attribute of a past state
+        values.append(fields.get(path.name) if is_there else path.column.value_in(fields))
+    return {**item, "columns": {str(number): value for number, value in enumerate(values)}}
 
 
 def _split(names: str | None) -> list[str]:

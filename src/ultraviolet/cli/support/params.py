@@ -13,14 +13,16 @@ from ultraviolet.errors import InvalidError
 _AGE = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-_CONDITION = re.compile(r"\s*([\w.]+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL)
+_CONDITION = re.compile(
+    r"\s*(attributes\.[^=!<>]+?|[\w.]+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL
+)
 _RELATIVE_TIME = re.compile(r"(now|today)([+-]\d+[smhdw])?")
 _OPERATORS = {"=": "eq", "!=": "neq", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 _JSON_TYPES = ("integer", "real", "boolean")
 
 FILTER_HELP = (
     "Condition such as status=ORDERED, supplier.name=Acme, needDate<today+14d,"
-    " estimatedArrivalDate>@needDate (another field) or eta!= (has a value); also JSON in ION's"
+    " estimatedArrivalDate>@needDate (another field), attributes.Priority=high or eta!= (has a value); also JSON in ION's"
     ' syntax, such as {"status": {"eq": "ORDERED"}}. Repeatable; all must match.'
 )
 TIME_HELP = "A time such as 2026-11-24T21:00Z, or an age: 90s, 15m, 6h, 7d, 2w."

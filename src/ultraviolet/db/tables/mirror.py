@@ -133,6 +133,26 @@ links = Table(
     sqlite_with_rowid=False,
 )
 
+attributes = Table(
+    "attributes",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column(
+        "integration_id",
+        Id,
+        ForeignKey("integrations.id", ondelete="SET NULL"),
+        comment="null: removed; its columns stay until the views are created again",
+    ),
+    Column("resource", Text, nullable=False),
+    Column("name", Text, nullable=False, comment="name in ION"),
+    Column("type", Text, nullable=False, comment="ION's type, such as SELECT; empty if unknown"),
+    Column("column_name", Text, nullable=False, comment="name in views, lists and exports"),
+    UniqueConstraint("integration_id", "resource", "name", "type"),
+    Index("attributes_by_resource", "resource"),
+    comment="Custom attributes that documents have or had; the same column in all integrations",
+    sqlite_autoincrement=True,
+)
+
 view_columns = Table(
     "view_columns",
     metadata,

@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from ultraviolet.db import attributes
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
+from ultraviolet.ion.attributes import PREFIX
 from ultraviolet.ion.catalog import Catalog
 
 KIND = "invalid_value"
@@ -52,9 +54,10 @@ def report(
             shown = repr(value)
             if len(shown) > _MAX_SHOWN_CHARACTERS:
                 shown = f"{shown[:_MAX_SHOWN_CHARACTERS]}…"
+            kind = resource.kinds.get(field, "")
             message = (
                 f"{more}{counts[field]} of {resource.title.lower()} have a {field}"
-                f" that is not {_TYPES[resource.kinds[field]]}, such as {name} {id_} with {shown};"
+                f" that is not {_TYPES.get(kind, 'a value of its type')}, such as {name} {id_} with {shown};"
                 " filters, SQL views and exports treat it as null"
             )
             next_step = (
@@ -62,7 +65,9 @@ def report(
                 " as ION sent it"
             )
             found.append(Finding(KIND, "warning", message, next_step, subject=f"{name}.{field}"))
-        subjects = [f"{name}.{field}" for field in resource.kinds]
+        custom = attributes.names(connection, integration_id, name)
+        fields = [*resource.kinds, *(f"{PREFIX}{attribute}" for attribute in custom)]
+        subjects = [f"{name}.{field}" for field in fields]
         finding_store.save_findings(connection, integration_id, (KIND,), found, subjects=subjects)
 
 

@@ -168,13 +168,14 @@ async def list_objects(
     The default order is by id. With `at`, lists the objects that existed at that time, in their
     state of that time.
     """
-    known = objects.find_resource(hub.catalog, resource)
+    catalog = await hub.database.read(hub.attributes.get)
+    known = objects.find_resource(catalog, resource)
     after, when = decode(cursor), parse_time(at)
     if when and (q or object_state or written_filter or sort or names):
         raise InvalidError(
             "`at` cannot be combined with q, state, filter, sort or column.", field="at"
         )
-    paths = [find_path(hub.catalog, known, name) for name in names or ()]
+    paths = [find_path(catalog, known, name) for name in names or ()]
     choose = _object_query(known, q, object_state, written_filter, sort)
 
     def read_at(connection: Connection) -> list[ObjectAt]:
@@ -186,7 +187,7 @@ async def list_objects(
 
     def read(connection: Connection) -> Page[ObjectDetail]:
         query = choose(required_integration(connection, integration))
-        found = object_table.read_page(connection, hub.catalog, query, after, limit)
+        found = object_table.read_page(connection, catalog, query, after, limit)
         rows = object_table.with_columns(connection, found.rows, paths)
         return Page(rows, encode(found.next) if found.next else None)
 
@@ -337,7 +338,7 @@ async def create_index(
     They are created in the background. Each index slows down later changes of the resource
     slightly.
     """
-    found = objects.find_resource(hub.catalog, resource)
+    found = objects.find_resource(await hub.database.read(hub.attributes.get), resource)
     return await index_fields(hub, caller.name, data.integration, found, data.fields)
 
 
@@ -349,11 +350,12 @@ async def index_fields(
 
     def write(connection: Connection) -> tuple[list[str], list[FieldIndex]]:
         chosen = required_integration(connection, integration)
-        missing = object_table.missing_indexes(connection, chosen, resource, fields)
+        columns = object_table.missing_indexes(connection, chosen, resource, fields)
+        missing = [column.name for column in columns]
         if not missing:
             return [], []
         audit.record(connection, actor, "index.create", resource.name, {"fields": missing})
-        typed = [(name, kind) for name, kind in fields if name in missing]
+        typed = [(column.place, column.type) for column in columns]
         return missing, field_indexes.missing_indexes(connection, chosen, resource, typed)
 
     missing, indexes = await hub.database.write(write)
@@ -390,16 +392,17 @@ async def export_objects(
     Returns the objects that `GET /objects/{resource}` lists for the same parameters, in the same
     order. An object that changes during the export is exported in its newest state.
     """
-    known = objects.find_resource(hub.catalog, resource)
+    catalog = await hub.database.read(hub.attributes.get)
+    known = objects.find_resource(catalog, resource)
     choose = _object_query(known, q, object_state, written_filter, sort)
-    shown = object_table.export_columns(hub.catalog, known, names or ())
+    shown = object_table.export_columns(catalog, known, names or ())
     typed = [(column.name, column.type) for column in shown.columns]
     writer = export.make_writer(as_format, typed, for_spreadsheets=for_spreadsheets)
 
     def find(connection: Connection) -> tuple[ObjectFilter, str, list[str]]:
         found = integrations.get(connection, required_integration(connection, integration))
         query = choose(found.id)
-        ids = object_table.read_all_ids(connection, hub.catalog, query, export.PAGE_ROWS)
+        ids = object_table.read_all_ids(connection, catalog, query, export.PAGE_ROWS)
         return query.objects, found.name, ids
 
     scope, integration_name, batches = await hub.database.read(find)

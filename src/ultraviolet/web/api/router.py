@@ -9,6 +9,7 @@ from litestar.types import ASGIApp
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api import (
     alerts,
+    attributes,
     audit,
     changes,
     drift,
@@ -55,6 +56,7 @@ def router(hub: Hub) -> Router:
         *webhook_urls.HANDLERS,
         *events.HANDLERS,
         *objects.HANDLERS,
+        *attributes.HANDLERS,
         *changes.HANDLERS,
         *fetches.HANDLERS,
         *verifications.HANDLERS,

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -10,6 +11,8 @@ import msgspec
 from sqlalchemy import BigInteger, ColumnElement, literal
 
 from ultraviolet.clock import normalize_rfc3339, utc_now
+from ultraviolet.ion.attributes import attribute_name, field_value
+from ultraviolet.ion.labels import Format, field_label
 from ultraviolet.ion.model import Field, Link, Resource
 
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
@@ -33,10 +36,24 @@ class Column(msgspec.Struct, frozen=True):
     """One column; `link` is set if it contains the id of another object."""
 
     name: str
+    """ION's name of the field; of a custom attribute, its column of the SQL view."""
     kind: Kind
     type: str
     """The column type of the SQL view: integer, real, boolean, time, text, id or json."""
+    place: str
+    """The field with the value; of a custom attribute, `attributes.` and its name in ION."""
+    label: str
+    format: Format = ""
     link: Link | None = None
+
+    @property
+    def is_attribute(self) -> bool:
+        """Whether it is a custom attribute."""
+        return attribute_name(self.place) is not None
+
+    def value_in(self, document: Mapping[str, Any]) -> Any:
+        """Return the value in a document."""
+        return field_value(document, self.place, self.type)
 
 
 def columns(resource: Resource) -> dict[str, Column]:
@@ -45,10 +62,22 @@ def columns(resource: Resource) -> dict[str, Column]:
     fields = sorted(resource.fields, key=lambda field: _column_rank(field, keys))
     return {
         field.name: Column(
-            field.name, _column_kind(field, keys), resource.kinds[field.name], keys.get(field.name)
+            field.name,
+            _column_kind(field, keys),
+            resource.kinds[field.name],
+            field.place,
+            field.label or field_label(field.name).label,
+            field_label(field.name).format,
+            keys.get(field.name),
         )
         for field in fields
     }
+
+
+def own_column(resource: Resource, known: Mapping[str, Column], name: str) -> Column | None:
+    """Return a column of a resource by its name, or a custom attribute as `attributes.Priority`."""
+    field = resource.field(name) if attribute_name(name) is not None else None
+    return known.get(field.name if field else name)
 
 
 def bind(value: Any) -> ColumnElement[Any]:

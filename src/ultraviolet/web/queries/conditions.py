@@ -9,7 +9,6 @@ import msgspec
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.labels import field_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.text import did_you_mean
 from ultraviolet.web.queries.columns import Column, Kind, columns, parse_operand
@@ -110,6 +109,7 @@ _SEARCHES: dict[Operator, str] = {"has": "%{}%", "starts": "{}%", "ends": "%{}"}
 _COMPARISONS: dict[Operator, str] = {"is": "eq", "from": "gte", "to": "lte"}
 _TEXTS = ("text", "choice", "other")
 _EMPTY_TEXTS = ("", "[]", "{}")
+_VALUE = re.compile(r"(?:^|,)((?:[^,\\]|\\.|\\$)*)", re.DOTALL)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MAX_DAYS = 36_500
 _BETWEEN = ".."
@@ -121,6 +121,8 @@ class Condition(msgspec.Struct, frozen=True):
     path: FieldPath
     operator: Operator
     value: str
+    other: Column | None = None
+    """The field to compare with."""
 
     def __str__(self) -> str:
         """Return the form used in URLs."""
@@ -131,7 +133,7 @@ class Condition(msgspec.Struct, frozen=True):
         """The values of operators that take several: `a,b` or, for a range, `a..b`."""
         if self.operator == "between":
             return self.value.split(_BETWEEN)
-        return self.value.split(",") if self.operator in ("any", "none") else [self.value]
+        return split_values(self.value) if self.operator in ("any", "none") else [self.value]
 
     @property
     def label(self) -> str:
@@ -157,6 +159,16 @@ class Condition(msgspec.Struct, frozen=True):
         else:
             compared = _compare(operator, self.values)
         return {self.path.name: compared}
+
+
+def split_values(written: str) -> list[str]:
+    """Return the values of `a,b`; a backslash before a comma or a backslash makes it a part."""
+    return [re.sub(r"\\([,\\])", r"\1", each) for each in _VALUE.findall(written)]
+
+
+def join_values(values: Sequence[str]) -> str:
+    """Return values in the form that `split_values` reads."""
+    return ",".join(re.sub(r"([,\\])", r"\\\1", each) for each in values)
 
 
 def _compare(operator: Operator, values: Sequence[str]) -> Filter:
@@ -202,7 +214,7 @@ def _next_day(value: str) -> str:
 
 def kind_of(column: Column) -> Kind:
     """Return the kind of a field as people see it; ION has flags that are texts."""
-    return "flag" if field_label(column.name).format == "boolean" else column.kind
+    return "flag" if column.format == "boolean" else column.kind
 
 
 def comparable_fields(resource: Resource, column: Column) -> list[Column]:
@@ -222,22 +234,25 @@ def parse_condition(catalog: Catalog, resource: Resource, written: str) -> Condi
             f" (operators: {', '.join(OPERATORS)}).{near}",
             field="operator",
         )
-    condition = Condition(find_path(catalog, resource, field), operator, value.replace("\0", ""))
-    check_value(catalog, resource, condition)
+    path = find_path(catalog, resource, field)
+    value = value.replace("\0", "")
+    other = None
+    if operator in WITH_FIELD:
+        at = catalog.resources[path.links[-1].resource] if path.links else resource
+        comparable = {other.name: other for other in comparable_fields(at, path.column)}
+        other = comparable.get(value)
+        if other is None:
+            raise InvalidError(f"{path.label} cannot be compared with {value!r}.", field="value")
+    condition = Condition(path, operator, value, other)
+    check_value(condition)
     return condition
 
 
-def check_value(catalog: Catalog, resource: Resource, condition: Condition) -> None:
+def check_value(condition: Condition) -> None:
     """Raise InvalidError if the value of a condition does not fit its field and operator."""
     column, operator, value = condition.path.column, condition.operator, condition.value
     label = condition.path.label
-    if operator in WITHOUT_VALUE:
-        return
-    if operator in WITH_FIELD:
-        links = condition.path.links
-        at = catalog.resources[links[-1].resource] if links else resource
-        if value not in {other.name for other in comparable_fields(at, column)}:
-            raise InvalidError(f"{label} cannot be compared with {value!r}.", field="value")
+    if operator in WITHOUT_VALUE or operator in WITH_FIELD:
         return
     if operator in ("next", "last"):
         if not (value.isascii() and value.isdecimal() and int(value) <= _MAX_DAYS):

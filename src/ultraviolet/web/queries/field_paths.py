@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.errors import InvalidError
+from ultraviolet.ion.attributes import FIELD
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label
 from ultraviolet.ion.model import Link, Resource
@@ -36,8 +37,8 @@ class FieldPath(msgspec.Struct, frozen=True):
     @property
     def label(self) -> str:
         """The name for people, such as `Purchase order › Supplier`."""
-        keys = (*(link.key for link in self.links), self.column.name)
-        return " › ".join(field_label(key).label for key in keys)
+        labels = [field_label(link.key).label for link in self.links]
+        return " › ".join([*labels, self.column.label])
 
     @property
     def export_column(self) -> ViewColumn:
@@ -56,10 +57,13 @@ class LinkedValue(msgspec.Struct, frozen=True):
 
 def find_path(catalog: Catalog, resource: Resource, name: str) -> FieldPath:
     """Return the path of this name, in any case and style; raise InvalidError."""
-    *steps, last = name.split(".")
     links: list[Link] = []
-    at = resource
-    for step in steps:
+    at, last = resource, name
+    while at.field(last) is None and "." in last:
+        step, _, rest = last.partition(".")
+        if step == FIELD:
+            near = did_you_mean(rest, [field.attribute for field in at.fields if field.attribute])
+            raise InvalidError(f"{at.title} have no attribute {rest}.{near}", field="column")
         link = next((one for one in at.links if plain(one.field) == plain(step)), None)
         if link is None or len(links) == MAX_LINKS:
             near = did_you_mean(step, [one.field for one in at.links])
@@ -68,6 +72,7 @@ def find_path(catalog: Catalog, resource: Resource, name: str) -> FieldPath:
                 f"{name} is not a field: {reason[0].lower()}{reason[1:]}.{near}", field="column"
             )
         links.append(link)
+        last = rest
         at = catalog.resources[link.resource]
     known = columns(at)
     field = at.field(last) or (at.field_called(last) if links else None)
@@ -127,7 +132,7 @@ def _follow(
 
 
 def _value(path: FieldPath, at: Mapping[str, Any] | None, known: Documents) -> LinkedValue:
-    value = at.get(path.column.name) if at is not None else None
+    value = path.column.value_in(at) if at is not None else None
     if value is None or path.column.link is None:
         return LinkedValue(value)
     target = (path.column.link.resource, str(value))

@@ -14,6 +14,7 @@ from ultraviolet.web.queries.versions import (
     FieldChange,
     VersionDetail,
     complete_since,
+    field_changes,
     list_versions,
 )
 
@@ -167,7 +168,7 @@ def _compare_states(id_: str, before: ObjectAt | None, after: ObjectAt | None) -
 def _field_changes(before: ObjectAt | None, after: ObjectAt | None) -> list[FieldChange]:
     old, new = _fields(before), _fields(after)
     names = sorted(n for n in old.keys() | new.keys() if old.get(n, ...) != new.get(n, ...))
-    return [FieldChange(name, old.get(name), new.get(name)) for name in names]
+    return field_changes(old, new, names)
 
 
 def _fields(found: ObjectAt | None) -> Mapping[str, Any]:

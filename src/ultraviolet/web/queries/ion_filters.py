@@ -2,7 +2,8 @@
 
 Example: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`. All members
 must match. `or_` and `and_` take lists of filters. A link or a list of links takes a filter of
-the linked objects; `{"supplier.name": …}` is short for it. `eq`, `neq` and `in` compare texts
+the linked objects; `{"supplier.name": …}` is short for it, and `{"attributes.Priority": …}` is a
+custom attribute. `eq`, `neq` and `in` compare texts
 exactly; `gt`, `gte`, `lt` and `lte` compare them without regard to case, in the order by which lists
 are sorted. Besides ION's language, `not_` takes a filter that must not match, also because a field
 has no value or a link no object. An operand can be another field of the same object,
@@ -33,12 +34,13 @@ from sqlalchemy.sql.selectable import FromClause
 from ultraviolet.db import sql
 from ultraviolet.db.tables.mirror import link_kinds, links, objects
 from ultraviolet.errors import InvalidError
+from ultraviolet.ion.attributes import FIELD, PREFIX
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Link, Relation, Resource
 from ultraviolet.mirror import field_indexes
 from ultraviolet.mirror.search_index import UNSEARCHED_FIELDS
 from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.columns import Column, bind, columns, parse_operand
+from ultraviolet.web.queries.columns import Column, bind, columns, own_column, parse_operand
 
 Filter = Mapping[str, Any]
 OPERATORS = (
@@ -123,12 +125,18 @@ class FilterCompiler:
         if name == "not_":  # a comparison with no value is not true
             return not_(func.coalesce(self._all(resource, wanted, of, depth + 1), false()))
         known = columns(resource)
-        if name in known:
+        column = own_column(resource, known, name)
+        if column:
             if not isinstance(wanted, dict):
                 raise _filter_error(f'{name} must be an object of operators, such as {{"eq": …}}.')
             operators = cast("dict[str, Any]", wanted).items()
             return and_(
-                true(), *(self._operator(known, known[name], of, *each) for each in operators)
+                true(), *(self._operator(resource, known, column, of, *each) for each in operators)
+            )
+        if name == FIELD and isinstance(wanted, dict):
+            of_each = cast("dict[str, Any]", wanted)
+            return self._all(
+                resource, {f"{PREFIX}{key}": each for key, each in of_each.items()}, of, depth + 1
             )
         first, _, rest = name.partition(".")
         for joined in (*resource.links, *resource.relations):
@@ -144,6 +152,7 @@ class FilterCompiler:
 
     def _operator(
         self,
+        resource: Resource,
         known: Mapping[str, Column],
         column: Column,
         of: FromClause,
@@ -156,14 +165,14 @@ class FilterCompiler:
             )
         if name == "isnull" and not isinstance(given, bool):
             raise _filter_error(f"{column.name}: isnull must be true or false; {given!r} is not.")
-        text = sql.text_of(self._connection, of, column.name, column.type)
+        text = sql.text_of(self._connection, of, column.place, column.type)
         if name == "isnull" or given is None:
             absent = given if name == "isnull" else name == "eq"
             return text.is_(None) if absent else text.is_not(None)
-        value = sql.value_of(self._connection, of, column.name, column.type)
+        value = sql.value_of(self._connection, of, column.place, column.type)
         if isinstance(given, dict):
-            other = _other_field(known, column, name, cast("dict[str, Any]", given))
-            compared = sql.value_of(self._connection, of, other.name, other.type)
+            other = _other_field(resource, known, column, name, cast("dict[str, Any]", given))
+            compared = sql.value_of(self._connection, of, other.place, other.type)
             return self._compare(column, name, value, compared)
         if name.endswith("like"):
             text = value if column.type == "json" else text  # without the quotes of JSON
@@ -192,7 +201,7 @@ class FilterCompiler:
     ) -> Iterator[ColumnElement[bool]]:
         """Yield a wider condition on the sort key of a field, for which an index may exist."""
         if of is objects and name in _KEY_COMPARISONS:
-            key = field_indexes.sort_key(self._connection, column.name, column.type)
+            key = field_indexes.sort_key(self._connection, column.place, column.type)
             if column.type in _TEXT_TYPES:
                 operand = func.substr(func.lower(operand), 1, field_indexes.INDEXED_CHARACTERS)
             yield _KEY_COMPARISONS[name](key, operand)
@@ -249,9 +258,9 @@ def required_comparisons(resource: Resource, wanted: Filter) -> Iterator[tuple[C
         if name == "and_":
             for part in given:
                 yield from required_comparisons(resource, part)
-        elif name in known:
+        elif column := own_column(resource, known, name):
             for name_of_operator, operand in given.items():
-                yield known[name], name_of_operator, operand
+                yield column, name_of_operator, operand
 
 
 def is_indexable(column: Column, name: str, given: Any) -> bool:
@@ -266,6 +275,7 @@ def is_indexable(column: Column, name: str, given: Any) -> bool:
 def search_text(column: Column, name: str, given: Any) -> str:
     """Return the text that the search index must contain for this comparison; "" if none."""
     searched = column.kind in ("text", "choice") and column.name not in UNSEARCHED_FIELDS
+    searched = searched and not column.is_attribute  # indexed as JSON, with escapes
     return max(_literal_parts(given), key=len) if searched and name in ("like", "ilike") else ""
 
 
@@ -290,10 +300,14 @@ def is_comparable(column: Column, other: Column) -> bool:
 
 
 def _other_field(
-    known: Mapping[str, Column], column: Column, name: str, given: Mapping[str, Any]
+    resource: Resource,
+    known: Mapping[str, Column],
+    column: Column,
+    name: str,
+    given: Mapping[str, Any],
 ) -> Column:
     """Return the field that `{"field": name}` names as the operand of a comparison."""
-    other = known.get(str(given.get("field")))
+    other = own_column(resource, known, str(given.get("field")))
     if other is None or len(given) > 1 or name not in _COMPARISONS:
         near = did_you_mean(str(given.get("field")), list(known))
         raise _filter_error(

@@ -11,13 +11,14 @@ from ultraviolet.db import sql, text_index
 from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.db.tables.mirror import BY_CHANGE, objects
 from ultraviolet.errors import InvalidError
+from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import export, field_indexes, search_index
 from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.columns import bind, columns
+from ultraviolet.web.queries.columns import Column, bind, columns, own_column
 from ultraviolet.web.queries.field_paths import FieldPath, find_path, read_linked
 from ultraviolet.web.queries.ion_filters import (
     Filter,
@@ -31,6 +32,9 @@ from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, read_obj
 _MAX_DEFAULT_COLUMNS = 7
 _MAX_SCANNED_OBJECTS = 2_000
 """Filters scan this many objects in order of change before they use an index."""
+
+
+_MAX_KNOWN_VALUES = 200
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -94,6 +98,9 @@ def parse_order(resource: Resource, written: str | None) -> Order:
     by, down = written.removeprefix("-"), written.startswith("-")
     name, _, direction = written.rpartition("_")
     known = {field.name for field in resource.fields}
+    attribute = resource.field(by) if attribute_name(by) is not None else None
+    if attribute:
+        return Order(attribute.name, down)
     if written not in known and direction in ("ASC", "DESC"):
         by = next((one for one in known if constant(one).lstrip("_") == name.lstrip("_")), written)
         down = direction == "DESC"
@@ -148,12 +155,16 @@ def with_columns(
     """Return objects with only these fields, and the values of those of linked objects."""
     if not rows or not paths:
         return list(rows)
-    own = [path.name for path in paths if not path.links]
+    own = [path.column for path in paths if not path.links]
     documents = [row.fields for row in rows]
     return [
         msgspec.structs.replace(
             row,
-            fields={name: row.fields[name] for name in own if name in row.fields},
+            fields={
+                column.name: column.value_in(row.fields)
+                for column in own
+                if column.is_attribute or column.name in row.fields
+            },
             linked={name: each.value for name, each in linked.items()},
         )
         for row, linked in zip(
@@ -207,40 +218,58 @@ def read_export_rows(
 
 def export_columns(catalog: Catalog, resource: Resource, names: Sequence[str]) -> ExportColumns:
     """Return the columns with these names, or all of the SQL view; raise InvalidError."""
-    paths = {name: find_path(catalog, resource, name) for name in names if "." in name}
+    found = {name: find_path(catalog, resource, name) for name in names if "." in name}
+    paths = {name: path for name, path in found.items() if path.links}
     linked = {name: path.export_column for name, path in paths.items()}
     return ExportColumns(export.columns(catalog, resource, names, linked), tuple(paths.values()))
 
 
-def indexable_fields(resource: Resource, fields: Filter, by: Order) -> list[tuple[str, str]]:
-    """Return the fields that are sorted or compared, with their column types."""
+def indexable_fields(resource: Resource, fields: Filter, by: Order) -> list[Column]:
+    """Return the fields that are sorted or compared."""
     compared = [each[0] for each in required_comparisons(resource, fields) if is_indexable(*each)]
     sorting = columns(resource).get(by.by)
     used = [sorting, *compared] if sorting and sorting.kind != "flag" else compared
-    return list(dict.fromkeys((column.name, column.type) for column in used))
+    return list({column.name: column for column in used}.values())
 
 
 def missing_indexes(
     connection: Connection,
     integration_id: int,
     resource: Resource,
-    fields: Sequence[tuple[str, str]],
-) -> list[str]:
+    fields: Sequence[Column],
+) -> list[Column]:
     """Return the fields that would benefit from an index and have none."""
     return [
-        field
-        for field, kind in fields
-        if field_indexes.missing_indexes(connection, integration_id, resource, [(field, kind)])
+        column
+        for column in fields
+        if field_indexes.missing_indexes(
+            connection, integration_id, resource, [(column.place, column.type)]
+        )
     ]
 
 
-def fields_to_index(resource: Resource, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the fields to index with their column types; raise InvalidError."""
+def fields_to_index(resource: Resource, names: Sequence[str]) -> list[Column]:
+    """Return the fields to index; raise InvalidError."""
     known = columns(resource)
+    found: dict[str, Column] = {}
     for name in names:
-        if name not in known or known[name].kind == "flag":
+        column = own_column(resource, known, name)
+        if column is None or column.kind == "flag":
             raise InvalidError(f"{resource.title} cannot be indexed by {name!r}.", field="fields")
-    return [(name, known[name].type) for name in dict.fromkeys(names)]
+        found[column.name] = column
+    return list(found.values())
+
+
+def known_values(
+    connection: Connection, integration_id: int, resource: Resource, column: Column
+) -> list[str]:
+    """Return the texts in a column of the objects that changed last."""
+    value = sql.value_of(connection, objects, column.place, column.type).label("value")
+    here = (objects.c.integration_id == integration_id, objects.c.resource == resource.name)
+    recent = select(value).where(*here, BY_CHANGE).order_by(objects.c.changed_at.desc())
+    found = recent.limit(_MAX_SCANNED_OBJECTS).subquery()
+    query = select(found.c.value).where(found.c.value.is_not(None)).distinct()
+    return list(connection.execute(query.limit(_MAX_KNOWN_VALUES)).scalars())
 
 
 def _first_by_change(
@@ -347,4 +376,7 @@ def _sort_key(connection: Connection, query: ObjectQuery) -> ColumnElement[Any]:
         return objects.c.changed_at
     if by == "id":
         return func.length(objects.c.id)
-    return field_indexes.sort_key(connection, by, query.objects.resource.kinds[by])
+    resource = query.objects.resource
+    field = resource.field(by)
+    assert field
+    return field_indexes.sort_key(connection, field.place, resource.kinds[by])

@@ -1,6 +1,6 @@
 """Versions of an object, with their changes, authors and origins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,17 +13,38 @@ from sqlalchemy import (
 
 from ultraviolet.db.tables.integrations import retention
 from ultraviolet.db.tables.mirror import versions
+from ultraviolet.ion.attributes import FIELD, PREFIX, rows
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.queries import authors
 from ultraviolet.web.queries.authors import Author
 
 
 class FieldChange(msgspec.Struct, frozen=True):
-    """The old and new value of a field."""
+    """The old and new value of a field or of a custom attribute, `attributes.Priority`."""
 
     name: str
     old: Any
     new: Any
+
+
+def field_changes(
+    old: Mapping[str, Any], new: Mapping[str, Any], names: Iterable[str]
+) -> list[FieldChange]:
+    """Return the changes of fields; a changed custom attribute is `attributes.` and its name."""
+    found: list[FieldChange] = []
+    for name in names:
+        each: list[FieldChange] = []
+        if name == FIELD:
+            before, after = rows(old), rows(new)
+            values = [
+                (key, before.get(key, {}).get("value"), after.get(key, {}).get("value"))
+                for key in sorted(before.keys() | after.keys())
+            ]
+            each = [
+                FieldChange(f"{PREFIX}{key}", was, is_) for key, was, is_ in values if was != is_
+            ]
+        found += each or [FieldChange(name, old.get(name), new.get(name))]
+    return found
 
 
 class VersionDetail(msgspec.Struct, frozen=True):
@@ -161,9 +182,7 @@ def _to_version(row: RowMapping, older: Mapping[str, Any] | None) -> VersionDeta
         version=row["version"],
         change=row["change"],
         changed=changed,
-        changes=[]
-        if older is None
-        else [FieldChange(name, older.get(name), new.get(name)) for name in changed],
+        changes=[] if older is None else field_changes(older, new, changed),
         fields=doc,
         source_time=row["source_time"],
         observed_at=row["observed_at"],

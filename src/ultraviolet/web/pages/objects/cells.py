@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from ultraviolet.ion.labels import Format, field_label
+from ultraviolet.ion.attributes import attribute_name
+from ultraviolet.ion.labels import FieldLabel, Format, field_label
 from ultraviolet.web.queries.columns import Column
 from ultraviolet.web.queries.field_paths import FieldPath, LinkedValue
 from ultraviolet.web.queries.links import LinkValue
@@ -50,7 +51,7 @@ def cells(
         _cell(
             known.get(name),
             name,
-            values.get(name),
+            known[name].value_in(values) if name in known else values.get(name),
             detail,
             (currency.title or "") if currency else "",
         )
@@ -71,7 +72,7 @@ def list_cells(
             path.label,
             linked[path.name].value,
             path.column.kind,
-            field_label(path.column.name).format,
+            path.column.format,
             linked[path.name].link,
         )
         if path.links
@@ -83,7 +84,7 @@ def list_cells(
 def _cell(
     column: Column | None, name: str, value: Any, detail: ObjectDetail, currency: str
 ) -> Cell:
-    label = field_label(name)
+    label = FieldLabel(column.label, column.format) if column else field_label(name)
     link = detail.links.get(column.link.field) if column and column.link else None
     return Cell(
         name,
@@ -93,7 +94,7 @@ def _cell(
         label.format,
         link if link and link.id == str(value) else None,
         currency if label.format == "money" else "",
-        column.type if column and name in detail.invalid_fields else None,
+        column.type if column and column.place in detail.invalid_fields else None,
     )
 
 
@@ -126,17 +127,8 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def changes(fields: Iterable[FieldChange]) -> list[Change]:
-    """Return the changed values; a change of `attributes` is one of each changed attribute."""
-    found: list[Change] = []
-    for field in fields:
-        if field.name != "attributes":
-            found.append(Change(field_label(field.name).label, field.old, field.new))
-            continue
-        old = {cell.label: cell.value for cell in attribute_cells(field.old)}
-        new = {cell.label: cell.value for cell in attribute_cells(field.new)}
-        found += [
-            Change(key, old.get(key), new.get(key))
-            for key in sorted({*old, *new})
-            if old.get(key) != new.get(key)
-        ]
-    return found
+    """Return the changed values with the names of fields and attributes for people."""
+    return [
+        Change(attribute_name(each.name) or field_label(each.name).label, each.old, each.new)
+        for each in fields
+    ]

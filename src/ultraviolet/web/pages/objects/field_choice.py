@@ -62,7 +62,7 @@ def _fields(resource: Resource, steps: tuple[Link, ...]) -> tuple[list[Choice], 
     usual: list[Choice] = []
     technical: list[Choice] = []
     for path in paths:
-        label = field_label(path.column.name).label
+        label = path.column.label
         (technical if path.column.name in _TECHNICAL else usual).append(Choice(path.name, label))
     return _sorted(usual), _sorted(technical)
 

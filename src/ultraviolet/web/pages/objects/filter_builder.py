@@ -3,6 +3,7 @@
 Each is a complete page without scripts. With scripts, its main part opens in a dialog of the list.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +15,6 @@ from sqlalchemy import Connection, select
 from ultraviolet.db.tables.mirror import objects as objects_table
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.labels import field_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
@@ -30,12 +30,13 @@ from ultraviolet.web.queries.conditions import (
     Condition,
     Operator,
     comparable_fields,
+    join_values,
     kind_of,
     parse_condition,
 )
 from ultraviolet.web.queries.field_paths import FieldPath, find_path
 from ultraviolet.web.queries.links import object_title
-from ultraviolet.web.queries.object_table import parse_order, selected_columns
+from ultraviolet.web.queries.object_table import known_values, parse_order, selected_columns
 from ultraviolet.web.queries.search import search
 
 _FORM = ("field", "operator", "value", "upper", "edit", "group", "path", "apply")
@@ -78,12 +79,13 @@ async def edit_filter(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, name: FromPath[str]
 ) -> Response[str] | Redirect:
     """Choose a field, an operator and a value; `apply` goes to the list with the condition."""
-    resource = objects.find_resource(hub.catalog, name)
+    catalog = await hub.database.read(hub.attributes.get)
+    resource = objects.find_resource(catalog, name)
     here = ListAddress(request.url.query)
     asked = request.query_params
     edit, group = _number(asked.get("edit")), _number(asked.get("group"))
     edited = here.conditions[edit] if edit is not None and edit < len(here.conditions) else ""
-    known = parse_condition(hub.catalog, resource, edited) if edited and edited != OR else None
+    known = parse_condition(catalog, resource, edited) if edited and edited != OR else None
     field = asked.get("field", known.path.name if known else "")
     common: dict[str, Any] = {
         "resource": resource,
@@ -93,9 +95,9 @@ async def edit_filter(
         "integration": asked.get("integration") or "",
     }
     if not field or asked.get("path"):
-        groups = field_groups(hub.catalog, resource, asked.get("path") or "")
+        groups = field_groups(catalog, resource, asked.get("path") or "")
         return render.page(request, "choose_field.html", **common, groups=groups)
-    path = find_path(hub.catalog, resource, field)
+    path = find_path(catalog, resource, field)
     given = [value for value in asked.getall("value", []) if value]
     upper = asked.get("upper") or ""
     operator = _operator(path, asked.get("operator") or (known.operator if known else ""))
@@ -104,29 +106,33 @@ async def edit_filter(
     elif upper:
         given = [*given, upper]
 
-    def read(connection: Connection) -> tuple[list[str], str, str]:
-        """Return the values, the title of a linked object, and the reason of an error."""
+    at = catalog.resources[path.links[-1].resource] if path.links else resource
+
+    def read(connection: Connection) -> tuple[list[str], str, str, list[str]]:
+        """Return the values, the title of a linked object, an error and the known choices."""
         chosen = required_integration(connection, asked.get("integration") or None)
         link = path.column.link
+        choices: list[str] = []
+        if path.column.is_attribute and path.column.kind == "choice":
+            choices = known_values(connection, chosen, at, path.column)
         if not (link and given and operator not in WITH_FIELD):
-            return given, "", ""
-        target = hub.catalog.resources[link.resource]
-        return _find_target(connection, hub.catalog, chosen, target, given[0])
+            return given, "", "", choices
+        target = catalog.resources[link.resource]
+        return *_find_target(connection, catalog, chosen, target, given[0]), choices
 
-    values, title, error = await hub.database.read(read)
+    values, title, error, choices = await hub.database.read(read)
     if asked.get("apply") and not error:
-        separator = ".." if operator == "between" else ","
-        written = f"{path.name}:{operator}:{separator.join(values)}"
+        written = f"{path.name}:{operator}:{_joined(operator, values)}"
         try:
             if not values and operator not in WITHOUT_VALUE:
                 raise InvalidError("Enter a value.", field="value")
-            parse_condition(hub.catalog, resource, written)
+            parse_condition(catalog, resource, written)
             return Redirect(
                 f"/objects/{resource.name}?{here.changed(written, edit, group)}", status_code=303
             )
         except UltravioletError as failure:
             error = str(failure)
-    editor = _editor(hub.catalog, resource, path, operator, values)
+    editor = _editor(catalog, resource, path, operator, values, choices)
     shown = msgspec.structs.replace(editor, title=title, error=error)
     status = 422 if error and asked.get("apply") else 200
     return render.page(request, "edit_filter.html", status=status, **common, editor=shown)
@@ -146,7 +152,8 @@ async def choose_columns(
     path: FromQuery[str] = "",
 ) -> Response[str]:
     """Choose the columns of a list and their order, also of linked objects."""
-    resource = objects.find_resource(hub.catalog, name)
+    catalog = await hub.database.read(hub.attributes.get)
+    resource = objects.find_resource(catalog, name)
     names = request.query_params.getall("column", [])
     order = parse_order(resource, request.query_params.get("sort"))
     return render.page(
@@ -155,8 +162,8 @@ async def choose_columns(
         resource=resource,
         here=ListAddress(request.url.query),
         integration=request.query_params.get("integration") or "",
-        selected=selected_columns(hub.catalog, resource, names, order),
-        groups=field_groups(hub.catalog, resource, path),
+        selected=selected_columns(catalog, resource, names, order),
+        groups=field_groups(catalog, resource, path),
     )
 
 
@@ -165,7 +172,7 @@ def describe(connection: Connection, integration_id: int, condition: Condition) 
     column, operator, value = condition.path.column, condition.operator, condition.value
     words = " or ".join(condition.values)
     if operator in WITH_FIELD:
-        words = field_label(value).label
+        words = condition.other.label if condition.other else value
     elif operator == "between":
         words = " and ".join(condition.values)
     elif column.link and operator in ("is", "not"):
@@ -178,7 +185,7 @@ def describe(connection: Connection, integration_id: int, condition: Condition) 
         words = (object_title(document) if document else None) or value
     elif kind_of(column) == "flag":
         words = "yes" if value.lower() in ("true", "yes", "1") else "no"
-    elif column.kind == "choice":
+    elif column.kind == "choice" and not column.is_attribute:
         words = " or ".join(_choice_label(each) for each in condition.values)
     if operator in WITHOUT_VALUE:
         words = ""
@@ -205,8 +212,19 @@ def _operator(path: FieldPath, given: str) -> Operator:
     return names.get(given) or next(iter(offered))
 
 
+def _joined(operator: Operator, values: list[str]) -> str:
+    if operator == "between":
+        return "..".join(values)
+    return join_values(values) if operator in ("any", "none") else ",".join(values)
+
+
 def _editor(
-    catalog: Catalog, resource: Resource, path: FieldPath, operator: Operator, values: list[str]
+    catalog: Catalog,
+    resource: Resource,
+    path: FieldPath,
+    operator: Operator,
+    values: list[str],
+    choices: Sequence[str],
 ) -> Editor:
     at = catalog.resources[path.links[-1].resource] if path.links else resource
     fields = comparable_fields(at, path.column)
@@ -218,11 +236,13 @@ def _editor(
     control = _control(path, operator)
     options: list[tuple[str, str]] = []
     if control == "field":
-        options = [(other.name, field_label(other.name).label) for other in fields]
+        options = [(other.name, other.label) for other in fields]
     elif control == "choice":
         field = at.field(path.column.name)
         known = catalog.types().get(field.type, frozenset()) if field else frozenset[str]()
         options = [(value, _choice_label(value)) for value in sorted(known | set(values))]
+        if path.column.is_attribute:
+            options = [(value, value) for value in sorted({*choices, *values})]
     elif control == "flag":
         options = [("true", "yes"), ("false", "no")]
     return Editor(path, operator, operators, control, values, options)
@@ -237,7 +257,7 @@ def _control(path: FieldPath, operator: Operator) -> str:
     if operator in ("next", "last"):
         return "days"
     kind = kind_of(path.column)
-    is_date = kind == "time" and field_label(path.column.name).format == _DATE
+    is_date = kind == "time" and path.column.format == _DATE
     control = _DATE if is_date else kind
     return f"{control} range" if operator == "between" else control
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.hub.accounts import saved_views
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.queries import is_read
 from ultraviolet.mirror import export
@@ -108,13 +109,14 @@ async def show_objects(
     name: FromPath[str],
 ) -> Response[str]:
     """Show a resource as a table; filters, order and columns are the address."""
-    resource = objects.find_resource(hub.catalog, name)
+    catalog = await hub.database.read(hub.attributes.get)
+    resource = objects.find_resource(catalog, name)
     asked = request.query_params
     here = ListAddress(request.url.query)
-    groups = parse_groups(hub.catalog, resource, here.conditions)
+    groups = parse_groups(catalog, resource, here.conditions)
     field_filter = groups_filter(groups)
     by = object_table.parse_order(resource, asked.get("sort"))
-    columns = object_table.selected_columns(hub.catalog, resource, asked.getall("column", []), by)
+    columns = object_table.selected_columns(catalog, resource, asked.getall("column", []), by)
     place = parse_place(asked.get("cursor"))
 
     def read(connection: Connection) -> dict[str, Any]:
@@ -122,14 +124,12 @@ async def show_objects(
         wanted = ObjectFilter(chosen, resource, asked.get("q") or None, asked.get("state") or None)
         query = ObjectQuery(wanted, field_filter, by)
         at = place
-        found = _read_page(connection, hub, query, at)
+        found = _read_page(connection, catalog, query, at)
         if at and at.backwards and found.previous is None:  # the beginning of the list
-            at, found = None, _read_page(connection, hub, query, None)
+            at, found = None, _read_page(connection, catalog, query, None)
         complete = at is None and found.next is None
         total = (
-            ListCount(len(found.rows))
-            if complete
-            else count_objects(connection, hub.catalog, query)
+            ListCount(len(found.rows)) if complete else count_objects(connection, catalog, query)
         )
         fields = object_table.indexable_fields(resource, field_filter, by)
         documents = [each.fields for each in found.rows]
@@ -184,12 +184,10 @@ async def show_objects(
 
 
 def _read_page(
-    connection: Connection, hub: GivenHub, query: ObjectQuery, at: Place | None
+    connection: Connection, catalog: Catalog, query: ObjectQuery, at: Place | None
 ) -> TablePage:
     position, backwards = (at.position, at.backwards) if at else (None, False)
-    return object_table.read_page(
-        connection, hub.catalog, query, position, _SHOWN, backwards=backwards
-    )
+    return object_table.read_page(connection, catalog, query, position, _SHOWN, backwards=backwards)
 
 
 def _part(page: TablePage, at: Place | None, total: ListCount) -> Part:
@@ -228,7 +226,7 @@ async def create_index(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
 ) -> Redirect:
     """Create the indexes that the table as it is lacks, in the background."""
-    resource = objects.find_resource(hub.catalog, name)
+    resource = objects.find_resource(await hub.database.read(hub.attributes.get), name)
     sent = await request.form()
     integration, fields = (
         str(sent.get("integration", "")),
