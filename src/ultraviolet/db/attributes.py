@@ -13,6 +13,7 @@ from ultraviolet.ion.attributes import (
     MAX_ATTRIBUTES,
     Attribute,
     kind_of,
+    learnable,
     new_column,
     with_attributes,
 )
@@ -27,7 +28,10 @@ def learn(
     connection: Connection, integration_id: int, found: Mapping[str, Iterable[tuple[str, str]]]
 ) -> None:
     """Store the names and types of attributes, by resource, that are not known yet."""
-    for resource, named in found.items():
+    for resource, seen in found.items():
+        named = learnable(seen)
+        if not named:
+            continue
         given = {"resource": resource}
         if not _unknown(bulk.fetch_rows(connection, _LOAD, given), integration_id, named)[0]:
             continue
@@ -56,7 +60,7 @@ def _unknown(
     known = {(name, type_) for id_, name, type_, _ in rows if id_ == integration_id}
     missing = [
         (name, type_)
-        for name, type_ in sorted(named)
+        for name, type_ in named
         if (name, type_) not in known
         and (len(columns) < MAX_ATTRIBUTES or (name, kind_of(type_)) in columns)
     ]

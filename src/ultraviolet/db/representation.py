@@ -41,6 +41,12 @@ _TIME = re.compile(
     r"(?:Z|[+-](?:0\d|1[0-4])(?::[0-5]\d)?)?)?",
     re.ASCII,
 )
+_CERTAIN_TIME = re.compile(
+    r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+    r"(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|\+00:00)?)?",
+    re.ASCII,
+)
+"""Times certainly valid, which need not be parsed."""
 _QUOTED = re.compile(r'[",\r\n]|^\s|\s$')
 _NUMBER = re.compile(r"-\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -114,6 +120,9 @@ _CELLS: Mapping[str, Callable[[Any], Any]] = {
 
 
 _ALWAYS_FITS: Mapping[str, type] = {"text": str, "boolean": bool, "real": float}
+_ATTRIBUTE_FITS: Mapping[Any, type] = {
+    type_: _ALWAYS_FITS[kind] for kind in _ALWAYS_FITS for type_ in attributes.types_of(kind)
+}
 
 
 def cell(kind: str, value: Any) -> Any:
@@ -123,7 +132,11 @@ def cell(kind: str, value: Any) -> Any:
 
 def fits(kind: str, value: Any) -> bool:
     """Return whether a value fits a column of this kind; null always does."""
-    return value is None or _CELLS[kind](value) is not None
+    if value is None or kind == "json":
+        return True
+    if kind == "time" and type(value) is str and _CERTAIN_TIME.fullmatch(value):
+        return True
+    return _CELLS[kind](value) is not None
 
 
 def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,11 +148,13 @@ def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dic
     for field, value in document.items():
         if value is None or type(value) is _ALWAYS_FITS.get(kind := kinds.get(field, "json")):
             continue
-        if _CELLS[kind](value) is None:
+        if not fits(kind, value):
             found[field] = value
-    for name, row in attributes.rows(document).items():
-        value = row.get("value")
-        if value is not None and not fits(attributes.kind_of(row.get("type")), value):
+    for name, row in attributes.rows(document):
+        value, type_ = row.get("value"), row.get("type")
+        if value is None or (type(type_) is str and type(value) is _ATTRIBUTE_FITS.get(type_)):
+            continue
+        if not fits(attributes.kind_of(type_), value):
             found[f"{attributes.PREFIX}{name}"] = value
     return found
 

@@ -70,24 +70,30 @@ def attribute_name(field: str) -> str | None:
     return field.removeprefix(PREFIX) if field.startswith(PREFIX) else None
 
 
-def rows(document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """Return the attributes of a document by name, each with type and value."""
-    found = document.get(FIELD)
-    if not found or not isinstance(found, dict):
-        return {}
-    known = cast("dict[str, Any]", found)
-    return {
-        name: cast("dict[str, Any]", row) for name, row in known.items() if isinstance(row, dict)
-    }
+def rows(document: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Return the attributes of a document as names and rows, which have a type and a value."""
+    attributes = document.get(FIELD)
+    if not attributes or type(attributes) is not dict:
+        return ()
+    known = cast("dict[str, Any]", attributes)
+    return [(name, row) for name, row in known.items() if type(row) is dict]
 
 
-def types(document: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Return the names and types of a document's attributes that can have a column."""
-    return [
-        (name, type_ if isinstance(type_ := row.get("type"), str) and type_ in _TYPES else "")
-        for name, row in rows(document).items()
+def add_types(document: Mapping[str, Any], found: set[tuple[str, str]]) -> None:
+    """Add the names and types of a document's attributes; it runs for each new document."""
+    for name, row in rows(document):
+        type_ = row.get("type")
+        found.add((name, type_ if type(type_) is str else ""))
+
+
+def learnable(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the names and types of attributes that can have a column; "" is an unknown type."""
+    known = {
+        (name, type_ if type_ in _TYPES else "")
+        for name, type_ in found
         if len(name) <= _MAX_NAME_CHARACTERS and "\0" not in name
-    ]
+    }
+    return sorted(known)
 
 
 def field_value(document: Mapping[str, Any], field: str, kind: str) -> Any:
@@ -95,7 +101,7 @@ def field_value(document: Mapping[str, Any], field: str, kind: str) -> Any:
     name = attribute_name(field)
     if name is None:
         return document.get(field)
-    row = rows(document).get(name, {})
+    row = dict(rows(document)).get(name, {})
     fits = kind == "json" or kind_of(row.get("type")) == kind
     return row.get("value") if fits else None
 

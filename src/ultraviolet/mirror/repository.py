@@ -137,7 +137,7 @@ def save_states(
         fields = state.doc if state.change == "create" else state.changed_fields()
         names = _sorted_names(tuple(fields))
         if ion_attributes.FIELD in fields:
-            named[state.resource].update(ion_attributes.types(state.doc))
+            ion_attributes.add_types(state.doc, named[state.resource])
         history.append(
             (
                 *key,

@@ -35,7 +35,7 @@ def field_changes(
     for name in names:
         each: list[FieldChange] = []
         if name == FIELD:
-            before, after = rows(old), rows(new)
+            before, after = dict(rows(old)), dict(rows(new))
             values = [
                 (key, before.get(key, {}).get("value"), after.get(key, {}).get("value"))
                 for key in sorted(before.keys() | after.keys())
