@@ -75,8 +75,8 @@ def rows(document: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]
     attributes = document.get(FIELD)
     if not attributes or type(attributes) is not dict:
         return ()
-    known = cast("dict[str, Any]", attributes)
-    return [(name, row) for name, row in known.items() if type(row) is dict]
+    known = cast("dict[str, Mapping[str, Any]]", attributes)
+    return [(name, row) for name, row in known.items() if isinstance(row, dict)]
 
 
 def add_types(document: Mapping[str, Any], found: set[tuple[str, str]]) -> None:
