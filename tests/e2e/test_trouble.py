@@ -5,7 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.e2e.trouble import Trouble
+from tests.e2e.trouble import FAULTS, Trouble
+
+from ultraviolet.local_ion.faults.registry import Fault, FaultRegistry
+
+
+def test_all_faults_exist() -> None:
+    for kind, settings in FAULTS:
+        FaultRegistry().add(Fault(kind=kind, **settings))
 
 
 @pytest.mark.timeout(600)

@@ -29,7 +29,7 @@ FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("forged", {"probability": 0.2}),
     ("unknown_column", {"probability": 0.3}),
     ("error", {"probability": 0.2, "status": 503}),
-    ("rate_limit", {"beyond": 5.0}),
+    ("rate_limit", {"above_rate": 5.0}),
     ("reset", {"probability": 0.2}),
     ("cut_body", {"probability": 0.2}),
     ("slow_body", {"probability": 0.2}),
