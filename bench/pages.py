@@ -72,11 +72,6 @@ SAYS = {
     "table": "SN-",
     "table narrowed, few": "SN-0000017",
     "table narrowed, none": "No results",
-    "table narrowed by a linked object": "/objects/purchase_order_lines"
-    "?where=purchaseOrder.supplierId:is:4&column=purchaseOrder.supplier.name",
-    "table comparing two fields": "/objects/parts_inventory?where=_created:same:_updated",
-    "filter builder": "/objects/parts_inventory/filter",
-    "columns": "/objects/parts_inventory/columns",
     "table, text found": "SN-000001",
     "table, text not found": "No results",
     "object": "SN-0000017",
