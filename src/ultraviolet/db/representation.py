@@ -150,7 +150,7 @@ def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dic
             continue
         if not fits(kind, value):
             found[field] = value
-    for name, row in attributes.rows(document):
+    for name, row in attributes.rows(document) if attributes.FIELD in document else ():
         value, type_ = row.get("value"), row.get("type")
         if value is None or (type(type_) is str and type(value) is _ATTRIBUTE_FITS.get(type_)):
             continue

@@ -29,7 +29,7 @@ from ultraviolet.web.app import create_app
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 DELIVERIES = 30
-MAX_FUNCTIONS = 39
+MAX_FUNCTIONS = 38
 MAX_CALLS = 45
 MAX_FILES = 14
 SECRET = "shared secret"
