@@ -16,7 +16,7 @@ from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health import heartbeat, missed_deliveries
 from ultraviolet.hub.health.missed_deliveries import MissedDeliveries, SentDelivery
-from ultraviolet.hub.health.watchdog import _max_silence
+from ultraviolet.hub.health.watchdog import max_silence
 from ultraviolet.hub.ingest.service import event_row
 from ultraviolet.hub.sync import fetch
 from ultraviolet.ion.deliveries import decode_envelope
@@ -197,6 +197,6 @@ def test_a_resource_has_a_habit_only_after_a_while() -> None:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     hourly = [begin + timedelta(hours=n) for n in range(20)]
 
-    assert _max_silence(hourly[:5]) is None
-    assert timedelta(hours=3) == _max_silence(hourly)
-    assert timedelta(hours=36) == _max_silence([*hourly, hourly[-1] + timedelta(hours=12)])
+    assert max_silence(hourly[:5]) is None
+    assert timedelta(hours=3) == max_silence(hourly)
+    assert timedelta(hours=36) == max_silence([*hourly, hourly[-1] + timedelta(hours=12)])

@@ -286,15 +286,13 @@ class Watchdog:
             hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
         found: list[Finding] = []
         for resource in self._site.readable():
-            active = hours[resource.name]
+            limit = max_silence(hours[resource.name])
             if (
-                len(active) < _MIN_ACTIVE_HOURS  # its usual gaps are not known yet
+                limit is None
                 or resource in self._site.catalog.silent
                 or not self._site.reader.dates(resource)
             ):
                 continue
-            gaps = (later - earlier for earlier, later in pairwise(active))
-            limit = max(_MIN_SILENCE, _SILENCE_FACTOR * max(gaps))
             last = await self._last_event(resource.name, moment - limit)
             if last is None or moment - last < limit:
                 continue
@@ -406,3 +404,11 @@ def _receiver_finding(subject: str, message: str, refused: str) -> Finding:
     if step is None or step == ASK_FOR_PERMISSION:
         step = "Give the API key's user the webhook permissions in ION, then create a new key"
     return Finding("receiver", "error", message, step, Action.REPAIR_WEBHOOKS, subject)
+
+
+def max_silence(hours: Sequence[datetime]) -> timedelta | None:
+    """Return how long a resource may be silent, or None if its usual gaps are not known yet."""
+    if len(hours) < _MIN_ACTIVE_HOURS:
+        return None
+    gaps = (later - earlier for earlier, later in pairwise(hours))
+    return max(_MIN_SILENCE, _SILENCE_FACTOR * max(gaps))
