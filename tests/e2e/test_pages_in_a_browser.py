@@ -369,6 +369,7 @@ def test_a_buyer_downloads_the_late_lines_of_a_supplier(person: Page, hub: Any) 
     expect(person.get_by_label("Find a field")).to_be_focused()
     person.keyboard.type("line ETA")
     person.keyboard.press("Enter")
+    person.wait_for_load_state("networkidle")  # the script has bound the form that it loaded
     person.get_by_label("Condition").select_option("is after the field")
     person.locator("#builder select[name=value]").select_option("Need date")
     person.get_by_role("button", name="Apply").click()
