@@ -21,7 +21,8 @@ ATTRIBUTES = (
     r"""\b(href|action|formaction|src|sse-connect|hx-(?:get|post|put|patch|delete))=(["'])(.*?)\2"""
 )
 ALLOWED = re.compile(
-    r"\{\{ root \}\}(/|\{\{)|[?#]|\{\{ \"[\w./-]+\" \| asset|\{\{ (here\.\w+\(|runner)|https://|\{\{ package\.|hide$",
+    r"\{\{ root \}\}(/|\{\{)|[?#]|\{\{ \"[\w./-]+\" \| asset|\{\{ (here\.\w+\(|runner)|hide$"
+    r"|https://www\.apache\.org/|\{\{ package\.(home \}\}|license_file \| asset)",
     re.DOTALL,
 )
 VALID = {
