@@ -141,6 +141,11 @@ class Finding(msgspec.Struct, frozen=True):
     repaired: bool = False
     """Whether the hub has corrected it."""
 
+    @property
+    def rejects_credentials(self) -> bool:
+        """Whether ION rejects the credentials of the integration."""
+        return self.kind == "credentials" and self.severity == "error"
+
 
 class StoredFinding(Finding, frozen=True, kw_only=True):
     """A finding of an integration, stored until it is resolved."""

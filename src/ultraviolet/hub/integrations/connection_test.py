@@ -62,7 +62,7 @@ class TestResult(msgspec.Struct, frozen=True):
     @property
     def rejected(self) -> bool:
         """Whether ION rejected the credentials."""
-        return any(one.kind == "credentials" and one.severity == "error" for one in self.findings)
+        return any(one.rejects_credentials for one in self.findings)
 
     @property
     def failed_to_connect(self) -> bool:

@@ -51,15 +51,12 @@ async def show(
         integration = integrations.get(connection, integration_id)
         judged = hub.freshness(connection, integration)
         urls = webhook_urls.list_urls(connection, integration_id)
-        rejected = any(
-            one.kind == "credentials" and one.severity == "error" for one in judged.findings
-        )
         return {
             "integration": integration,
             "judged": judged,
             "health": status_of(judged),
             "urls": urls,
-            "rejected": rejected,
+            "rejected": any(one.rejects_credentials for one in judged.findings),
             "receives": any(url.state == "active" and url.first_verified_at for url in urls),
             "open_findings": len(
                 finding_store.list_findings(

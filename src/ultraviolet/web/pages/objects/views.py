@@ -1,5 +1,8 @@
 """Pages: forms that save, change and delete the saved views of an object list."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from litestar import post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -19,7 +22,7 @@ async def save_view(
     resource = objects.find_resource(hub.catalog, name)
     sent = await request.form()
     here = ListAddress(str(sent.get("query", "")))
-    content = ViewContent(str(sent.get("name", "")), here.query, shared=bool(sent.get("shared")))
+    content = _content(sent, here.query)
     await hub.database.write(saved_views.create_view, caller.name, resource.name, content)
     return Redirect(f"/objects/{resource.name}?{here.query}", status_code=303)
 
@@ -42,7 +45,7 @@ async def change_view(
     here = ListAddress(str(sent.get("query", "")))
     view = await hub.database.read(saved_views.get_view, caller.name, view_id)
     query = here.query if sent.get("replace") else view.query
-    content = ViewContent(str(sent.get("name", "")), query, shared=bool(sent.get("shared")))
+    content = _content(sent, query)
     is_admin = caller.actor.may("admin")
     await hub.database.write(
         saved_views.update_view, caller.name, view_id, content, is_admin=is_admin
@@ -68,6 +71,10 @@ async def delete_view(
     is_admin = caller.actor.may("admin")
     await hub.database.write(saved_views.delete_view, caller.name, view_id, is_admin=is_admin)
     return Redirect(f"/objects/{resource.name}?{here.query}", status_code=303)
+
+
+def _content(sent: Mapping[str, Any], query: str) -> ViewContent:
+    return ViewContent(str(sent.get("name", "")), query, shared=bool(sent.get("shared")))
 
 
 HANDLERS = [save_view, change_view, delete_view]
