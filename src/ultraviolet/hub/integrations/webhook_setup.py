@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection
 
-from ultraviolet import clock
 from ultraviolet.errors import InvalidError
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core import finding_store
@@ -145,10 +144,6 @@ async def apply_setup(
         done = await _repair(
             connections, client, integration_id, created=created, remove_extra=remove_extra
         )
-    # Otherwise a finding of before would stand until the next round of the watchdog.
-    await connections.database.write(
-        finding_store.resolve_findings, integration_id, ("receiver",), clock.now_rfc3339()
-    )
     await connections.ingest.refresh()
     return done
 
