@@ -10,7 +10,7 @@ import pytest
 import yaml
 from sqlalchemy import Connection, text
 
-from ultraviolet.hub.health import maintenance
+from ultraviolet.hub.health import controller_status
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
 
     def age(connection: Connection) -> None:
         connection.execute(text("UPDATE integrations SET updated_at = :at, created_at = :at"), old)
-        connection.execute(text("UPDATE maintenance SET noted_at = :at"), old)
+        connection.execute(text("UPDATE controller_status SET recorded_at = :at"), old)
 
     edge.hub.database.write_now(age)
     answer = edge.send("GET", "/readyz?verbose")
@@ -57,7 +57,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
 
     waiting = """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, received_at, body, headers, signature)
       VALUES (1, 1, :key, :at, :key, '{}', 'verified')"""
-    edge.hub.database.write_now(maintenance.note, {1: None})
+    edge.hub.database.write_now(controller_status.record, {1: None})
     assert edge.send("GET", "/readyz").status_code == 200
     edge.hub.database.write_now(lambda c: c.execute(text(waiting), old | {"key": b"{}"}) and None)
     answer = edge.send("GET", "/readyz?verbose")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from ultraviolet.db import engine as db_engine
 from ultraviolet.hub.core.encryption import SecretBox
-from ultraviolet.hub.health import maintenance
+from ultraviolet.hub.health import controller_status
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.runtime.advisory_leases import AdvisoryLockLeases
@@ -76,14 +76,14 @@ def test_what_duties_meet_is_there_for_other_processes(engine: Engine) -> None:
     secrets = SecretBox.from_text("a key of sixteen characters")
 
     def said(connection: Connection) -> str | None:
-        return maintenance.problem_of(connection, made.id)
+        return controller_status.problem_of(connection, made.id)
 
     with engine.begin() as connection:
         new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
         made = integrations.create(connection, secrets, "test", new)
-        maintenance.note(connection, {made.id: "ION does not answer"})
+        controller_status.record(connection, {made.id: "ION does not answer"})
         assert said(connection) == "ION does not answer"
-        maintenance.note(connection, {made.id: "ION refuses the key"})
+        controller_status.record(connection, {made.id: "ION refuses the key"})
         assert said(connection) == "ION refuses the key"
-        maintenance.note(connection, {made.id: None})
+        controller_status.record(connection, {made.id: None})
         assert said(connection) is None

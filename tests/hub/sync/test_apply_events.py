@@ -93,11 +93,15 @@ def test_event_that_the_database_rejects_is_not_understood_and_its_object_is_rea
     run(idle_hub.deliver(body(1), told("suppliers", 13, name="secret name"), body(3)))
 
     async def story() -> None:
-        async def open_site() -> SyncContext:
+        async def open_context() -> SyncContext:
             return make_site(idle_hub.hub.database, TableIon({}))
 
         controllers = Controllers(
-            idle_hub.integration_id, PubSub(), open_site, heal=False, count_integrations=lambda: 1
+            idle_hub.integration_id,
+            PubSub(),
+            open_context,
+            heal=False,
+            count_integrations=lambda: 1,
         )
         controllers.start()
         controllers.wake("apply")
