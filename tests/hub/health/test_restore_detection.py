@@ -38,7 +38,7 @@ def live(hub: Hub) -> None:
 def told(hub: Hub) -> list[str]:
     """Give the standing findings of a restored database, and close the hub."""
     found = hub.database.read_now(finding_store.list_findings, 1, 10, unresolved=True)
-    return [one.message for one in found if one.kind == restore_detection.KIND]
+    return [one.message for one in found if one.kind == restore_detection.FINDING_KIND]
 
 
 def asked(hub: Hub) -> list[tuple[str, str]]:
@@ -157,7 +157,7 @@ def test_db_restore_says_so(
 
 def test_a_full_fetch_that_began_afterwards_settles_it(paused: Callable[[], Hub]) -> None:
     hub = paused()
-    hub.database.write_now(restore_detection.begin, 1, "It was restored")
+    hub.database.write_now(restore_detection.report_restore, 1, "It was restored")
     number = hub.database.read_now(fetch.unfinished_fetch, 1)
     assert number
     hub.database.write_now(lambda c: fetch.finish(c, number[0]) and None)

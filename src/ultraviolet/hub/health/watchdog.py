@@ -241,7 +241,7 @@ class Watchdog:
                     ahead,
                 )
                 if found.restored:
-                    restore_detection.begin(connection, self._context.id, _RESTORED)
+                    restore_detection.report_restore(connection, self._context.id, _RESTORED)
                 return found
 
             found = await self._context.database.write(work)

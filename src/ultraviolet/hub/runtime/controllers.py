@@ -19,6 +19,7 @@ from ultraviolet import tracing
 from ultraviolet.clock import utc_now
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.db.driver_errors import first_line
+from ultraviolet.errors import UltravioletError
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.pubsub import PubSub
@@ -33,7 +34,6 @@ from ultraviolet.hub.sync.fetch import Fetcher
 from ultraviolet.hub.sync.fetch_progress import Mode
 from ultraviolet.hub.sync.heal import Healer
 from ultraviolet.hub.sync.verify import Verifier
-from ultraviolet.ion.errors import IonUnauthorizedError
 
 TICK_SECONDS = 1.0
 """Interval at which the scheduler wakes controllers with due work."""
@@ -164,7 +164,7 @@ class Controllers:
                 failures += 1
                 jitter = random.uniform(0.8, 1.2)  # noqa: S311
                 pause = min(_MAX_RETRY_SECONDS, 0.5 * 2**failures) * jitter
-                known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
+                known = isinstance(error, UltravioletError)
                 self._problems[name] = str(error)
                 metrics.count_failure(name)
                 log.warning(
