@@ -91,7 +91,7 @@ def program(path: Path, command: str) -> None:
     path.chmod(0o755)
 
 
-def test_back_up_restore_and_upgrade(
+def test_documented_backup_restore_and_upgrade_work(
     tmp_path: Path, store_url: str, request: Any, releases: tuple[Path, Path], start_ion: Any
 ) -> None:
     old, new = releases

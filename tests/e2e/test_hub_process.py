@@ -176,7 +176,7 @@ def test_changed_secret_key_is_reported_at_start(start_hub: Any, local_ion: Any)
     assert done.stderr.splitlines() == [f"ultraviolet: {SecretKeyError.__doc__}"]
 
 
-def test_a_port_that_is_taken_is_said_before_anything_is_opened(hub: Any, tmp_path: Path) -> None:
+def test_port_in_use_is_reported_before_the_database_is_created(hub: Any, tmp_path: Path) -> None:
     port = hub.url.rsplit(":", 1)[1]
     command = [
         sys.executable,

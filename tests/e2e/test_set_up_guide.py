@@ -75,7 +75,7 @@ def person(browser: Browser, hub: Any) -> Iterator[Page]:
     context.close()
 
 
-def test_a_person_sets_up_and_sees_a_change(person: Page, hub: Any, local_ion: Any) -> None:
+def test_documented_set_up_shows_a_change(person: Page, hub: Any, local_ion: Any) -> None:
     guide = add_integration(person, hub, local_ion)
     url = mint(person, guide)
     runner = QueryRunner(person.context.new_page(), local_ion.url)

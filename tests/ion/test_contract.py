@@ -144,7 +144,7 @@ def test_every_root_field_is_described(root: str) -> None:
         ("Mutation", "mergePartInventory", "Put inventories of one part and lot together"),
     ],
 )
-def test_descriptions_by_rule(root: str, field: str, expected: str) -> None:
+def test_descriptions_without_a_source_follow_rules(root: str, field: str, expected: str) -> None:
     kind = SCHEMA.type_map[root]
     assert isinstance(kind, GraphQLObjectType)
     assert (kind.fields[field].description or "").startswith(expected)

@@ -334,7 +334,7 @@ def respelled(body: bytes) -> bytes:
         {"timestamp": "yesterday"},
     ],
 )
-def test_the_assumed_format_reads_as_any_other(
+def test_assumed_format_is_decoded_like_any_other(
     envelope: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     body = deliveries.encode(

@@ -34,7 +34,7 @@ def addresses(edge: Any) -> list[str]:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_what_was_shown_once_is_nowhere_else(
+def test_secrets_are_not_in_pages_responses_or_logs(
     signed_in: Any, integration: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     edge = signed_in

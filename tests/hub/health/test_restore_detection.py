@@ -67,14 +67,16 @@ def paused(tmp_path: Path, store_url: str) -> Callable[[], Hub]:
     return lambda: opened(tmp_path / "data", store_url)
 
 
-def test_an_ordinary_restart_is_no_restored_database(paused: Callable[[], Hub]) -> None:
+def test_ordinary_restart_is_not_a_restored_database(paused: Callable[[], Hub]) -> None:
     hub = paused()
     live(hub)
     assert (told(hub), asked(hub)) == ([], [("running", "before the backup")])
     hub.close()
 
 
-def test_an_older_sign_of_life_than_the_data_folder_knows(paused: Callable[[], Hub]) -> None:
+def test_heartbeat_older_than_the_data_directory_is_a_restored_database(
+    paused: Callable[[], Hub],
+) -> None:
     hub = paused()
     older = (
         update(settings)
@@ -95,7 +97,7 @@ def test_an_older_sign_of_life_than_the_data_folder_knows(paused: Callable[[], H
     hub.close()
 
 
-def test_a_file_that_was_copied_back(
+def test_copied_back_database_is_a_restored_database(
     paused: Callable[[], Hub], tmp_path: Path, store_url: str
 ) -> None:
     if not store_url.startswith("sqlite"):
@@ -130,7 +132,7 @@ def dumped_and_restored(paused: Callable[[], Hub], tmp_path: Path, store_url: st
     hub.close()
 
 
-def test_db_restore_says_so(
+def test_db_restore_is_reported_in_a_new_data_directory(
     tmp_path: Path, paused: Callable[[], Hub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = paused()
@@ -155,7 +157,7 @@ def test_db_restore_says_so(
     again.close()
 
 
-def test_a_full_fetch_that_began_afterwards_settles_it(paused: Callable[[], Hub]) -> None:
+def test_later_full_fetch_resolves_the_finding(paused: Callable[[], Hub]) -> None:
     hub = paused()
     hub.database.write_now(restore_detection.begin, 1, "It was restored")
     number = hub.database.read_now(fetch.unfinished_fetch, 1)

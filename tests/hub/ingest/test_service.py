@@ -248,7 +248,7 @@ def test_each_url_of_a_rotation_accepts_its_own_secret_until_the_first_use_of_th
     }
 
 
-def test_accepted_without_further_checks_is_only_a_current_url(idle_hub: IdleHub) -> None:
+def test_only_a_current_url_is_accepted_without_further_checks(idle_hub: IdleHub) -> None:
     async def accept() -> None:
         ingest = idle_hub.hub.ingest
         assert ingest.accept(idle_hub.token, {}, body(1)) is None, "the cache is empty"

@@ -49,7 +49,7 @@ def counts(connection: Connection, integration_id: int) -> dict[str, int]:
     }
 
 
-def test_nothing_is_left_of_it_and_nothing_gone_of_another(doors: tuple[IdleHub, IdleHub]) -> None:
+def test_deletion_removes_all_data_of_one_integration_only(doors: tuple[IdleHub, IdleHub]) -> None:
     leaves, stays = doors
     database = leaves.hub.database
     before = database.read_now(counts, stays.integration_id)
@@ -65,7 +65,7 @@ def test_nothing_is_left_of_it_and_nothing_gone_of_another(doors: tuple[IdleHub,
     assert all(finding.well for finding in database.read_now(check_integrity))
 
 
-def test_each_step_removes_a_little(
+def test_deletion_removes_small_batches(
     doors: tuple[IdleHub, IdleHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaves, _ = doors

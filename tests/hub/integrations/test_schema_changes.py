@@ -56,7 +56,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_a_fetch_goes_on_without_a_field_that_was_removed(database: Database, words: str) -> None:
+def test_fetch_continues_without_a_removed_field(database: Database, words: str) -> None:
     ion = ChangedIon(words)
     site = make_site(database, ion, {"parts"})
     client: Any = ion
@@ -87,7 +87,7 @@ def test_a_fetch_goes_on_without_a_field_that_was_removed(database: Database, wo
     assert ion.schema_reads == 1
 
 
-def test_a_refusal_that_reading_the_schema_does_not_change_is_not_tried_for_ever(
+def test_rejection_with_an_unchanged_schema_fails_the_fetch(
     database: Database,
 ) -> None:
     ion = ChangedIon(WORDS[0])

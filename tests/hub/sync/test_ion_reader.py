@@ -164,7 +164,7 @@ def test_answered_page_forgets_an_earlier_failure() -> None:
         asyncio.run(one.page(PARTS, None, FETCH))
 
 
-def test_page_of_something_in_place_of_ion_blames_no_object() -> None:
+def test_response_of_another_server_blames_no_object() -> None:
     class Proxy(TableIon):
         async def execute(self, *arguments: Any, **more: Any) -> Result:
             raise IonInterceptedError("a sign-in page instead of ION's answer")
@@ -237,7 +237,7 @@ def test_changes_without_times_cannot_be_paged() -> None:
         ({1: row(1, _updated="tuesday")}, None),
     ],
 )
-def test_newest_change(rows: dict[int, Any], newest: str | None) -> None:
+def test_newest_is_the_latest_valid_change(rows: dict[int, Any], newest: str | None) -> None:
     assert newest == asyncio.run(reader(TableIon({"parts": rows})).newest(PARTS))
 
 

@@ -141,7 +141,7 @@ def test_number_of_requests_is_limited_if_all_objects_are_bad() -> None:
     assert {"could not read"} == set(result.failed.values())
 
 
-def test_nothing_is_asked_for_no_objects() -> None:
+def test_empty_list_of_objects_sends_no_request() -> None:
     ion = TableIon({})
     assert ReadResult([], {}) == each(ion, [])
     assert [] == ion.requests

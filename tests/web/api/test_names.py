@@ -32,7 +32,7 @@ def paths(edge: Edge, integration: dict[str, Any]) -> list[tuple[str, dict[str, 
     ]
 
 
-def test_a_name_has_no_control_characters(
+def test_control_characters_in_names_are_rejected(
     edge: Edge, paths: list[tuple[str, dict[str, Any]]]
 ) -> None:
     for path, more in paths:

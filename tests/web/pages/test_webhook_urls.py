@@ -42,9 +42,7 @@ def figures(page: str) -> dict[str, str]:
     return dict(re.findall(r"<dt>([^<]+)</dt>\s*<dd>([\d,]+)</dd>", page))
 
 
-def test_failures_are_counted_by_address_with_their_reason(
-    signed_in: Any, tokens: tuple[str, str]
-) -> None:
+def test_failures_are_counted_per_url_and_reason(signed_in: Any, tokens: tuple[str, str]) -> None:
     token, _ = tokens
     assert deliver(signed_in, token, EVENT % 1, {"signature": "wrong"}) == 401
     assert deliver(signed_in, token, EVENT % 2) == 401
@@ -67,7 +65,7 @@ def test_failures_are_counted_by_address_with_their_reason(
     assert signed_in.send("GET", "/webhooks/99").status_code == 404
 
 
-def test_what_is_taken_is_counted_and_its_events_shown(
+def test_accepted_deliveries_are_counted_and_their_events_shown(
     signed_in: Any, tokens: tuple[str, str]
 ) -> None:
     assert [deliver(signed_in, tokens[1], EVENT % n) for n in (1, 1, 2)] == [200] * 3
@@ -80,7 +78,7 @@ def test_what_is_taken_is_counted_and_its_events_shown(
     assert "Last failure" not in page
 
 
-def test_what_was_put_off_is_counted_when_the_database_is_back(
+def test_deferred_deliveries_are_counted_after_an_outage(
     signed_in: Any, tokens: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = signed_in.hub
