@@ -1,4 +1,4 @@
-"""A hub below a path of its public address, behind a real nginx that is set up as the documentation says."""
+"""A hub below a path prefix, behind a real nginx configured as documented."""
 
 import json
 import re

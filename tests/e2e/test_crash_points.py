@@ -89,7 +89,7 @@ def test_crash_while_changes_arrive_loses_no_delivery(
     hub = start_hub(ULTRAVIOLET_CRASH_AT=f"{point}")
     integration = add(hub, local_ion)
     wait(lambda: dead(hub) or fetched(hub, integration), 60, "the first fetch")
-    assert not dead(hub), "it died before anything changed"
+    assert not dead(hub), "it crashed before any change"
     hub.api("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
     before = local_ion.accepted()
     supplier = Supplier(local_ion, point)
@@ -131,7 +131,7 @@ def test_fetch_continues_after_a_crash(
 
     again = revive(hub, start_hub)
 
-    wait(lambda: fetched(again, integration), 60, "the fetch that went on where it died")
+    wait(lambda: fetched(again, integration), 60, "the resumed fetch")
     again.fetch(integration)
     assert_right(again)
 

@@ -1,4 +1,4 @@
-"""The pages in a real browser: accessible in light and dark, usable by keyboard alone, each page's main task."""
+"""The pages in a real browser: accessible in light and dark, usable by keyboard, main tasks."""
 
 import csv
 import io
@@ -86,7 +86,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def plant(hub: Any, local_ion: Any, wait: Any) -> dict[str, Any]:
-    """A hub that has everything: read, told of changes, compared."""
+    """A hub after a fetch, an event and a verification."""
     integration = hub.connect(local_ion)
     hub.fetch(integration)
     change(local_ion, "The first change")
@@ -97,7 +97,7 @@ def plant(hub: Any, local_ion: Any, wait: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def person(browser: Browser, hub: Any, plant: dict[str, Any]) -> Iterator[Page]:
-    """Someone who signed in, and whose browser reports every error of a page."""
+    """The page of a signed-in user, which reports every error."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     sign_in(page, hub)
@@ -480,7 +480,7 @@ def test_set_up_page_keeps_the_focus(browser: Browser, start_hub: Any, local_ion
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until what has the focus is called this."""
+    """Press Tab until the focused element has this name."""
     for _ in range(60):
         page.keyboard.press("Tab")
         named = page.evaluate(

@@ -1,4 +1,4 @@
-"""The documented set-up as a person walks it: a real browser, the hub's pages, ION's query runner."""
+"""The documented set-up in a real browser, with the hub's pages and ION's query runner."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def person(browser: Browser, hub: Any) -> Iterator[Page]:
-    """Someone who signed in by the link that the first start printed."""
+    """The page of a user who signed in by the link that the first start printed."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     link = re.search(r"http://\S+/sign-in/\S+", (hub.data.parent / "hub.log").read_text())

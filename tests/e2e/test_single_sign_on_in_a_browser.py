@@ -1,4 +1,4 @@
-"""Single sign-on in a real browser, with a provider in a process of its own: in, out, refused."""
+"""Single sign-on in a real browser, with a provider in another process."""
 
 import json
 import os

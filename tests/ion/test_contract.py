@@ -162,7 +162,7 @@ def run_python(*arguments: str) -> str:
     return done.stdout
 
 
-def test_generated_file_is_as_the_tool_writes_it() -> None:
+def test_generated_file_equals_the_output_of_the_tool() -> None:
     run_python(str(ROOT / "tools/make_catalog.py"), "--check")
 
 

@@ -357,5 +357,5 @@ def test_assumed_format_is_decoded_like_any_other(
     assert envelope_alone == deliveries.decode_envelope(CATALOG, respelled(body))
 
 
-def test_every_resource_is_known_by_its_table_name() -> None:
+def test_every_resource_is_found_by_its_table_name() -> None:
     assert all(CATALOG.resolve(name) is found for name, found in CATALOG.resources.items())

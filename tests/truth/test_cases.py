@@ -1,4 +1,4 @@
-"""Cases that other mirrors fail, against `apply` and the decoding of events."""
+"""Difficult cases for `apply` and the decoding of events."""
 
 import json
 from datetime import timedelta
@@ -217,7 +217,7 @@ def test_text_of_a_delivery_that_is_not_utf_8_is_replaced(mirror: Mirror) -> Non
 
 @pytest.mark.parametrize("body", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD.keys())
 def test_uninterpretable_body_is_kept_and_blocks_nothing(mirror: Mirror, body: bytes) -> None:
-    """It also asks for a fetch, because it says that something changed."""
+    """It also requests a fetch, because something changed."""
     taken = mirror.receive(body, 1)
     assert taken.lost
     mirror.receive(
@@ -295,7 +295,7 @@ def test_read_that_overlaps_an_event_does_not_confirm_the_object(mirror: Mirror)
 
 
 def test_changes_are_applied_after_the_clock_was_corrected(mirror: Mirror) -> None:
-    """What is told after the clock was set right is news all the same, and a read settles it at once."""
+    """An event after the correction is applied, and a read confirms the object at once."""
     machine = {"wall": 0.0, "elapsed": 0.0}
     clock = Clock(lambda: BEGIN + timedelta(seconds=machine["wall"]), lambda: machine["elapsed"])
 
@@ -314,7 +314,7 @@ def test_changes_are_applied_after_the_clock_was_corrected(mirror: Mirror) -> No
 
 
 def test_id_reused_after_a_restored_backup_is_accepted(mirror: Mirror) -> None:
-    """The row of that id is another one now, and older by `_updated`: believed once no replica can lag so far."""
+    """The row of the id is another, older one: accepted when no replica can lag so far."""
     mirror.observe(answer(row(100, description="lost with the backup"), "1", 101, 101))
     mirror.receive(
         {"resource": "purchase_orders", "id": 1, "changes": {"description": {"new": "another"}}},
@@ -425,7 +425,7 @@ def test_renamed_label_makes_its_objects_stale(mirror: Mirror) -> None:
 
 
 def test_new_version_makes_its_family_stale(mirror: Mirror) -> None:
-    """`isLatestVersion` of the versions before changes without an event and without `_updated`."""
+    """`isLatestVersion` of earlier versions changes without an event and without `_updated`."""
     mirror.observe(
         read("procedures", 1, 1, familyId=4, version=1),
         read("procedures", 2, 1, familyId=5, version=1),

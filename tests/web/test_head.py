@@ -1,4 +1,4 @@
-"""HEAD on everything that GET reads: the same status and headers, without a body."""
+"""HEAD returns the status and headers of GET, without a body."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def metrics(edge: Any) -> dict[str, float]:
-    """Every sample by its name and labels."""
+    """Return every sample by its name and labels."""
     answer = edge.send("GET", "/metrics")
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain")

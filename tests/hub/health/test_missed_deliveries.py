@@ -1,4 +1,4 @@
-"""Findings stand until they are not found any more; gaps are concluded only from numbers that can be compared."""
+"""Findings stay open until resolved; lost deliveries are inferred only from comparable numbers."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ def close(database: Database, *sent: SentDelivery) -> MissedDeliveries:
 
 
 def sent(number: int, status: str, subscription: str = "5", *, minutes: int = 0) -> SentDelivery:
-    """Give an event as ION has recorded it so many minutes ago."""
+    """Return a delivery that ION recorded this many minutes ago."""
     body = f'{{"event_id": {number}, "subscription_id": {subscription}, "resource": "parts", "id": {number}}}'
     return SentDelivery(
         number, status, subscription, body, as_text(utc_now() - timedelta(minutes=minutes))
@@ -111,7 +111,7 @@ def test_delivery_retried_for_an_hour_is_recovered_from_ions_record(database: Da
 
 
 def test_events_are_looked_up_by_number_with_an_index(database: Database) -> None:
-    """However many events are kept: deliveries may wait meanwhile."""
+    """Deliveries wait during the look-up, so its time must not depend on the number of events."""
     said = (
         str(missed_deliveries._KNOWN)
         .replace(":integration", "1")

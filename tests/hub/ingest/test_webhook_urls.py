@@ -31,7 +31,7 @@ def create(connection: Connection, name: str = " ION ") -> tuple[webhook_urls.We
 
 
 def end_rotation(connection: Connection, url_id: int) -> None:
-    """Let the last day of a rotated URL be over."""
+    """Move the expiry of a rotated URL into the past."""
     change = update(events.webhook_urls).where(events.webhook_urls.c.id == url_id)
     connection.execute(change.values(expires_at="2020-01-01T00:00:00.000000+00:00"))
 

@@ -1,4 +1,4 @@
-"""A field that ION no longer has is left out at once, and reported; everything else goes on."""
+"""A field that ION removed is omitted at once and reported; everything else continues."""
 
 import asyncio
 import functools
@@ -28,7 +28,7 @@ WORDS = (
 
 
 class ChangedIon(TableIon):
-    """An ION from whose parts a field was removed after its schema had been read."""
+    """An ION that removed a field of its parts after its schema was read."""
 
     def __init__(self, words: str) -> None:
         super().__init__({"parts": {n: row(n, description=f"part {n}") for n in range(1, 6)}})

@@ -1,4 +1,4 @@
-"""Integrations are checked when entered, and their secrets never come back."""
+"""Integrations are validated when created, and their secrets are never returned."""
 
 from collections.abc import Iterator
 
@@ -153,7 +153,7 @@ def test_untested_integration_offers_the_whole_contract(connection: Connection) 
 def test_connection_test_updates_an_integration_only_if_the_schema_changed(
     connection: Connection,
 ) -> None:
-    """When an integration was last changed tells the process with its duties to go on with what is offered now."""
+    """The time of change makes the process with the lease use the new schema."""
     made = create(connection)
     tested = TestResult(True, made.created_at, None, [], [])
 

@@ -1,4 +1,4 @@
-"""Wanted against there: what is missing, switched off, doubled or not asked for."""
+"""Wanted and actual subscriptions: missing, inactive, duplicate and extra ones."""
 
 import pytest
 

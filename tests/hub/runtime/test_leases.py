@@ -1,4 +1,4 @@
-"""Duties are shared evenly, held by one, taken over, and what they meet is known to all."""
+"""Leases are shared evenly, exclusive and taken over; all processes see maintenance problems."""
 
 import asyncio
 from typing import Any
@@ -48,16 +48,16 @@ def test_leases_are_shared_and_taken_over(engine: Engine) -> None:
 
 def test_lost_session_loses_all_leases(engine: Engine) -> None:
     async def story() -> None:
-        duties = AdvisoryLockLeases(db_engine.libpq_url(engine.url))
-        assert await duties.claim(WANTED) == WANTED
+        leases = AdvisoryLockLeases(db_engine.libpq_url(engine.url))
+        assert await leases.claim(WANTED) == WANTED
         with engine.begin() as connection:
             connection.exec_driver_sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ultraviolet leases%%'"
                 " AND datname = current_database()"
             )
-        assert await duties.claim(WANTED) == set()
-        assert await duties.claim(WANTED) == WANTED
-        await duties.close()
+        assert await leases.claim(WANTED) == set()
+        assert await leases.claim(WANTED) == WANTED
+        await leases.close()
 
     asyncio.run(story())
 

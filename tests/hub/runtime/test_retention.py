@@ -1,4 +1,4 @@
-"""Retention on either database: what is old goes, what is present, waiting or needed stays, and history stays whole."""
+"""Retention deletes old rows and keeps current, waiting and needed ones, on either database."""
 
 import os
 import subprocess
@@ -32,14 +32,14 @@ def ago(days: float) -> str:
 
 
 def confirm(connection: Any) -> None:
-    """As if everything had been read."""
+    """Mark everything as read."""
     connection.execute(text("DELETE FROM stale"))
     connection.execute(text("UPDATE objects SET completeness = 'full'"))
 
 
 @pytest.fixture
 def idle_hub(tmp_path: Path, store_url: str) -> Iterator[IdleHub]:
-    """A hub that has heard of a supplier every ten days, 100 days ago first, then ten others today."""
+    """A hub with an event every ten days since 100 days ago."""
     hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
     made = IdleHub(hub)
     for number in range(10):
@@ -62,7 +62,7 @@ def idle_hub(tmp_path: Path, store_url: str) -> Iterator[IdleHub]:
 def keep(idle_hub: IdleHub, **days: Any) -> retention.Retention:
     changes = RetentionChanges(**days)
     idle_hub.hub.database.write_now(
-        retention.update_retention, "somebody", idle_hub.integration_id, "plant", changes
+        retention.update_retention, "kim", idle_hub.integration_id, "plant", changes
     )
     return idle_hub.hub.database.read_now(retention.get_retention, idle_hub.integration_id)
 
@@ -129,7 +129,7 @@ def test_history_since_the_cutoff_and_current_content_are_kept(
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, idle_hub: IdleHub, **days: Any) -> None:
-    """Have somebody set another time when the next removal has just begun."""
+    """Change the retention when the next removal has just begun."""
     drop = Purger._drop_partitions
 
     async def change_and_drop(self: Purger) -> purge.Tally:
@@ -224,7 +224,7 @@ def test_unneeded_month_is_dropped(tmp_path: Path, postgresql: Any) -> None:
 
 
 def with_an_old_july(tmp_path: Path, url: str) -> IdleHub:
-    """A hub with three events of a July long ago, and one of today."""
+    """Return a hub with three events of July 2019 and one of today."""
     idle_hub = IdleHub(
         Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test"))
     )
@@ -262,7 +262,7 @@ def test_month_needed_again_before_its_drop_is_kept(
 def test_event_added_while_keys_of_its_month_are_deleted_is_kept(
     tmp_path: Path, postgresql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An event of another integration too, of whose retention nothing is noted yet."""
+    """This includes an event of another integration, without a cutoff."""
     hub = Hub.open(
         Settings(
             data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
@@ -322,7 +322,7 @@ def test_integration_without_a_cutoff_keeps_everything(tmp_path: Path, postgresq
 def test_killed_removal_is_completed_by_the_next(
     tmp_path: Path, postgresql: Any, point: str
 ) -> None:
-    """On SQLite between two small removals; on PostgreSQL when a month's keys went and the month is still there."""
+    """On SQLite, between two batches; on PostgreSQL, after the keys of a month were deleted."""
     monthed = point == "retention.keys_forgotten"
     url = postgresql.new_database() if monthed else f"sqlite:///{tmp_path / 'hub.db'}"
     settings = Settings(data=tmp_path, database_url=url, public_url="http://hub.test")

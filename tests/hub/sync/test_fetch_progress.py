@@ -152,7 +152,7 @@ def test_page_whose_progress_cannot_be_saved_leaves_nothing(progress: Progress, 
     assert progress.database.read_now(watermark, 1, PARTS).updated is None
 
 
-def test_error_after_the_page_rolls_it_back(progress: Progress) -> None:
+def test_error_after_a_page_rolls_the_page_back(progress: Progress) -> None:
     """Whatever fails in the transaction of a page, its objects and its cursor go together."""
 
     def fail(connection: Connection, applied: Applied, not_kept: Mapping[Ref, str]) -> None:

@@ -119,7 +119,7 @@ def test_page_that_ion_refuses_is_read_by_id() -> None:
     ion = ion_of(1, 2, 3)
     refused = Result(None, ("timed out",))
     ion.refuse = lambda document, size: refused if document.startswith("query Page") else None
-    ion.trouble = lambda ids: Result(None, ("part 2 is broken",)) if 2 in ids else None
+    ion.override = lambda ids: Result(None, ("part 2 is broken",)) if 2 in ids else None
 
     [page] = asyncio.run(read_all(reader(ion)))
 
@@ -175,14 +175,14 @@ def test_response_of_another_server_blames_no_object() -> None:
 
 def test_list_of_nulls_with_a_next_page_is_unreadable() -> None:
     ion = ion_of()
-    ion.trouble = lambda ids: Result({"page": answer([None, None], more=True)})
+    ion.override = lambda ids: Result({"page": answer([None, None], more=True)})
     with pytest.raises(IonUnreadableError, match="null instead of 2 parts"):
         asyncio.run(reader(ion).page(PARTS, None, FETCH))
 
 
 def test_nulls_at_the_end_are_counted() -> None:
     ion = ion_of()
-    ion.trouble = lambda ids: Result({"page": answer([row(1), None])})
+    ion.override = lambda ids: Result({"page": answer([row(1), None])})
     page = asyncio.run(reader(ion).page(PARTS, None, FETCH))
     assert (1, ["1"], "1") == (page.nameless, [o.id for o in page.observations], page.after)
 
@@ -223,7 +223,7 @@ def test_page_of_changes_must_follow_the_previous_one() -> None:
 
 def test_changes_without_times_cannot_be_paged() -> None:
     ion = ion_of()
-    ion.trouble = lambda ids: Result({"page": answer([row(1, _updated=None)], more=True)})
+    ion.override = lambda ids: Result({"page": answer([row(1, _updated=None)], more=True)})
     with pytest.raises(IonUnreadableError, match="does not show the change times of parts"):
         asyncio.run(reader(ion).changes(PARTS, None, FETCH))
 

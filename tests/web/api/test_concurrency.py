@@ -10,7 +10,7 @@ _MANY = 8
 
 
 def at_once(edge: Any, *asked: tuple[str, str, Any], **headers: str) -> list[int]:
-    """Ask all of it at the same time, and give the sorted statuses."""
+    """Send all requests concurrently; return the sorted statuses."""
     given = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "application/json", **headers}
 
     async def ask() -> list[httpx.Response]:

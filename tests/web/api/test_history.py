@@ -34,7 +34,7 @@ def seen(edge: Any, integration: dict[str, Any]) -> Callable[..., None]:
 
 @pytest.fixture
 def orders(edge: Any, seen: Callable[..., None], keep: Callable[..., None]) -> None:
-    """Two orders: one that changes at 8 and 10, one that is created at 9 and gone at 11."""
+    """Two orders: one that changes at 8 and 10, one that is created at 9 and deleted at 11."""
     keep("users", {"id": 7, "name": "Ada"})
     seen(8, "1", status="DRAFT")
     seen(9, "2", status="DRAFT")
@@ -91,5 +91,5 @@ def test_resource_diff_lists_changed_objects(edge: Any, orders: None) -> None:
 
     assert changes(7, 9) == [("1", "created"), ("2", "created")]
     assert changes(9, 12) == [("1", "changed"), ("2", "deleted")]
-    assert changes(7, 12) == [("1", "created")]  # the other came and went between
+    assert changes(7, 12) == [("1", "created")]  # the other was created and deleted between
     assert edge.get(f"/diffs/purchase_orders?from={now_rfc3339()}")["items"] == []

@@ -20,7 +20,7 @@ BAD = [
 
 @pytest.fixture
 def paths(edge: Edge, integration: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Everything of the API that takes a name, with what else it needs."""
+    """Every API path that takes a name, with its other required fields."""
     destination = {"kind": "webhook", "address": "http://127.0.0.1:9/hook"}
     return [
         ("/integrations", NEW),

@@ -80,7 +80,7 @@ def test_rejected_request_can_be_retried_with_the_same_key(edge: Any) -> None:
 def test_concurrent_requests_with_one_key_are_executed_once(
     edge: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second comes while the first is under way, is told so, and has its answer later."""
+    """The second request is refused during the first, and gets its response later."""
     going, write = asyncio.Event(), edge.hub.database.write
 
     async def slow(work: Any, *arguments: Any, **options: Any) -> Any:

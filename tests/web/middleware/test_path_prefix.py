@@ -145,7 +145,7 @@ def test_prefix_that_is_a_route_of_the_hub_is_refused(prefix: str, edge: Any) ->
 def test_templates_and_scripts_contain_no_absolute_paths() -> None:
     for template in TEMPLATES.glob("*.html"):
         text = template.read_text()
-        # Expressions may hold quotes: they are made free of them first.
+        # Expressions may contain quotes, which are replaced first.
         plain = re.sub(r"\{\{.*?\}\}", lambda found: found[0].replace('"', "'"), text)
         for _, _, value in re.findall(ATTRIBUTES, plain):
             assert ALLOWED.match(value.replace("'", '"')), (template.name, value)

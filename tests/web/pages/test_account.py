@@ -1,4 +1,4 @@
-"""Signing in is slowed down for who guesses; everyone sees and ends their own sessions, administrators all."""
+"""Password guesses are throttled; users end their own sessions, and administrators all."""
 
 import re
 from typing import Any

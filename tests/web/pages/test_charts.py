@@ -1,4 +1,4 @@
-"""Charts: drawn on the server, true to their numbers, and each also there as a table."""
+"""Charts are drawn on the server, match their numbers, and have a table."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""The events pages: filters as an address, what came of an event, and replaying with a second look."""
+"""The events pages: filters in the URL, outcomes, and replay with confirmation."""
 
 import hashlib
 import hmac
@@ -58,7 +58,7 @@ def test_filters_narrow_the_list(signed_in: Any, deliver: Any) -> None:
 
 @pytest.fixture
 def mixed(signed_in: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Events that came here, 1 to 10 and 131 to 140, and between them those of two years that were imported."""
+    """Delivered events 1 to 10 and 131 to 140, and between them imported events of two years."""
     monkeypatch.setattr(events, "_PROBE_SIZE", 3)
     monkeypatch.setattr(events, "_MAX_SCANNED_EVENTS", 15)
 

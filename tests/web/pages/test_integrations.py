@@ -1,4 +1,4 @@
-"""The pages of integrations: changed, given other credentials, verified; schedules in plain words; refusals seen."""
+"""The pages of integrations: edits, credentials, schedules, verifications and rejections."""
 
 import re
 from collections.abc import Callable

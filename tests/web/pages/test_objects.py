@@ -1,4 +1,4 @@
-"""The objects pages: a resource as a table one can sort, filter and keep; an object with its links and history."""
+"""The objects pages: tables to sort, filter and save; objects with links and history."""
 
 import html
 import re
@@ -20,7 +20,7 @@ from ultraviolet.web.queries.versions import VersionStart
 
 @pytest.fixture
 def plant(signed_in: Any, keep: Callable[..., None]) -> Any:
-    """A hub that knows a supplier, its orders and their lines."""
+    """A hub with a supplier, its orders and their lines."""
     keep("suppliers", {"id": 4, "name": "Bolts & Co"})
     orders = [
         {

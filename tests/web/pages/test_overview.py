@@ -1,4 +1,4 @@
-"""The overview: one honest sentence for each integration, and charts of what changed and how quickly."""
+"""The overview: the state of each integration, and charts of changes and their latency."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The pages: signing in, forms with their token, secrets shown once, and that every page renders."""
+"""The pages: signing in, forms with their token, secrets shown once, and every page renders."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Retention as people and programs set it: shown, rehearsed, confirmed by name where something would go."""
+"""Retention on page and API: shown, previewed, and confirmed by name before a deletion."""
 
 import re
 from datetime import timedelta

@@ -57,7 +57,7 @@ def test_resource_is_found_by_its_name_in_each_integration(
 
 
 def indexed(edge: Any) -> int:
-    """Let the search index follow the history to its end."""
+    """Index all versions; return their number."""
 
     def take(connection: Any) -> int:
         return search_index.index_versions(connection, edge.hub.catalog, 1, 2)
@@ -100,10 +100,10 @@ def test_text_condition_finds_indexed_and_new_objects(
 
 
 async def follow(hub: Any, mine: set[int]) -> None:
-    """Let an indexer that has these integrations work until no history goes on beyond the index."""
+    """Run an indexer of these integrations until no index is outdated."""
     indexer = SearchIndexer(hub.database, hub.catalog, hub.changes, lambda: mine)
     indexer.start()
-    while await hub.database.read(search_index.outdated_integrations):  # noqa: ASYNC110  what is waited for is in the database
+    while await hub.database.read(search_index.outdated_integrations):  # noqa: ASYNC110  the condition is in the database
         await asyncio.sleep(0.01)
     await indexer.stop()
 
@@ -113,7 +113,7 @@ def test_indexer_finishes_during_a_fetch(signed_in: Any, keep: Callable[..., Non
     keep("suppliers", {"id": 1, "name": "Gaskets"})
     hub.database.write_now(
         fetch.request_fetch, 1, "full", "test"
-    )  # to which it gives way, but not for ever
+    )  # the indexer waits for it, but not forever
     signed_in.runner.run(asyncio.wait_for(follow(hub, {1}), 20))
     assert indexed(signed_in) == 0
 

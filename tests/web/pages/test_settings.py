@@ -1,4 +1,4 @@
-"""The settings pages: roles, keys with an expiry and their last use, the audit log, what the hub is made of."""
+"""The settings pages: roles, keys with an expiry and their last use, the audit log, versions and licences."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""Single sign-on over HTTP with a provider: who is let in, as what, and every way in which it must not be."""
+"""Single sign-on over HTTP with a provider: users, roles and every refusal."""
 
 import time
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Sso:
         return answer.headers["location"]
 
     def sign_in(self, **claims: Any) -> Any:
-        """Sign in and come back as somebody of whom the provider says this."""
+        """Sign in as a user with these claims; return the response to the callback."""
         self.provider.claims |= claims
         there = self.begin()
         return self.edge.send("GET", self.provider.sign_in(there))
@@ -113,9 +113,7 @@ def test_user_of_the_provider_has_no_password(sso: Sso) -> None:
 
     assert sso.edge.hub.database.read_now(check)
     assert sso.sign_in().status_code == 303
-    assert not sso.edge.hub.database.read_now(check), (
-        "the one from before does not let them in any more"
-    )
+    assert not sso.edge.hub.database.read_now(check), "the previous password is no longer valid"
     assert "/account/password" not in sso.edge.send("GET", "/account").text
     refused = sso.edge.submit("/account/password", **password)
     assert (refused.status_code, "signs in with" in refused.text) == (409, True)
@@ -160,14 +158,14 @@ def test_existing_user_is_linked_only_by_an_administrator(sso: Sso) -> None:
     assert sso.sign_in().status_code == 303
     assert "signed in as ada, viewer" in sso.edge.send("GET", "/account").text
     assert sso.sign_in(sub="8").status_code == 403, (
-        "another subject with the same address is somebody else"
+        "another subject with the same address is another user"
     )
     assert sso.edge.api("PATCH", "/users/ada/sso", {"email": None}).json()["issuer"] is None
     assert sso.edge.send("GET", "/account").status_code == 303
 
 
 def lies(now: int) -> Iterator[tuple[dict[str, Any], str]]:
-    """Give what is wrong with a token made now, and what is said of it."""
+    """Yield false claims of a token created now, and the expected message."""
     yield {"nonce": "another"}, "does not belong to this sign-in"
     yield {"iss": "https://evil.example"}, "cannot be trusted"
     yield {"aud": "another client"}, "cannot be trusted"

@@ -1,4 +1,4 @@
-"""The webhooks pages: what came to each address, hour by hour, and what became of it, whichever process took it."""
+"""The webhooks pages: deliveries of each URL per hour and outcome, from all processes."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ EVENT = b'{"resource": "parts", "action": "UPDATE", "id": %d}'
 
 @pytest.fixture
 def tokens(signed_in: Any, integration: dict[str, Any]) -> tuple[str, str]:
-    """Two addresses: one whose deliveries are verified, and one whose secret is not known."""
+    """Two webhook URLs: one with a shared secret, and one without."""
     hub = signed_in.hub
 
     def mint(connection: Any) -> tuple[str, str]:
@@ -34,7 +34,7 @@ def deliver(edge: Any, token: str, body: bytes, headers: Mapping[str, str] | Non
 
 
 def kept(edge: Any) -> None:
-    """Let what was counted be written, as a hub that stops does."""
+    """Save the counts, as a stopping hub does."""
     edge.runner.run(edge.hub.ingest.close())
 
 
