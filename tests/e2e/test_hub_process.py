@@ -132,9 +132,9 @@ def test_request_id_appears_only_in_log_lines_of_the_request(
     answered = [line for line in said if line["event"] == "request.answered"]
     assert answered
     assert all("request_id" in line for line in answered)
-    duties = [line for line in said if line["event"] == "fetch.finished"]
-    assert duties
-    assert not [line for line in duties if "request_id" in line]
+    finished = [line for line in said if line["event"] == "fetch.finished"]
+    assert finished
+    assert not [line for line in finished if "request_id" in line]
 
 
 def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:

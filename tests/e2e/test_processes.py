@@ -106,7 +106,7 @@ def test_processes_share_integrations_and_live_updates(
     wait(
         lambda: {p for _, p in lease_holders(database)} == {one.child.process.pid},
         10,
-        "one has all duties",
+        "one process has all leases",
     )
     worker = start_hub(
         "--role",
