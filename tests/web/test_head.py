@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.web.test_secrets_stay_secret import addresses
+from tests.web.test_secret_exposure import addresses
 
 MOVING = ("x-request-id", "date", "set-cookie", "content-length", "etag", "ratelimit")
 """Headers that differ from one answer to the next; a page shows how long ago something was."""
