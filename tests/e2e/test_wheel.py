@@ -74,13 +74,13 @@ def test_installed_wheel_runs_the_demo_and_a_hub(wheel: Path, tmp_path: Path, ve
 
 
 def clean() -> dict[str, str]:
-    """Return an environment without what the tests' own Python needs."""
+    """Return an environment without the variables of the tests' own Python."""
     kept = ("HOME", "PATH", "LANG", "XDG_CONFIG_HOME")
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
 def run_until(program: str, arguments: list[str], ending: str) -> tuple[str, int]:
-    """Run a program until it prints a line, ask for the address in it, and stop the program."""
+    """Run a program until it prints a line, request the address in it, and stop the program."""
     options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen([program, *arguments], text=True, env=clean(), **options) as process:
         assert process.stdout

@@ -105,7 +105,7 @@ def test_integration_without_a_fetch_is_unread(plant: Plant) -> None:
     assert "The first full sync is running" in plant.judge(0).sentence
 
 
-def test_a_paused_integration_is_not_fresh(plant: Plant) -> None:
+def test_paused_integration_is_not_fresh(plant: Plant) -> None:
     plant.integration = msgspec.structs.replace(plant.integration, paused=True)
     judged = plant.judge(40)
     assert judged.state == "paused"

@@ -86,7 +86,7 @@ def test_invalid_link_marks_nothing_stale(idle_hub: IdleHub) -> None:
     ]
 
 
-def test_event_that_the_database_rejects_is_not_understood_and_its_object_is_read(
+def test_event_rejected_by_the_database_is_marked_and_its_object_read(
     idle_hub: IdleHub, wait: Any
 ) -> None:
     idle_hub.refuse("objects", "new.id = '13'")
@@ -135,7 +135,7 @@ def asked(idle_hub: IdleHub) -> list[Any]:
     return idle_hub.hub.database.read_now(lambda c: [*c.execute(lost.order_by(fetches.c.id))])
 
 
-def test_event_that_is_not_understood_requests_a_fetch_that_starts_after_it(
+def test_uninterpretable_event_requests_a_later_fetch(
     idle_hub: IdleHub,
 ) -> None:
     def come(number: int) -> None:
@@ -168,7 +168,7 @@ def test_event_that_is_not_understood_requests_a_fetch_that_starts_after_it(
     write(fetches.update().where(fetches.c.id == first.id).values(state="done"))
     assert idle_hub.hub.database.read_now(fetch.unfinished_fetch, idle_hub.integration_id) is None
 
-    # unless somebody wants it now
+    # unless a user requests it now
     assert (
         idle_hub.hub.database.write_now(
             fetch.request_fetch, idle_hub.integration_id, "incremental", "kim"

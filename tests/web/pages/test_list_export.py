@@ -92,7 +92,7 @@ CASES = [
 ]
 
 
-def test_an_export_has_the_rows_and_columns_of_its_list(
+def test_export_has_the_rows_and_columns_of_its_list(
     orders: Any, subtests: pytest.Subtests
 ) -> None:
     for query, number in CASES:
@@ -122,7 +122,7 @@ def test_all_formats_have_the_same_rows(orders: Any) -> None:
     assert list(lines[0]) == ["id", "cost", "mirror_state", "mirror_changed_at"]
 
 
-def test_the_api_exports_what_it_lists(orders: Any) -> None:
+def test_api_exports_contain_the_listed_objects(orders: Any) -> None:
     for query in (
         "sort=-cost",
         "filter=%7B%22cost%22%3A%7B%22gt%22%3A40%7D%7D&sort=cost",
@@ -137,7 +137,7 @@ def test_the_api_exports_what_it_lists(orders: Any) -> None:
         assert len(rows) > 1, query
 
 
-def test_csv_for_excel_has_dates_and_booleans_that_it_recognizes(
+def test_csv_for_excel_has_recognizable_dates_and_booleans(
     orders: Any, keep: Callable[..., None]
 ) -> None:
     order = {
@@ -165,7 +165,7 @@ def test_csv_for_excel_has_dates_and_booleans_that_it_recognizes(
     ]
 
 
-def test_an_unknown_column_is_rejected_with_a_suggestion(orders: Any) -> None:
+def test_unknown_column_is_rejected_with_a_suggestion(orders: Any) -> None:
     answer = orders.api("GET", "/exports/purchase_orders?column=statuss")
     assert answer.status_code == 422
     [problem] = answer.json()["errors"]
@@ -173,7 +173,7 @@ def test_an_unknown_column_is_rejected_with_a_suggestion(orders: Any) -> None:
     assert "Did you mean status?" in problem["message"]
 
 
-def test_pages_and_api_filter_alike(orders: Any) -> None:
+def test_pages_and_api_filter_equally(orders: Any) -> None:
     for where, written in (
         ("status:is:ordered", {"status": {"ilike": "ordered"}}),
         ("status:from:p", {"status": {"gte": "P"}}),
