@@ -25,7 +25,7 @@ def test_every_response_matches_the_document(
     start_hub: StartHub, tmp_path: Path, role: str
 ) -> None:
     hub = start_hub()
-    # An administrator's requests cover each parameter; the others differ in what is refused.
+    # An administrator's requests cover each parameter; other roles only have fewer permissions.
     phases = "coverage,fuzzing" if role == "admin" else "fuzzing"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{hub.url}/api/openapi.json"),
