@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from tests.postgresql import Postgresql, made
 from ultraviolet.child_process import Child, free_port, is_responding
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.db import engine as db_engine
+from ultraviolet.db.database import Database
 from ultraviolet.db.migrations import upgrade
 from ultraviolet.db.tables.events import events
 from ultraviolet.process import collect_garbage_rarely
@@ -272,10 +274,19 @@ def postgresql() -> Iterator[Postgresql]:
     server.remove()
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub database without rows, which tests copy because creating one takes longer."""
+    path = tmp_path_factory.mktemp("template") / "hub.db"
+    Database.open(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty hub database, on SQLite and on PostgreSQL."""
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> str:
+    """The URL of a hub database without rows, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
+        shutil.copy(sqlite_template, tmp_path / "hub.db")
         return f"sqlite:///{tmp_path / 'hub.db'}"
     return request.getfixturevalue("postgresql").new_database()
 
