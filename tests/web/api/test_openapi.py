@@ -82,34 +82,35 @@ def test_every_list_is_a_page(document: Json) -> None:
         assert ("cursor" in given) <= ("limit" in given), name
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status", "kind", "field"),
-    [
-        ("POST", "/integrations", {"name": "x"}, 422, "invalid", "api_url"),
-        ("POST", "/api-keys", {"name": "x", "role": "boss"}, 422, "invalid", "role"),
-        ("POST", "/users", {"name": " "}, 422, "invalid", "name"),
-        ("POST", "/api-keys", {"name": "x", "colour": "red"}, 422, "invalid", "colour"),
-        ("GET", "/events?limit=0", None, 422, "invalid", "limit"),
-        ("GET", "/objects/parts?state=ill", None, 422, "invalid", "state"),
-        ("GET", "/diffs/parts", None, 422, "invalid", "from"),
-        ("GET", "/events?cursor=!", None, 422, "invalid", "cursor"),
-        ("PUT", "/events", None, 405, "method-not-allowed", None),
-        ("GET", "/nowhere", None, 404, "not-found", None),
-        ("POST", "/api-keys", {"name": "x" * 5_000_000}, 413, "too-large", None),
-    ],
-)
-def test_every_error_has_the_same_format(
-    edge: Any, method: str, path: str, body: Any, status: int, kind: str, field: str | None
-) -> None:
-    answer = edge.api(method, path, body)
-    problem = answer.json()
-    assert (answer.status_code, problem["status"]) == (status, status), answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert problem["type"].endswith(f"#{kind}")
-    assert problem["title"]
-    assert problem["detail"]
-    assert [one["field"] for one in problem.get("errors", [])] == ([field] if field else [])
-    assert status != 405 or set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+ERRORS: list[tuple[str, str, Any, int, str, str | None]] = [
+    ("POST", "/integrations", {"name": "x"}, 422, "invalid", "api_url"),
+    ("POST", "/api-keys", {"name": "x", "role": "boss"}, 422, "invalid", "role"),
+    ("POST", "/users", {"name": " "}, 422, "invalid", "name"),
+    ("POST", "/api-keys", {"name": "x", "colour": "red"}, 422, "invalid", "colour"),
+    ("GET", "/events?limit=0", None, 422, "invalid", "limit"),
+    ("GET", "/objects/parts?state=ill", None, 422, "invalid", "state"),
+    ("GET", "/diffs/parts", None, 422, "invalid", "from"),
+    ("GET", "/events?cursor=!", None, 422, "invalid", "cursor"),
+    ("PUT", "/events", None, 405, "method-not-allowed", None),
+    ("GET", "/nowhere", None, 404, "not-found", None),
+    ("POST", "/api-keys", {"name": "x" * 5_000_000}, 413, "too-large", None),
+]
+
+
+def test_every_error_has_the_same_format(edge: Any, subtests: pytest.Subtests) -> None:
+    for method, path, body, status, kind, field in ERRORS:
+        with subtests.test(method=method, path=path):
+            answer = edge.api(method, path, body)
+            problem = answer.json()
+            assert (answer.status_code, problem["status"]) == (status, status), answer.text
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert problem["type"].endswith(f"#{kind}")
+            assert problem["title"]
+            assert problem["detail"]
+            invalid = [one["field"] for one in problem.get("errors", [])]
+            assert invalid == ([field] if field else [])
+            allowed = answer.headers.get("allow", "").split(", ")
+            assert status != 405 or set(allowed) == {"GET", "HEAD", "OPTIONS"}
 
 
 def test_internal_errors_reveal_no_internals(edge: Any, monkeypatch: Any) -> None:
