@@ -20,10 +20,15 @@ from markupsafe import Markup, escape
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.asgi import DESIGN
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.core.audit import ACTIONS
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
 from ultraviolet.web.pages.access.device_names import device_name
+from ultraviolet.web.pages.audit_labels import (
+    action_label,
+    actor_label,
+    detail_labels,
+    subject_label,
+)
 from ultraviolet.web.pages.charts import seconds, share
 from ultraviolet.web.pages.documentation.addresses import documentation_of
 from ultraviolet.web.pages.navigation import current_address, visible_groups
@@ -131,8 +136,10 @@ class Renderer:
             "words": words,
             "cause": cause_label,
             "mismatch": _MISMATCHES.get,
-            "audit_action": audit_action,
-            "plain_text": plain_text,
+            "actor": actor_label,
+            "audit_action": action_label,
+            "audit_details": detail_labels,
+            "audit_subject": subject_label,
             "device": device_name,
             "json": as_json,
             "with_cursor": with_cursor,
@@ -251,6 +258,11 @@ def kind_label(origin_kind: str) -> str:
     return "webhook" if origin_kind == "event" else _ORIGINS.get(origin_kind, origin_kind)
 
 
+def to_minute(moment: str | None) -> str:
+    """Return a time of a filter to the minute; empty without one."""
+    return f"{moment[:16].replace('T', ' ')} UTC" if moment else ""
+
+
 def json_text(value: Any) -> str:
     """Return a value as compact JSON, for an attribute that a script reads."""
     return msgspec.json.encode(value).decode()
@@ -315,22 +327,6 @@ def words(name: str) -> str:
 def cause_label(cause: str) -> str:
     """Return the label of a cause of drift."""
     return _CAUSES.get(cause, cause.replace("_", " "))
-
-
-def audit_action(name: str) -> str:
-    """Return the label of an audited action such as `user.make_link`."""
-    return ACTIONS.get(name, name)
-
-
-def plain_text(value: Any) -> str:
-    """Write a value of an audit entry for people."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(str(each) for each in cast("list[Any]", value)) or "none"
-    if isinstance(value, dict):
-        return as_json(value)
-    return "none" if value is None or value == "" else str(value)
 
 
 def as_json(value: Any) -> str:

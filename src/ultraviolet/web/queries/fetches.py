@@ -78,6 +78,10 @@ class FetchDetail(Fetch, frozen=True):
     steps: list[FetchStep]
 
 
+MODES = ("incremental", "full")
+STATES = ("running", "done", "failed", "cancelled")
+
+
 class FetchFilter(msgspec.Struct, frozen=True):
     """The fetches to list."""
 

@@ -34,10 +34,10 @@ if (document.body.dataset.rejected !== undefined) {
 
 // A menu closes with Escape and with a click elsewhere.
 document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll("details.more[open]")) if (!menu.contains(event.target)) menu.open = false;
+  for (const menu of document.querySelectorAll("details[data-closes][open]")) if (!menu.contains(event.target)) menu.open = false;
 });
 document.addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector("details.more[open]");
+  const menu = event.key === "Escape" && document.querySelector("details[data-closes][open]");
   if (!menu) return;
   menu.open = false;
   menu.querySelector("summary").focus();
