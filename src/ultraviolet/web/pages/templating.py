@@ -43,7 +43,6 @@ SYSTEM_THEME = "system"
 MAX_LINE_CHARACTERS = 100
 """Limit for JSON values on one line."""
 _MAX_ADDRESS_CHARACTERS = 8000
-_CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z0-9]*)+")
 _MAX_NUMBER_DIGITS = 18
 _MAX_EXACT_AMOUNT = 1e9
 """Larger amounts are rounded to cents."""
@@ -284,11 +283,8 @@ def plural(resource: str) -> str:
 
 
 def label(field: str) -> str:
-    """Return the name of a field for people; a GraphQL name without a label becomes words."""
-    known = field_label(field).label
-    if known != field or not _CAMEL_CASE.fullmatch(field):
-        return known
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", field).capitalize()
+    """Return the name of a field for people."""
+    return field_label(field).label
 
 
 def money(value: Any) -> str:

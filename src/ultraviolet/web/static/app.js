@@ -43,18 +43,6 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
-// Switch the theme without reloading the page.
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (!form.matches("[data-theme-switch]")) return;
-  event.preventDefault();
-  const theme = event.submitter.value;
-  if (theme === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  fetch(form.action, { method: "POST", body: new URLSearchParams([...new FormData(form), ["theme", theme]]), redirect: "manual" });
-  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button === event.submitter));
-});
-
 // The menu of a narrow screen, and the collapsed side bar of a wide one.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-menu], [data-collapse], [data-shortcuts]");
