@@ -79,8 +79,8 @@ def test_the_page_filters_and_links_to_the_same_export(acted: Any) -> None:
 
 
 def test_people_read_labels_and_not_identifiers(acted: Any) -> None:
-    robot = acted.api("POST", "/keys", {"name": "clock", "role": "admin"}).json()
-    header = {"authorization": f"Bearer {robot['key']}"}
+    robot = acted.api("POST", "/api-keys", {"name": "clock", "role": "admin"}).json()
+    header = {"authorization": f"Bearer {robot['token']}"}
     created = acted.send(
         "POST", "/api/v1/users", json={"name": "Cy", "role": "viewer"}, headers=header
     )
