@@ -1,10 +1,11 @@
 """Labels of the audit log: actors, actions, targets and details."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
-from ultraviolet.hub.accounts.users import KEY_PREFIX
+from ultraviolet.hub.accounts.users import COMMAND_LINE, KEY_PREFIX
 from ultraviolet.hub.core.audit import ACTIONS, AuditEntry
 from ultraviolet.ion.labels import field_label, resource_label
 
@@ -38,7 +39,9 @@ _WORDS = {"provider": "single sign-on", "nothing_new": "no change", "not_chosen"
 def actor_label(name: str) -> str:
     """Return the name of a person, an API key or a part of the hub that did something."""
     if name.startswith(KEY_PREFIX):
-        return f"{name.removeprefix(KEY_PREFIX)} (API key)"
+        key = name.removeprefix(KEY_PREFIX)
+        own = re.match(rf"{COMMAND_LINE}[^:,]+", key)
+        return own[0][0].upper() + own[0][1:] if own else f"{key} (API key)"
     return _ACTORS.get(name, name)
 
 

@@ -32,7 +32,7 @@ from ultraviolet.web.pages.audit_labels import (
 from ultraviolet.web.pages.charts import seconds, share
 from ultraviolet.web.pages.documentation.addresses import documentation_of
 from ultraviolet.web.pages.navigation import current_address, visible_groups
-from ultraviolet.web.pages.objects.cells import changes
+from ultraviolet.web.pages.objects.cells import changes, item_names
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
@@ -120,6 +120,7 @@ class Renderer:
             "canonical": canonical,
             "hour": hour,
             "kind": kind_label,
+            "item_names": item_names,
             "json_text": json_text,
             "plain_number": plain_number,
             "changes": changes,

@@ -1,7 +1,7 @@
 """Values of objects with their labels and formats, as the pages show them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -12,6 +12,9 @@ from ultraviolet.web.queries.field_paths import FieldPath, LinkedValue
 from ultraviolet.web.queries.links import LinkValue
 from ultraviolet.web.queries.objects import ObjectDetail
 from ultraviolet.web.queries.versions import FieldChange
+
+_NAME_FIELDS = ("value", "name", "title")
+"""Fields that name an object in a list."""
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -96,6 +99,18 @@ def _cell(
         currency if label.format == "money" else "",
         column.type if column and column.place in detail.invalid_fields else None,
     )
+
+
+def item_names(value: Any) -> list[str]:
+    """Return the names of the objects in a list, such as labels; empty if one has none."""
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    found = [
+        next((item[key] for key in _NAME_FIELDS if isinstance(item.get(key), str)), None)
+        for item in items
+        if isinstance(item, dict)
+    ]
+    names = [name for name in found if name is not None]
+    return names if len(names) == len(items) else []
 
 
 class _Attribute(msgspec.Struct, frozen=True):
