@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.asgi import DESIGN
 from ultraviolet.errors import InvalidError
+from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
 from ultraviolet.web.pages.access.device_names import device_name
@@ -284,8 +285,8 @@ def plural(resource: str) -> str:
 
 
 def label(field: str) -> str:
-    """Return the name of a field for people."""
-    return field_label(field).label
+    """Return the name of a field or custom attribute for people."""
+    return attribute_name(field) or field_label(field).label
 
 
 def money(value: Any) -> str:
