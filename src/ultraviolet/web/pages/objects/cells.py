@@ -1,7 +1,7 @@
 """Values of objects with their labels and formats, as the pages show them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -103,14 +103,15 @@ def _cell(
 
 def item_names(value: Any) -> list[str]:
     """Return the names of the objects in a list, such as labels; empty if one has none."""
-    items = cast("list[Any]", value) if isinstance(value, list) else []
+    try:
+        items = msgspec.convert(value, list[dict[str, Any]])
+    except msgspec.ValidationError:
+        return []
     found = [
-        next((item[key] for key in _NAME_FIELDS if isinstance(item.get(key), str)), None)
+        next((item[key] for key in _NAME_FIELDS if isinstance(item.get(key), str)), "")
         for item in items
-        if isinstance(item, dict)
     ]
-    names = [name for name in found if name is not None]
-    return names if len(names) == len(items) else []
+    return found if all(found) else []
 
 
 class _Attribute(msgspec.Struct, frozen=True):
