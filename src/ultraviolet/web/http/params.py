@@ -108,7 +108,7 @@ def optional_integration(connection: Connection, name: str | None) -> int | None
 
 @cache
 def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
-    """Return the names of the query parameters of a route and of what is injected into it."""
+    """Return the names of the query parameters of a route and of its dependencies."""
     own = handler.parsed_fn_signature.parameters
     given = handler.resolve_dependencies()
     signatures = [
