@@ -41,7 +41,7 @@ reference: setup ## Generate docs/reference from the code
 	$(BIN)/python -m docs.generate
 
 soak: setup ## Run hub and local ION under faults and crashes for MINUTES (30), then verify
-	$(BIN)/python -m tests.e2e.trouble --minutes $(MINUTES)
+	$(BIN)/python -m tests.e2e.soak --minutes $(MINUTES)
 
 bench: setup ## Run the benchmarks, or those in NAMES
 	$(BIN)/python -m bench $(NAMES)

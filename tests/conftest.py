@@ -37,7 +37,7 @@ LONG = (
     "test_crash_points",
     "test_pages_in_a_browser",
     "test_busy_plant",
-    "test_trouble",
+    "test_soak",
     "test_bench",
 )
 """Test files that take more than a minute."""
@@ -98,7 +98,7 @@ def send(method: str, url: str, body: bytes | None = None, **headers: str) -> tu
 def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
     """Wait until `look` returns a true value and return it; fail after a time-out.
 
-    It looks less often the longer it waits, because looking takes time from what is waited for.
+    The interval grows with the time waited, because each look slows the awaited work.
     """
     started = time.monotonic()
     while True:

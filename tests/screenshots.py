@@ -52,7 +52,7 @@ PAGES = {
     "shortcuts": "/ >> [data-shortcuts]",
     "menu": "/ >> [data-menu]",
 }
-"""An address, and what is clicked there, and what appears then."""
+"""The address of a page, an element to click, and an element that appears then."""
 SIGNED_OUT = {"sign-in": "/sign-in", "sign-in-link": "/sign-in/uvl_unknown"}
 WIDTHS = {1440: 900, 390: 844}
 THEMES = ("light", "dark")
@@ -76,7 +76,7 @@ def demo(data: Path) -> Iterator[str]:
 
 
 def open_page(page: Page, base: str, place: str) -> None:
-    """Open a page, click what is named after it, and wait for what appears."""
+    """Open a page, click the named elements, and wait for the elements that appear."""
     address, *steps = place.split(" >> ")
     page.goto(base + address)
     page.locator("h1, .loaded").first.wait_for(state="attached")

@@ -319,5 +319,5 @@ def test_trusted_proxy_is_not_limited(serve: Callable[..., Server]) -> None:
         ("", ""),
     ],
 )
-def test_source_of_an_address(peer: str, source: str) -> None:
+def test_source_of_an_address_is_its_network(peer: str, source: str) -> None:
     assert ConnectionCounter(3, ["10.0.0.0/8"]).get_source(peer) == source

@@ -33,7 +33,7 @@ def test_each_test_starts_with_the_initial_state(local_ion, turn):
     assert count(local_ion) == 1
 
 
-def test_snapshot_and_restore(local_ion):
+def test_restore_returns_to_the_snapshot(local_ion):
     local_ion.execute(MAKE, i={"name": "Bolts"})
     local_ion.snapshot("one")
     local_ion.execute(MAKE, i={"name": "Nuts"})

@@ -49,7 +49,7 @@ sys.exit(" ".join({{"alembic", "graphql", "pydantic", "typer"}} & sys.modules.ke
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_version() -> None:
+def test_version_option_prints_the_version() -> None:
     assert run("--version").stdout.startswith("ultraviolet 0.")
 
 

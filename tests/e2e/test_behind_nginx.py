@@ -1,4 +1,4 @@
-"""A hub below a path of its public address, behind a real nginx that is set up as the documentation says."""
+"""A hub below a path prefix, behind a real nginx configured as documented."""
 
 import json
 import re
@@ -181,7 +181,7 @@ def outside(page: Page, url: str) -> list[str]:
     return [one for one in found if one.startswith(here) and not one.startswith(f"{url}/")]
 
 
-def test_a_page_changes_by_itself_after_a_delivery(
+def test_page_updates_after_a_delivery(
     proxied: Proxied, local_ion: LocalIonProcess, pages: Callable[[], Page], wait: Any
 ) -> None:
     hub, page = proxied.hub, pages()
@@ -206,7 +206,7 @@ def typed(line: str, *more: str) -> Result:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_programs_work_with_an_address_that_has_a_path(
+def test_client_and_command_line_work_with_a_path_prefix(
     style: str, proxied: Proxied, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, hub = proxied.urls[style], proxied.hub

@@ -83,11 +83,13 @@ def assert_right(hub: Any) -> None:
         "heal.applied",
     ],
 )
-def test_crash_while_changes_arrive(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
+def test_crash_while_changes_arrive_loses_no_delivery(
+    local_ion: Any, start_hub: Any, wait: Any, point: str
+) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT=f"{point}")
     integration = add(hub, local_ion)
     wait(lambda: dead(hub) or fetched(hub, integration), 60, "the first fetch")
-    assert not dead(hub), "it died before anything changed"
+    assert not dead(hub), "it crashed before any change"
     hub.api("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
     before = local_ion.accepted()
     supplier = Supplier(local_ion, point)
@@ -115,7 +117,9 @@ def test_crash_while_changes_arrive(local_ion: Any, start_hub: Any, wait: Any, p
     "point",
     ["fetch.prepared", "fetch.page_applied:9", "fetch.steps_done", "fetch.absence_proven"],
 )
-def test_crash_during_fetch(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
+def test_fetch_continues_after_a_crash(
+    local_ion: Any, start_hub: Any, wait: Any, point: str
+) -> None:
     gone = Supplier(local_ion, f"gone at {point}")
     hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
     integration = add(hub, local_ion)
@@ -127,12 +131,14 @@ def test_crash_during_fetch(local_ion: Any, start_hub: Any, wait: Any, point: st
 
     again = revive(hub, start_hub)
 
-    wait(lambda: fetched(again, integration), 60, "the fetch that went on where it died")
+    wait(lambda: fetched(again, integration), 60, "the resumed fetch")
     again.fetch(integration)
     assert_right(again)
 
 
-def test_crash_during_deletion_of_integration(local_ion: Any, start_hub: Any, wait: Any) -> None:
+def test_deletion_of_an_integration_continues_after_a_crash(
+    local_ion: Any, start_hub: Any, wait: Any
+) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT="integration.emptied:3")
     integration = add(hub, local_ion)
     wait(lambda: fetched(hub, integration), 60, "the first fetch")
@@ -148,7 +154,9 @@ def test_crash_during_deletion_of_integration(local_ion: Any, start_hub: Any, wa
 
 
 @pytest.mark.parametrize("point", ["setup.minted", "setup.receiver_created", "setup.subscribed"])
-def test_crash_during_setup(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
+def test_set_up_can_be_repeated_after_a_crash(
+    local_ion: Any, start_hub: Any, wait: Any, point: str
+) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
     integration = add(hub, local_ion)
     set_up = ("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
@@ -167,7 +175,7 @@ def test_crash_during_setup(local_ion: Any, start_hub: Any, wait: Any, point: st
     wait(lambda: again.find(path), 5, "a change by webhook")
 
 
-def test_crash_during_migration(start_hub: Any, tmp_path: Any) -> None:
+def test_migration_can_be_repeated_after_a_crash(start_hub: Any, tmp_path: Any) -> None:
     data = tmp_path / "hub" / "data"
     with pytest.raises(Exception, match="was ended by SIGKILL"):
         start_hub(data=data, ULTRAVIOLET_CRASH_AT="migration.written")

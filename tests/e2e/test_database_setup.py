@@ -246,7 +246,7 @@ def test_hub_works_with_session_pooling(
             "auth_url": "http://127.0.0.1:9",
         }
         hub.api("POST", "/integrations", {**given, "client_id": "x", "client_secret": "y"})
-        wait_for(lambda: locks(url) >= 2, 30, "the duties of the integration")
+        wait_for(lambda: locks(url) >= 2, 30, "the lease of the integration")
         assert send("GET", f"{hub.url}/readyz")[0] == 200
         hub.child.stop()
         wait_for(lambda: locks(url) == 0, 30, "no lock without a process")

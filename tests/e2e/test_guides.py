@@ -1,4 +1,4 @@
-"""The guides of the documentation, done as they are written, on a hub that was installed from its own wheel."""
+"""The commands of the guides work unchanged on a hub that was installed from its wheel."""
 
 import os
 import re
@@ -46,14 +46,14 @@ def wheel(folder: Path, version: str) -> Path:
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The present release and a newer one."""
+    """The current release and a newer one."""
     folder = tmp_path_factory.mktemp("releases")
     return wheel(folder / "old", ultraviolet.__version__), wheel(folder / "new", NEW)
 
 
 @contextmanager
 def service_manager(run: Service) -> Iterator[str]:
-    """Do what `systemctl` asks for; gives the address it asks at."""
+    """Execute the actions of `systemctl`; yield the address that it calls."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -91,7 +91,7 @@ def program(path: Path, command: str) -> None:
     path.chmod(0o755)
 
 
-def test_back_up_restore_and_upgrade(
+def test_documented_backup_restore_and_upgrade_work(
     tmp_path: Path, store_url: str, request: Any, releases: tuple[Path, Path], start_ion: Any
 ) -> None:
     old, new = releases

@@ -132,9 +132,9 @@ def test_request_id_appears_only_in_log_lines_of_the_request(
     answered = [line for line in said if line["event"] == "request.answered"]
     assert answered
     assert all("request_id" in line for line in answered)
-    duties = [line for line in said if line["event"] == "fetch.finished"]
-    assert duties
-    assert not [line for line in duties if "request_id" in line]
+    finished = [line for line in said if line["event"] == "fetch.finished"]
+    assert finished
+    assert not [line for line in finished if "request_id" in line]
 
 
 def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -176,7 +176,7 @@ def test_changed_secret_key_is_reported_at_start(start_hub: Any, local_ion: Any)
     assert done.stderr.splitlines() == [f"ultraviolet: {SecretKeyError.__doc__}"]
 
 
-def test_a_port_that_is_taken_is_said_before_anything_is_opened(hub: Any, tmp_path: Path) -> None:
+def test_port_in_use_is_reported_before_the_database_is_created(hub: Any, tmp_path: Path) -> None:
     port = hub.url.rsplit(":", 1)[1]
     command = [
         sys.executable,

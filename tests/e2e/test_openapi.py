@@ -25,10 +25,12 @@ def test_every_response_matches_the_document(
     start_hub: StartHub, tmp_path: Path, role: str
 ) -> None:
     hub = start_hub()
+    # An administrator's requests cover each parameter; other roles only have fewer permissions.
+    phases = "coverage,fuzzing" if role == "admin" else "fuzzing"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{hub.url}/api/openapi.json"),
         *("--header", f"Authorization: Bearer {key_of(hub, role)}", "--checks", CHECKS),
-        *("--phases", "coverage,fuzzing", "--max-examples", "4", "--seed", "1", "--no-color"),
+        *("--phases", phases, "--max-examples", "4", "--seed", "1", "--no-color"),
         # One would revoke the very key that is asked with, the other does not end.
         *("--exclude-path-regex", "/api-keys/|/changes/stream"),
     ]

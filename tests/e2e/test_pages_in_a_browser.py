@@ -1,4 +1,4 @@
-"""The pages in a real browser: accessible in light and dark, usable by keyboard alone, each page's main task."""
+"""The pages in a real browser: accessible in light and dark, usable by keyboard, main tasks."""
 
 import csv
 import io
@@ -94,7 +94,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def plant(hub: Any, local_ion: Any, wait: Any) -> dict[str, Any]:
-    """A hub that has everything: read, told of changes, compared."""
+    """A hub after a fetch, an event and a verification."""
     integration = hub.connect(local_ion)
     hub.fetch(integration)
     change(local_ion, "The first change")
@@ -105,7 +105,7 @@ def plant(hub: Any, local_ion: Any, wait: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def person(browser: Browser, hub: Any, plant: dict[str, Any]) -> Iterator[Page]:
-    """Someone who signed in, and whose browser reports every error of a page."""
+    """The page of a signed-in user, which reports every error."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     sign_in(page, hub)
@@ -138,7 +138,9 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_axe_finds_nothing_in_light_and_dark(person: Page, hub: Any, address: str) -> None:
+def test_pages_pass_axe_in_both_themes_and_fit_a_phone(
+    person: Page, hub: Any, address: str
+) -> None:
     person.goto(hub.url + address.strip())
     if PAGES[address]:
         person.locator(PAGES[address] or "").first.click()
@@ -164,7 +166,7 @@ def test_visible_text_has_no_identifiers(person: Page, hub: Any) -> None:
 
 
 @pytest.mark.parametrize("address", WITHOUT_SIGN_IN)
-def test_axe_finds_nothing_before_signing_in(browser: Browser, hub: Any, address: str) -> None:
+def test_pages_before_sign_in_pass_axe(browser: Browser, hub: Any, address: str) -> None:
     context = browser.new_context(color_scheme="dark")
     page = context.new_page()
     page.goto(hub.url + address)
@@ -172,7 +174,7 @@ def test_axe_finds_nothing_before_signing_in(browser: Browser, hub: Any, address
     context.close()
 
 
-def test_a_password_can_be_shown(browser: Browser, hub: Any) -> None:
+def test_password_can_be_shown(browser: Browser, hub: Any) -> None:
     page = browser.new_page()
     page.goto(f"{hub.url}/sign-in")
     field = page.get_by_label("Password", exact=True)
@@ -183,7 +185,7 @@ def test_a_password_can_be_shown(browser: Browser, hub: Any) -> None:
     page.close()
 
 
-def test_the_switch_of_the_scheme_stays(person: Page, hub: Any) -> None:
+def test_selected_theme_is_kept_on_other_pages(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/events")
     person.get_by_role("button", name="Dark").click()
     expect(person.locator("html")).to_have_attribute("data-theme", "dark")
@@ -194,7 +196,7 @@ def test_the_switch_of_the_scheme_stays(person: Page, hub: Any) -> None:
     expect(person.locator("html")).to_have_attribute("data-theme", "light")
 
 
-def test_keys_lead_to_pages_and_to_the_search(person: Page, hub: Any) -> None:
+def test_keyboard_shortcuts_open_pages_and_search(person: Page, hub: Any) -> None:
     person.goto(hub.url)
     person.keyboard.press("g")
     person.keyboard.press("e")
@@ -210,7 +212,7 @@ def test_keys_lead_to_pages_and_to_the_search(person: Page, hub: Any) -> None:
     expect(person.get_by_role("link", name=re.compile("Purchase orders")).first).to_be_visible()
 
 
-def test_a_page_lives_whatever_its_address_ends_in(person: Page, hub: Any) -> None:
+def test_page_with_an_invalid_fragment_works(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/objects#100%")
     expect(person.locator(".live")).to_have_text("Live")
     person.keyboard.press("g")
@@ -218,7 +220,7 @@ def test_a_page_lives_whatever_its_address_ends_in(person: Page, hub: Any) -> No
     expect(person.get_by_role("heading", name="Events", level=1)).to_be_visible()
 
 
-def test_the_events_page_follows_without_moving_under_the_pointer(
+def test_events_page_updates_without_moving_rows_under_the_pointer(
     person: Page, hub: Any, local_ion: Any
 ) -> None:
     person.goto(f"{hub.url}/events")
@@ -254,7 +256,7 @@ def test_the_events_page_follows_without_moving_under_the_pointer(
     expect(person.locator("#event-1")).to_contain_text("replayed")
 
 
-def test_an_event_opens_in_a_drawer_by_mouse_and_keyboard(
+def test_event_opens_in_a_drawer_by_mouse_and_keyboard(
     person: Page, hub: Any, local_ion: Any
 ) -> None:
     change(local_ion, "For the drawer")
@@ -284,9 +286,7 @@ def test_an_event_opens_in_a_drawer_by_mouse_and_keyboard(
     expect(links.first).to_be_focused()
 
 
-def test_an_object_shows_a_change_without_being_loaded_again(
-    person: Page, hub: Any, local_ion: Any
-) -> None:
+def test_object_page_shows_a_change_without_reload(person: Page, hub: Any, local_ion: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders/{change(local_ion, 'Before')}")
     expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
     change(local_ion, "After, seen live")
@@ -297,7 +297,7 @@ def test_an_object_shows_a_change_without_being_loaded_again(
     expect(person.get_by_text("You are viewing version")).to_be_visible()
 
 
-def test_the_slider_shows_an_object_at_another_time(person: Page, hub: Any, local_ion: Any) -> None:
+def test_slider_shows_an_object_at_another_time(person: Page, hub: Any, local_ion: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders/{change(local_ion, 'Long after')}")
     person.get_by_role("button", name="History").click()
     slider = person.get_by_role("slider", name=re.compile("^As of"))
@@ -315,7 +315,7 @@ def test_the_slider_shows_an_object_at_another_time(person: Page, hub: Any, loca
     expect(person.get_by_text("You are viewing version")).to_be_visible()
 
 
-def test_charts_are_there_as_tables(person: Page, hub: Any) -> None:
+def test_charts_have_tooltips_and_tables(person: Page, hub: Any) -> None:
     person.goto(hub.url)
     expect(
         person.get_by_role("img", name=re.compile("^Changes per minute over the last hour"))
@@ -329,7 +329,7 @@ def test_charts_are_there_as_tables(person: Page, hub: Any) -> None:
     expect(person.get_by_role("img", name=re.compile("^Corrections per day"))).to_be_visible()
 
 
-def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
+def test_table_is_sorted_filtered_and_saved_as_a_view(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders")
     person.get_by_role("link", name="ID", exact=True).click()
     expect(person.locator("th[aria-sort=ascending]")).to_have_text(re.compile("ID"))
@@ -362,7 +362,7 @@ LATE_LINES = """SELECT l.id, o.supplier_id, s.name FROM ion_purchase_order_lines
   WHERE l.estimated_arrival_date > l.need_date AND o.status <> 'RECEIVED' ORDER BY o.supplier_id"""
 
 
-def test_a_buyer_downloads_the_late_lines_of_a_supplier(person: Page, hub: Any) -> None:
+def test_buyer_downloads_the_late_lines_of_a_supplier(person: Page, hub: Any) -> None:
     late = list(csv.DictReader(io.StringIO(hub.cli("sql", LATE_LINES, "--format", "csv").stdout)))
     supplier = late[0]["name"]
     expected = {line["id"] for line in late if line["supplier_id"] == late[0]["supplier_id"]}
@@ -402,14 +402,14 @@ def test_a_buyer_downloads_the_late_lines_of_a_supplier(person: Page, hub: Any) 
     assert {row["id"] for row in csv.DictReader(lines)} == expected
 
 
-def test_a_fetch_is_started_and_watched(person: Page, hub: Any) -> None:
+def test_fetch_is_started_and_followed_to_its_end(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/fetches")
     person.get_by_role("form", name="Start a sync").get_by_label("Mode").select_option("full")
     person.get_by_role("button", name="Start").click()
     expect(person.locator("#fetch .sentence")).to_contain_text("done", timeout=60 * SECOND)
 
 
-def test_a_comparison_is_started_and_watched(person: Page, hub: Any) -> None:
+def test_verification_is_started_and_followed_to_its_end(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/verifications")
     person.get_by_role("button", name="Verify now").click()
     expect(person.get_by_text(re.compile("objects compared are equal to ION"))).to_be_visible(
@@ -417,7 +417,7 @@ def test_a_comparison_is_started_and_watched(person: Page, hub: Any) -> None:
     )
 
 
-def test_revoking_asks_for_the_name(person: Page, hub: Any) -> None:
+def test_revocation_requires_the_name(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/webhooks")
     person.get_by_label("Name").fill("Short-lived")
     person.get_by_role("button", name="Create webhook URL").click()
@@ -432,7 +432,9 @@ def test_revoking_asks_for_the_name(person: Page, hub: Any) -> None:
     expect(person.get_by_role("row", name=re.compile("Short-lived"))).to_contain_text("revoked")
 
 
-def test_set_up_by_keyboard_alone(browser: Browser, start_hub: Any, local_ion: Any) -> None:
+def test_set_up_works_with_the_keyboard_only(
+    browser: Browser, start_hub: Any, local_ion: Any
+) -> None:
     hub = start_hub()
     page = browser.new_context().new_page()
     sign_in(page, hub)
@@ -462,9 +464,7 @@ def test_set_up_by_keyboard_alone(browser: Browser, start_hub: Any, local_ion: A
     page.context.close()
 
 
-def test_the_set_up_page_leaves_the_focus_where_it_is(
-    browser: Browser, start_hub: Any, local_ion: Any
-) -> None:
+def test_set_up_page_keeps_the_focus(browser: Browser, start_hub: Any, local_ion: Any) -> None:
     hub = start_hub()
     integration = hub.connect(local_ion)
     only = {"mode": "automatic", "wanted": [["parts", "CREATE"]], "remove_extra": True}
@@ -486,7 +486,7 @@ def test_the_set_up_page_leaves_the_focus_where_it_is(
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until what has the focus is called this."""
+    """Press Tab until the focused element has this name."""
     for _ in range(60):
         page.keyboard.press("Tab")
         named = page.evaluate(
@@ -497,7 +497,7 @@ def tab_to(page: Page, name: str) -> None:
     pytest.fail(f"Tab does not lead to {name}")
 
 
-def test_an_integration_is_added_opened_and_removed_by_keyboard(
+def test_integration_is_added_opened_and_removed_by_keyboard(
     person: Page, hub: Any, local_ion: Any
 ) -> None:
     person.goto(f"{hub.url}/integrations/new")

@@ -25,7 +25,7 @@ PRESENT = HOLDERS.replace("<> 0", "= 0")
 CREATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
 
 
-def duties(store_url: str, query: str = HOLDERS) -> list[tuple[int, int]]:
+def lease_holders(store_url: str, query: str = HOLDERS) -> list[tuple[int, int]]:
     """Return each leased integration with the process that holds its lease."""
     with closing(psycopg.connect(store_url)) as connection:
         found = connection.execute(query, [lock_class("duties")]).fetchall()
@@ -49,25 +49,25 @@ def test_killing_three_processes_in_turn_loses_nothing(
         "the first fetch",
     )
     hub.fetch(integration)
-    wait(lambda: len(duties(database, PRESENT)) == 3, 60, "three processes")
+    wait(lambda: len(lease_holders(database, PRESENT)) == 3, 60, "three processes")
     before = ion.changes()
     ion._call_control_api("PATCH", "/_local/plant", {"changes_per_second": 200})
     began = time.monotonic()
     waits = []
     for killing in (signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL):
-        wait(lambda: len(duties(database, PRESENT)) >= 2, 60, "there is another one to go on")
-        [(_, holder)] = wait(lambda: duties(database), 10, "someone has the duties")
+        wait(lambda: len(lease_holders(database, PRESENT)) >= 2, 60, "another process remains")
+        [(_, holder)] = wait(lambda: lease_holders(database), 10, "a process holds the lease")
         seen = ion.changes()
         wait(lambda seen=seen: ion.changes() > seen + 50, 20, "changes go on")
         os.kill(holder, killing)
         killed = time.monotonic()
         wait(
-            lambda holder=holder: [p for _, p in duties(database) if p != holder],
+            lambda holder=holder: [p for _, p in lease_holders(database) if p != holder],
             10,
             "another goes on",
         )
         waits.append(time.monotonic() - killed)
-        assert len(duties(database)) == 1
+        assert len(lease_holders(database)) == 1
     rate = (ion.changes() - before) / (time.monotonic() - began)
     ion.rest()
 
@@ -83,7 +83,7 @@ def test_killing_three_processes_in_turn_loses_nothing(
     assert json.loads(done.stdout)["objects"] > 100
     hub.child.stop()
     assert hub.child.process.returncode == 0
-    assert duties(database, PRESENT) == []
+    assert lease_holders(database, PRESENT) == []
 
 
 def test_processes_share_integrations_and_live_updates(
@@ -104,9 +104,9 @@ def test_processes_share_integrations_and_live_updates(
     given = {"name": "second", "api_url": ion.url, "auth_url": ion.url, "client_id": ion.client_id}
     one.api("POST", "/integrations", given | {"client_secret": ion.client_secret})
     wait(
-        lambda: {p for _, p in duties(database)} == {one.child.process.pid},
+        lambda: {p for _, p in lease_holders(database)} == {one.child.process.pid},
         10,
-        "one has all duties",
+        "one process has all leases",
     )
     worker = start_hub(
         "--role",
@@ -116,7 +116,7 @@ def test_processes_share_integrations_and_live_updates(
         ULTRAVIOLET_SECRET_KEY=key,
     )
     pids = {one.child.process.pid, worker.child.process.pid}
-    wait(lambda: {p for _, p in duties(database)} == pids, 10, "each has one duty")
+    wait(lambda: {p for _, p in lease_holders(database)} == pids, 10, "each has one duty")
     assert worker.status("/integrations", worker.key) == 404
     wait(lambda: one.find("/integrations/1/fetches")["items"], 60, "the first fetch")
 

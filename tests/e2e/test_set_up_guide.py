@@ -1,4 +1,4 @@
-"""The documented set-up as a person walks it: a real browser, the hub's pages, ION's query runner."""
+"""The documented set-up in a real browser, with the hub's pages and ION's query runner."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def person(browser: Browser, hub: Any) -> Iterator[Page]:
-    """Someone who signed in by the link that the first start printed."""
+    """The page of a user who signed in by the link that the first start printed."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     link = re.search(r"http://\S+/sign-in/\S+", (hub.data.parent / "hub.log").read_text())
@@ -75,7 +75,7 @@ def person(browser: Browser, hub: Any) -> Iterator[Page]:
     context.close()
 
 
-def test_a_person_sets_up_and_sees_a_change(person: Page, hub: Any, local_ion: Any) -> None:
+def test_documented_set_up_shows_a_change(person: Page, hub: Any, local_ion: Any) -> None:
     guide = add_integration(person, hub, local_ion)
     url = mint(person, guide)
     runner = QueryRunner(person.context.new_page(), local_ion.url)

@@ -1,4 +1,4 @@
-"""Single sign-on in a real browser, with a provider in a process of its own: in, out, refused."""
+"""Single sign-on in a real browser, with a provider in another process."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def provider(tmp_path: Path) -> Iterator[str]:
         process.wait(15)
 
 
-def test_signing_in_with_a_provider(chromium: str, start_hub: Any, provider: str) -> None:
+def test_user_signs_in_with_a_provider(chromium: str, start_hub: Any, provider: str) -> None:
     hub = start_hub(
         ULTRAVIOLET_OIDC_ISSUER=provider,
         ULTRAVIOLET_OIDC_CLIENT_ID="hub",

@@ -26,12 +26,12 @@ BEGIN = "2026-01-01T00:00:00.000000+00:00"
 
 
 class TableIon:
-    """Answers like ION's API; `trouble` may raise or answer instead, by requested ids."""
+    """Answers like ION's API; `override` may raise or answer instead, by requested ids."""
 
     def __init__(self, rows: dict[str, dict[int, dict[str, Any]]]) -> None:
         self.rows = {CATALOG.resources[name].list: of for name, of in rows.items()}
         self.requests: list[list[int]] = []
-        self.trouble: Callable[[list[int]], Result | None] = lambda ids: None
+        self.override: Callable[[list[int]], Result | None] = lambda ids: None
 
     async def execute(
         self,
@@ -50,7 +50,7 @@ class TableIon:
         }
         ids = [int(id_) for _, wanted in asked.values() for id_ in wanted]
         self.requests.append(ids)
-        instead = self.trouble(ids)
+        instead = self.override(ids)
         if instead is not None:
             return instead
         if asked:

@@ -144,7 +144,7 @@ def test_every_root_field_is_described(root: str) -> None:
         ("Mutation", "mergePartInventory", "Put inventories of one part and lot together"),
     ],
 )
-def test_descriptions_by_rule(root: str, field: str, expected: str) -> None:
+def test_descriptions_without_a_source_follow_rules(root: str, field: str, expected: str) -> None:
     kind = SCHEMA.type_map[root]
     assert isinstance(kind, GraphQLObjectType)
     assert (kind.fields[field].description or "").startswith(expected)
@@ -162,7 +162,7 @@ def run_python(*arguments: str) -> str:
     return done.stdout
 
 
-def test_generated_file_is_as_the_tool_writes_it() -> None:
+def test_generated_file_equals_the_output_of_the_tool() -> None:
     run_python(str(ROOT / "tools/make_catalog.py"), "--check")
 
 

@@ -334,7 +334,7 @@ def respelled(body: bytes) -> bytes:
         {"timestamp": "yesterday"},
     ],
 )
-def test_the_assumed_format_reads_as_any_other(
+def test_assumed_format_is_decoded_like_any_other(
     envelope: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     body = deliveries.encode(
@@ -357,5 +357,5 @@ def test_the_assumed_format_reads_as_any_other(
     assert envelope_alone == deliveries.decode_envelope(CATALOG, respelled(body))
 
 
-def test_every_resource_is_known_by_its_table_name() -> None:
+def test_every_resource_is_found_by_its_table_name() -> None:
     assert all(CATALOG.resolve(name) is found for name, found in CATALOG.resources.items())

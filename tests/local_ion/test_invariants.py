@@ -162,7 +162,7 @@ class Factory(RuleBasedStateMachine):
 
     @precondition(lambda self: self.column("id", "purchase_orders"))
     @rule(order=PICK)
-    def come_late(self, order: int) -> None:
+    def update_with_outdated_etag(self, order: int) -> None:
         """Update an object with an outdated etag."""
         values = {"id": self.a("purchase_orders", order), "etag": "old", "notes": "x"}
         assert self.refused("updatePurchaseOrder", input=values)
@@ -230,7 +230,7 @@ class Factory(RuleBasedStateMachine):
         """Compare the audit log with the rows, and the deliveries with the audit log."""
         before, after = self.rows, self.everything()
         actions = audit_log.actions_after(self.store.connection, self.seen, 10_000)
-        self.assert_told(before, after, actions)
+        self.assert_log_is_complete(before, after, actions)
         self.assert_new_etags(before, after)
         wanted = [
             (a.table_name, a.action, a.row_id) for a in actions if a.table_name.upper() in WATCHED
@@ -239,7 +239,9 @@ class Factory(RuleBasedStateMachine):
         self.rows, self.seen = after, audit_log.last_action_id(self.store.connection)
 
     @staticmethod
-    def assert_told(before: Rows, after: Rows, actions: list[audit_log.LoggedAction]) -> None:
+    def assert_log_is_complete(
+        before: Rows, after: Rows, actions: list[audit_log.LoggedAction]
+    ) -> None:
         """The rows before and the logged actions give the rows after."""
         expected = dict(before)
         for action in actions:

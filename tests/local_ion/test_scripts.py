@@ -116,7 +116,7 @@ def _tied(line: dict[str, Any]) -> bool:
 
 
 @pytest.mark.skipif(not HAS_FILES, reason="this local ION keeps no contents of files")
-def test_a_file_is_attached_to_a_step(ion: LocalIonProcess, run: Run, tmp_path: Path) -> None:
+def test_file_is_attached_to_a_step(ion: LocalIonProcess, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "Prüfbericht 1.pdf"
     file.write_bytes(bytes(range(256)) * 500)
     step = first(ion, "{ runSteps(first: 1) { edges { node { runId } } } }")

@@ -115,7 +115,7 @@ def test_malformed_requests_are_400(client: TestClient[Any], token: str, body: b
         ({"authorization": "Bearer nonsense"}, "Unable to parse authentication token"),
     ],
 )
-def test_unauthenticated_is_401(
+def test_unauthenticated_request_is_401(
     client: TestClient[Any], headers: dict[str, str], message: str
 ) -> None:
     answer = client.post("/graphql", json={"query": ME}, headers=headers)

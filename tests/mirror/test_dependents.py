@@ -127,7 +127,7 @@ def test_deletion_marks_the_objects_that_depended_on_it(mirror: Mirror) -> None:
     assert mirror.stale() == {(ORDER, "5"), (ORDER, "6")}
 
 
-def test_deleted_objects_are_no_dependents_until_they_return(mirror: Mirror) -> None:
+def test_deleted_objects_are_not_dependents_until_they_return(mirror: Mirror) -> None:
     mirror(stored(ORDER, "5", labels=[{"id": 1}]), stored(ORDER, "6"), stored(LABEL, "1", value=""))
     mirror(*(absence(10, "fetch", id_=id_) for id_ in ("5", "6")))
     mirror.settle()
@@ -157,7 +157,7 @@ def test_dependents_of_another_integration_are_not_marked(
     [{"quantity": 5}, {"_etag": "new"}, {"LastSessionId": "new"}, {"updatedById": 7}],
     ids=["computed value", "etag", "session", "author"],
 )
-def test_value_that_other_values_are_not_computed_from_marks_nothing(
+def test_value_not_used_by_computed_values_marks_nothing(
     mirror: Mirror, change: dict[str, Any]
 ) -> None:
     mirror(stored(PART, "1", partNumber="P-1", quantity=4), stored(INVENTORY, "8", partId=1))

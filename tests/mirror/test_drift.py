@@ -80,7 +80,7 @@ def test_change_without_an_event_is_drift(connection: Connection, catalog: Catal
     assert {"": 3, "no_event_sent": 3} == mirror.counts()
 
 
-def test_change_announced_completely_and_in_time_is_no_drift(
+def test_change_announced_completely_and_in_time_is_not_drift(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)

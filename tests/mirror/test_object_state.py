@@ -59,7 +59,7 @@ def test_settle_removes_only_marks_from_before_the_read() -> None:
     assert (state.marked_at, state.settled, state.marked) == (None, True, False)
 
 
-def test_equal_content_is_no_change_but_a_new_observation() -> None:
+def test_equal_content_is_a_new_observation_but_not_a_change() -> None:
     state = fresh(10, status="DRAFT")
 
     assert state.set_content(dict(state.doc), read(20), at(9)) == "same"

@@ -13,7 +13,7 @@ def test_observations_and_marks_name_their_object() -> None:
     assert Mark(ORDER, "é☃", "event", at(1)).ref == (ORDER, "é☃")
 
 
-def test_origin_counts_unless_it_is_a_first_fetch_or_a_lost_event() -> None:
+def test_origins_are_equal_by_content_with_defaults() -> None:
     assert Origin("heal") == Origin("heal", None, first=False, lost=False)
     assert len({Origin("heal"), Origin("heal"), Origin("fetch"), Origin("heal", "1")}) == 3
 
@@ -21,6 +21,6 @@ def test_origin_counts_unless_it_is_a_first_fetch_or_a_lost_event() -> None:
 @pytest.mark.parametrize(
     "value", [event(1), Mark(ORDER, "1", "event", at(1)), Change(ORDER, "1", "create", 1)]
 )
-def test_statement_does_not_change(value: object) -> None:
+def test_observations_are_immutable(value: object) -> None:
     with pytest.raises(AttributeError):
         value.id = "2"  # pyright: ignore[reportAttributeAccessIssue]

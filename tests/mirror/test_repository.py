@@ -52,7 +52,7 @@ def test_unknown_objects_have_an_empty_state(connection: Connection) -> None:
 
 @on_one_database
 @given(documents=st.lists(st.dictionaries(texts, values, max_size=5), min_size=1, max_size=4))
-def test_any_document_is_loaded_as_it_was_saved(
+def test_any_document_is_loaded_unchanged(
     two_plants: Engine, catalog: Catalog, documents: list[dict[str, Any]]
 ) -> None:
     with two_plants.connect() as connection:

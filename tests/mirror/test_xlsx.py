@@ -49,7 +49,7 @@ def one(kind: str, value: Any) -> Any:
         ("json", '["a","b",{"c":1}]', 'a; b; {"c":1}'),
     ],
 )
-def test_a_value_keeps_its_type(kind: str, value: Any, shown: Any) -> None:
+def test_value_keeps_its_type(kind: str, value: Any, shown: Any) -> None:
     found = one(kind, value)
     if kind == "time" and shown[4:] != "-05-20":
         assert isinstance(found, datetime)
@@ -62,7 +62,7 @@ def test_null_is_an_empty_cell() -> None:
     assert read(written(columns, [[None, None, "x"]]))[1] == (None, None, "x")
 
 
-def test_a_text_is_never_a_formula() -> None:
+def test_text_is_never_a_formula() -> None:
     content = written([("v", "text")], [[text] for text in ("=1+1", "+49", "-x", "@cmd", "\tx")])
     sheet = openpyxl.load_workbook(io.BytesIO(content))["Objects"]
     assert {row[0].data_type for row in sheet.iter_rows(min_row=2)} == {"s"}
@@ -73,12 +73,12 @@ def test_any_text_reads_back(text: str) -> None:
     assert openpyxl.utils.escape.unescape(one("text", text)) == text
 
 
-def test_a_text_that_is_too_long_for_a_cell_is_cut_between_characters() -> None:
+def test_long_text_is_cut_between_characters() -> None:
     assert one("text", "x" * 40_000) == "x" * xlsx.MAX_TEXT_CHARACTERS
     assert one("text", "😀" * 20_000) == "😀" * (xlsx.MAX_TEXT_CHARACTERS // 2)
 
 
-def test_pages_are_written_as_they_come_under_a_frozen_head_with_a_filter() -> None:
+def test_pages_follow_a_frozen_head_with_a_filter() -> None:
     columns = [(f"c{number}", "integer") for number in range(30)]
     writer = xlsx.Xlsx(columns)
     rows = [[row * 30 + number for number in range(30)] for row in range(800)]
@@ -92,7 +92,7 @@ def test_pages_are_written_as_they_come_under_a_frozen_head_with_a_filter() -> N
     assert read(written(columns)) == [tuple(name for name, _ in columns)]
 
 
-def test_a_list_that_does_not_fit_is_reported() -> None:
+def test_too_large_list_is_reported() -> None:
     xlsx.check_size(xlsx.MAX_ROWS, 10)
     with pytest.raises(InvalidError, match="1,048,576 rows"):
         xlsx.check_size(xlsx.MAX_ROWS + 1, 1)

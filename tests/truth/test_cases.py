@@ -1,4 +1,4 @@
-"""Cases that other mirrors fail, against `apply` and the decoding of events."""
+"""Difficult cases for `apply` and the decoding of events."""
 
 import json
 from datetime import timedelta
@@ -84,7 +84,7 @@ def read(resource: str, id_: int, began: float, **fields: Any) -> Observation:
     )
 
 
-def test_two_changes_in_the_same_second(mirror: Mirror) -> None:
+def test_changes_in_the_same_second_are_both_applied(mirror: Mirror) -> None:
     mirror.observe(answer(row(0), "1", 1, 1))
     mirror.observe(event({"_updated": moment(5), "status": "ORDERED"}, "1", 5.2, 1))
     mirror.observe(event({"_updated": moment(5), "description": "bolts"}, "1", 5.3, 2))
@@ -94,7 +94,7 @@ def test_two_changes_in_the_same_second(mirror: Mirror) -> None:
     assert set() == mirror.stale()
 
 
-def test_the_same_updated_with_different_content(mirror: Mirror) -> None:
+def test_later_read_counts_despite_an_equal_time_of_change(mirror: Mirror) -> None:
     """A computed value changed: the later read counts, and the earlier one does not return."""
     mirror.observe(answer(row(0, estimatedCost=1.0), "1", 1, 1))
     mirror.observe(answer(row(0, estimatedCost=2.0), "1", 3, 3))
@@ -103,7 +103,7 @@ def test_the_same_updated_with_different_content(mirror: Mirror) -> None:
     assert mirror.doc()["estimatedCost"] == 2.0
 
 
-def test_a_late_update_after_a_delete(mirror: Mirror) -> None:
+def test_late_update_does_not_restore_a_deleted_object(mirror: Mirror) -> None:
     mirror.observe(answer(row(0), "1", 1, 1))
     mirror.receive({"resource": "purchase_orders", "id": 1, "action": "DELETE"}, 2)
     mirror.observe(answer(None, "1", 3, 3))
@@ -123,7 +123,7 @@ def test_a_late_update_after_a_delete(mirror: Mirror) -> None:
     assert (None, set()) == (mirror.doc(), mirror.stale())
 
 
-def test_deletion_reported_before_the_creation(mirror: Mirror) -> None:
+def test_read_decides_if_a_deletion_arrives_before_the_creation(mirror: Mirror) -> None:
     """ION delivered a creation and a deletion in the wrong order; a later read decides."""
     gone = {"resource": ORDERS, "id": 1, "action": "DELETE", "timestamp": moment(2)}
     made = {"resource": ORDERS, "id": 1, "action": "CREATE", "timestamp": moment(1)}
@@ -136,7 +136,7 @@ def test_deletion_reported_before_the_creation(mirror: Mirror) -> None:
     assert (None, set()) == (mirror.doc(), mirror.stale())
 
 
-def test_a_delivery_before_its_create_is_visible(mirror: Mirror) -> None:
+def test_empty_read_after_a_creation_event_does_not_prove_absence(mirror: Mirror) -> None:
     """ION sends an event of a row that its reads do not return yet: this does not prove absence."""
     mirror.receive(
         {
@@ -180,7 +180,7 @@ def test_undone_creation_leaves_nothing(mirror: Mirror) -> None:
     assert (None, set()) == (mirror.doc(), mirror.stale())
 
 
-def test_a_partial_body(mirror: Mirror) -> None:
+def test_partial_body_changes_only_its_fields(mirror: Mirror) -> None:
     """`null`, absent and unresolved are different."""
     changes = {"description": {"old": "bolts", "new": None}, "_updated": {"new": moment(1.5)}}
     mirror.observe(answer(row(0, description="bolts", supplierId=4), "1", 1, 1))
@@ -216,10 +216,8 @@ def test_text_of_a_delivery_that_is_not_utf_8_is_replaced(mirror: Mirror) -> Non
 
 
 @pytest.mark.parametrize("body", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD.keys())
-def test_a_body_that_is_not_understood_is_kept_and_blocks_nothing(
-    mirror: Mirror, body: bytes
-) -> None:
-    """It also asks for a fetch, because it says that something changed."""
+def test_uninterpretable_body_is_kept_and_blocks_nothing(mirror: Mirror, body: bytes) -> None:
+    """It also requests a fetch, because something changed."""
     taken = mirror.receive(body, 1)
     assert taken.lost
     mirror.receive(
@@ -284,7 +282,7 @@ def test_unknown_enum_value_is_kept(mirror: Mirror) -> None:
     assert (mirror.doc()["status"], mirror.stale()) == ("ON_HOLD", set())
 
 
-def test_a_read_that_began_before_an_event_and_ended_after_it(mirror: Mirror) -> None:
+def test_read_that_overlaps_an_event_does_not_confirm_the_object(mirror: Mirror) -> None:
     mirror.observe(answer(row(0), "1", 1, 1))
     mirror.receive(
         {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 5
@@ -296,8 +294,8 @@ def test_a_read_that_began_before_an_event_and_ended_after_it(mirror: Mirror) ->
     assert ("ORDERED", set()) == (mirror.doc()["status"], mirror.stale())
 
 
-def test_a_clock_that_jumps_forwards_and_back(mirror: Mirror) -> None:
-    """What is told after the clock was set right is news all the same, and a read settles it at once."""
+def test_changes_are_applied_after_the_clock_was_corrected(mirror: Mirror) -> None:
+    """An event after the correction is applied, and a read confirms the object at once."""
     machine = {"wall": 0.0, "elapsed": 0.0}
     clock = Clock(lambda: BEGIN + timedelta(seconds=machine["wall"]), lambda: machine["elapsed"])
 
@@ -315,8 +313,8 @@ def test_a_clock_that_jumps_forwards_and_back(mirror: Mirror) -> None:
     assert set() == mirror.stale()
 
 
-def test_an_id_reused_by_a_restored_backup(mirror: Mirror) -> None:
-    """The row of that id is another one now, and older by `_updated`: believed once no replica can lag so far."""
+def test_id_reused_after_a_restored_backup_is_accepted(mirror: Mirror) -> None:
+    """The row of the id is another, older one: accepted when no replica can lag so far."""
     mirror.observe(answer(row(100, description="lost with the backup"), "1", 101, 101))
     mirror.receive(
         {"resource": "purchase_orders", "id": 1, "changes": {"description": {"new": "another"}}},
@@ -341,7 +339,9 @@ def test_an_id_reused_by_a_restored_backup(mirror: Mirror) -> None:
         ("2026-01-01T00:00:00.1", "2026-01-01T00:00:00.100000+00:00"),
     ],
 )
-def test_year_2038_and_the_edges_of_time_zones(catalog: Catalog, written: str, meant: str) -> None:
+def test_times_after_2038_and_in_any_time_zone_are_normalized(
+    catalog: Catalog, written: str, meant: str
+) -> None:
     assert normalize_rfc3339(written) == meant
     doc = normalize_document(catalog.resources[ORDERS], {"id": 1, "_updated": written})
     assert doc["_updated"] == meant
@@ -353,7 +353,7 @@ def test_year_2038_and_the_edges_of_time_zones(catalog: Catalog, written: str, m
     )
 
 
-def test_a_change_of_2038_is_newer_than_one_of_2037(mirror: Mirror) -> None:
+def test_change_of_2038_is_newer_than_one_of_2037(mirror: Mirror) -> None:
     mirror.observe(answer(row(0) | {"_updated": "2037-12-31T23:59:59.000000+00:00"}, "1", 1, 1))
     mirror.observe(
         answer(
@@ -365,7 +365,7 @@ def test_a_change_of_2038_is_newer_than_one_of_2037(mirror: Mirror) -> None:
     assert mirror.doc()["status"] == "ORDERED"
 
 
-def test_an_attribute_changes_without_its_owner(mirror: Mirror) -> None:
+def test_attribute_event_marks_its_owner(mirror: Mirror) -> None:
     mirror.observe(read(ORDERS, 1, 1, entityId=77))
     mirror.receive(
         {
@@ -378,7 +378,7 @@ def test_an_attribute_changes_without_its_owner(mirror: Mirror) -> None:
     assert {(ORDERS, "1")} == mirror.stale()
 
 
-def test_a_file_is_attached_without_a_change_of_its_owner(mirror: Mirror) -> None:
+def test_attachment_event_marks_its_owner(mirror: Mirror) -> None:
     mirror.observe(read(ORDERS, 1, 1, entityId=77))
     mirror.receive(
         {
@@ -392,7 +392,7 @@ def test_a_file_is_attached_without_a_change_of_its_owner(mirror: Mirror) -> Non
     assert {(ORDERS, "1")} == mirror.stale()
 
 
-def test_an_event_of_what_a_first_pass_has_read_already(mirror: Mirror) -> None:
+def test_event_older_than_a_first_read_marks_dependents(mirror: Mirror) -> None:
     """The pass read a run, then its step changed, then the pass read the step: the event's news is old, the run wrong."""
 
     mirror.observe(read("runs", 1, 1, percentComplete=0))
@@ -411,7 +411,7 @@ def test_an_event_of_what_a_first_pass_has_read_already(mirror: Mirror) -> None:
     assert ("runs", "1") in mirror.stale()
 
 
-def test_a_label_is_renamed_and_all_that_show_it_are_read_again(mirror: Mirror) -> None:
+def test_renamed_label_makes_its_objects_stale(mirror: Mirror) -> None:
     red = [{"id": 8, "value": "red"}]
     mirror.observe(
         read(ORDERS, 1, 1, labels=red),
@@ -424,8 +424,8 @@ def test_a_label_is_renamed_and_all_that_show_it_are_read_again(mirror: Mirror) 
     assert {(ORDERS, "1")} == mirror.stale()
 
 
-def test_a_new_version_makes_its_family_stale(mirror: Mirror) -> None:
-    """`isLatestVersion` of the versions before changes without an event and without `_updated`."""
+def test_new_version_makes_its_family_stale(mirror: Mirror) -> None:
+    """`isLatestVersion` of earlier versions changes without an event and without `_updated`."""
     mirror.observe(
         read("procedures", 1, 1, familyId=4, version=1),
         read("procedures", 2, 1, familyId=5, version=1),
@@ -436,7 +436,7 @@ def test_a_new_version_makes_its_family_stale(mirror: Mirror) -> None:
     assert {("procedures", "1")} == mirror.stale()
 
 
-def test_a_label_of_a_family_makes_all_its_versions_stale(mirror: Mirror) -> None:
+def test_label_of_a_family_makes_all_its_versions_stale(mirror: Mirror) -> None:
     mirror.observe(read("procedures", 1, 1, familyId=4), read("procedures", 2, 1, familyId=4))
     mirror.observe(read("procedures", 4, 1, familyId=9))
     mirror.receive({"resource": "procedure_family_labels", "id": "4:8", "action": "CREATE"}, 5)
@@ -445,7 +445,7 @@ def test_a_label_of_a_family_makes_all_its_versions_stale(mirror: Mirror) -> Non
     assert ("procedures", "4") not in mirror.stale()
 
 
-def test_a_setting_of_the_organization_is_read_into_every_approval(mirror: Mirror) -> None:
+def test_change_of_the_organization_makes_orders_stale(mirror: Mirror) -> None:
     mirror.observe(read(ORDERS, 1, 1, approved=True), read("organizations", 1, 1, name="plant"))
     changed = read("organizations", 1, 5, name="plant 2")
     mirror.observe(msgspec.structs.replace(changed, origin=Origin("heal")))
@@ -453,7 +453,7 @@ def test_a_setting_of_the_organization_is_read_into_every_approval(mirror: Mirro
     assert (ORDERS, "1") in mirror.stale()
 
 
-def test_a_transaction_that_fails_leaves_nothing_half_written(mirror: Mirror) -> None:
+def test_failed_transaction_leaves_nothing(mirror: Mirror) -> None:
     """Rule 1 in the mirror: changes and outcomes of a batch are committed together."""
     mirror.connection.commit()
     dialect.begin_write(mirror.connection)

@@ -1,7 +1,7 @@
-"""The rules of truth, by chance: random histories of a model ION, told badly, read late, and judged step by step.
+"""The rules of truth hold at each step of random histories of a model ION.
 
-Rules 1, 4 and 8 are the whole hub's (tests/truth/test_cases.py, tests/e2e/test_crash_points.py); the others are
-those of the one idle_hub, and are held here against it.
+Deliveries and reads arrive late, repeatedly or never. Rules 1, 4 and 8 concern the whole hub
+(tests/truth/test_cases.py, tests/e2e/test_crash_points.py); the others concern `apply`.
 """
 
 import json
@@ -34,8 +34,8 @@ ids = st.sampled_from(IDS)
 steps = st.sampled_from([0.0, 0.000001, 0.01, 1.0, 7.0, 65.0, 3600.0])
 
 
-class Truth(RuleBasedStateMachine):
-    """Integration 1 is told everything as it comes; integration 2 the same, every batch twice."""
+class MirrorRules(RuleBasedStateMachine):
+    """Integration 1 gets each batch of observations once, integration 2 twice."""
 
     connection: Connection
     catalog: Catalog
@@ -57,10 +57,10 @@ class Truth(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "ion"):
-            self.comes_to_rest()
+            self.check_convergence()
 
     @rule(by=steps)
-    def time_passes(self, by: float) -> None:
+    def advance_time(self, by: float) -> None:
         self.now = round(self.now + by, 6)
 
     @rule(
@@ -69,75 +69,75 @@ class Truth(RuleBasedStateMachine):
         told=st.booleans(),
         status=st.sampled_from(["DRAFT", "ORDERED", None]),
     )
-    def a_row_is_written(self, id_: str, told: bool, status: str | None) -> Any:
-        """A creation, an update, or an old id that comes back; the event may tell `_updated` or not."""
+    def write_row(self, id_: str, told: bool, status: str | None) -> Any:
+        """Create, update or restore a row; the event contains `_updated` or not."""
         said = self.ion.write(self.now, id_, status=status)
         return id_, (said if told else {"status": status}), self.now
 
     @rule(target=undelivered, id_=ids, words=st.text(max_size=2))
-    def a_description_is_written(self, id_: str, words: str) -> Any:
+    def write_description(self, id_: str, words: str) -> Any:
         return id_, self.ion.write(self.now, id_, description=words or None), self.now
 
     @precondition(lambda self: self.ion.rows)
     @rule(data=st.data(), cost=st.sampled_from([0.0, 1.0, 2.0]))
-    def a_computed_value_changes(self, data: Any, cost: float) -> None:
-        """Nobody is told, and `_updated` stays."""
+    def change_computed_value(self, data: Any, cost: float) -> None:
+        """Change a value without an event and without `_updated`."""
         self.ion.compute(self.now, data.draw(st.sampled_from(sorted(self.ion.rows))), cost)
 
     @precondition(lambda self: self.ion.rows)
     @rule(target=undelivered, data=st.data())
-    def a_row_is_deleted(self, data: Any) -> Any:
+    def delete_row(self, data: Any) -> Any:
         id_ = data.draw(st.sampled_from(sorted(self.ion.rows)))
         self.ion.delete(self.now, id_)
         return id_, {}, self.now
 
     @precondition(lambda self: len(self.ion.past) > 2)
     @rule(data=st.data())
-    def ion_is_restored_from_a_backup(self, data: Any) -> None:
-        """Rows change, vanish and come back with an older `_updated`; nobody is told."""
+    def restore_backup(self, data: Any) -> None:
+        """Change, delete and restore rows with an older `_updated`, without events."""
         self.ion.restore(self.now, data.draw(st.sampled_from(self.ion.past))[0])
 
     @rule(target=delivered, one=consumes(undelivered))
-    def a_delivery_comes(self, one: Any) -> Any:
+    def deliver(self, one: Any) -> Any:
         self.number += 1
         id_, told, _ = one
-        self.take(event(told, id_, self.now, self.number))
+        self.observe(event(told, id_, self.now, self.number))
         return one
 
     @rule(one=delivered)
-    def it_comes_again(self, one: Any) -> None:
-        """Under another number, as from another subscription; the same number never gets so far."""
+    def deliver_again(self, one: Any) -> None:
+        """Deliver under another number, as from another subscription."""
         self.number += 1
-        self.take(event(one[1], one[0], self.now, self.number))
+        self.observe(event(one[1], one[0], self.now, self.number))
 
     @rule(one=consumes(undelivered))
-    def a_delivery_is_lost(self, one: Any) -> None:
+    def lose_delivery(self, one: Any) -> None:
         pass
 
     @rule(target=reading, wanted=st.sets(ids, min_size=1))
-    def a_read_begins(self, wanted: set[str]) -> Any:
+    def begin_read(self, wanted: set[str]) -> Any:
         self.now = round(self.now + 0.000001, 6)  # no two reads begin at the same moment
         return sorted(wanted), self.now
 
     @rule(target=read, one=consumes(reading))
-    def ion_looks(self, one: Any) -> Any:
-        """What ION saw at this moment will be its answer, whenever that arrives."""
+    def execute_read(self, one: Any) -> Any:
+        """Fix ION's response at this time; it may arrive later."""
         wanted, began = one
         rows = self.ion.as_of(self.now)
         return multiple(*((id_, rows.get(id_), began) for id_ in wanted))
 
     @rule(one=read, origin=st.sampled_from(["heal", "fetch", "poll"]))
-    def the_answer_arrives(self, one: Any, origin: str) -> None:
-        """At once, late, or again."""
+    def receive_response(self, one: Any, origin: str) -> None:
+        """Receive a response at once, late or repeatedly."""
         id_, row, began = one
-        self.take(answer(row, id_, began, self.now, origin))
+        self.observe(answer(row, id_, began, self.now, origin))
 
     @rule(one=consumes(read))
-    def the_answer_is_lost(self, one: Any) -> None:
+    def lose_response(self, one: Any) -> None:
         pass
 
     @rule(several=st.lists(st.one_of(consumes(undelivered), read), max_size=5))
-    def many_come_at_once(self, several: list[Any]) -> None:
+    def receive_batch(self, several: list[Any]) -> None:
         batch: list[Observation] = []
         for id_, said, began in several:
             self.number += 1
@@ -147,11 +147,9 @@ class Truth(RuleBasedStateMachine):
                 if told
                 else answer(said, id_, began, self.now)
             )
-        self.take(*batch)
+        self.observe(*batch)
 
-    # what holds after every step
-
-    def take(self, *batch: Observation) -> None:
+    def observe(self, *batch: Observation) -> None:
         before = self.docs()
         outcome = apply(self.connection, self.catalog, 1, batch)
         apply(self.connection, self.catalog, 2, batch)
@@ -163,9 +161,9 @@ class Truth(RuleBasedStateMachine):
         assert self.docs() == self.docs(2), "rule 2: once"
         assert self.stale() == self.stale(2), "rule 2: once"
         if len(batch) == 1 and batch[0].kind == "partial" and batch[0].id in before:
-            self.nothing_else_was_touched(batch[0], before)
+            self.check_other_fields(batch[0], before)
 
-    def nothing_else_was_touched(self, told: Observation, before: dict[str, Any]) -> None:
+    def check_other_fields(self, told: Observation, before: dict[str, Any]) -> None:
         after = self.docs()
         assert before.keys() == after.keys(), "rule 7: an event alone deletes nothing"
         for name, value in before[told.id].items():
@@ -173,8 +171,8 @@ class Truth(RuleBasedStateMachine):
                 assert value == after[told.id][name], "rule 3: other fields stay unchanged"
 
     @invariant()
-    def fresh_is_true(self) -> None:
-        """What is not stale is what ION said at some moment since the read that made it so began."""
+    def fresh_objects_equal_ion(self) -> None:
+        """Each fresh object equals a state of ION since the start of its last read."""
         for row in self.objects():
             if row.id in self.stale():
                 continue
@@ -183,13 +181,13 @@ class Truth(RuleBasedStateMachine):
             assert held in self.ion.states(row.id, _seconds(row.read_at)), "rules 3 and 7"
 
     @invariant()
-    def reads_never_go_back(self) -> None:
+    def read_times_never_decrease(self) -> None:
         for row in self.objects():
             assert (row.read_at or "") >= self.seen_reads.get(row.id, ""), "rule 3: never backwards"
             self.seen_reads[row.id] = row.read_at or ""
 
     @invariant()
-    def history_is_whole(self) -> None:
+    def history_is_complete(self) -> None:
         """Versions have no gaps and an applied origin; the last one equals the object."""
         given = {(o.origin.kind, o.origin.ref, o.id) for o in self.applied}
         latest: dict[str, Any] = {}
@@ -210,7 +208,7 @@ class Truth(RuleBasedStateMachine):
     def was_seen_absent(self, id_: str) -> bool:
         return any(o.kind == "absent" and o.id == id_ for o in self.applied)
 
-    def comes_to_rest(self) -> None:
+    def check_convergence(self) -> None:
         """Rule 6: after the last delivery, a full fetch and heals, mirror and ION are equal."""
         self.now += LAG.total_seconds() + 1
         rows = self.ion.rows
@@ -219,10 +217,10 @@ class Truth(RuleBasedStateMachine):
             answer(rows.get(id_), id_, self.now, self.now, "fetch")
             for id_ in sorted(held | rows.keys())
         )
-        self.take(*whole)
+        self.observe(*whole)
         self.now += 1
         for id_ in sorted(self.stale()):
-            self.take(answer(rows.get(id_), id_, self.now, self.now, "fetch"))
+            self.observe(answer(rows.get(id_), id_, self.now, self.now, "fetch"))
         assert set() == self.stale()
         assert rows == self.docs()
 
@@ -248,10 +246,12 @@ class Truth(RuleBasedStateMachine):
 
 
 def _seconds(read_at: str) -> float:
-    """The model's time of a moment."""
+    """Return the time of the model in seconds."""
     return (datetime.fromisoformat(read_at) - BEGIN).total_seconds()
 
 
 def test_rules_2_3_5_6_7_hold_for_any_history(connection: Connection, catalog: Catalog) -> None:
-    machine = type("TruthHere", (Truth,), {"connection": connection, "catalog": catalog})
+    machine = type(
+        "BoundMirrorRules", (MirrorRules,), {"connection": connection, "catalog": catalog}
+    )
     run_state_machine_as_test(machine)

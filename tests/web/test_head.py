@@ -1,14 +1,16 @@
-"""HEAD on everything that GET reads: the same status and headers, without a body."""
+"""HEAD returns the status and headers of GET, without a body."""
 
 from typing import Any
 
-from tests.web.test_secrets_stay_secret import addresses
+from tests.web.test_secret_exposure import addresses
 
 MOVING = ("x-request-id", "date", "set-cookie", "content-length", "etag", "ratelimit")
 """Headers that differ from one answer to the next; a page shows how long ago something was."""
 
 
-def test_head_answers_as_get_does(signed_in: Any, integration: dict[str, Any], wait: Any) -> None:
+def test_head_equals_get_without_its_body(
+    signed_in: Any, integration: dict[str, Any], wait: Any
+) -> None:
     differ = {}
     wait(lambda: signed_in.send("GET", "/fetches/1").is_success, 30, "the first fetch began")
     paths = [*addresses(signed_in), "/static/app.css", "/nothing", "/api/v1/nothing"]
@@ -28,7 +30,7 @@ def test_head_of_a_stream_ends(signed_in: Any, integration: dict[str, Any]) -> N
         assert answer.headers["content-type"].startswith("text/event-stream")
 
 
-def test_what_only_get_allows_names_head(signed_in: Any) -> None:
+def test_allow_header_of_get_routes_contains_head(signed_in: Any) -> None:
     answer = signed_in.send("DELETE", "/livez")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
     assert "HEAD" in signed_in.send("OPTIONS", "/livez").headers["allow"]

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from sqlalchemy import Connection, text
 
-from ultraviolet.hub.health import maintenance
+from ultraviolet.hub.health import controller_status
 
 ROOT = Path(__file__).parents[2]
 
 
 def metrics(edge: Any) -> dict[str, float]:
-    """Every sample by its name and labels."""
+    """Return every sample by its name and labels."""
     answer = edge.send("GET", "/metrics")
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain")
@@ -24,7 +24,7 @@ def metrics(edge: Any) -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 
-def test_a_process_that_lives_is_alive_and_ready(edge: Any) -> None:
+def test_healthy_process_is_alive_and_ready(edge: Any) -> None:
     assert edge.send("GET", "/livez").json()["status"] == "alive"
     assert edge.send("GET", "/readyz").json() == {"status": "ready", "checks": []}
     checks = edge.send("GET", "/readyz?verbose").json()["checks"]
@@ -36,7 +36,7 @@ def test_a_process_that_lives_is_alive_and_ready(edge: Any) -> None:
     ]
 
 
-def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready(
+def test_unmaintained_integration_and_old_waiting_events_are_not_ready(
     edge: Any, integration: dict[str, Any]
 ) -> None:
     assert edge.send("GET", "/readyz").status_code == 200
@@ -46,7 +46,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
 
     def age(connection: Connection) -> None:
         connection.execute(text("UPDATE integrations SET updated_at = :at, created_at = :at"), old)
-        connection.execute(text("UPDATE maintenance SET noted_at = :at"), old)
+        connection.execute(text("UPDATE controller_status SET recorded_at = :at"), old)
 
     edge.hub.database.write_now(age)
     answer = edge.send("GET", "/readyz?verbose")
@@ -57,7 +57,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
 
     waiting = """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, received_at, body, headers, signature)
       VALUES (1, 1, :key, :at, :key, '{}', 'verified')"""
-    edge.hub.database.write_now(maintenance.note, {1: None})
+    edge.hub.database.write_now(controller_status.record, {1: None})
     assert edge.send("GET", "/readyz").status_code == 200
     edge.hub.database.write_now(lambda c: c.execute(text(waiting), old | {"key": b"{}"}) and None)
     answer = edge.send("GET", "/readyz?verbose")
@@ -71,7 +71,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
 @pytest.mark.parametrize(
     ("at", "advice"), [("0000", "ultraviolet db upgrade"), ("9", "newer release")]
 )
-def test_tables_of_another_release_are_not_ready(edge: Any, at: str, advice: str) -> None:
+def test_database_of_another_release_is_not_ready(edge: Any, at: str, advice: str) -> None:
     edge.hub.database.write_now(
         lambda c: (
             c.execute(text("UPDATE alembic_version SET version_num = :at"), {"at": at}) and None
@@ -84,9 +84,7 @@ def test_tables_of_another_release_are_not_ready(edge: Any, at: str, advice: str
     assert advice in answer.text
 
 
-def test_deliveries_are_counted_by_what_became_of_them(
-    edge: Any, integration: dict[str, Any]
-) -> None:
+def test_deliveries_are_counted_by_outcome(edge: Any, integration: dict[str, Any]) -> None:
     minted = edge.api(
         "POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "ION"}
     ).json()
@@ -108,7 +106,7 @@ def test_deliveries_are_counted_by_what_became_of_them(
     assert after['ultraviolet_webhook_silence_seconds{integration="plant"}'] < 60
 
 
-def test_every_metric_that_dashboard_and_alerts_use_is_there(
+def test_every_metric_used_by_dashboard_and_alerts_exists(
     edge: Any, integration: dict[str, Any]
 ) -> None:
     edge.send("GET", "/")
@@ -128,7 +126,7 @@ def test_every_metric_that_dashboard_and_alerts_use_is_there(
     assert used - known == set()
 
 
-def test_every_metric_is_in_the_documentation(edge: Any) -> None:
+def test_every_metric_is_documented(edge: Any) -> None:
     answer = edge.send("GET", "/metrics").text
     documented = (ROOT / "docs/reference/metrics.md").read_text()
 
@@ -140,7 +138,7 @@ def test_every_metric_is_in_the_documentation(edge: Any) -> None:
 
 
 @pytest.mark.parametrize("given", ["abc-123", None, "not allowed: \x7f"])
-def test_every_answer_has_a_request_id(edge: Any, given: str | None) -> None:
+def test_every_response_has_a_request_id(edge: Any, given: str | None) -> None:
     headers = {} if given is None else {"x-request-id": given}
 
     answer = edge.send("GET", "/livez", headers=headers)

@@ -102,14 +102,14 @@ def test_each_page_rejects_an_unknown_parameter(signed_in: Any) -> None:
         assert "unheard_of is not a parameter" in answer.text, (method, path)
 
 
-def test_an_unknown_parameter_of_a_page_comes_with_a_suggestion(signed_in: Any) -> None:
+def test_unknown_parameter_of_a_page_gets_a_suggestion(signed_in: Any) -> None:
     page = signed_in.send("GET", "/events?resourc=parts").text
     assert "Did you mean resource?" in page
     assert "Invalid address" in page
 
 
 @pytest.mark.usefixtures("integration")
-def test_a_value_outside_a_fixed_list_is_named_and_not_an_empty_list(signed_in: Any) -> None:
+def test_value_outside_a_fixed_list_is_reported(signed_in: Any) -> None:
     pages = (
         ("/events?action=UPDAT", "UPDATE"),
         ("/events?outcome=aplied", "applied"),
@@ -169,7 +169,7 @@ def test_problems_name_the_part_of_the_request(signed_in: Any) -> None:
         assert answer.json()["errors"][0]["source"] == "path"
 
 
-def test_each_list_is_read_page_by_page(signed_in: Any) -> None:
+def test_every_list_has_pages(signed_in: Any) -> None:
     lists = 0
     for method, path, operation, _ in api_routes(signed_in):
         if method == "GET" and "Page" in str(operation["responses"].get("200")):

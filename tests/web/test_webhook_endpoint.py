@@ -21,7 +21,7 @@ def url(edge: Any, integration: dict[str, Any]) -> dict[str, Any]:
     return edge.api("POST", f"/integrations/{integration['id']}/webhook-urls").json()
 
 
-def test_a_delivery_becomes_an_event_once(edge: Any, url: dict[str, Any]) -> None:
+def test_repeated_delivery_is_one_event(edge: Any, url: dict[str, Any]) -> None:
     for _ in range(2):
         answer = edge.send("POST", url["url"], content=json.dumps(BODY))
         assert (answer.status_code, answer.json()) == (200, {"received": True})
@@ -34,7 +34,7 @@ def test_a_delivery_becomes_an_event_once(edge: Any, url: dict[str, Any]) -> Non
     assert json.loads(edge.get(f"/events/{event['seq']}")["body"]) == BODY
 
 
-def test_unknown_malformed_and_revoked_addresses_answer_alike(
+def test_unknown_malformed_and_revoked_urls_get_equal_responses(
     edge: Any, url: dict[str, Any]
 ) -> None:
     edge.api("DELETE", f"/webhook-urls/{url['id']}")
@@ -44,16 +44,16 @@ def test_unknown_malformed_and_revoked_addresses_answer_alike(
     assert len({(answer.content, tuple(answer.headers.items())) for answer in answers}) == 1
 
 
-def test_only_post(edge: Any, url: dict[str, Any]) -> None:
+def test_only_post_is_allowed(edge: Any, url: dict[str, Any]) -> None:
     answer = edge.send("GET", url["url"])
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
-def test_a_body_that_is_too_large(edge: Any, url: dict[str, Any]) -> None:
+def test_too_large_body_is_refused_and_not_stored(edge: Any, url: dict[str, Any]) -> None:
     assert edge.send("POST", url["url"], content=b"x" * (1024 * 1024 + 1)).status_code == 413
     assert edge.get("/events")["items"] == []
 
 
-def test_what_cannot_be_understood_is_kept(edge: Any, url: dict[str, Any]) -> None:
+def test_invalid_body_is_stored(edge: Any, url: dict[str, Any]) -> None:
     assert edge.send("POST", url["url"], content=b"\xff not json").status_code == 200
     assert len(edge.get("/events")["items"]) == 1

@@ -1,5 +1,6 @@
 """Create engines for SQLite and PostgreSQL."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import (
@@ -31,6 +32,10 @@ def parse_url(url: str) -> URL:
         case "sqlite":
             return parsed
         case "postgresql" | "postgres":
+            if find_spec("psycopg") is None:
+                raise InvalidError(
+                    "PostgreSQL needs its driver: pip install 'ultraviolet[postgresql]'"
+                )
             return parsed.set(drivername="postgresql+psycopg")
         case _:
             shown = parsed.render_as_string()

@@ -6,13 +6,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import psycopg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from ultraviolet.db import dialect
 
 _INSTRUCTIONS_BETWEEN_CHECKS = 1000
+_QUERY_CANCELED = "57014"
+"""The SQLSTATE of a statement that ran longer than its limit."""
 _SET_TIMEOUT = text("SELECT set_config('statement_timeout', :milliseconds, true)")
 
 
@@ -25,7 +26,7 @@ def time_limit(connection: Connection, seconds: float) -> Generator[None]:
             connection.execute(_SET_TIMEOUT, {"milliseconds": str(max(1, round(seconds * 1000)))})
             yield
         except OperationalError as error:
-            if not isinstance(error.orig, psycopg.errors.QueryCanceled):
+            if getattr(error.orig, "sqlstate", None) != _QUERY_CANCELED:
                 raise
         finally:
             savepoint.rollback()  # restores the setting

@@ -23,9 +23,9 @@ from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import Settings
-from ultraviolet.hub.health import freshness, heartbeat, maintenance
+from ultraviolet.hub.health import controller_status, freshness, heartbeat
 from ultraviolet.hub.health.freshness import Freshness
-from ultraviolet.hub.health.resource_freshness import Circumstances
+from ultraviolet.hub.health.resource_freshness import ProcessStatus
 from ultraviolet.hub.ingest.service import IngestService
 from ultraviolet.hub.ingest.spool import Spool
 from ultraviolet.hub.integrations import service as integrations
@@ -182,10 +182,10 @@ class Hub:
         unmaintained = None
         if not running or self.pool.is_started:
             changed_at = integration.updated_at
-            unmaintained = maintenance.unmaintained_since(connection, id_, changed_at)
-        known = Circumstances(
+            unmaintained = controller_status.unmaintained_since(connection, id_, changed_at)
+        status = ProcessStatus(
             clock.utc_now(),
-            running.problem if running else maintenance.problem_of(connection, id_),
+            running.problem if running else controller_status.problem_of(connection, id_),
             heals=self.settings.heal,
             trouble=self.database.trouble,
             spooled=self.ingest.spooled,
@@ -193,7 +193,7 @@ class Hub:
             limited=self.connections.is_rate_limited(id_),
         )
         catalog = self.catalog.following(integration.resources)
-        return freshness.judge_freshness(connection, catalog, integration, known)
+        return freshness.judge_freshness(connection, catalog, integration, status)
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -21,7 +21,7 @@ from ultraviolet.db import engine
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.db.integrity import check_revision
 from ultraviolet.hub.core.encryption import SecretKeyError
-from ultraviolet.hub.health import heartbeat, maintenance
+from ultraviolet.hub.health import controller_status, heartbeat
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.middleware.auth import GivenHub
@@ -114,7 +114,7 @@ async def _check_database(hub: Hub) -> HealthCheck:
 async def _check_integrations(hub: Hub) -> HealthCheck:
     """Check that a process maintains every active integration, and that no events are overdue."""
     try:
-        found = await hub.database.read(maintenance.troubles)
+        found = await hub.database.read(controller_status.find_problems)
     except StoreUnavailableError as error:
         return HealthCheck("integrations", well=False, detail=str(error))
     return HealthCheck(

@@ -138,7 +138,9 @@ def test_backup_on_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     assert "Nothing was copied" in done.stderr
 
 
-def test_copy_to_postgresql_during_deliveries(tmp_path: Path, postgresql: Any) -> None:
+def test_copies_to_postgresql_during_deliveries_are_complete(
+    tmp_path: Path, postgresql: Any
+) -> None:
     old_url, new_url = f"sqlite:///{tmp_path / 'hub.db'}", postgresql.new_database()
     old = opened(old_url, tmp_path)
     idle_hub = IdleHub(old)

@@ -115,7 +115,7 @@ def test_columns_are_selected(call: Call) -> None:
         call("object", "list", "purchase_orders", "--columns", "statu")
 
 
-def test_columns_and_filters_of_linked_objects(call: Call) -> None:
+def test_fields_of_linked_objects_are_columns_and_filters(call: Call) -> None:
     options = ("--columns", "id,supplier.name")
     table = call("object", "list", "purchase_orders", *options).splitlines()
     assert ["id", "supplier.name", "state"] == table[0].split()[:3]
@@ -127,7 +127,7 @@ def test_columns_and_filters_of_linked_objects(call: Call) -> None:
     assert [] == listed(call, "_created>today+7d")
 
 
-def test_columns_and_filters_of_custom_attributes(call: Call) -> None:
+def test_custom_attributes_are_columns_and_filters(call: Call) -> None:
     options = ("--columns", "id,attributes.Work order", "--sort", "-attributes.Work order")
     table = call("object", "list", "purchase_orders", *options).splitlines()
     assert ["id", "attribute_work_order", "state"] == table[0].split()[:3]
@@ -143,7 +143,7 @@ def test_columns_and_filters_of_custom_attributes(call: Call) -> None:
         call("object", "list", "purchase_orders", "--columns", "attributes.Work orde")
 
 
-def test_simple_and_json_filters(call: Call) -> None:
+def test_simple_and_json_filters_select_objects(call: Call) -> None:
     assert ["2", "3"] == listed(call, "status=ORDERED")
     assert ["1"] == listed(call, "status != ORDERED")
     assert ["3"] == listed(call, "supplierId=")

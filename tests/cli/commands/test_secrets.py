@@ -73,7 +73,7 @@ def test_key_in_the_file_is_replaced(tmp_path: Path, store_url: str) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_the_key_of_the_environment_is_replaced_while_the_old_one_still_decrypt(
+def test_key_of_the_environment_is_replaced_if_the_old_key_is_given(
     tmp_path: Path, store_url: str
 ) -> None:
     old, new = "an old key of sixteen", "a new key of sixteen"

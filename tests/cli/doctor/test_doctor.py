@@ -51,17 +51,19 @@ class TestMachine:
     def test_new_hub_has_no_problems(self, data: Path) -> None:
         assert failures(check_machine(data)) == {}
 
-    def test_missing_directory_and_file_instead_of_directory(
+    def test_missing_directory_and_file_instead_of_directory_are_reported(
         self, data: Path, tmp_path: Path
     ) -> None:
         assert failures(check_machine(tmp_path / "none")) == {"data": "warning"}
         assert failures(check_machine(data / "hub.db")) == {"data": "error"}
 
-    def test_nearly_full_disk(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nearly_full_disk_is_reported(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(machine, "MIN_FREE_BYTES", 1 << 80)
         assert failures(check_machine(data)) == {"disk": "warning"}
 
-    def test_secret_key_readable_for_others(self, data: Path) -> None:
+    def test_secret_key_readable_for_others_is_reported(self, data: Path) -> None:
         (data / "secret.key").chmod(0o644)
         assert failures(check_machine(data)) == {"secret_key": "error"}
 
@@ -70,21 +72,25 @@ class TestMachine:
         assert failures(check_machine(data)) == {"secret_key": "error"}
         assert not (data / "secret.key").exists()
 
-    def test_changed_secret_key(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_changed_secret_key_is_reported(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("ULTRAVIOLET_SECRET_KEY", "not the key it was set up with")
         assert failures(check_machine(data)) == {"secret_key": "error"}
 
-    def test_damaged_database(self, data: Path) -> None:
+    def test_damaged_database_is_reported(self, data: Path) -> None:
         (data / "hub.db").write_bytes(b"not a database" * 100)
         assert failures(check_machine(data)) == {"database": "error"}
 
-    def test_database_of_another_release(self, data: Path) -> None:
+    def test_database_of_another_release_is_reported(self, data: Path) -> None:
         with closing(sqlite3.connect(data / "hub.db")) as connection, connection:
             connection.execute("UPDATE alembic_version SET version_num = '0000'")
         [result] = [one for one in check_machine(data) if one.severity == "error"]
         assert ("database", "ultraviolet db upgrade") == (result.kind, result.next_step)
 
-    def test_unreachable_database(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unreachable_database_is_reported(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("ULTRAVIOLET_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/hub")
         assert failures(check_machine(data)) == {"database": "error"}
 
@@ -135,22 +141,26 @@ def check(hub: HubProcess, local_ion: LocalIonProcess, integration: Any, wait: A
 
 
 class TestHub:
-    def test_no_hub_and_port_in_use(self, tmp_path: Path) -> None:
+    def test_stopped_hub_and_port_in_use_are_reported(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             found = failures(check_hub(HubAddress(None, None, tmp_path), taken.getsockname()[1]))
         assert found == {"port": "error", "hub": "warning"}
 
-    def test_address_without_a_hub(self, tmp_path: Path, local_ion: LocalIonProcess) -> None:
+    def test_address_without_a_hub_is_reported(
+        self, tmp_path: Path, local_ion: LocalIonProcess
+    ) -> None:
         for url in ("http://127.0.0.1:9", local_ion.url):
             assert failures(check_hub(HubAddress(url, "uvk_any", tmp_path), 0)) == {"hub": "error"}
 
-    def test_invalid_and_missing_api_key(self, hub: HubProcess, tmp_path: Path) -> None:
+    def test_invalid_and_missing_api_keys_are_reported(
+        self, hub: HubProcess, tmp_path: Path
+    ) -> None:
         assert failures(check_hub(HubAddress(hub.url, "uvk_of-another-hub", tmp_path), 0)) == {
             "api_key": "error"
         }
         assert failures(check_hub(HubAddress(hub.url, None, tmp_path), 0)) == {"api_key": "error"}
 
-    def test_unreachable_ion_and_public_address(self, module_hub: Any) -> None:
+    def test_unreachable_ion_and_public_address_are_reported(self, module_hub: Any) -> None:
         broken = module_hub(ULTRAVIOLET_PUBLIC_URL="http://127.0.0.1:9", ULTRAVIOLET_HEAL="off")
         given = {
             "api_url": "http://127.0.0.1:9",
@@ -175,11 +185,11 @@ class TestHub:
 
 
 class TestIntegration:
-    def test_revoked_ion_key(self, check: Check, local_ion: LocalIonProcess) -> None:
+    def test_revoked_ion_key_is_reported(self, check: Check, local_ion: LocalIonProcess) -> None:
         local_ion.faults.set("key_revoked", only=local_ion.client_id)
         assert check()["credentials"] == "error"
 
-    def test_missing_permission_and_stale_objects(
+    def test_missing_permission_and_stale_objects_are_reported(
         self, check: Check, hub: HubProcess, integration: Any, local_ion: LocalIonProcess, wait: Any
     ) -> None:
         local_ion.faults.set("permission_lost", only="suppliers")
@@ -192,11 +202,11 @@ class TestIntegration:
         )
         assert {"permission": "warning", "unreadable": "error"}.items() <= check().items()
 
-    def test_clock_skew(self, check: Check, local_ion: LocalIonProcess) -> None:
+    def test_clock_skew_is_reported(self, check: Check, local_ion: LocalIonProcess) -> None:
         local_ion.faults.set("clock_skew", seconds=-120)
         assert check() == {"clock": "warning"}
 
-    def test_deliveries_with_invalid_signature(
+    def test_deliveries_with_invalid_signature_are_reported(
         self, check: Check, hub: HubProcess, integration: Any, local_ion: LocalIonProcess, wait: Any
     ) -> None:
         local_ion.faults.set("forged", only="suppliers", count=1)
@@ -211,7 +221,9 @@ class TestIntegration:
         hub.api("POST", f"/webhook-urls/{url['id']}/rotate")
         hub.api("DELETE", f"/webhook-urls/{url['id']}")
 
-    def test_missing_subscription(self, check: Check, local_ion: LocalIonProcess) -> None:
+    def test_missing_subscription_is_reported(
+        self, check: Check, local_ion: LocalIonProcess
+    ) -> None:
         one = receiver(local_ion)["subscriptions"][0]
         local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
         local_ion.faults.set(
@@ -219,7 +231,7 @@ class TestIntegration:
         )  # or the hub repairs it
         assert check()["subscriptions"] == "error"
 
-    def test_disabled_and_deleted_receiver_and_missing_deliveries(
+    def test_disabled_and_deleted_receiver_and_missing_deliveries_are_reported(
         self, check: Check, hub: HubProcess, integration: Any, local_ion: LocalIonProcess
     ) -> None:
         now = receiver(local_ion)

@@ -34,7 +34,7 @@ def test_name_is_unique(connection: Connection) -> None:
         users.create_user(connection, "Kim", "Lee", "admin")
 
 
-def test_last_administrator_stays(connection: Connection) -> None:
+def test_last_administrator_is_kept(connection: Connection) -> None:
     kim = users.create_user(connection, "setup", "Kim", "admin")
     with pytest.raises(ConflictError, match="last administrator"):
         users.remove_user(connection, "Kim", kim.id)

@@ -40,7 +40,7 @@ class AlertHub(IdleHub):
     """A hub whose alert service runs when the test calls it."""
 
     def run_alerts(self) -> None:
-        """Check all conditions and send what is due."""
+        """Check all conditions and send due notifications."""
 
         async def check_and_send() -> None:
             await self.hub.alerts.check()

@@ -15,9 +15,9 @@ from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.settings import Settings
-from ultraviolet.hub.health import freshness, heartbeat, maintenance
+from ultraviolet.hub.health import controller_status, freshness, heartbeat
 from ultraviolet.hub.health.freshness import Freshness
-from ultraviolet.hub.health.resource_freshness import Circumstances
+from ultraviolet.hub.health.resource_freshness import ProcessStatus
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync.fetch import request_fetch
@@ -46,7 +46,7 @@ class Plant:
         self.event(-50)
 
     def judge(self, seconds: float, **more: Any) -> Freshness:
-        now = Circumstances(START + timedelta(seconds=seconds), **more)
+        now = ProcessStatus(START + timedelta(seconds=seconds), **more)
         return freshness.judge_freshness(self.connection, load_catalog(), self.integration, now)
 
     def read(self, id_: str, second: float, *, first: bool = False) -> None:
@@ -105,7 +105,7 @@ def test_integration_without_a_fetch_is_unread(plant: Plant) -> None:
     assert "The first full sync is running" in plant.judge(0).sentence
 
 
-def test_a_paused_integration_is_not_fresh(plant: Plant) -> None:
+def test_paused_integration_is_not_fresh(plant: Plant) -> None:
     plant.integration = msgspec.structs.replace(plant.integration, paused=True)
     judged = plant.judge(40)
     assert judged.state == "paused"
@@ -207,7 +207,7 @@ def test_latency_of_changes_is_reported(plant: Plant) -> None:
     seen = Observation("parts", "9", "full", fields, now, origin, fields["_updated"], now)
     apply(plant.connection, load_catalog(), 1, [seen])
     judged = freshness.judge_freshness(
-        plant.connection, load_catalog(), plant.integration, Circumstances(moment)
+        plant.connection, load_catalog(), plant.integration, ProcessStatus(moment)
     )
     (parts,) = judged.resources
     assert parts.changes == 1
@@ -231,12 +231,14 @@ def test_unmaintained_integration_is_stale(plant: Plant) -> None:
 
 def test_maintenance_record_expires(plant: Plant) -> None:
     def since() -> str | None:
-        return maintenance.unmaintained_since(plant.connection, 1, at(0))
+        return controller_status.unmaintained_since(plant.connection, 1, at(0))
 
     assert since() == at(0), "no process ever maintained it"
-    maintenance.note(plant.connection, {1: None, 99: "deleted in the meantime"})
+    controller_status.record(plant.connection, {1: None, 99: "deleted in the meantime"})
     assert since() is None
-    plant.connection.execute(text("UPDATE maintenance SET noted_at = :at"), {"at": at(100)})
+    plant.connection.execute(
+        text("UPDATE controller_status SET recorded_at = :at"), {"at": at(100)}
+    )
     assert since() == at(100)
 
 

@@ -1,4 +1,4 @@
-"""Findings stand until they are not found any more; gaps are concluded only from numbers that can be compared."""
+"""Findings stay open until resolved; lost deliveries are inferred only from comparable numbers."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ def listed(database: Database) -> list[tuple[str, bool, bool]]:
     ]
 
 
-def test_a_finding_is_new_once_and_resolved_when_it_is_not_found(database: Database) -> None:
+def test_finding_is_new_once_and_resolved_when_no_longer_found(database: Database) -> None:
     first = Finding("receiver", "error", "It was deleted", "Nothing", subject="deleted")
     assert [first] == keep(database, ("receiver",), first)
     assert [] == keep(database, ("receiver",), first)
@@ -52,7 +52,7 @@ def test_a_finding_is_new_once_and_resolved_when_it_is_not_found(database: Datab
     assert [("deleted", False, True)] == listed(database)
 
 
-def test_what_stands_comes_before_what_is_resolved(database: Database) -> None:
+def test_open_findings_precede_resolved_ones(database: Database) -> None:
     keep(database, ("gap",), Finding("gap", "warning", "", "", subject="old", repaired=True))
     keep(database, ("gap",))
     keep(database, ("silent",), Finding("silent", "error", "", "", subject="standing"))
@@ -67,14 +67,14 @@ def close(database: Database, *sent: SentDelivery) -> MissedDeliveries:
 
 
 def sent(number: int, status: str, subscription: str = "5", *, minutes: int = 0) -> SentDelivery:
-    """Give an event as ION has recorded it so many minutes ago."""
+    """Return a delivery that ION recorded this many minutes ago."""
     body = f'{{"event_id": {number}, "subscription_id": {subscription}, "resource": "parts", "id": {number}}}'
     return SentDelivery(
         number, status, subscription, body, as_text(utc_now() - timedelta(minutes=minutes))
     )
 
 
-def test_what_ion_gave_up_or_lost_is_kept_as_an_event_once(database: Database) -> None:
+def test_abandoned_or_lost_delivery_becomes_one_event(database: Database) -> None:
     page = [
         sent(1, "FAILED"),
         sent(2, "SUCCEEDED"),
@@ -92,14 +92,14 @@ def test_what_ion_gave_up_or_lost_is_kept_as_an_event_once(database: Database) -
     assert MissedDeliveries() == close(database, sent(2, "SUCCEEDED"))
 
 
-def test_what_ion_tries_to_deliver_to_others_is_not_waited_for(database: Database) -> None:
+def test_retries_to_other_receivers_are_not_awaited(database: Database) -> None:
     found = close(database, sent(1, "RETRYING", "77"), sent(2, "FAILED"), sent(3, "SENDING", "77"))
 
     assert MissedDeliveries(given_up=1, recovered=1) == found
     assert 3 == database.read_now(missed_deliveries.cursor, 1)
 
 
-def test_what_ion_tries_to_deliver_for_long_is_taken_from_its_record(database: Database) -> None:
+def test_delivery_retried_for_an_hour_is_recovered_from_ions_record(database: Database) -> None:
     page = [
         sent(1, "SENDING", minutes=61),
         sent(2, "FAILED", minutes=60),
@@ -110,8 +110,8 @@ def test_what_ion_tries_to_deliver_for_long_is_taken_from_its_record(database: D
     assert 2 == database.read_now(missed_deliveries.cursor, 1)
 
 
-def test_what_arrived_is_looked_up_by_its_number(database: Database) -> None:
-    """However many events are kept: deliveries may wait meanwhile."""
+def test_events_are_looked_up_by_number_with_an_index(database: Database) -> None:
+    """Deliveries wait during the look-up, so its time must not depend on the number of events."""
     said = (
         str(missed_deliveries._KNOWN)
         .replace(":integration", "1")
@@ -139,7 +139,7 @@ def deliver(database: Database, *bodies: bytes) -> None:
     database.write_now(write)
 
 
-def test_a_record_that_has_nothing_in_common_with_what_came_proves_nothing(
+def test_record_without_any_received_event_proves_no_loss(
     database: Database,
 ) -> None:
     page = [sent(number, "SUCCEEDED", minutes=1) for number in range(1, 30)]
@@ -150,13 +150,13 @@ def test_a_record_that_has_nothing_in_common_with_what_came_proves_nothing(
     assert 1 == len(select_all(database, "SELECT * FROM events"))
 
 
-def test_an_older_database_is_not_taken_for_one_with_other_numbers(database: Database) -> None:
+def test_empty_database_counts_all_deliveries_as_lost(database: Database) -> None:
     found = close(database, *(sent(number, "SUCCEEDED", minutes=1) for number in range(1, 31)))
 
     assert MissedDeliveries(lost=30, recovered=30) == found
 
 
-def test_events_are_known_by_what_they_say_where_their_numbers_are_not(database: Database) -> None:
+def test_events_without_numbers_are_matched_by_content(database: Database) -> None:
     told = [
         b'{"resource": "parts", "id": %d, "new": {"id": %d}}' % (number, number)
         for number in range(1, 31)
@@ -173,7 +173,7 @@ def test_events_are_known_by_what_they_say_where_their_numbers_are_not(database:
     assert 30 == len(select_all(database, "SELECT * FROM events"))
 
 
-def test_deliveries_that_were_acknowledged_when_no_hub_ran_show_a_restored_database(
+def test_deliveries_acknowledged_without_a_running_hub_show_a_restored_database(
     database: Database,
 ) -> None:
     database.write_now(
@@ -193,7 +193,7 @@ def test_deliveries_that_were_acknowledged_when_no_hub_ran_show_a_restored_datab
     assert close(database, sent(4, "SUCCEEDED", minutes=7)).restored is False, "all is read since"
 
 
-def test_a_resource_has_a_habit_only_after_a_while() -> None:
+def test_longest_silence_is_known_only_after_enough_events() -> None:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     hourly = [begin + timedelta(hours=n) for n in range(20)]
 

@@ -1,4 +1,4 @@
-"""A database restored from a backup is noticed, reported, and read from ION in full, on either database."""
+"""A database restored from a backup is detected, reported and fetched in full."""
 
 import asyncio
 import shutil
@@ -26,7 +26,7 @@ def opened(data: Path, url: str) -> Hub:
 
 
 def live(hub: Hub) -> None:
-    """Let a hub start and stop."""
+    """Start and stop a hub."""
 
     async def story() -> None:
         await hub.start()
@@ -36,13 +36,13 @@ def live(hub: Hub) -> None:
 
 
 def told(hub: Hub) -> list[str]:
-    """Give the standing findings of a restored database, and close the hub."""
+    """Return the messages of the open findings about a restored database."""
     found = hub.database.read_now(finding_store.list_findings, 1, 10, unresolved=True)
-    return [one.message for one in found if one.kind == restore_detection.KIND]
+    return [one.message for one in found if one.kind == restore_detection.FINDING_KIND]
 
 
 def asked(hub: Hub) -> list[tuple[str, str]]:
-    """Give the full fetches: their state and why they were asked for."""
+    """Return the state and requester of each full fetch."""
     query = (
         select(fetches.c.state, fetches.c.requested_by)
         .where(fetches.c.mode == "full")
@@ -53,7 +53,7 @@ def asked(hub: Hub) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def paused(tmp_path: Path, store_url: str) -> Callable[[], Hub]:
-    """Open a hub whose integration is paused, so that only what the start does is seen."""
+    """Return a function that opens a hub with a paused integration, so that only its start acts."""
     first = opened(tmp_path / "data", store_url)
     IdleHub(first)
     first.database.write_now(
@@ -67,14 +67,16 @@ def paused(tmp_path: Path, store_url: str) -> Callable[[], Hub]:
     return lambda: opened(tmp_path / "data", store_url)
 
 
-def test_an_ordinary_restart_is_no_restored_database(paused: Callable[[], Hub]) -> None:
+def test_ordinary_restart_is_not_a_restored_database(paused: Callable[[], Hub]) -> None:
     hub = paused()
     live(hub)
     assert (told(hub), asked(hub)) == ([], [("running", "before the backup")])
     hub.close()
 
 
-def test_an_older_sign_of_life_than_the_data_folder_knows(paused: Callable[[], Hub]) -> None:
+def test_heartbeat_older_than_the_data_directory_is_a_restored_database(
+    paused: Callable[[], Hub],
+) -> None:
     hub = paused()
     older = (
         update(settings)
@@ -95,7 +97,7 @@ def test_an_older_sign_of_life_than_the_data_folder_knows(paused: Callable[[], H
     hub.close()
 
 
-def test_a_file_that_was_copied_back(
+def test_copied_back_database_is_a_restored_database(
     paused: Callable[[], Hub], tmp_path: Path, store_url: str
 ) -> None:
     if not store_url.startswith("sqlite"):
@@ -115,12 +117,10 @@ def test_a_file_that_was_copied_back(
 
 
 def dumped_and_restored(paused: Callable[[], Hub], tmp_path: Path, store_url: str) -> None:
-    """With a data folder that knows nothing, as in a new container: the database itself tells."""
+    """Restore PostgreSQL with a new data directory, as in a new container: the database shows it."""
     shutil.rmtree(tmp_path / "data")
     hub = paused()
-    with (
-        hub.database.engine.begin() as connection
-    ):  # what pg_restore does: the same rows in a table made afresh
+    with hub.database.engine.begin() as connection:  # like pg_restore: the same rows in a new table
         connection.exec_driver_sql("ALTER TABLE settings RENAME TO settings_before")
         connection.exec_driver_sql("CREATE TABLE settings (LIKE settings_before INCLUDING ALL)")
         connection.exec_driver_sql("INSERT INTO settings SELECT * FROM settings_before")
@@ -130,7 +130,7 @@ def dumped_and_restored(paused: Callable[[], Hub], tmp_path: Path, store_url: st
     hub.close()
 
 
-def test_db_restore_says_so(
+def test_db_restore_is_reported_in_a_new_data_directory(
     tmp_path: Path, paused: Callable[[], Hub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = paused()
@@ -155,9 +155,9 @@ def test_db_restore_says_so(
     again.close()
 
 
-def test_a_full_fetch_that_began_afterwards_settles_it(paused: Callable[[], Hub]) -> None:
+def test_later_full_fetch_resolves_the_finding(paused: Callable[[], Hub]) -> None:
     hub = paused()
-    hub.database.write_now(restore_detection.begin, 1, "It was restored")
+    hub.database.write_now(restore_detection.report_restore, 1, "It was restored")
     number = hub.database.read_now(fetch.unfinished_fetch, 1)
     assert number
     hub.database.write_now(lambda c: fetch.finish(c, number[0]) and None)

@@ -144,7 +144,7 @@ def test_counts_of_a_deleted_url_do_not_block_those_of_others(idle_hub: IdleHub)
     assert counted(idle_hub) == {("09", "taken"): 1, ("09", "wrong_signature"): 1}
 
 
-def test_accepted_deliveries_are_no_failure(idle_hub: IdleHub) -> None:
+def test_accepted_deliveries_are_not_failures(idle_hub: IdleHub) -> None:
     [url] = idle_hub.rows(webhook_urls)
 
     async def story() -> None:

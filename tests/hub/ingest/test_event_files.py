@@ -124,7 +124,7 @@ def test_known_events_are_skipped_and_their_deliveries_not_counted_again(idle_hu
     assert sorted(row.deliveries for row in idle_hub.rows(event_keys)) == before == [1, 1, 2]
 
 
-def test_event_that_was_imported_first_is_known_when_it_is_delivered(idle_hub: IdleHub) -> None:
+def test_imported_event_is_recognized_at_its_delivery(idle_hub: IdleHub) -> None:
     other = IdleHub(idle_hub.hub, "other plant")
     run(idle_hub.deliver(body(1), body(2)))
     bring(other, export(idle_hub))
@@ -236,7 +236,7 @@ def test_parsed_lines_equal_the_formatted_ones(lines: list[Line]) -> None:
 
 
 @given(text=st.binary(max_size=60))
-def test_bytes_that_are_no_events_are_rejected_with_a_line_number(text: bytes) -> None:
+def test_arbitrary_bytes_are_rejected_with_a_line_number(text: bytes) -> None:
     if text.strip():
         with pytest.raises(InvalidError, match=r"^Line \d+ is not an event"):
             parse_lines(text)

@@ -191,7 +191,9 @@ def signed(form: SignatureFormat, secret: str, told: bytes) -> str:
 def test_largest_body_is_stored_and_a_larger_one_rejected_and_counted(idle_hub: IdleHub) -> None:
     head, tail = body(1, description="DESCRIPTION").split(b"DESCRIPTION")
     largest = head + b"x" * (MAX_BODY_BYTES - len(head + tail)) + tail
-    assert submit(idle_hub, largest + b" ", token="unknown") == 404, "an unknown URL tells nothing"
+    assert submit(idle_hub, largest + b" ", token="unknown") == 404, (
+        "the response to an unknown URL is always the same"
+    )
     assert submit(idle_hub, largest) == 200
     assert submit(idle_hub, largest + b" ") == 413
     assert [len(row.body) for row in idle_hub.rows(events)] == [MAX_BODY_BYTES]
@@ -224,7 +226,7 @@ def test_signature_is_not_checked_while_no_secret_is_known(idle_hub: IdleHub) ->
     assert [row.signature for row in idle_hub.rows(events)] == ["unverified"]
 
 
-def test_each_url_of_a_rotation_accepts_its_own_secret_until_the_first_use_of_the_new_one(
+def test_old_url_accepts_its_own_secret_until_the_first_use_of_the_new_url(
     idle_hub: IdleHub,
 ) -> None:
     set_secret(idle_hub, 1, "before")
@@ -248,7 +250,7 @@ def test_each_url_of_a_rotation_accepts_its_own_secret_until_the_first_use_of_th
     }
 
 
-def test_accepted_without_further_checks_is_only_a_current_url(idle_hub: IdleHub) -> None:
+def test_only_a_current_url_is_accepted_without_further_checks(idle_hub: IdleHub) -> None:
     async def accept() -> None:
         ingest = idle_hub.hub.ingest
         assert ingest.accept(idle_hub.token, {}, body(1)) is None, "the cache is empty"

@@ -21,7 +21,7 @@ def spooled(number: int) -> SpooledDelivery:
     )
 
 
-def test_deliveries_of_a_dead_process_are_taken_over_in_order_and_deleted_after_commit(
+def test_deliveries_of_a_dead_process_are_committed_in_order_and_deleted(
     tmp_path: Path,
 ) -> None:
     async def use_spool() -> None:
@@ -97,7 +97,7 @@ def test_spool_recovers_from_a_full_disk(tmp_path: Path) -> None:
     asyncio.run(use_spool())
 
 
-def test_spool_counts_again_what_it_finds_after_a_restart(tmp_path: Path) -> None:
+def test_spool_counts_existing_deliveries_after_a_restart(tmp_path: Path) -> None:
     async def use_spool() -> None:
         first = Spool(tmp_path, 10_000)
         await first.add([spooled(1), spooled(2), spooled(3)])

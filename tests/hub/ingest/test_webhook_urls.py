@@ -31,7 +31,7 @@ def create(connection: Connection, name: str = " ION ") -> tuple[webhook_urls.We
 
 
 def end_rotation(connection: Connection, url_id: int) -> None:
-    """Let the last day of a rotated URL be over."""
+    """Move the expiry of a rotated URL into the past."""
     change = update(events.webhook_urls).where(events.webhook_urls.c.id == url_id)
     connection.execute(change.values(expires_at="2020-01-01T00:00:00.000000+00:00"))
 
@@ -84,7 +84,7 @@ def test_rotated_url_works_for_a_day_and_passes_on_its_receiver(
     assert webhook_urls.get_url(connection, old.id).state == "revoked"
 
 
-def test_a_revoked_address_is_no_more(connection: Connection) -> None:
+def test_revoked_url_is_invalid(connection: Connection) -> None:
     url, token = create(connection)
     webhook_urls.set_receiver(
         connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="shared"
@@ -258,7 +258,7 @@ def test_each_url_of_a_rotation_has_its_own_shared_secret(connection: Connection
     assert kept.shared_secret == "after", "an unknown secret does not replace a known one"
 
 
-def test_other_wanted_pairs_reset_the_time_since_when_ion_posts_them(
+def test_changed_selection_resets_the_time_of_subscription(
     connection: Connection,
 ) -> None:
     url, _ = create(connection)

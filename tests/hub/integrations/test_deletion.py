@@ -1,4 +1,4 @@
-"""What a removed integration brought goes little by little, on either database; that of others stays."""
+"""The data of a removed integration is deleted in batches; that of others stays."""
 
 import json
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ def order(number: int) -> bytes:
 
 
 @pytest.fixture
-def doors(tmp_path: Path, store_url: str) -> Iterator[tuple[IdleHub, IdleHub]]:
-    """Two integrations of a hub that have heard the same."""
+def integration_pair(tmp_path: Path, store_url: str) -> Iterator[tuple[IdleHub, IdleHub]]:
+    """Two integrations of a hub with the same events."""
     hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
     made = IdleHub(hub, "one"), IdleHub(hub, "other")
     for idle_hub in made:
@@ -39,7 +39,7 @@ def doors(tmp_path: Path, store_url: str) -> Iterator[tuple[IdleHub, IdleHub]]:
 
 
 def counts(connection: Connection, integration_id: int) -> dict[str, int]:
-    """How many rows each table has of an integration."""
+    """Return the number of rows of an integration in each table."""
     return {
         table.name: connection.execute(
             select(func.count()).select_from(table).where(table.c.integration_id == integration_id)
@@ -49,32 +49,34 @@ def counts(connection: Connection, integration_id: int) -> dict[str, int]:
     }
 
 
-def test_nothing_is_left_of_it_and_nothing_gone_of_another(doors: tuple[IdleHub, IdleHub]) -> None:
-    leaves, stays = doors
-    database = leaves.hub.database
-    before = database.read_now(counts, stays.integration_id)
+def test_deletion_removes_all_data_of_one_integration_only(
+    integration_pair: tuple[IdleHub, IdleHub],
+) -> None:
+    removed, other = integration_pair
+    database = removed.hub.database
+    before = database.read_now(counts, other.integration_id)
     assert {name for name, count in before.items() if count >= 7} == MANY
-    database.write_now(integrations.remove, "kim", leaves.integration_id)
-    assert run(leaves.deliver(order(99))) == [404]
+    database.write_now(integrations.remove, "kim", removed.integration_id)
+    assert run(removed.deliver(order(99))) == [404]
 
     run(IntegrationDeleter(database, PubSub()).begin())
 
-    assert not any(database.read_now(counts, leaves.integration_id).values())
-    assert database.read_now(counts, stays.integration_id) == before
+    assert not any(database.read_now(counts, removed.integration_id).values())
+    assert database.read_now(counts, other.integration_id) == before
     assert [one.name for one in database.read_now(integrations.list_page)] == ["other"]
     assert all(finding.well for finding in database.read_now(check_integrity))
 
 
-def test_each_step_removes_a_little(
-    doors: tuple[IdleHub, IdleHub], monkeypatch: pytest.MonkeyPatch
+def test_deletion_removes_small_batches(
+    integration_pair: tuple[IdleHub, IdleHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leaves, _ = doors
+    removed, _ = integration_pair
     monkeypatch.setattr(purge, "BATCH_ROWS", 2)
     monkeypatch.setattr(purge, "_POSTGRESQL_BATCH_FACTOR", 1)
-    left = sum(leaves.hub.database.read_now(counts, leaves.integration_id).values())
+    left = sum(removed.hub.database.read_now(counts, removed.integration_id).values())
     steps = 0
-    while leaves.hub.database.write_now(purge.delete_integration_batch, leaves.integration_id):
-        now = sum(leaves.hub.database.read_now(counts, leaves.integration_id).values())
+    while removed.hub.database.write_now(purge.delete_integration_batch, removed.integration_id):
+        now = sum(removed.hub.database.read_now(counts, removed.integration_id).values())
         assert 1 <= left - now <= 2
         left, steps = now, steps + 1
     assert steps >= len(MANY) * 4

@@ -1,4 +1,4 @@
-"""A field that ION no longer has is left out at once, and reported; everything else goes on."""
+"""A field that ION removed is omitted at once and reported; everything else continues."""
 
 import asyncio
 import functools
@@ -28,7 +28,7 @@ WORDS = (
 
 
 class ChangedIon(TableIon):
-    """An ION from whose parts a field was removed after its schema had been read."""
+    """An ION that removed a field of its parts after its schema was read."""
 
     def __init__(self, words: str) -> None:
         super().__init__({"parts": {n: row(n, description=f"part {n}") for n in range(1, 6)}})
@@ -56,7 +56,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_a_fetch_goes_on_without_a_field_that_was_removed(database: Database, words: str) -> None:
+def test_fetch_continues_without_a_removed_field(database: Database, words: str) -> None:
     ion = ChangedIon(words)
     site = make_site(database, ion, {"parts"})
     client: Any = ion
@@ -87,7 +87,7 @@ def test_a_fetch_goes_on_without_a_field_that_was_removed(database: Database, wo
     assert ion.schema_reads == 1
 
 
-def test_a_refusal_that_reading_the_schema_does_not_change_is_not_tried_for_ever(
+def test_rejection_with_an_unchanged_schema_fails_the_fetch(
     database: Database,
 ) -> None:
     ion = ChangedIon(WORDS[0])

@@ -1,4 +1,4 @@
-"""Integrations are checked when entered, and their secrets never come back."""
+"""Integrations are validated when created, and their secrets are never returned."""
 
 from collections.abc import Iterator
 
@@ -35,7 +35,7 @@ def create(connection: Connection, **changes: object) -> models.Integration:
     return integrations.create(connection, SECRETS, "kim", NewIntegration(**values))
 
 
-def test_what_was_entered_is_completed_and_kept_without_its_secret(connection: Connection) -> None:
+def test_new_integration_is_stored_with_an_encrypted_secret(connection: Connection) -> None:
     made = create(connection)
     assert (made.api_url, made.paused, made.test_result) == ("https://api.example.com", False, None)
     assert integrations.find(connection, "plant") == integrations.find(connection, made.id) == made
@@ -64,7 +64,7 @@ def test_what_was_entered_is_completed_and_kept_without_its_secret(connection: C
         ({"requests_per_second": 0}, "Enter 1 to 1000"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_invalid_values_are_refused(
     connection: Connection, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InvalidError, match=message):
@@ -82,7 +82,7 @@ def test_names_are_unique(connection: Connection) -> None:
     assert integrations.list_page(connection, after=other.id) == []
 
 
-def test_an_edit_changes_what_is_given(connection: Connection) -> None:
+def test_edit_changes_only_the_given_fields(connection: Connection) -> None:
     made = create(connection)
     edited = integrations.edit(
         connection, SECRETS, "kim", made.id, IntegrationChanges(full_schedule="0 4 * * *")
@@ -96,9 +96,7 @@ def test_an_edit_changes_what_is_given(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("name", ["api_url", "auth_url"])
-def test_the_secret_is_sent_nowhere_else_by_whoever_does_not_know_it(
-    connection: Connection, name: str
-) -> None:
+def test_changed_host_requires_the_client_secret(connection: Connection, name: str) -> None:
     made = create(connection)
 
     def edit(**changes: str) -> Integration:
@@ -113,7 +111,7 @@ def test_the_secret_is_sent_nowhere_else_by_whoever_does_not_know_it(
     assert "https://elsewhere.example.com" == getattr(moved, name)
 
 
-def test_pause_and_resume_are_remembered_and_audited_once(connection: Connection) -> None:
+def test_pause_and_resume_are_stored_and_audited_once(connection: Connection) -> None:
     made = create(connection)
     assert integrations.pause(connection, "kim", made.id).paused
     assert integrations.pause(connection, "kim", made.id).paused
@@ -126,7 +124,7 @@ def test_pause_and_resume_are_remembered_and_audited_once(connection: Connection
     assert actions == ["integration.create", "integration.pause", "integration.resume"]
 
 
-def test_what_is_removed_gives_its_name_back_and_does_nothing_any_more(
+def test_removed_integration_frees_its_name_and_is_inactive(
     connection: Connection,
 ) -> None:
     made = create(connection)
@@ -146,16 +144,16 @@ def test_what_is_removed_gives_its_name_back_and_does_nothing_any_more(
     assert create(connection).id > made.id
 
 
-def test_until_a_test_asked_the_whole_contract_counts_as_offered(connection: Connection) -> None:
+def test_untested_integration_offers_the_whole_contract(connection: Connection) -> None:
     made = create(connection)
     offered = integrations.offered_schema(connection, catalog.load_catalog(), made.id)
     assert offered.has("ResourceEnum", "PURCHASE_ORDERS")
 
 
-def test_a_test_is_news_to_who_reads_this_ion_only_where_another_contract_was_found(
+def test_connection_test_updates_an_integration_only_if_the_schema_changed(
     connection: Connection,
 ) -> None:
-    """When an integration was last changed tells the process with its duties to go on with what is offered now."""
+    """The time of change makes the process with the lease use the new schema."""
     made = create(connection)
     tested = TestResult(True, made.created_at, None, [], [])
 
@@ -171,13 +169,13 @@ def test_a_test_is_news_to_who_reads_this_ion_only_where_another_contract_was_fo
 
 
 @pytest.mark.parametrize("preset", models.PRESETS, ids=lambda preset: preset.name)
-def test_presets_are_whole_addresses(preset: models.Preset) -> None:
+def test_presets_are_complete_addresses(preset: models.Preset) -> None:
     assert graphql_url(preset.api_url) == f"{preset.api_url}/graphql"
     assert token_urls(preset.auth_url)[0].startswith(preset.auth_url)
 
 
 @pytest.mark.parametrize("name", ["17", "plant/one"])
-def test_a_name_is_none_that_commands_and_addresses_would_take_for_something_else(
+def test_name_that_is_ambiguous_in_commands_or_urls_is_refused(
     connection: Connection, name: str
 ) -> None:
     with pytest.raises(InvalidError, match="A name"):

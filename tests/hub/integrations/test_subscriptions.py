@@ -1,4 +1,4 @@
-"""Wanted against there: what is missing, switched off, doubled or not asked for."""
+"""Wanted and actual subscriptions: missing, inactive, duplicate and extra ones."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def receiver(*rows: tuple[str, str, str, bool]) -> Receiver:
     return Receiver("1", "Ultraviolet", "https://hub.example/hooks/x", "s", True, 200, "e", there)
 
 
-def test_everything_that_tells_the_mirror_something_is_supported() -> None:
+def test_all_tables_that_affect_the_mirror_are_supported() -> None:
     pairs = subscriptions.supported(CATALOG, WHOLE)
     resources = {resource for resource, _ in pairs}
     assert len(pairs) == 3 * len(resources)
@@ -34,7 +34,7 @@ def test_everything_that_tells_the_mirror_something_is_supported() -> None:
     assert not {"api_keys", "organizations"} & resources
 
 
-def test_an_ion_of_other_names_is_spoken_to_in_its_words() -> None:
+def test_resource_names_of_another_ion_are_used() -> None:
     offered = offering("RUN", "PURCHASE_ORDER", "UNHEARD_OF")
     assert subscriptions.names(CATALOG, offered) == {
         "runs": "RUN",
@@ -49,7 +49,7 @@ def test_an_ion_of_other_names_is_spoken_to_in_its_words() -> None:
     assert (found.missing, len(found.present)) == ((), 1)
 
 
-def test_the_difference_is_whole() -> None:
+def test_difference_covers_present_inactive_missing_and_extra() -> None:
     wanted = [("runs", "CREATE"), ("runs", "UPDATE"), ("runs", "DELETE")]
     there = receiver(
         ("1", "RUNS", "CREATE", False),
@@ -67,7 +67,7 @@ def test_the_difference_is_whole() -> None:
     assert (len(nothing.missing), nothing.present, nothing.extra) == (3, (), ())
 
 
-def test_a_choice_is_checked_and_brought_into_form() -> None:
+def test_selection_is_normalized_and_invalid_pairs_are_refused() -> None:
     chosen = [["Run", "update"], ["PURCHASE_ORDERS", "CREATE"], ["runs", "UPDATE"]]
     assert subscriptions.checked(CATALOG, WHOLE, chosen) == [
         ("purchase_orders", "CREATE"),

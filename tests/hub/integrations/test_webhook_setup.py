@@ -1,4 +1,4 @@
-"""Set-up against a real local ION: by hand, automatic, again, repaired, rotated."""
+"""Set-up against a real local ION: manual, automatic, repeated, repaired, rotated."""
 
 import asyncio
 import json
@@ -149,7 +149,7 @@ def done(overview: webhook_setup.Overview) -> list[bool]:
     return [step.done for step in overview.steps]
 
 
-def test_the_connection_test_tells_who_and_what(where: Where) -> None:
+def test_connection_test_returns_viewer_resources_and_schema(where: Where) -> None:
     async def story(place: Place) -> None:
         result = await place.test(place.id)
         assert result.ok, result.findings
@@ -167,7 +167,7 @@ def test_the_connection_test_tells_who_and_what(where: Where) -> None:
     run(where, story)
 
 
-def test_a_key_that_may_read_nothing_is_found_out(where: Where) -> None:
+def test_connection_test_reports_a_key_without_permissions(where: Where) -> None:
     async def story(place: Place) -> None:
         place.viewer = Viewer(1, frozenset({"me"}))
         result = await place.test(place.id)
@@ -178,7 +178,7 @@ def test_a_key_that_may_read_nothing_is_found_out(where: Where) -> None:
     run(where, story)
 
 
-def test_automatic_set_up_makes_everything_and_then_nothing(where: Where) -> None:
+def test_automatic_set_up_is_complete_and_idempotent(where: Where) -> None:
     async def story(place: Place) -> None:
         first = await webhook_setup.apply_setup(place, "kim", place.id)
         assert (first.receiver_created, first.refused) == (True, [])
@@ -203,7 +203,7 @@ def test_automatic_set_up_makes_everything_and_then_nothing(where: Where) -> Non
     run(where, story)
 
 
-def test_what_is_broken_is_repaired(where: Where) -> None:
+def test_broken_receiver_and_subscriptions_are_repaired(where: Where) -> None:
     async def story(place: Place) -> None:
         await webhook_setup.apply_setup(place, "kim", place.id)
         client = await place.client(place.id)
@@ -226,7 +226,7 @@ def test_what_is_broken_is_repaired(where: Where) -> None:
     run(where, story)
 
 
-def test_a_receiver_that_was_deleted_in_ion_is_made_again(where: Where) -> None:
+def test_receiver_deleted_in_ion_is_recreated(where: Where) -> None:
     async def story(place: Place) -> None:
         chosen = [["RUN", "update"], ["purchaseOrders", "UPDATE"]]
         first = await webhook_setup.apply_setup(place, "kim", place.id, wanted=chosen)
@@ -250,7 +250,7 @@ def test_a_receiver_that_was_deleted_in_ion_is_made_again(where: Where) -> None:
     run(where, story)
 
 
-def test_a_chosen_subset_is_all_that_is_subscribed(where: Where) -> None:
+def test_only_the_selected_pairs_are_subscribed(where: Where) -> None:
     async def story(place: Place) -> None:
         await webhook_setup.apply_setup(
             place, "kim", place.id, wanted=[["runs", "UPDATE"], ["parts", "CREATE"]]
@@ -271,7 +271,7 @@ def test_a_chosen_subset_is_all_that_is_subscribed(where: Where) -> None:
     run(where, story)
 
 
-def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(where: Where) -> None:
+def test_texts_of_the_manual_set_up_work_and_the_receiver_is_found(where: Where) -> None:
     async def story(place: Place) -> None:
         url, token = await place.database.write(webhook_urls.create_url, "kim", place.id, "by hand")
         assert done(await webhook_setup.setup_overview(place, place.id)) == [
@@ -310,7 +310,7 @@ def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(where: Whe
     run(where, story)
 
 
-def test_a_receiver_of_someone_else_is_not_taken_over(where: Where) -> None:
+def test_foreign_receiver_is_not_adopted(where: Where) -> None:
     async def story(place: Place) -> None:
         given = {"input": {"name": "other", "webhookUri": "https://other.example/hooks/x"}}
         made = place.ask(webhook_setup.webhooks.CREATE_RECEIVER, **given)["createWebhookReceiver"][
@@ -347,7 +347,7 @@ def test_rotation_moves_the_receiver(where: Where) -> None:
     run(where, story)
 
 
-def test_a_rotation_ion_did_not_follow_is_finished_by_set_up(where: Where) -> None:
+def test_set_up_completes_a_rotation_that_ion_refused(where: Where) -> None:
     async def story(place: Place) -> None:
         first = await webhook_setup.apply_setup(place, "kim", place.id, wanted=[["runs", "UPDATE"]])
         place.viewer = Viewer(1, frozenset({"webhookReceiver", "webhookReceivers"}))
@@ -370,7 +370,7 @@ def test_a_rotation_ion_did_not_follow_is_finished_by_set_up(where: Where) -> No
     run(where, story)
 
 
-def test_a_full_fetch_is_due_behind_each_subscription_that_ion_granted(
+def test_only_granted_subscriptions_require_a_full_fetch(
     where: Where, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscribe = webhook_setup.webhooks.subscribe
@@ -398,7 +398,7 @@ def test_a_full_fetch_is_due_behind_each_subscription_that_ion_granted(
     run(where, story)
 
 
-def test_where_ion_refuses_the_page_says_so(where: Where) -> None:
+def test_missing_permission_is_reported_by_the_set_up_overview(where: Where) -> None:
     async def story(place: Place) -> None:
         place.viewer = Viewer(1, frozenset({"me"}))
         await place.database.write(webhook_urls.create_url, "kim", place.id, "by hand")

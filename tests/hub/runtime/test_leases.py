@@ -1,4 +1,4 @@
-"""Duties are shared evenly, held by one, taken over, and what they meet is known to all."""
+"""Leases are shared evenly, exclusive and taken over; all processes see maintenance problems."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from ultraviolet.db import engine as db_engine
 from ultraviolet.hub.core.encryption import SecretBox
-from ultraviolet.hub.health import maintenance
+from ultraviolet.hub.health import controller_status
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.runtime.advisory_leases import AdvisoryLockLeases
@@ -22,7 +22,7 @@ def store_url(postgresql: Any) -> str:
     return postgresql.new_database()
 
 
-def test_a_process_alone_has_all_and_shares_with_those_who_come(engine: Engine) -> None:
+def test_leases_are_shared_and_taken_over(engine: Engine) -> None:
     async def story() -> None:
         one, two = (
             AdvisoryLockLeases(db_engine.libpq_url(engine.url)),
@@ -46,25 +46,23 @@ def test_a_process_alone_has_all_and_shares_with_those_who_come(engine: Engine) 
     asyncio.run(story())
 
 
-def test_without_its_session_a_process_has_no_duties(engine: Engine) -> None:
+def test_lost_session_loses_all_leases(engine: Engine) -> None:
     async def story() -> None:
-        duties = AdvisoryLockLeases(db_engine.libpq_url(engine.url))
-        assert await duties.claim(WANTED) == WANTED
+        leases = AdvisoryLockLeases(db_engine.libpq_url(engine.url))
+        assert await leases.claim(WANTED) == WANTED
         with engine.begin() as connection:
             connection.exec_driver_sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ultraviolet leases%%'"
                 " AND datname = current_database()"
             )
-        assert await duties.claim(WANTED) == set()
-        assert await duties.claim(WANTED) == WANTED
-        await duties.close()
+        assert await leases.claim(WANTED) == set()
+        assert await leases.claim(WANTED) == WANTED
+        await leases.close()
 
     asyncio.run(story())
 
 
-def test_a_process_that_serves_has_none_and_one_on_sqlite_all(
-    engine: Engine, tmp_path: Any
-) -> None:
+def test_lease_type_depends_on_role_and_database(engine: Engine, tmp_path: Any) -> None:
     assert type(create_leases(engine, "web")) is NoLeases
     assert type(create_leases(engine, "worker")) is AdvisoryLockLeases
     sqlite = db_engine.make_engine(f"sqlite:///{tmp_path / 'hub.db'}")
@@ -72,18 +70,18 @@ def test_a_process_that_serves_has_none_and_one_on_sqlite_all(
     sqlite.dispose()
 
 
-def test_what_duties_meet_is_there_for_other_processes(engine: Engine) -> None:
+def test_maintenance_problem_is_visible_to_other_processes(engine: Engine) -> None:
     secrets = SecretBox.from_text("a key of sixteen characters")
 
     def said(connection: Connection) -> str | None:
-        return maintenance.problem_of(connection, made.id)
+        return controller_status.problem_of(connection, made.id)
 
     with engine.begin() as connection:
         new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
         made = integrations.create(connection, secrets, "test", new)
-        maintenance.note(connection, {made.id: "ION does not answer"})
+        controller_status.record(connection, {made.id: "ION does not answer"})
         assert said(connection) == "ION does not answer"
-        maintenance.note(connection, {made.id: "ION refuses the key"})
+        controller_status.record(connection, {made.id: "ION refuses the key"})
         assert said(connection) == "ION refuses the key"
-        maintenance.note(connection, {made.id: None})
+        controller_status.record(connection, {made.id: None})
         assert said(connection) is None

@@ -1,4 +1,4 @@
-"""Retention on either database: what is old goes, what is present, waiting or needed stays, and history stays whole."""
+"""Retention deletes old rows and keeps current, waiting and needed ones, on either database."""
 
 import os
 import subprocess
@@ -32,14 +32,14 @@ def ago(days: float) -> str:
 
 
 def confirm(connection: Any) -> None:
-    """As if everything had been read."""
+    """Mark everything as read."""
     connection.execute(text("DELETE FROM stale"))
     connection.execute(text("UPDATE objects SET completeness = 'full'"))
 
 
 @pytest.fixture
 def idle_hub(tmp_path: Path, store_url: str) -> Iterator[IdleHub]:
-    """A hub that has heard of a supplier every ten days, 100 days ago first, then ten others today."""
+    """A hub with an event every ten days since 100 days ago."""
     hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
     made = IdleHub(hub)
     for number in range(10):
@@ -62,7 +62,7 @@ def idle_hub(tmp_path: Path, store_url: str) -> Iterator[IdleHub]:
 def keep(idle_hub: IdleHub, **days: Any) -> retention.Retention:
     changes = RetentionChanges(**days)
     idle_hub.hub.database.write_now(
-        retention.update_retention, "somebody", idle_hub.integration_id, "plant", changes
+        retention.update_retention, "kim", idle_hub.integration_id, "plant", changes
     )
     return idle_hub.hub.database.read_now(retention.get_retention, idle_hub.integration_id)
 
@@ -79,7 +79,7 @@ def well(idle_hub: IdleHub) -> bool:
     return all(finding.well for finding in idle_hub.hub.database.read_now(check_integrity))
 
 
-def test_old_events_go_once_and_are_counted(idle_hub: IdleHub) -> None:
+def test_old_events_are_deleted_once_and_counted(idle_hub: IdleHub) -> None:
     would = keep(idle_hub, events=45).would_remove["events"]
     assert (would.count, would.more) == (6, False)
     assert would.oldest == min(row.received_at for row in idle_hub.rows(events))
@@ -96,7 +96,7 @@ def test_old_events_go_once_and_are_counted(idle_hub: IdleHub) -> None:
     assert well(idle_hub)
 
 
-def test_what_waits_and_what_a_stale_object_needs_stays(idle_hub: IdleHub) -> None:
+def test_waiting_events_and_those_of_stale_objects_are_kept(idle_hub: IdleHub) -> None:
     with idle_hub.hub.database.engine.begin() as connection:
         connection.execute(text("UPDATE events SET outcome = NULL WHERE seq = 2"))
     keep(idle_hub, events=45)
@@ -109,7 +109,7 @@ def test_what_waits_and_what_a_stale_object_needs_stays(idle_hub: IdleHub) -> No
     assert numbers(idle_hub, events, "seq") == [2, 7, 8, 9, 10, 11]
 
 
-def test_the_history_is_whole_since_the_cutoff_and_the_present_content_stays(
+def test_history_since_the_cutoff_and_current_content_are_kept(
     idle_hub: IdleHub,
 ) -> None:
     keep(idle_hub, versions=45, events=None)
@@ -129,7 +129,7 @@ def test_the_history_is_whole_since_the_cutoff_and_the_present_content_stays(
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, idle_hub: IdleHub, **days: Any) -> None:
-    """Have somebody set another time when the next removal has just begun."""
+    """Change the retention when the next removal has just begun."""
     drop = Purger._drop_partitions
 
     async def change_and_drop(self: Purger) -> purge.Tally:
@@ -140,7 +140,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, idle_hub: IdleHub, **days: Any) -
     monkeypatch.setattr(Purger, "_drop_partitions", change_and_drop)
 
 
-def test_who_keeps_more_while_a_removal_runs_loses_nothing_to_it(
+def test_longer_period_applies_to_a_running_removal(
     idle_hub: IdleHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(idle_hub, versions=45, events=45)
@@ -150,7 +150,7 @@ def test_who_keeps_more_while_a_removal_runs_loses_nothing_to_it(
     assert numbers(idle_hub, events, "seq") == list(range(5, 11))
 
 
-def test_who_keeps_less_while_a_removal_runs_has_the_next_one_at_once(
+def test_shorter_period_starts_the_next_removal_immediately(
     idle_hub: IdleHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(idle_hub, events=95)
@@ -160,7 +160,7 @@ def test_who_keeps_less_while_a_removal_runs_has_the_next_one_at_once(
     assert look(idle_hub) == {}
 
 
-def test_a_dry_run_changes_nothing_and_a_policy_that_makes_no_sense_is_refused(
+def test_dry_run_changes_nothing_and_an_invalid_period_is_refused(
     idle_hub: IdleHub,
 ) -> None:
     would = idle_hub.hub.database.read_now(
@@ -181,7 +181,7 @@ def test_a_dry_run_changes_nothing_and_a_policy_that_makes_no_sense_is_refused(
     assert keep(idle_hub).would_remove["events"].count == 0
 
 
-def test_a_version_goes_by_any_later_one(idle_hub: IdleHub) -> None:
+def test_version_is_deleted_despite_a_missing_successor(idle_hub: IdleHub) -> None:
     with idle_hub.hub.database.engine.begin() as connection:
         connection.execute(text("DELETE FROM versions WHERE version = 3"))
     keep(idle_hub, versions=45, events=None)
@@ -189,7 +189,7 @@ def test_a_version_goes_by_any_later_one(idle_hub: IdleHub) -> None:
     assert numbers(idle_hub, versions, "version") == [6, 7, 8, 9, 10]
 
 
-def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: Any) -> None:
+def test_unneeded_month_is_dropped(tmp_path: Path, postgresql: Any) -> None:
     url = postgresql.new_database()
     hub = Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test"))
     idle_hub = IdleHub(hub)
@@ -224,7 +224,7 @@ def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: 
 
 
 def with_an_old_july(tmp_path: Path, url: str) -> IdleHub:
-    """A hub with three events of a July long ago, and one of today."""
+    """Return a hub with three events of July 2019 and one of today."""
     idle_hub = IdleHub(
         Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test"))
     )
@@ -239,7 +239,7 @@ def with_an_old_july(tmp_path: Path, url: str) -> IdleHub:
     return idle_hub
 
 
-def test_a_month_that_is_wanted_again_before_it_is_dropped_stays_whole(
+def test_month_needed_again_before_its_drop_is_kept(
     tmp_path: Path, postgresql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     idle_hub = with_an_old_july(tmp_path, postgresql.new_database())
@@ -259,10 +259,10 @@ def test_a_month_that_is_wanted_again_before_it_is_dropped_stays_whole(
     idle_hub.hub.close()
 
 
-def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
+def test_event_added_while_keys_of_its_month_are_deleted_is_kept(
     tmp_path: Path, postgresql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An event of another integration too, of whose retention nothing is noted yet."""
+    """This includes an event of another integration, without a cutoff."""
     hub = Hub.open(
         Settings(
             data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
@@ -295,9 +295,7 @@ def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
     hub.close()
 
 
-def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(
-    tmp_path: Path, postgresql: Any
-) -> None:
+def test_integration_without_a_cutoff_keeps_everything(tmp_path: Path, postgresql: Any) -> None:
     hub = Hub.open(
         Settings(
             data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
@@ -321,10 +319,10 @@ def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(
 
 
 @pytest.mark.parametrize("point", ["retention.removed", "retention.keys_forgotten"])
-def test_a_removal_that_is_killed_is_ended_by_the_next(
+def test_killed_removal_is_completed_by_the_next(
     tmp_path: Path, postgresql: Any, point: str
 ) -> None:
-    """On SQLite between two small removals; on PostgreSQL when a month's keys went and the month is still there."""
+    """On SQLite, between two batches; on PostgreSQL, after the keys of a month were deleted."""
     monthed = point == "retention.keys_forgotten"
     url = postgresql.new_database() if monthed else f"sqlite:///{tmp_path / 'hub.db'}"
     settings = Settings(data=tmp_path, database_url=url, public_url="http://hub.test")

@@ -123,7 +123,7 @@ def clear(database: Database) -> None:
 
 @contextmanager
 def refusing(database: Database, table: str, where: str, when: str = "INSERT") -> Iterator[None]:
-    """Let the database refuse rows of a table for a condition on `new`."""
+    """Create a trigger that refuses rows of a table for a condition on `new`."""
     with database.engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.execute(

@@ -78,7 +78,7 @@ def resource_error(database: Database, fetch_id: int, resource: str = PARTS) -> 
         (269, 31, True),
     ],
 )
-def test_a_list_may_miss_twenty_objects_or_a_tenth_but_not_all(
+def test_list_may_miss_twenty_objects_or_a_tenth_but_not_all(
     database: Database, listed: int, unlisted: int, refused: bool
 ) -> None:
     hold_some(database, PARTS, listed, unlisted)
@@ -118,7 +118,7 @@ def test_few_missing_objects_of_each_resource_are_implausible_together(
     assert "15 of 45 objects" in str(error)
 
 
-def test_resources_that_are_still_read_do_not_count_as_missing(database: Database) -> None:
+def test_resources_still_being_read_do_not_count_as_missing(database: Database) -> None:
     hold_some(database, PARTS, 0, 50)
     fetch_id = begin_pass(database, PARTS, state="reading")
 
@@ -137,7 +137,7 @@ def test_reported_deletions_are_plausible(database: Database) -> None:
     assert resource_error(database, fetch_id)
 
 
-def test_user_accepts_any_absence(database: Database) -> None:
+def test_accepted_absence_is_not_an_error(database: Database) -> None:
     hold_some(database, PARTS, 0, 50)
     fetch_id = begin_pass(database, PARTS)
     assert resource_error(database, fetch_id)

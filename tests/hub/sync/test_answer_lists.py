@@ -79,7 +79,7 @@ def test_row_without_a_valid_number_has_no_id(id_: Any, expected: str | None) ->
 @pytest.mark.parametrize(
     ("id_", "expected"), [("12-7", "12-7"), (12, None), ("", None), ("x" * 10_000, None)]
 )
-def test_row_of_a_resource_with_text_ids(id_: Any, expected: str | None) -> None:
+def test_text_id_must_be_a_text_of_limited_length(id_: Any, expected: str | None) -> None:
     [row] = parse_rows(TEXT_KEYED, page({TEXT_KEYED.key[0]: id_}))
     assert expected == row.id
 

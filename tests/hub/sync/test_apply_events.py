@@ -86,18 +86,22 @@ def test_invalid_link_marks_nothing_stale(idle_hub: IdleHub) -> None:
     ]
 
 
-def test_event_that_the_database_rejects_is_not_understood_and_its_object_is_read(
+def test_event_rejected_by_the_database_is_marked_and_its_object_read(
     idle_hub: IdleHub, wait: Any
 ) -> None:
     idle_hub.refuse("objects", "new.id = '13'")
     run(idle_hub.deliver(body(1), told("suppliers", 13, name="secret name"), body(3)))
 
     async def story() -> None:
-        async def open_site() -> SyncContext:
+        async def open_context() -> SyncContext:
             return make_site(idle_hub.hub.database, TableIon({}))
 
         controllers = Controllers(
-            idle_hub.integration_id, PubSub(), open_site, heal=False, count_integrations=lambda: 1
+            idle_hub.integration_id,
+            PubSub(),
+            open_context,
+            heal=False,
+            count_integrations=lambda: 1,
         )
         controllers.start()
         controllers.wake("apply")
@@ -131,7 +135,7 @@ def asked(idle_hub: IdleHub) -> list[Any]:
     return idle_hub.hub.database.read_now(lambda c: [*c.execute(lost.order_by(fetches.c.id))])
 
 
-def test_event_that_is_not_understood_requests_a_fetch_that_starts_after_it(
+def test_uninterpretable_event_requests_a_later_fetch(
     idle_hub: IdleHub,
 ) -> None:
     def come(number: int) -> None:
@@ -164,7 +168,7 @@ def test_event_that_is_not_understood_requests_a_fetch_that_starts_after_it(
     write(fetches.update().where(fetches.c.id == first.id).values(state="done"))
     assert idle_hub.hub.database.read_now(fetch.unfinished_fetch, idle_hub.integration_id) is None
 
-    # unless somebody wants it now
+    # unless a user requests it now
     assert (
         idle_hub.hub.database.write_now(
             fetch.request_fetch, idle_hub.integration_id, "incremental", "kim"

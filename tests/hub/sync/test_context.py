@@ -21,7 +21,7 @@ from ultraviolet.hub.sync.context import RecentlyViewed, version_names
 from ultraviolet.mirror.observation import Applied, Change, Mark, Ref
 
 
-def test_view_in_one_process_is_known_to_another(postgresql: Any, tmp_path: Path) -> None:
+def test_view_is_shared_between_processes(postgresql: Any, tmp_path: Path) -> None:
     url = postgresql.new_database()
 
     def opened(role: Role) -> Hub:
@@ -66,7 +66,7 @@ def test_versions_are_named_up_to_a_limit() -> None:
     assert (100, "parts/0@0") == (len(names), names[0])
 
 
-def test_observations_that_cannot_be_stored_are_marked_and_keep_no_other(
+def test_observations_that_cannot_be_stored_are_marked_and_block_no_other(
     database: Database,
 ) -> None:
     context = make_site(database, TableIon({}))

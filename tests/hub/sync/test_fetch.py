@@ -40,12 +40,12 @@ def test_fetch_resumes_at_the_page_of_a_crash(database: Database) -> None:
     plant = Plant(database, 450)
     pages = iter([None, None, IonUnreachableError("the network is gone")])
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         error = next(pages, None)
         if error:
             raise error
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
     with pytest.raises(IonUnreachableError):
         plant.fetch()
     assert 300 == len(plant.held()), "pages grow where ION is quick"
@@ -115,7 +115,7 @@ def test_object_that_cannot_be_stored_blocks_no_other_page(database: Database) -
 def test_refused_fetch_keeps_earlier_pages(database: Database) -> None:
     plant = Plant(database, 450)
     answers = iter([None, None])
-    plant.ion.trouble = lambda ids: next(answers, Result(None, ("that is too much",)))
+    plant.ion.override = lambda ids: next(answers, Result(None, ("that is too much",)))
 
     step = plant.fetch()
 
@@ -134,9 +134,9 @@ def test_unfinished_fetch_hides_no_change_from_the_next_incremental_fetch(
     }
     plant.parts[1]["_updated"] = "2026-01-01T02:00:00.000000+00:00"
     answers = iter([None])
-    plant.ion.trouble = lambda ids: next(answers, Result(None, ("that is too much",)))
+    plant.ion.override = lambda ids: next(answers, Result(None, ("that is too much",)))
     assert "failed" == plant.fetch().state
-    plant.ion.trouble = lambda ids: None
+    plant.ion.override = lambda ids: None
 
     assert "done" == plant.fetch("incremental").state
 
@@ -151,12 +151,12 @@ def test_resumed_first_fetch_saves_its_watermark(
     plant.parts[1]["_updated"] = "2026-01-01T02:00:00.000000+00:00"
     answers = iter([None, IonUnreachableError("the network is gone")])
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         error = next(answers, None)
         if error:
             raise error
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
     with pytest.raises(IonUnreachableError):
         plant.fetch()
     assert "done" == plant.fetch().state
@@ -167,7 +167,7 @@ def test_resumed_first_fetch_saves_its_watermark(
 def test_refused_large_page_is_read_in_small_pages(database: Database) -> None:
     plant = Plant(database, 450)
     refusals = iter([None, Result(None, ("first must be at most 100",))])
-    plant.ion.trouble = lambda ids: next(refusals, None)
+    plant.ion.override = lambda ids: next(refusals, None)
 
     step = plant.fetch()
 
@@ -179,13 +179,13 @@ def test_changes_during_paging_shift_nothing(database: Database) -> None:
     """Pages start after a key; with offsets, each deletion would hide a later row."""
     plant = Plant(database, 300)
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         plant.parts.pop(len(plant.ion.requests), None)
         plant.parts[1000 + len(plant.ion.requests)] = row(1000 + len(plant.ion.requests))
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
     plant.fetch()
-    plant.ion.trouble = lambda ids: None
+    plant.ion.override = lambda ids: None
     plant.fetch()
 
     assert sorted(plant.parts) == plant.held()
@@ -245,7 +245,7 @@ def test_empty_list_with_a_next_page_is_an_error(database: Database) -> None:
     plant = Plant(database, 5)
     plant.fetch()
     page: dict[str, Any] = {"edges": [], "pageInfo": {"hasNextPage": True, "totalCount": 5}}
-    plant.ion.trouble = lambda ids: Result({"page": page})
+    plant.ion.override = lambda ids: Result({"page": page})
 
     step = plant.fetch()
 
@@ -310,7 +310,7 @@ def test_unlisted_row_is_read_by_id_before_it_is_deleted(database: Database) -> 
     plant = Plant(database, 10)
     plant.fetch()
 
-    def trouble(ids: list[int]) -> Result | None:
+    def override(ids: list[int]) -> Result | None:
         if ids:
             return None
         shown = [{"node": node} for n, node in plant.parts.items() if n != 4]
@@ -318,7 +318,7 @@ def test_unlisted_row_is_read_by_id_before_it_is_deleted(database: Database) -> 
             {"page": {"edges": shown, "pageInfo": {"hasNextPage": False, "totalCount": 10}}}
         )
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
 
     assert ("done", 0) == ((step := plant.fetch()).state, step.deleted)
     assert 10 == len(plant.held())
@@ -328,12 +328,12 @@ def test_error_about_an_object_does_not_prove_its_absence(database: Database) ->
     plant = Plant(database, 10)
     plant.fetch()
 
-    def trouble(ids: list[int]) -> Result:
+    def override(ids: list[int]) -> Result:
         if ids:
             return Result({"a0": answer([None])}, ("Part 4: timed out",))
         return Result({"page": answer(node for n, node in plant.parts.items() if n != 4)})
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
 
     step = plant.fetch()
 
@@ -369,11 +369,11 @@ def test_resource_without_permission_is_skipped_or_failed_if_it_was_readable(
 ) -> None:
     plant = Plant(database, 3)
     refusal = Result(None, ("User does not have permission to read this resource.",))
-    plant.ion.trouble = lambda ids: refusal
+    plant.ion.override = lambda ids: refusal
     assert "skipped" == plant.fetch().state
-    plant.ion.trouble = lambda ids: None
+    plant.ion.override = lambda ids: None
     assert "done" == plant.fetch().state
-    plant.ion.trouble = lambda ids: refusal
+    plant.ion.override = lambda ids: refusal
 
     assert "failed" == plant.fetch().state
     assert [1, 2, 3] == plant.held()

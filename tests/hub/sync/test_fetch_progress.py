@@ -152,7 +152,7 @@ def test_page_whose_progress_cannot_be_saved_leaves_nothing(progress: Progress, 
     assert progress.database.read_now(watermark, 1, PARTS).updated is None
 
 
-def test_error_after_the_page_rolls_it_back(progress: Progress) -> None:
+def test_error_after_a_page_rolls_the_page_back(progress: Progress) -> None:
     """Whatever fails in the transaction of a page, its objects and its cursor go together."""
 
     def fail(connection: Connection, applied: Applied, not_kept: Mapping[Ref, str]) -> None:
@@ -174,7 +174,7 @@ def test_deletions_are_added(progress: Progress) -> None:
     assert 0 == progress.step(SUPPLIERS).deleted
 
 
-def test_sentence_about_unreadable_objects_names_the_first_and_counts_the_others() -> None:
+def test_message_about_unreadable_objects_names_the_first_and_counts_the_others() -> None:
     assert describe_unreadable(PARTS, {}) is None
     assert describe_unreadable(PARTS, {"3": "no key"}) == (
         "parts 3 could not be read and keeps its last content: no key"
@@ -222,7 +222,7 @@ def test_progress_is_the_same_whether_pages_share_a_transaction(
         )
 
 
-def test_page_is_a_value(progress: Progress) -> None:
+def test_saving_an_equal_page_again_changes_nothing(progress: Progress) -> None:
     """A page can be stored, compared and sent again."""
     page = progress.page(PARTS, 1, cursor="1")
     assert page == msgspec.structs.replace(page)

@@ -15,20 +15,20 @@ from ultraviolet.ion.errors import IonUnreachableError
 
 
 def fail_at(page: int) -> Any:
-    """Return a trouble that breaks the connection at one request, and at no other."""
+    """Return an override that breaks the connection at one request, and at no other."""
     requests = iter(range(1000))
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         if next(requests) == page:
             raise IonUnreachableError("the network is gone")
 
-    return trouble
+    return override
 
 
 @pytest.mark.parametrize("page", range(3))
 def test_full_fetch_resumes_at_every_page(database: Database, page: int) -> None:
     plant = Plant(database, 450)  # pages of 100, 200 and 150 objects
-    plant.ion.trouble = fail_at(page)
+    plant.ion.override = fail_at(page)
     with pytest.raises(IonUnreachableError):
         plant.fetch()
     held = [0, 100, 300][page]
@@ -51,7 +51,7 @@ def test_incremental_fetch_resumes_at_every_page(database: Database, page: int) 
     before = database.read_now(watermark, 1, PARTS).updated
     for n in range(1, 251):
         plant.parts[n] |= {"description": "new", "_updated": at(1000 + n)}
-    plant.ion.trouble = fail_at(page)
+    plant.ion.override = fail_at(page)
     with pytest.raises(IonUnreachableError):
         plant.fetch("incremental")
     new = {id_ for id_, doc in documents(database).items() if doc.get("description") == "new"}
@@ -74,12 +74,12 @@ def test_object_that_moves_to_a_later_page_is_read_again(database: Database) -> 
         plant.parts[n] |= {"_updated": at(1000 + n)}
     requests = iter(range(1000))
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         if next(requests) == 1:
             plant.parts[1] |= {"_updated": at(2000), "description": "moved"}
             plant.parts[149] |= {"_updated": at(2001), "description": "moved too"}
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
     step = plant.fetch("incremental")
 
     assert ("done", 151) == (step.state, step.read)
@@ -90,7 +90,7 @@ def test_object_that_moves_to_a_later_page_is_read_again(database: Database) -> 
 def test_page_with_repeated_rows_is_read_by_id(database: Database) -> None:
     plant = Plant(database, 3)
     page = answer([row(1), row(1, description="another"), row(2), row(3)])
-    plant.ion.trouble = lambda ids: None if ids else Result({"page": page})
+    plant.ion.override = lambda ids: None if ids else Result({"page": page})
 
     step = plant.fetch()
 
@@ -102,7 +102,7 @@ def test_page_that_repeats_an_earlier_page_ends_the_fetch(database: Database) ->
     plant = Plant(database, 3)
     plant.fetch()
     page = answer([row(1), row(2)], more=True)
-    plant.ion.trouble = lambda ids: None if ids else Result({"page": page})
+    plant.ion.override = lambda ids: None if ids else Result({"page": page})
 
     step = plant.fetch()
 
@@ -115,7 +115,7 @@ def test_incremental_pages_that_repeat_end_the_fetch(database: Database) -> None
     plant = Plant(database, 3)
     plant.fetch()
     page = answer([row(2)], more=True)
-    plant.ion.trouble = lambda ids: None if ids else Result({"page": page})
+    plant.ion.override = lambda ids: None if ids else Result({"page": page})
 
     step = plant.fetch("incremental")
 
@@ -188,7 +188,7 @@ def test_row_without_id_proves_nothing(database: Database, mode: str) -> None:
     for n in (1, 2, 3):
         plant.parts[n] |= {"_updated": at(500 + n)}
     page = answer([plant.parts[1], None, plant.parts[3]])
-    plant.ion.trouble = lambda ids: None if ids else Result({"page": page})
+    plant.ion.override = lambda ids: None if ids else Result({"page": page})
 
     step = plant.fetch(mode)
 
@@ -215,10 +215,10 @@ def test_object_that_cannot_be_read_by_id_is_not_deleted(database: Database) -> 
     plant.fetch()
     del plant.parts[4]
 
-    def trouble(ids: list[int]) -> Result | None:
+    def override(ids: list[int]) -> Result | None:
         return Result(None, ("could not read part 4",)) if ids else None
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
     step = plant.fetch()
 
     assert "failed" == step.state
@@ -227,7 +227,7 @@ def test_object_that_cannot_be_read_by_id_is_not_deleted(database: Database) -> 
     assert [("4", "not readable")] == [
         (r.id, r.reason) for r in select_all(database, "SELECT id, reason FROM stale")
     ]
-    plant.ion.trouble = lambda ids: None
+    plant.ion.override = lambda ids: None
     assert ("done", 1) == ((step := plant.fetch()).state, step.deleted)
 
 
@@ -237,11 +237,11 @@ def test_interrupted_proof_continues(database: Database) -> None:
     plant.fetch()
     del plant.parts[4]
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         if ids:
             raise IonUnreachableError("the network is gone")
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
     broken(plant)
     with pytest.raises(IonUnreachableError):
         plant.fetch()
@@ -255,7 +255,7 @@ def test_interrupted_proof_continues(database: Database) -> None:
 
 
 def broken(plant: Plant) -> None:
-    """Let ION answer lists only."""
+    """Make ION answer lists only."""
     execute = type(plant.ion).execute
 
     async def lists_only(document: str, *arguments: Any, **more: Any) -> Result:
@@ -268,7 +268,7 @@ def broken(plant: Plant) -> None:
 
 def mend(plant: Plant) -> None:
     del plant.ion.execute
-    plant.ion.trouble = lambda ids: None
+    plant.ion.override = lambda ids: None
 
 
 @pytest.mark.parametrize("changed", [True, False])

@@ -84,7 +84,7 @@ def test_viewed_object_is_read_first_then_the_oldest(database: Database) -> None
 
 def test_bad_object_is_isolated_and_its_error_recorded(database: Database, wait: Any) -> None:
     ion = TableIon({PARTS: {n: row(n) for n in range(1, 301)}})
-    ion.trouble = _fail_with(13)
+    ion.override = _fail_with(13)
     mark(database, PARTS, range(1, 301))
 
     async def until_alone() -> None:
@@ -208,10 +208,10 @@ def test_resource_without_permission_blocks_nothing(database: Database) -> None:
     ion = TableIon({"suppliers": {1: row(1)}})
     refused = "User does not have permission to read this resource."
 
-    def trouble(ids: list[int]) -> Result:
+    def override(ids: list[int]) -> Result:
         return Result({"a0": None, "a1": answer([row(1)])}, (refused,))
 
-    ion.trouble = trouble
+    ion.override = override
     mark(database, PARTS, [7])
     mark(database, "suppliers", [1])
 
@@ -234,7 +234,7 @@ def test_object_with_an_incomplete_answer_stays_stale(
 ) -> None:
     ion = TableIon({PARTS: {1: row(1)}})
     errors = (error,) if error else ()
-    ion.trouble = lambda ids: Result({"a0": answer([shown], more=more)}, errors)
+    ion.override = lambda ids: Result({"a0": answer([shown], more=more)}, errors)
     mark(database, PARTS, [1])
 
     asyncio.run(heal(make_site(database, ion)))
@@ -283,8 +283,8 @@ def test_lagging_replica_is_an_error_only_if_it_persists(database: Database) -> 
 
 
 def _fail_with(id_: int) -> Any:
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         if id_ in ids:
             raise IonUnreachableError("ION answered 500")
 
-    return trouble
+    return override

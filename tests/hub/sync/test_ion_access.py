@@ -21,7 +21,7 @@ def smaller(**types: frozenset[str]) -> OfferedSchema:
 
 
 class ScriptedIon(TableIon):
-    """Answers with results in order, then with ANSWER; `schema` is what it offers now."""
+    """Answers with results in order, then with ANSWER; `schema` is its current schema."""
 
     def __init__(self, *results: Result, schema: OfferedSchema | None = None) -> None:
         super().__init__({})

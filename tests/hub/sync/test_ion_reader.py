@@ -119,7 +119,7 @@ def test_page_that_ion_refuses_is_read_by_id() -> None:
     ion = ion_of(1, 2, 3)
     refused = Result(None, ("timed out",))
     ion.refuse = lambda document, size: refused if document.startswith("query Page") else None
-    ion.trouble = lambda ids: Result(None, ("part 2 is broken",)) if 2 in ids else None
+    ion.override = lambda ids: Result(None, ("part 2 is broken",)) if 2 in ids else None
 
     [page] = asyncio.run(read_all(reader(ion)))
 
@@ -164,7 +164,7 @@ def test_answered_page_forgets_an_earlier_failure() -> None:
         asyncio.run(one.page(PARTS, None, FETCH))
 
 
-def test_page_of_something_in_place_of_ion_blames_no_object() -> None:
+def test_response_of_another_server_blames_no_object() -> None:
     class Proxy(TableIon):
         async def execute(self, *arguments: Any, **more: Any) -> Result:
             raise IonInterceptedError("a sign-in page instead of ION's answer")
@@ -175,14 +175,14 @@ def test_page_of_something_in_place_of_ion_blames_no_object() -> None:
 
 def test_list_of_nulls_with_a_next_page_is_unreadable() -> None:
     ion = ion_of()
-    ion.trouble = lambda ids: Result({"page": answer([None, None], more=True)})
+    ion.override = lambda ids: Result({"page": answer([None, None], more=True)})
     with pytest.raises(IonUnreadableError, match="null instead of 2 parts"):
         asyncio.run(reader(ion).page(PARTS, None, FETCH))
 
 
 def test_nulls_at_the_end_are_counted() -> None:
     ion = ion_of()
-    ion.trouble = lambda ids: Result({"page": answer([row(1), None])})
+    ion.override = lambda ids: Result({"page": answer([row(1), None])})
     page = asyncio.run(reader(ion).page(PARTS, None, FETCH))
     assert (1, ["1"], "1") == (page.nameless, [o.id for o in page.observations], page.after)
 
@@ -223,7 +223,7 @@ def test_page_of_changes_must_follow_the_previous_one() -> None:
 
 def test_changes_without_times_cannot_be_paged() -> None:
     ion = ion_of()
-    ion.trouble = lambda ids: Result({"page": answer([row(1, _updated=None)], more=True)})
+    ion.override = lambda ids: Result({"page": answer([row(1, _updated=None)], more=True)})
     with pytest.raises(IonUnreadableError, match="does not show the change times of parts"):
         asyncio.run(reader(ion).changes(PARTS, None, FETCH))
 
@@ -237,7 +237,7 @@ def test_changes_without_times_cannot_be_paged() -> None:
         ({1: row(1, _updated="tuesday")}, None),
     ],
 )
-def test_newest_change(rows: dict[int, Any], newest: str | None) -> None:
+def test_newest_is_the_latest_valid_change(rows: dict[int, Any], newest: str | None) -> None:
     assert newest == asyncio.run(reader(TableIon({"parts": rows})).newest(PARTS))
 
 

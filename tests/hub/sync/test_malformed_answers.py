@@ -127,7 +127,7 @@ class MirroredPlant:
 
 
 def _outcome(connection: Connection, number: int) -> str:
-    """Return how a verification ended, or what it found."""
+    """Return the differences that a verification found, or its state."""
     given = {"number": number}
     query = text("SELECT resource, id, kind FROM differences WHERE verification_id = :number")
     if found := connection.execute(query, given).all():

@@ -43,7 +43,7 @@ def kinds(result: ReadResult) -> dict[str, str]:
 def answering(*nodes: dict[str, Any] | None, more: bool = False, errors: Any = ()) -> TableIon:
     """Return an ION that answers any read of parts with these rows."""
     ion = TableIon({PARTS: {}})
-    ion.trouble = lambda ids: Result({"a0": answer(nodes, more=more)}, tuple(errors))
+    ion.override = lambda ids: Result({"a0": answer(nodes, more=more)}, tuple(errors))
     return ion
 
 
@@ -99,7 +99,7 @@ def test_fields_are_unknown_if_there_are_more_errors_than_missing_lists() -> Non
 
 def test_resource_that_ion_does_not_answer_fails_alone() -> None:
     ion = TableIon({})
-    ion.trouble = lambda ids: Result({"a0": None, "a1": answer([row(1)])}, ("no permission",))
+    ion.override = lambda ids: Result({"a0": None, "a1": answer([row(1)])}, ("no permission",))
     refs = [(PARTS, "7"), ("suppliers", "1")]
     result = asyncio.run(reader(ion).by_ids(refs, HEAL))
     assert {(PARTS, "7"): "no permission"} == result.failed
@@ -115,14 +115,14 @@ def test_resource_that_ion_does_not_answer_fails_alone() -> None:
 def test_only_bad_objects_fail(bad: set[int], gone: set[int], unreachable: bool) -> None:
     ion = TableIon({PARTS: {n: row(n) for n in range(1, 61) if n not in gone}})
 
-    def trouble(ids: list[int]) -> Result | None:
+    def override(ids: list[int]) -> Result | None:
         if not bad.intersection(ids):
             return None
         if unreachable:
             raise IonUnreachableError("ION answered 500")
         return Result(None, ("could not read",))
 
-    ion.trouble = trouble
+    ion.override = override
     result = each(ion, range(1, 61))
 
     assert {(PARTS, str(n)) for n in bad} == result.failed.keys()
@@ -134,14 +134,14 @@ def test_only_bad_objects_fail(bad: set[int], gone: set[int], unreachable: bool)
 
 def test_number_of_requests_is_limited_if_all_objects_are_bad() -> None:
     ion = TableIon({PARTS: {n: row(n) for n in range(1, 301)}})
-    ion.trouble = lambda ids: Result(None, ("could not read",))
+    ion.override = lambda ids: Result(None, ("could not read",))
     result = each(ion, range(1, 301))
     assert len(ion.requests) < 64 + 9, "groups that wait when the limit is reached are read once"
     assert ([], 300) == (result.observations, len(result.failed))
     assert {"could not read"} == set(result.failed.values())
 
 
-def test_nothing_is_asked_for_no_objects() -> None:
+def test_empty_list_of_objects_sends_no_request() -> None:
     ion = TableIon({})
     assert ReadResult([], {}) == each(ion, [])
     assert [] == ion.requests
@@ -153,10 +153,10 @@ def test_nothing_is_asked_for_no_objects() -> None:
 def test_error_that_no_object_causes_is_raised(error: IonError) -> None:
     ion = TableIon({PARTS: {1: row(1), 2: row(2)}})
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         raise error
 
-    ion.trouble = trouble
+    ion.override = override
     with pytest.raises(type(error)):
         each(ion, [1, 2])
     assert 1 == len(ion.requests)
@@ -174,8 +174,8 @@ def test_ion_that_answers_nothing_blames_no_object() -> None:
 def test_refusal_of_a_single_object_is_its_error() -> None:
     ion = TableIon({PARTS: {1: row(1)}})
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         raise IonRefusedError("not this one")
 
-    ion.trouble = trouble
+    ion.override = override
     assert {(PARTS, "1"): "not this one"} == each(ion, [1]).failed

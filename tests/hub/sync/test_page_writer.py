@@ -133,7 +133,7 @@ def test_closing_an_unused_writer_does_nothing(progress: Progress) -> None:
     assert [] == write(progress)
 
 
-def test_subscribers_learn_of_written_pages(progress: Progress) -> None:
+def test_subscribers_are_notified_of_written_pages(progress: Progress) -> None:
     async def story() -> list[str]:
         messages = progress.site.changes.subscribe()
         writer = PageWriter(progress.site)

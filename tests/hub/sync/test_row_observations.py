@@ -36,7 +36,7 @@ def test_invalid_time_of_change_is_unknown() -> None:
     assert ["tuesday", 17, None] == [seen.fields.get("_updated") for seen in found]
 
 
-def test_unreadable_and_nameless_rows_spoil_no_other() -> None:
+def test_unreadable_rows_and_rows_without_id_affect_no_other() -> None:
     nodes = [{"id": 1}, None, {"id": 2, "attributes": "none"}, {"id": 3}]
     found, unreadable = RowObserver().observe(PARTS, rows(*nodes), at(1), ORIGIN, repaired=False)
     assert ["1", "3"] == [seen.id for seen in found]

@@ -130,13 +130,13 @@ def test_change_in_transit_is_not_reported(database: Database) -> None:
     plant = Verified(database, 10)
     plant.parts[3] = row(3, description="new", _updated=at(500))
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         if ids == [3]:
-            plant.ion.trouble = lambda ids: None
+            plant.ion.override = lambda ids: None
             # The event arrives while the object is read again.
             hold(database, [full(PARTS, 3, 500, description="new")])
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
     assert "done" == plant.verify().state
     assert [] == plant.differences()
     assert [] == select_all(database, "SELECT * FROM stale")
@@ -146,11 +146,11 @@ def test_object_that_keeps_changing_is_unsettled(database: Database) -> None:
     plant = Verified(database, 10)
     plant.parts[3]["description"] = "0"
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         if ids:
             plant.parts[3]["description"] += "0"
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
     assert "done" == plant.verify().state
 
     assert [("3", "different", "unsettled")] == plant.differences()
@@ -162,7 +162,7 @@ def test_object_that_keeps_changing_is_unsettled(database: Database) -> None:
 def test_unreadable_suspect_is_unsettled_with_the_reason(database: Database) -> None:
     plant = Verified(database, 10)
     plant.parts[3]["description"] = "new"
-    plant.ion.trouble = lambda ids: Result(None, ("could not read",)) if ids else None
+    plant.ion.override = lambda ids: Result(None, ("could not read",)) if ids else None
 
     plant.verify()
 
@@ -176,16 +176,16 @@ def test_interrupted_verification_continues_at_its_page(database: Database) -> N
     plant.parts[5]["description"] = "new"
     requests = iter(range(100))
 
-    def trouble(ids: list[int]) -> None:
+    def override(ids: list[int]) -> None:
         if next(requests) == 1:
             raise IonUnreachableError("the network is gone")
 
-    plant.ion.trouble = trouble
+    plant.ion.override = override
     first = plant.verify()
     assert ("failed", True) == (first.state, "network is gone" in first.error)
     assert ("100", 100) == ((step := plant.step()).cursor, step.compared)
     assert [("5", "different", "suspected")] == plant.differences()
-    plant.ion.trouble = lambda ids: None
+    plant.ion.override = lambda ids: None
     assert 1 == database.write_now(verification_store.resume, first.id)
 
     second = plant.verify(number=first.id)
@@ -197,7 +197,7 @@ def test_interrupted_verification_continues_at_its_page(database: Database) -> N
 
 def test_refused_resource_fails_and_proves_nothing(database: Database) -> None:
     plant = Verified(database, 5)
-    plant.ion.trouble = lambda ids: Result(None, ("no permission",))
+    plant.ion.override = lambda ids: Result(None, ("no permission",))
     before = database.read_now(watermark, 1, PARTS)
 
     found = plant.verify()
@@ -209,7 +209,7 @@ def test_refused_resource_fails_and_proves_nothing(database: Database) -> None:
 def test_null_instead_of_an_object_proves_nothing(database: Database) -> None:
     plant = Verified(database, 3)
     page = answer([row(1), None, row(3)])
-    plant.ion.trouble = lambda ids: None if ids else Result({"page": page})
+    plant.ion.override = lambda ids: None if ids else Result({"page": page})
 
     found = plant.verify()
 

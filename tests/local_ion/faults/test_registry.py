@@ -81,7 +81,7 @@ def test_fault_skips_the_first_matches_and_stops_at_its_count(faults: FaultRegis
     assert (state.matched, state.triggered, state.finished) == (5, 3, True)
 
 
-def test_a_fault_ends_after_its_duration(faults: FaultRegistry, watch: Stopwatch) -> None:
+def test_fault_ends_after_its_duration(faults: FaultRegistry, watch: Stopwatch) -> None:
     faults.add(Fault(kind="error", duration=10.0))
     watch.now = 9.9
     assert decisions(faults, 1) == [True]
@@ -140,7 +140,7 @@ def test_scenarios_have_valid_faults(name: str) -> None:
         check_fault(fault)
 
 
-def test_a_scenario_is_repeatable_by_a_seed() -> None:
+def test_scenario_is_repeatable_by_a_seed() -> None:
     assert {f.seed for f in scenario_faults("bad_day", 10)} == set(range(10, 16))
     with pytest.raises(NotFoundError, match="bad_day"):
         scenario_faults("no such thing")

@@ -64,7 +64,7 @@ def test_empty_database_has_an_organization_and_administrator(ion):
     assert "createWebhookReceiver" in {g["name"] for g in me["permissionGroups"]}
 
 
-def test_a_created_object_has_stamps_entity_and_etag(ion):
+def test_created_object_has_stamps_entity_and_etag(ion):
     order = ion.make(
         "PurchaseOrder",
         "id status _etag _created _updated entityId createdBy { id } currency { type }",
@@ -202,7 +202,7 @@ def test_distinct_returns_the_first_of_each_group(ion):
     assert [("P", "B"), ("Q", "A")] == [(n["partNumber"], n["revision"]) for n in nodes(found)]
 
 
-def test_nested_relations_counts_and_filters(ion):
+def test_nested_relations_have_counts_and_filters(ion):
     order = order_with_lines(ion, 1, 2)
     found = ion.data(
         "query($id: ID!) { purchaseOrder(id: $id) { estimatedCost _PurchaseOrderLinesCount purchaseOrderLines(filters: {quantity: {gt: 1}}) { quantity purchaseOrder { id } } } }",
@@ -212,7 +212,7 @@ def test_nested_relations_counts_and_filters(ion):
     assert [{"quantity": 2.0, "purchaseOrder": {"id": order}}] == found["purchaseOrderLines"]
 
 
-def test_fragments_aliases_and_directives(ion):
+def test_fragments_aliases_and_directives_are_supported(ion):
     query = "query($no: Boolean!) { me { ...U ... on User { mail: email } name @skip(if: $no) __typename } } fragment U on User { id }"
     assert {"id": 1, "mail": "admin@ultraviolet.example", "__typename": "User"} == ion.data(
         query, no=True
@@ -361,7 +361,7 @@ def test_invalid_queries_return_errors(ion):
     assert "Variable" in ion.error("query($id: ID!) { part(id: $id) { id } }")
 
 
-def test_introspection(ion):
+def test_introspection_returns_types(ion):
     assert {"name": "Query"} == ion.data("{ __schema { queryType { name } } }")["queryType"]
     assert {"name": "Part"} == ion.data(
         "query($n: String!) { __type(name: $n) { name } }", n="Part"

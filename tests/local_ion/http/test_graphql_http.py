@@ -80,7 +80,7 @@ def test_mutations_are_rejected_by_get(ion: LocalIonProcess) -> None:
 @pytest.mark.parametrize(
     "query", ["", "query=", "query=%7Bme%7Bid%7D%7D&variables=%7B", "query=a&extensions=1"]
 )
-def test_a_malformed_get_is_400_or_a_graphql_error(ion: LocalIonProcess, query: str) -> None:
+def test_malformed_get_is_400_or_a_graphql_error(ion: LocalIonProcess, query: str) -> None:
     status, _, answer = send(ion, "GET", f"/graphql?{query}")
     assert status == 400
     assert answer["errors"]
@@ -124,7 +124,7 @@ def test_body_without_content_type_is_json(ion: LocalIonProcess, content_type: s
     ],
     ids=lambda body: repr(body)[:40],
 )
-def test_a_malformed_body_is_400(ion: LocalIonProcess, body: Any) -> None:
+def test_malformed_body_is_400(ion: LocalIonProcess, body: Any) -> None:
     status, _, answer = send(ion, "POST", body=body, content_type="application/json")
     assert status == 400
     assert answer["errors"][0]["message"].startswith("The request is malformed")

@@ -82,7 +82,7 @@ def order(site: Site) -> int:
     return site.create("PurchaseOrder", description="bolts")
 
 
-def test_a_list_is_searched_by_text_linked_name_and_id(site: Site) -> None:
+def test_list_is_searched_by_text_linked_name_and_id(site: Site) -> None:
     supplier = site.create("Supplier", name="Kestrel Metals 100%")
     wanted = site.create("PurchaseOrder", description="one", supplierId=int(supplier))
     other = site.create("PurchaseOrder", description="ANODIZED brackets")
@@ -100,7 +100,7 @@ def test_a_list_is_searched_by_text_linked_name_and_id(site: Site) -> None:
     assert "1–1 of 1" in linked
 
 
-def test_a_list_has_pages(site: Site) -> None:
+def test_list_has_pages(site: Site) -> None:
     for number in range(26):
         site.create("Supplier", name=f"Supplier {number}")
     first = site.client.get("/resources/suppliers").text
@@ -122,7 +122,7 @@ def test_every_resource_has_a_list_with_labels(site: Site) -> None:
     site.text("/resources")
 
 
-def test_a_change_is_saved_with_its_deliveries(site: Site, order: int) -> None:
+def test_change_is_saved_with_its_deliveries(site: Site, order: int) -> None:
     receiver = Receiver()
     given = {"name": "test", "webhookUri": receiver.url, "sharedSecret": SECRET}
     made = site.execute(RECEIVER, input=given)["createWebhookReceiver"]["webhookReceiver"]
@@ -162,7 +162,7 @@ def test_each_kind_of_field_can_be_edited(
     assert site.order(order)[field] == saved
 
 
-def test_a_link_can_be_edited(site: Site, order: int) -> None:
+def test_link_can_be_edited(site: Site, order: int) -> None:
     supplier = site.create("Supplier", name="Osprey")
     page = f"/resources/purchase_orders/{order}"
     assert "Osprey" in site.client.get(f"{page}?edit=supplierId").text
@@ -182,7 +182,7 @@ def test_a_link_can_be_edited(site: Site, order: int) -> None:
         ("description", "x" * 10_001, "Enter at most 10,000 characters."),
     ],
 )
-def test_an_invalid_value_is_kept_with_its_error(
+def test_invalid_value_is_kept_with_its_error(
     site: Site, order: int, field: str, value: str, message: str
 ) -> None:
     before = site.order(order)
@@ -194,9 +194,7 @@ def test_an_invalid_value_is_kept_with_its_error(
     assert site.order(order) == before
 
 
-def test_an_outdated_etag_is_rejected_and_the_page_has_the_current_one(
-    site: Site, order: int
-) -> None:
+def test_outdated_etag_is_rejected_and_the_page_has_the_current_one(site: Site, order: int) -> None:
     page = f"/resources/purchase_orders/{order}"
     answer = site.edit(page, "description", "mine", etag="outdated")
     assert answer.status_code == 422
@@ -206,7 +204,7 @@ def test_an_outdated_etag_is_rejected_and_the_page_has_the_current_one(
     assert site.order(order)["description"] == "bolts"
 
 
-def test_a_line_is_created_and_a_rule_rejects_it_at_its_field(site: Site, order: int) -> None:
+def test_line_is_created_and_a_rule_rejects_it_at_its_field(site: Site, order: int) -> None:
     form = f"/resources/purchase_order_lines/new?purchaseOrderId={order}"
     assert f'<option value="{order}" selected>' in site.client.get(form).text
     values = {"purchaseOrderId": str(order), "quantity": "0", "cost": "3"}
@@ -223,7 +221,7 @@ def test_a_line_is_created_and_a_rule_rejects_it_at_its_field(site: Site, order:
     assert "Purchase order is required." in visible(missing.text)
 
 
-def test_the_main_resources_can_be_created(site: Site) -> None:
+def test_main_resources_can_be_created(site: Site) -> None:
     part = site.create("Part", partNumber="P-100")
     forms = {
         "purchase_orders": {"description": "bolts"},
@@ -291,7 +289,7 @@ def test_browsers_get_error_pages_and_api_clients_json(
     assert isinstance(json.loads(api.content), dict)
 
 
-def test_the_query_runner_has_examples_with_a_current_etag(site: Site) -> None:
+def test_query_runner_has_examples_with_a_current_etag(site: Site) -> None:
     page = site.client.get("/?example=update-order").text
     (found,) = re.findall(r'<script type="application/json" id="examples">(.*?)</script>', page)
     examples = {each["name"]: each for each in json.loads(found)}

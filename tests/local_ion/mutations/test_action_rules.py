@@ -48,7 +48,7 @@ NEED_DATE = {
 }
 
 
-def test_a_line_without_need_date_cannot_be_ordered(ion: Ion) -> None:
+def test_line_without_need_date_cannot_be_ordered(ion: Ion) -> None:
     made = rule(ion, **NEED_DATE)
     assert ("ACTIVE", True, 64) == (made["status"], made["enabled"], len(made["codeHash"]))
     order = ion.create("PurchaseOrder")
@@ -84,7 +84,7 @@ def test_expensive_order_requires_a_manager(ion: Ion) -> None:
     ion.update("purchaseOrder", order, status="ORDERED")
 
 
-def test_a_lot_tracked_part_is_received_with_its_lot(ion: Ion) -> None:
+def test_lot_tracked_part_is_received_with_its_lot(ion: Ion) -> None:
     rule(
         ion,
         title="Receiving wants a lot",

@@ -38,7 +38,7 @@ def children(ion: Ion, item: int) -> list[Any]:
     return sorted(ion.get("abomItem", item, shown)["children"], key=lambda c: c["id"])
 
 
-def test_a_part_has_versions_of_its_mbom(ion: Ion) -> None:
+def test_part_has_versions_of_its_mbom(ion: Ion) -> None:
     kind = part(ion)
     first, _ = mbom(ion, kind, bolt=4)
     second = ion.mutate(
@@ -58,7 +58,7 @@ def test_a_part_has_versions_of_its_mbom(ion: Ion) -> None:
     )
 
 
-def test_a_copied_mbom_keeps_substitutes_and_designators(ion: Ion) -> None:
+def test_copied_mbom_keeps_substitutes_and_designators(ion: Ion) -> None:
     kind = part(ion)
     made, _ = mbom(ion, kind, bolt=4)
     item = ion.get("mbom", made, "mbomItems { id }")["mbomItems"][0]["id"]
@@ -341,7 +341,7 @@ def test_bulk_creation_updates_known_parts(ion: Ion) -> None:
     assert {"revision": "C"} == ion.get("part", made["parts"][1]["id"], "revision")
 
 
-def test_a_part_has_subtypes(ion: Ion) -> None:
+def test_part_has_subtypes(ion: Ion) -> None:
     kind, subtype = part(ion), ion.create("PartSubtype", name="Fastener")["id"]
     tie = {"partId": kind, "partSubtypeId": subtype}
     ion.mutate("addSubtypeToPart", **tie, etag=ion.etag("part", kind))

@@ -329,7 +329,7 @@ def test_kit_accepts_substitutes_of_the_mbom(ion: Ion) -> None:
     assert "for another part" in issue_refused(ion, nail, item["id"], 1)
 
 
-def test_a_kit_from_an_mbom_without_a_quantity_is_for_one(ion: Ion) -> None:
+def test_kit_from_an_mbom_without_a_quantity_is_for_one(ion: Ion) -> None:
     parent, _, _ = with_mbom(ion, bolt=4)
     kit = ion.create("PartKit")
     shown = "partKit { partKitItems { quantity } }"

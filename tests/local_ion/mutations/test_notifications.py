@@ -35,7 +35,7 @@ def test_dispatched_notification_is_unread_until_read(ion: Ion) -> None:
     assert [{"read": True}] == ion.list_all("userNotifications", "read", userId={"eq": ida})
 
 
-def test_a_user_follows_an_object(ion: Ion) -> None:
+def test_user_follows_an_object(ion: Ion) -> None:
     jan = ion.create_user("Jan").user_id
     entity = ion.create("Run", "entityId", title="R")["entityId"]
     made = ion.create("UserSubscription", "id _etag userId entityId", userId=jan, entityId=entity)

@@ -165,7 +165,7 @@ def test_step_is_copied_with_its_content(ion: Ion) -> None:
     assert {"allChildren": [{"id": there["id"]}]} == ion.get("step", parent, "allChildren { id }")
 
 
-def test_a_field_is_copied_to_the_end_of_another_step(ion: Ion) -> None:
+def test_field_is_copied_to_the_end_of_another_step(ion: Ion) -> None:
     _, (one, two) = procedure(ion, "one", "two")
     field(ion, two, "first")
     original = field(ion, one, "unit test", unit="Nm", options=["a"], type="SELECT")
@@ -234,7 +234,7 @@ def indexes(ion: Ion, step: int, listed: str) -> dict[int, int]:
     return {n["id"]: n["index"] for n in nodes(page)}
 
 
-def test_a_datagrid_has_columns_rows_and_values(ion: Ion) -> None:
+def test_datagrid_has_columns_rows_and_values(ion: Ion) -> None:
     _, (step,) = procedure(ion, "one")
     (low, high), (first, second) = grid(ion, step)
     made = ion.mutate(
@@ -271,7 +271,7 @@ def test_datagrid_rows_and_columns_are_reordered(ion: Ion, mutation: str, listed
     assert {second: 0, first: 1} == indexes(ion, step, listed)
 
 
-def test_a_step_is_copied_with_its_datagrid(ion: Ion) -> None:
+def test_step_is_copied_with_its_datagrid(ion: Ion) -> None:
     _, (step,) = procedure(ion, "one")
     (low, _), (first, _) = grid(ion, step)
     ion.mutate("setDatagridValue", rowId=first, columnId=low, value=3)

@@ -309,7 +309,7 @@ def test_users_check_in_and_out(ion: Ion) -> None:
     made = ion.mutate("checkIn", event, runStepId=step, userId=uta.user_id)["checkInEvent"]
     assert {"eventType": "CHECK_IN", "createdBy": {"name": "Ulla"}} == made
     assert "checked in already" in ion.mutation_error("checkIn", uta, runStepId=step)
-    ion.mutate("checkIn", runStepId=step)  # somebody else may
+    ion.mutate("checkIn", runStepId=step)  # another user may
     ion.mutate("checkOut", "checkOutEvent { eventType }", uta, runStepId=step)
     sessions = ion.get(
         "runStep", step, "sessions { eventType checkOut duration isValidGrouping createdById }"

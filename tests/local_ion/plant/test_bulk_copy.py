@@ -63,7 +63,7 @@ def test_each_copy_has_the_same_counts_and_its_own_links(ion: LocalIon) -> None:
     assert ion.store.connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def test_a_copy_shows_what_its_original_shows(ion: LocalIon) -> None:
+def test_copy_has_the_values_of_its_original(ion: LocalIon) -> None:
     before = counts(ion)
     grow(ion, 2)
     for document, table in ((ORDER, "purchase_orders"), (RUN, "runs")):

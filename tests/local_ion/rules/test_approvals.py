@@ -139,7 +139,7 @@ def test_reset_reopens_approval_requests(ion: Ion) -> None:
     )
 
 
-def test_an_issue_is_resolved_with_enough_approvals(ion: Ion) -> None:
+def test_issue_is_resolved_with_enough_approvals(ion: Ion) -> None:
     made = issue(ion)
     ion.update_settings("updateOrganization", settings={"issues": {"numApproversRequired": 1}})
     refusal = ion.update_error("issue", made, status="RESOLVED")

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.local_ion.webhooks.helpers import (
+from tests.local_ion.webhooks.inbox import (
     ATTRIBUTES,
     LINES,
     ORDERS,

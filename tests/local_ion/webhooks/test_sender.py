@@ -5,7 +5,7 @@ import json
 import time
 
 import pytest
-from tests.local_ion.webhooks.helpers import (
+from tests.local_ion.webhooks.inbox import (
     ORDERS,
     Inbox,
     deliver_one,

@@ -20,7 +20,7 @@ def test_openapi_describes_every_route(edge: Any) -> None:
     assert not [path for path in described["paths"] if not path.startswith("/api/v1/")]
 
 
-def test_a_stranger_gets_a_problem(edge: Any) -> None:
+def test_unauthenticated_request_gets_a_problem(edge: Any) -> None:
     answer = edge.send("GET", "/api/v1/me", headers={"accept": "application/json"})
     assert answer.status_code == 401
     assert answer.headers["content-type"].startswith("application/problem+json")
@@ -28,7 +28,7 @@ def test_a_stranger_gets_a_problem(edge: Any) -> None:
     assert edge.api("GET", "/me", key="uvk_wrong").status_code == 401
 
 
-def test_roles(edge: Any) -> None:
+def test_viewer_key_reads_but_cannot_create_keys(edge: Any) -> None:
     made = edge.api("POST", "/api-keys", {"name": "dashboard", "role": "viewer"})
     assert made.status_code == 201
     key = made.json()["token"]
@@ -42,7 +42,9 @@ def test_roles(edge: Any) -> None:
     assert edge.api("GET", "/me", key=key).status_code == 401
 
 
-def test_integrations(edge: Any, integration: dict[str, Any]) -> None:
+def test_integration_is_listed_changed_paused_and_deleted(
+    edge: Any, integration: dict[str, Any]
+) -> None:
     assert "secret-of-ion" not in str(integration)
     assert edge.get("/integrations") == {"items": [integration], "next": None}
     assert edge.get("/integrations/plant")["id"] == integration["id"]
@@ -59,7 +61,7 @@ def test_integrations(edge: Any, integration: dict[str, Any]) -> None:
     assert edge.api("GET", "/integrations/plant").status_code == 404
 
 
-def test_what_is_not_there_is_a_problem(
+def test_unknown_object_or_path_is_a_404_problem(
     edge: Any, integration: dict[str, Any], subtests: pytest.Subtests
 ) -> None:
     for path in ("/events/1", "/fetches/99", "/objects/parts/1", "/objects/nonsense", "/nowhere"):
@@ -70,7 +72,7 @@ def test_what_is_not_there_is_a_problem(
             assert answer.json()["detail"]
 
 
-def test_lists_of_an_empty_hub(edge: Any, integration: dict[str, Any]) -> None:
+def test_lists_of_an_empty_hub_are_empty(edge: Any, integration: dict[str, Any]) -> None:
     here = f"/integrations/{integration['id']}"
     for path in (
         "/events",
@@ -103,7 +105,7 @@ LONG = "1" * 4400
     ],
     ids=lambda path: path[:30],
 )
-def test_a_number_larger_than_any_is_refused(
+def test_number_out_of_range_is_refused(
     signed_in: Any, keep: Callable[..., None], path: str
 ) -> None:
     keep("parts", {"id": 1})
@@ -116,7 +118,7 @@ def test_a_number_larger_than_any_is_refused(
 @pytest.mark.parametrize(
     "path", ["/objects/parts/%00", "/objects/parts?q=%00", "/integrations/%00"]
 )
-def test_a_text_that_cannot_be_is_not_called_a_number(
+def test_nul_character_is_not_reported_as_a_number(
     edge: Any, keep: Callable[..., None], path: str
 ) -> None:
     keep("parts", {"id": 1})
@@ -125,7 +127,7 @@ def test_a_text_that_cannot_be_is_not_called_a_number(
     assert "number is larger" not in answer.text
 
 
-def test_a_url_is_shown_once(edge: Any, integration: dict[str, Any]) -> None:
+def test_webhook_url_is_shown_once(edge: Any, integration: dict[str, Any]) -> None:
     minted = edge.api("POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "Violet"})
     assert minted.status_code == 201
     url = minted.json()["url"]
@@ -135,16 +137,14 @@ def test_a_url_is_shown_once(edge: Any, integration: dict[str, Any]) -> None:
     assert url.rsplit("/", 1)[1] not in str(listed)
 
 
-def test_nothing_is_fetched_while_an_integration_is_paused(
-    edge: Any, integration: dict[str, Any]
-) -> None:
+def test_paused_integration_refuses_a_fetch(edge: Any, integration: dict[str, Any]) -> None:
     edge.api("POST", "/integrations/plant/pause")
     refused = edge.api("POST", "/integrations/plant/fetches", {"mode": "full"})
     assert (409, True) == (refused.status_code, "resume it" in refused.json()["detail"])
     assert "fetch.start" not in [entry["action"] for entry in edge.get("/audit")["items"]]
 
 
-def test_findings_are_listed_page_by_page(edge: Any, integration: dict[str, Any]) -> None:
+def test_findings_are_listed_in_pages(edge: Any, integration: dict[str, Any]) -> None:
     def find(*subjects: int) -> None:
         found = [Finding("gap", "warning", "says", "next", subject=str(n)) for n in subjects]
         edge.hub.database.write_now(finding_store.save_findings, integration["id"], ["gap"], found)
@@ -161,7 +161,7 @@ def test_findings_are_listed_page_by_page(edge: Any, integration: dict[str, Any]
     assert 422 == edge.api("GET", "/integrations/plant/findings?cursor=bm9uZQ").status_code
 
 
-def test_a_fetch_begins(edge: Any, integration: dict[str, Any]) -> None:
+def test_fetch_starts_with_waiting_steps(edge: Any, integration: dict[str, Any]) -> None:
     made = edge.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": "full"}).json()
     assert (made["mode"], made["state"]) == ("full", "running")
     assert {step["state"] for step in edge.get(f"/fetches/{made['id']}")["steps"]} <= {"waiting"}

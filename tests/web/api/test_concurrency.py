@@ -10,7 +10,7 @@ _MANY = 8
 
 
 def at_once(edge: Any, *asked: tuple[str, str, Any], **headers: str) -> list[int]:
-    """Ask all of it at the same time, and give the sorted statuses."""
+    """Send all requests concurrently; return the sorted statuses."""
     given = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "application/json", **headers}
 
     async def ask() -> list[httpx.Response]:
@@ -24,13 +24,17 @@ def at_once(edge: Any, *asked: tuple[str, str, Any], **headers: str) -> list[int
     return sorted(answer.status_code for answer in edge.runner.run(ask()))
 
 
-def test_of_changes_of_one_state_one_is_made(edge: Any, integration: dict[str, Any]) -> None:
+def test_only_one_of_concurrent_changes_with_an_etag_succeeds(
+    edge: Any, integration: dict[str, Any]
+) -> None:
     tag = edge.api("GET", "/integrations/1").headers["etag"]
     changes = [("PATCH", "/integrations/1", {"requests_per_second": 30 + n}) for n in range(_MANY)]
     assert [200] + [412] * (_MANY - 1) == at_once(edge, *changes, **{"if-match": tag})
 
 
-def test_changes_of_different_things_are_all_kept(edge: Any, integration: dict[str, Any]) -> None:
+def test_concurrent_changes_of_different_fields_are_kept(
+    edge: Any, integration: dict[str, Any]
+) -> None:
     changes = {
         "requests_per_second": 30,
         "incremental_schedule": "*/7 * * * *",
@@ -40,7 +44,7 @@ def test_changes_of_different_things_are_all_kept(edge: Any, integration: dict[s
     assert changes == {name: edge.get("/integrations/1")[name] for name in changes}
 
 
-def test_one_administrator_stays(edge: Any) -> None:
+def test_concurrent_deletions_keep_one_administrator(edge: Any) -> None:
     for _ in range(10):
         for name in ("ada", "bob"):
             edge.api("POST", "/users", {"name": name, "role": "admin"})
@@ -50,13 +54,13 @@ def test_one_administrator_stays(edge: Any) -> None:
         assert 1 == len(edge.get("/users")["items"])
 
 
-def test_an_address_is_rotated_once(edge: Any, integration: dict[str, Any]) -> None:
+def test_concurrent_rotations_rotate_a_url_once(edge: Any, integration: dict[str, Any]) -> None:
     url = edge.api("POST", "/integrations/1/webhook-urls").json()
     rotations = [("POST", f"/webhook-urls/{url['id']}/rotate", None)] * _MANY
     assert [201] + [409] * (_MANY - 1) == at_once(edge, *rotations)
 
 
-def test_a_name_is_given_once(edge: Any, integration: dict[str, Any]) -> None:
+def test_concurrent_requests_use_a_name_once(edge: Any, integration: dict[str, Any]) -> None:
     new = {"name": "second", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     new |= {"client_id": "client", "client_secret": "secret"}
     for path, body in (("/users", {"name": "bob"}), ("/integrations", new)):
@@ -66,7 +70,7 @@ def test_a_name_is_given_once(edge: Any, integration: dict[str, Any]) -> None:
     assert [200, 409] == at_once(edge, *named)
 
 
-def test_a_view_saved_by_many_is_there_once(edge: Any) -> None:
+def test_concurrent_saves_create_one_view(edge: Any) -> None:
     view = {"resource": "parts", "name": "mine", "query": "q=a"}
     assert [201] * _MANY == at_once(edge, *([("POST", "/saved-views", view)] * _MANY))
     other = edge.api("POST", "/saved-views", {**view, "name": "other"}).json()

@@ -67,7 +67,7 @@ def test_json_lines_keep_nested_values(parts: Edge) -> None:
     assert {"colour": {"value": "red"}} == rows[0]["attributes"]
 
 
-def test_parquet_is_typed(parts: Edge) -> None:
+def test_parquet_has_typed_columns(parts: Edge) -> None:
     table = parquet.read_table(io.BytesIO(exported(parts, "parquet")))
 
     assert NUMBER == table.num_rows
@@ -85,13 +85,13 @@ def values(edge: Edge, keep: Callable[..., None]) -> Edge:
     return edge
 
 
-def test_json_lines_keep_the_kind_of_a_value(values: Edge) -> None:
+def test_json_lines_keep_the_type_of_a_value(values: Edge) -> None:
     lines = exported(values, "jsonl", "datagrid_values").splitlines()
 
     assert VALUES == [json.loads(line)["value"] for line in lines]
 
 
-def test_csv_writes_a_text_as_it_is(values: Edge) -> None:
+def test_csv_writes_text_unchanged(values: Edge) -> None:
     rows = csv.DictReader(io.StringIO(exported(values, "csv", "datagrid_values").decode()))
 
     assert ["plain text", "[TBD] ask", "", "3.5", "3.5", "true", '["a"]', ""] == [
@@ -107,14 +107,14 @@ def test_parquet_has_values_as_json(values: Edge) -> None:
     ]
 
 
-def test_an_unknown_resource_is_refused(edge: Edge, integration: dict[str, Any]) -> None:
+def test_unknown_resource_is_refused(edge: Edge, integration: dict[str, Any]) -> None:
     assert 404 == edge.api("GET", "/exports/unicorns").status_code
 
 
-def test_an_unknown_format_is_refused(edge: Edge, integration: dict[str, Any]) -> None:
+def test_unknown_format_is_refused(edge: Edge, integration: dict[str, Any]) -> None:
     assert 422 == edge.api("GET", "/exports/parts?format=xls").status_code
 
 
-def test_nobody_exports_without_a_key(edge: Edge) -> None:
+def test_export_requires_a_key(edge: Edge) -> None:
     assert ADMIN_KEY
     assert 401 == edge.api("GET", "/exports/parts", key="wrong").status_code

@@ -34,7 +34,7 @@ def seen(edge: Any, integration: dict[str, Any]) -> Callable[..., None]:
 
 @pytest.fixture
 def orders(edge: Any, seen: Callable[..., None], keep: Callable[..., None]) -> None:
-    """Two orders: one that changes at 8 and 10, one that is created at 9 and gone at 11."""
+    """Two orders: one that changes at 8 and 10, one that is created at 9 and deleted at 11."""
     keep("users", {"id": 7, "name": "Ada"})
     seen(8, "1", status="DRAFT")
     seen(9, "2", status="DRAFT")
@@ -42,7 +42,7 @@ def orders(edge: Any, seen: Callable[..., None], keep: Callable[..., None]) -> N
     seen(11, "2", kind="absent")
 
 
-def test_one_object_as_it_was(edge: Any, orders: None) -> None:
+def test_object_is_returned_as_of_a_time(edge: Any, orders: None) -> None:
     path = "/objects/purchase_orders/1"
     assert edge.get(f"{path}?at=2026-05-04T09:00:00Z")["fields"]["status"] == "DRAFT"
     assert edge.get(f"{path}?at=2026-05-04T10:00:00Z")["fields"]["status"] == "ORDERED"
@@ -53,7 +53,7 @@ def test_one_object_as_it_was(edge: Any, orders: None) -> None:
     assert edge.api("GET", f"{path}?at=yesterday").status_code == 422
 
 
-def test_a_whole_resource_as_it_was(edge: Any, orders: None) -> None:
+def test_list_is_returned_as_of_a_time(edge: Any, orders: None) -> None:
     def ids(hour: int, more: str = "") -> list[str]:
         answer = edge.get(f"/objects/purchase_orders?at=2026-05-04T{hour:02}:00:00Z{more}")
         return [one["id"] for one in answer["items"]]
@@ -66,7 +66,7 @@ def test_a_whole_resource_as_it_was(edge: Any, orders: None) -> None:
     )
 
 
-def test_an_object_at_two_times(edge: Any, orders: None) -> None:
+def test_object_diff_lists_changed_fields_and_versions(edge: Any, orders: None) -> None:
     compared = edge.get(
         "/objects/purchase_orders/1/diff?from=2026-05-04T09:00:00Z&to=2026-05-04T12:00:00Z"
     )
@@ -78,12 +78,12 @@ def test_an_object_at_two_times(edge: Any, orders: None) -> None:
 
 
 @pytest.mark.parametrize("path", ["/diffs/purchase_orders", "/objects/purchase_orders/1/diff"])
-def test_the_earlier_time_comes_first(edge: Any, orders: None, path: str) -> None:
+def test_diff_requires_the_earlier_time_first(edge: Any, orders: None, path: str) -> None:
     refused = edge.api("GET", f"{path}?from=2026-05-04T12:00:00Z&to=2026-05-04T09:00:00Z")
     assert (422, "from") == (refused.status_code, refused.json()["errors"][0]["field"])
 
 
-def test_a_resource_at_two_times(edge: Any, orders: None) -> None:
+def test_resource_diff_lists_changed_objects(edge: Any, orders: None) -> None:
     def changes(begin: int, end: int) -> list[tuple[str, str]]:
         query = f"from=2026-05-04T{begin:02}:00:00Z&to=2026-05-04T{end:02}:00:00Z"
         answer = edge.get(f"/diffs/purchase_orders?{query}")
@@ -91,5 +91,5 @@ def test_a_resource_at_two_times(edge: Any, orders: None) -> None:
 
     assert changes(7, 9) == [("1", "created"), ("2", "created")]
     assert changes(9, 12) == [("1", "changed"), ("2", "deleted")]
-    assert changes(7, 12) == [("1", "created")]  # the other came and went between
+    assert changes(7, 12) == [("1", "created")]  # the other was created and deleted between
     assert edge.get(f"/diffs/purchase_orders?from={now_rfc3339()}")["items"] == []

@@ -20,7 +20,7 @@ BAD = [
 
 @pytest.fixture
 def paths(edge: Edge, integration: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Everything of the API that takes a name, with what else it needs."""
+    """Every API path that takes a name, with its other required fields."""
     destination = {"kind": "webhook", "address": "http://127.0.0.1:9/hook"}
     return [
         ("/integrations", NEW),
@@ -32,7 +32,7 @@ def paths(edge: Edge, integration: dict[str, Any]) -> list[tuple[str, dict[str, 
     ]
 
 
-def test_a_name_has_no_control_characters(
+def test_control_characters_in_names_are_rejected(
     edge: Edge, paths: list[tuple[str, dict[str, Any]]]
 ) -> None:
     for path, more in paths:

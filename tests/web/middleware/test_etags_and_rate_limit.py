@@ -19,7 +19,7 @@ def store_url(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     "path", ["/integrations/plant", "/users/bob", "/api-keys/{key}", "/saved-views/{view}"]
 )
-def test_no_change_overwrites_what_was_not_seen(
+def test_change_with_an_outdated_etag_is_rejected(
     edge: Any, integration: dict[str, Any], path: str
 ) -> None:
     edge.api("POST", "/users", {"name": "bob"})
@@ -49,7 +49,7 @@ def test_no_change_overwrites_what_was_not_seen(
     assert ask(edge, "DELETE", path, if_match="*").status_code in (200, 204)
 
 
-def test_use_alone_is_no_change_by_somebody_else(edge: Any) -> None:
+def test_use_of_a_key_does_not_change_its_etag(edge: Any) -> None:
     made = edge.api("POST", "/api-keys", {"name": "k", "role": "admin"}).json()
     path = f"/api-keys/{made['id']}"
     tag = ask(edge, "GET", path).headers["etag"]
@@ -59,14 +59,14 @@ def test_use_alone_is_no_change_by_somebody_else(edge: Any) -> None:
     assert ask(edge, "DELETE", path, if_match=tag).status_code == 412, "it was revoked since"
 
 
-def test_everyone_is_told_how_many_requests_are_left(edge: Any) -> None:
+def test_responses_state_the_remaining_requests(edge: Any) -> None:
     left = ask(edge, "GET", "/me").headers["ratelimit"]
     assert '"requests";q=6000;w=60' == ask(edge, "GET", "/me").headers["ratelimit-policy"]
     assert left.startswith('"requests";r=5999;t=')
     assert "ratelimit" not in edge.send("GET", "/livez").headers
 
 
-def test_a_limit_is_each_ones_own_and_ends() -> None:
+def test_limit_is_per_client_and_resets_after_the_window() -> None:
     now = 0.0
     limits = RateLimiter(2, lambda: now)
     assert [1, 0, -1] == [limits.take("a").requests for _ in range(3)]
@@ -82,7 +82,7 @@ class TestLimited:
     def hub_settings(self) -> dict[str, Any]:
         return {"api_rate_limit": 2}
 
-    def test_who_asks_too_often_is_told_when_to_go_on(self, edge: Any) -> None:
+    def test_exceeded_limit_returns_429_with_retry_after(self, edge: Any) -> None:
         key = ask(edge, "POST", "/api-keys", {"name": "script"}).json()["token"]
         assert [200, 200, 429] == [ask(edge, "GET", "/me", key=key).status_code for _ in range(3)]
         refused = ask(edge, "GET", "/me", key=key)
@@ -92,7 +92,7 @@ class TestLimited:
         assert ask(edge, "GET", "/me").status_code == 200
 
 
-def test_the_setting_is_a_number() -> None:
+def test_limit_setting_must_be_a_whole_number() -> None:
     def read(value: str) -> int:
         given = {"ULTRAVIOLET_API_RATE_LIMIT": value}
         return Settings.from_environment(

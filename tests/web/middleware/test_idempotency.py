@@ -21,7 +21,7 @@ def ask(
     return edge.send(method, f"/api/v1{path}", json=body, headers=given)
 
 
-def test_a_repeated_post_is_done_once(edge: Any) -> None:
+def test_repeated_post_is_executed_once(edge: Any) -> None:
     wanted = {"name": "dashboard", "role": "viewer"}
     first = ask(edge, "POST", "/api-keys", wanted, idempotency_key="k1")
     again = ask(edge, "POST", "/api-keys", wanted, idempotency_key='"k1"')
@@ -31,7 +31,7 @@ def test_a_repeated_post_is_done_once(edge: Any) -> None:
     assert 1 == [one["name"] for one in edge.get("/api-keys")["items"]].count("dashboard")
 
 
-def test_a_secret_shown_once_is_not_kept_in_plain(edge: Any) -> None:
+def test_stored_response_is_encrypted(edge: Any) -> None:
     token = ask(edge, "POST", "/api-keys", {"name": "a"}, idempotency_key="k1").json()["token"]
     with edge.hub.database.engine.connect() as connection:
         row = connection.execute(select(idempotency_keys)).mappings().one()
@@ -39,7 +39,7 @@ def test_a_secret_shown_once_is_not_kept_in_plain(edge: Any) -> None:
     assert token in edge.hub.secrets.decrypt(bytes(row["answer"]))
 
 
-def test_a_key_names_one_request_of_one_caller(edge: Any) -> None:
+def test_key_belongs_to_one_request_of_one_caller(edge: Any) -> None:
     ask(edge, "POST", "/api-keys", {"name": "a"}, idempotency_key="k1")
     other = ask(edge, "POST", "/api-keys", {"name": "b"}, idempotency_key="k1")
     assert other.status_code == 422
@@ -54,7 +54,7 @@ def test_a_key_names_one_request_of_one_caller(edge: Any) -> None:
     )
 
 
-def test_who_may_not_do_it_any_more_is_not_given_the_answer_of_before(signed_in: Any) -> None:
+def test_lost_permission_hides_the_stored_response(signed_in: Any) -> None:
     signed_in.api("POST", "/users", {"name": "boss", "role": "admin"})
     found = re.search(r'name="csrf" value="(\w+)"', signed_in.send("GET", "/").text)
     assert found
@@ -72,13 +72,15 @@ def test_who_may_not_do_it_any_more_is_not_given_the_answer_of_before(signed_in:
     assert "token" not in refused.text
 
 
-def test_what_was_refused_may_be_tried_again(edge: Any) -> None:
+def test_rejected_request_can_be_retried_with_the_same_key(edge: Any) -> None:
     assert ask(edge, "POST", "/users", {"name": " "}, idempotency_key="k1").status_code == 422
     assert ask(edge, "POST", "/users", {"name": "bob"}, idempotency_key="k1").status_code == 201
 
 
-def test_two_at_the_same_time_are_done_once(edge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second comes while the first is under way, is told so, and has its answer later."""
+def test_concurrent_requests_with_one_key_are_executed_once(
+    edge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second request is refused during the first, and gets its response later."""
     going, write = asyncio.Event(), edge.hub.database.write
 
     async def slow(work: Any, *arguments: Any, **options: Any) -> Any:
@@ -105,7 +107,7 @@ def test_two_at_the_same_time_are_done_once(edge: Any, monkeypatch: pytest.Monke
     assert first.json() == third.json()
 
 
-def test_a_last_sign_of_life_does_not_begin_it_again(edge: Any) -> None:
+def test_late_renewal_keeps_the_response(edge: Any) -> None:
     asked, answer = KeyedRequest("key:a", "k1", b"request"), StoredResponse(201, b"{}")
     database, secrets = edge.hub.database, edge.hub.secrets
     database.write_now(idempotency.begin, secrets, asked)
@@ -114,7 +116,7 @@ def test_a_last_sign_of_life_does_not_begin_it_again(edge: Any) -> None:
     assert answer == database.write_now(idempotency.begin, secrets, asked)
 
 
-def test_what_a_dead_process_left_is_begun_again(edge: Any) -> None:
+def test_abandoned_or_expired_request_is_executed_again(edge: Any) -> None:
     ask(edge, "POST", "/users", {"name": "bob"}, idempotency_key="k1")
     left = {"alive_until": "2026-01-01T00:00:00.000000+00:00", "answer": None}
     edge.hub.database.write_now(lambda c: c.execute(update(idempotency_keys).values(**left)))

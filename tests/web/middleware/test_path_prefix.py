@@ -77,18 +77,18 @@ def settings(tmp_path: Path, url: str) -> Settings:
 
 
 @pytest.mark.parametrize(("url", "prefix"), VALID.items())
-def test_a_public_address_may_have_a_path(url: str, prefix: str, tmp_path: Path) -> None:
+def test_public_url_may_have_a_path(url: str, prefix: str, tmp_path: Path) -> None:
     assert prefix == settings(tmp_path, url).path_prefix
 
 
 @pytest.mark.parametrize("url", INVALID)
-def test_anything_else_in_a_public_address_is_refused(url: str, tmp_path: Path) -> None:
+def test_invalid_public_url_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidError, match=r"^ULTRAVIOLET_PUBLIC_URL") as refused:
         settings(tmp_path, url)
     assert "secret" not in str(refused.value)
 
 
-def test_pages_and_files_answer_with_and_without_the_prefix(signed_in: Any) -> None:
+def test_pages_and_assets_are_served_with_and_without_the_prefix(signed_in: Any) -> None:
     assert {"/uv"} == {cookie.path for cookie in signed_in.client.cookies.jar}
     page = signed_in.send("GET", "/uv/events")
     assert 200 == page.status_code
@@ -100,7 +100,7 @@ def test_pages_and_files_answer_with_and_without_the_prefix(signed_in: Any) -> N
     assert 200 == signed_in.send("GET", asset.removeprefix("/uv")).status_code
 
 
-def test_what_leads_a_client_on_has_the_prefix(edge: Any) -> None:
+def test_redirects_and_openapi_servers_have_the_prefix(edge: Any) -> None:
     sent = edge.send("GET", "/uv/events?q=1")
     assert "/uv/sign-in?next_page=%2Fevents%3Fq%3D1" == sent.headers["location"]
     assert (
@@ -114,7 +114,7 @@ def test_what_leads_a_client_on_has_the_prefix(edge: Any) -> None:
     assert [{"url": "/uv"}] == document["servers"]
 
 
-def test_the_switch_of_the_scheme_leads_back(signed_in: Any) -> None:
+def test_theme_form_redirects_back_with_the_prefix(signed_in: Any) -> None:
     page = signed_in.send("GET", "/uv/")
     token = re.search(r'name="csrf" value="(\w+)"', page.text)
     assert token
@@ -126,7 +126,7 @@ def test_the_switch_of_the_scheme_leads_back(signed_in: Any) -> None:
 
 
 @pytest.mark.parametrize("hub_settings", ["https://hub.test/uv"], indirect=True)
-def test_a_session_needs_tls_where_the_public_address_has_it(signed_in: Any) -> None:
+def test_session_cookie_is_secure_if_the_public_url_is_https(signed_in: Any) -> None:
     (cookie,) = signed_in.client.cookies.jar
     assert ("/uv", True) == (cookie.path, cookie.secure)
 
@@ -134,7 +134,7 @@ def test_a_session_needs_tls_where_the_public_address_has_it(signed_in: Any) -> 
 @pytest.mark.parametrize(
     "prefix", ["/api", "/api/v1", "/hooks", "/static/x", "/events", "/objects/parts"]
 )
-def test_a_path_of_the_hub_itself_is_no_prefix(prefix: str, edge: Any) -> None:
+def test_prefix_that_is_a_route_of_the_hub_is_refused(prefix: str, edge: Any) -> None:
     edge.hub.settings = msgspec.structs.replace(
         edge.hub.settings, public_url=f"http://hub.test{prefix}"
     )
@@ -142,10 +142,10 @@ def test_a_path_of_the_hub_itself_is_no_prefix(prefix: str, edge: Any) -> None:
         app.create_app(edge.hub)
 
 
-def test_no_template_or_script_has_a_path_from_the_root() -> None:
+def test_templates_and_scripts_contain_no_absolute_paths() -> None:
     for template in TEMPLATES.glob("*.html"):
         text = template.read_text()
-        # Expressions may hold quotes: they are made free of them first.
+        # Expressions may contain quotes, which are replaced first.
         plain = re.sub(r"\{\{.*?\}\}", lambda found: found[0].replace('"', "'"), text)
         for _, _, value in re.findall(ATTRIBUTES, plain):
             assert ALLOWED.match(value.replace("'", '"')), (template.name, value)
@@ -156,13 +156,13 @@ def test_no_template_or_script_has_a_path_from_the_root() -> None:
         assert not found, (file.name, found)
 
 
-def test_the_rule_for_templates_sees_what_it_is_for() -> None:
+def test_paths_without_the_prefix_are_detected() -> None:
     for bad in ("/events", "{{ address }}", "//evil", "events"):
         assert not ALLOWED.match(bad)
 
 
 @given(st.text(alphabet="/uvx.", max_size=8))
-def test_only_whole_segments_are_the_prefix(rest: str) -> None:
+def test_prefix_matches_only_whole_segments(rest: str) -> None:
     seen: list[str] = []
 
     async def application(scope: Any, _receive: Any, _send: Any) -> None:
@@ -175,7 +175,7 @@ def test_only_whole_segments_are_the_prefix(rest: str) -> None:
     assert [(rest or "/") if rest[:1] in ("", "/") else path] == seen
 
 
-def test_the_api_key_works_below_the_prefix(edge: Any) -> None:
+def test_api_key_works_with_and_without_the_prefix(edge: Any) -> None:
     headers = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "application/json"}
     assert 200 == edge.send("GET", "/uv/api/v1/me", headers=headers).status_code
     assert 200 == edge.send("GET", "/api/v1/me", headers=headers).status_code

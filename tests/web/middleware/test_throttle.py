@@ -10,11 +10,11 @@ class Clock:
         return self.now
 
 
-def test_everybody_may_knock_where_no_list_was_given() -> None:
+def test_all_sources_are_allowed_without_an_allow_list() -> None:
     assert WebhookThrottle().admits("203.0.113.9")
 
 
-def test_a_list_admits_nobody_else() -> None:
+def test_allow_list_rejects_other_sources() -> None:
     guard = WebhookThrottle(["54.149.61.144/32", "10.0.0.0/8"])
     assert guard.admits("54.149.61.144")
     assert guard.admits("10.1.2.3")
@@ -22,14 +22,14 @@ def test_a_list_admits_nobody_else() -> None:
     assert not guard.admits("not an address")
 
 
-def test_only_a_trusted_proxy_is_believed_about_who_is_behind_it() -> None:
+def test_forwarded_source_requires_a_trusted_proxy() -> None:
     headers = {"x-forwarded-for": "1.2.3.4, 54.149.61.144, 10.0.0.2"}
     assert WebhookThrottle(proxies=["10.0.0.0/8"]).source("10.0.0.1", headers) == "54.149.61.144"
     assert WebhookThrottle(proxies=["10.0.0.0/8"]).source("203.0.113.9", headers) == "203.0.113.9"
     assert WebhookThrottle().source("10.0.0.1", headers) == "10.0.0.1"
 
 
-def test_guessing_is_slowed_down_for_the_source_that_guesses() -> None:
+def test_guesses_are_limited_per_source() -> None:
     clock = Clock()
     guard = WebhookThrottle(clock=clock)
     for _ in range(MAX_GUESSES):

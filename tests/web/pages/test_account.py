@@ -1,4 +1,4 @@
-"""Signing in is slowed down for who guesses; everyone sees and ends their own sessions, administrators all."""
+"""Password guesses are throttled; users end their own sessions, and administrators all."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ def sign_in(edge: Any, name: str, password: str, **headers: str) -> Any:
     return edge.send("POST", "/sign-in", data=given, headers=headers)
 
 
-def test_a_session_is_rotated_listed_and_ended(signed_in: Any) -> None:
+def test_session_is_rotated_listed_and_ended(signed_in: Any) -> None:
     cookies = signed_in.client.cookies
     first = cookies["ultraviolet_session"]
     assert signed_in.submit("/account/password", password="correct horse").status_code == 303
@@ -45,7 +45,7 @@ def test_a_session_is_rotated_listed_and_ended(signed_in: Any) -> None:
     assert "current password" in wrong.text
 
 
-def test_an_administrator_ends_the_sessions_of_others(edge: Any, signed_in: Any) -> None:
+def test_administrator_ends_sessions_of_other_users(edge: Any, signed_in: Any) -> None:
     edge.api("POST", "/users", {"name": "bob", "role": "viewer"})
     edge.api("PATCH", "/users/bob/password", {"password": "correct horse"})
     admin = edge.client.cookies["ultraviolet_session"]
@@ -62,7 +62,7 @@ def test_an_administrator_ends_the_sessions_of_others(edge: Any, signed_in: Any)
     assert edge.send("GET", "/account").status_code == 303
 
 
-def test_guessing_a_password_is_slowed_down(signed_in: Any) -> None:
+def test_password_guesses_are_throttled(signed_in: Any) -> None:
     signed_in.api("PATCH", "/users/ada/password", {"password": "correct horse"})
     signed_in.client.cookies.clear()
     answers = [sign_in(signed_in, "ada", "wrong horse").status_code for _ in range(6)]
@@ -75,7 +75,7 @@ def test_guessing_a_password_is_slowed_down(signed_in: Any) -> None:
     )
 
 
-def test_the_present_password_is_not_guessed_faster_than_at_the_sign_in(signed_in: Any) -> None:
+def test_guesses_of_the_current_password_share_the_sign_in_limit(signed_in: Any) -> None:
     signed_in.submit("/account/password", password="correct horse")
     sign_in(signed_in, "ada", "correct horse")
     guess = {"now": "wrong horse", "password": "battery staple"}

@@ -30,7 +30,7 @@ def invalid_field(html: str) -> str:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_failed_test_keeps_the_form_with_the_error_at_its_field(
+def test_failed_connection_test_shows_the_error_at_its_field(
     signed_in: Any, right: dict[str, str]
 ) -> None:
     nobody = "http://127.0.0.1:9"

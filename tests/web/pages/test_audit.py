@@ -55,7 +55,7 @@ def test_filters_select_the_same_in_api_and_export(acted: Any) -> None:
         ]
 
 
-def test_the_page_filters_and_links_to_the_same_export(acted: Any) -> None:
+def test_page_filters_and_links_to_the_same_export(acted: Any) -> None:
     page = acted.send(
         "GET", "/settings/audit?action=key.revoke&since=2000-01-01&until=2999-12-31"
     ).text
@@ -78,7 +78,7 @@ def test_the_page_filters_and_links_to_the_same_export(acted: Any) -> None:
     assert "No entry matches these filters" in nothing
 
 
-def test_people_read_labels_and_not_identifiers(acted: Any) -> None:
+def test_entries_have_labels_without_identifiers(acted: Any) -> None:
     robot = acted.api("POST", "/api-keys", {"name": "clock", "role": "admin"}).json()
     header = {"authorization": f"Bearer {robot['token']}"}
     created = acted.send(
@@ -93,7 +93,7 @@ def test_people_read_labels_and_not_identifiers(acted: Any) -> None:
     assert "key:" not in table
 
 
-def test_mistakes_are_named(acted: Any) -> None:
+def test_invalid_filters_are_reported(acted: Any) -> None:
     unknown = acted.api("GET", "/audit/export?action=key.creat")
     assert unknown.status_code == 422
     assert "Did you mean key.create" in unknown.json()["detail"]

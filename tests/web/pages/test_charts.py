@@ -1,4 +1,4 @@
-"""Charts: drawn on the server, true to their numbers, and each also there as a table."""
+"""Charts are drawn on the server, match their numbers, and have a table."""
 
 import html
 import json
@@ -23,7 +23,7 @@ def points(page: str, chart: int = 0) -> list[list[str]]:
     return json.loads(html.unescape(re.findall(r'data-points="([^"]*)"', page)[chart]))
 
 
-def test_parts_of_a_column_stand_on_each_other() -> None:
+def test_series_of_a_column_are_stacked() -> None:
     drawn = columns(["12:00", "12:01"], [Series("a", [1, 0]), Series("b", [3, 2])], "says")
 
     (low, high, other) = drawn.bars
@@ -39,12 +39,12 @@ def test_parts_of_a_column_stand_on_each_other() -> None:
     ("most", "ticks"),
     [(0, ["0", "2", "4"]), (5, ["0", "3", "6"]), (740, ["0", "400", "800"])],
 )
-def test_the_scale_has_round_ticks(most: float, ticks: list[str]) -> None:
+def test_scale_has_round_ticks(most: float, ticks: list[str]) -> None:
     drawn = columns(["1"], [Series("a", [most])], "", write=lambda value: f"{value:,g}")
     assert [rule.label for rule in drawn.rules] == ticks
 
 
-def test_an_axis_is_labeled_at_round_times() -> None:
+def test_axis_has_labels_at_round_times() -> None:
     minutes = [f"{at // 60:02}:{at % 60:02}" for at in range(7, 67)]
     hours = [f"{at % 24:02}:00" for at in range(17, 65)]
     labels = [
@@ -61,18 +61,18 @@ def test_every_cause_of_drift_has_a_colour() -> None:
         assert f"  {token}: light-dark(" in tokens
 
 
-def test_a_line_has_a_gap_where_nothing_is_known() -> None:
+def test_line_has_a_gap_at_unknown_values() -> None:
     drawn = curves(["1", "2", "3", "4"], [Series("a", [1, 1, None, 1])], "", seconds)
     assert drawn.lines[0].count("M") == 2
 
 
-def test_of_many_places_the_table_has_those_where_something_is() -> None:
+def test_table_omits_columns_without_values() -> None:
     values = [0.0] * 60
     values[7] = 3
     assert columns([str(n) for n in range(60)], [Series("a", values)], "").rows == [["7", "3"]]
 
 
-def test_fetches_are_charted_run_by_run_and_filtered(
+def test_fetches_are_charted_by_run_and_filtered(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     now = clock.utc_now()
@@ -114,7 +114,7 @@ def test_fetches_are_charted_run_by_run_and_filtered(
     assert "No sync matches" in signed_in.send("GET", "/fetches?state=cancelled").text
 
 
-def test_drift_is_charted_by_cause_by_the_hour_and_by_the_day(
+def test_drift_is_charted_by_cause_per_hour_and_per_day(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     now = clock.utc_now()
@@ -149,7 +149,7 @@ def test_drift_is_charted_by_cause_by_the_hour_and_by_the_day(
     assert "by cause: 3 in total." in only
 
 
-def test_verifications_are_charted_with_what_they_covered(
+def test_verifications_are_charted_with_their_coverage(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     def fill(connection: Any) -> None:

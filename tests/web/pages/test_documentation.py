@@ -43,7 +43,7 @@ def article(page: str) -> str:
     return page.partition("<article")[2].partition("</article>")[0]
 
 
-def test_links_of_every_document_lead_to_documents_and_anchors(signed_in: Any) -> None:
+def test_links_in_documents_have_existing_targets(signed_in: Any) -> None:
     known = anchors(signed_in)
     broken: list[tuple[str, str]] = []
     for address in known:
@@ -60,7 +60,7 @@ def test_links_of_every_document_lead_to_documents_and_anchors(signed_in: Any) -
     assert [] == broken
 
 
-def test_every_document_is_listed_and_reached_by_next(signed_in: Any) -> None:
+def test_every_document_is_listed_and_reached_by_next_links(signed_in: Any) -> None:
     page = open_page(signed_in, "/docs")
     listed = set(re.findall(r'<li><a href="(/docs/[^"]+)"', page))
     assert listed == {documents.address_of(name) for name in DOCUMENTS if name != "index"}
@@ -73,7 +73,7 @@ def test_every_document_is_listed_and_reached_by_next(signed_in: Any) -> None:
     assert set(visited) == {"/docs", *listed}
 
 
-def test_a_document_has_contents_code_to_copy_and_tables(signed_in: Any) -> None:
+def test_document_has_contents_code_to_copy_and_tables(signed_in: Any) -> None:
     page = open_page(signed_in, "/docs/how-to/sql-and-exports")
 
     contents = re.findall(r'<li class="level-\d"><a href="#([^"]+)">([^<]+)</a>', page)
@@ -95,7 +95,7 @@ def test_titles_and_texts_are_searched(signed_in: Any) -> None:
     assert "No section contains “&lt;b&gt;nothing”" in open_page(signed_in, "/docs?q=<b>nothing")
 
 
-def test_results_of_a_search_have_existing_anchors(signed_in: Any) -> None:
+def test_search_results_have_existing_anchors(signed_in: Any) -> None:
     known = anchors(signed_in)
     for words in ("the", "error", "ultraviolet", "ion"):
         results = open_page(signed_in, f"/docs?q={words}").partition('class="docs-results"')[2]

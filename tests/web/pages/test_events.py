@@ -1,4 +1,4 @@
-"""The events pages: filters as an address, what came of an event, and replaying with a second look."""
+"""The events pages: filters in the URL, outcomes, and replay with confirmation."""
 
 import hashlib
 import hmac
@@ -39,7 +39,7 @@ def rows(page: str) -> int:
     return page.count('<tr id="event-')
 
 
-def test_the_filters_narrow_what_is_shown(signed_in: Any, deliver: Any) -> None:
+def test_filters_narrow_the_list(signed_in: Any, deliver: Any) -> None:
     for number in range(1, 4):
         deliver("PARTS", "UPDATE", number, partNumber=f"BRK-{number}")
     deliver("RUNS", "CREATE", 9)
@@ -58,7 +58,7 @@ def test_the_filters_narrow_what_is_shown(signed_in: Any, deliver: Any) -> None:
 
 @pytest.fixture
 def mixed(signed_in: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Events that came here, 1 to 10 and 131 to 140, and between them those of two years that were imported."""
+    """Delivered events 1 to 10 and 131 to 140, and between them imported events of two years."""
     monkeypatch.setattr(events, "_PROBE_SIZE", 3)
     monkeypatch.setattr(events, "_MAX_SCANNED_EVENTS", 15)
 
@@ -99,7 +99,7 @@ def mixed(signed_in: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         ("since=2019-01-01T00:00&until=2020-01-01T00:00", []),
     ],
 )
-def test_a_time_means_when_an_event_was_received_also_elsewhere(
+def test_time_filters_use_the_time_of_receipt(
     mixed: Any, asked: str, expected: Sequence[int]
 ) -> None:
     seen, address = list[int](), f"/events?{asked}"
@@ -111,7 +111,7 @@ def test_a_time_means_when_an_event_was_received_also_elsewhere(
     assert list(expected) == seen[::-1]
 
 
-def test_an_event_shows_its_body_headers_and_what_came_of_it(signed_in: Any, deliver: Any) -> None:
+def test_event_page_shows_body_headers_and_outcome(signed_in: Any, deliver: Any) -> None:
     deliver("PARTS", "UPDATE", 5, partNumber="BRK-5")
     page = signed_in.send("GET", "/events/1").text
     assert "BRK-5" in page
@@ -121,7 +121,7 @@ def test_an_event_shows_its_body_headers_and_what_came_of_it(signed_in: Any, del
 
 
 @pytest.mark.usefixtures("at_once")
-def test_replaying_many_asks_first(signed_in: Any, deliver: Any) -> None:
+def test_replay_of_selected_events_requires_confirmation(signed_in: Any, deliver: Any) -> None:
     deliver("PARTS", "UPDATE", 5)
     deliver("PARTS", "UPDATE", 6)
     preview = signed_in.submit("/events/replay", seq=["1", "2"])
@@ -135,7 +135,7 @@ def test_replaying_many_asks_first(signed_in: Any, deliver: Any) -> None:
     assert rows(signed_in.send("GET", "/events?outcome=replayed").text) == 2
 
 
-def test_replaying_nothing_explains_what_to_do(signed_in: Any, deliver: Any) -> None:
+def test_replay_without_a_selection_explains_the_next_step(signed_in: Any, deliver: Any) -> None:
     deliver("PARTS", "UPDATE", 5)
     refused = signed_in.submit("/events/replay", page="/events")
     assert refused.status_code == 422
@@ -144,7 +144,7 @@ def test_replaying_nothing_explains_what_to_do(signed_in: Any, deliver: Any) -> 
 
 
 @pytest.mark.usefixtures("at_once")
-def test_replaying_one_from_its_page_asks_first_too(signed_in: Any, deliver: Any) -> None:
+def test_replay_from_an_event_page_requires_confirmation(signed_in: Any, deliver: Any) -> None:
     deliver("PARTS", "UPDATE", 5)
     page = signed_in.send("GET", "/events/1").text
     assert 'action="/events/replay"' in page
@@ -183,7 +183,7 @@ def numbers_of(page: str) -> list[int]:
     return [int(number) for number in re.findall(r'<tr id="event-(\d+)"', page)]
 
 
-def test_a_change_is_one_row_for_all_its_receivers(signed_in: Any, deliver_to: Any) -> None:
+def test_change_is_one_row_for_all_receivers(signed_in: Any, deliver_to: Any) -> None:
     deliver_to(1, 2, second=1, number="B")
     deliver_to(1, second=2, number="C")
     deliver_to(1, second=3, number="D")
@@ -205,7 +205,7 @@ def test_a_change_is_one_row_for_all_its_receivers(signed_in: Any, deliver_to: A
     assert "receivers</h2>" not in signed_in.send("GET", "/events/3").text
 
 
-def test_pages_of_changes_neither_repeat_nor_skip_one(
+def test_pages_neither_repeat_nor_skip_changes(
     signed_in: Any, deliver_to: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "_SHOWN", 2)

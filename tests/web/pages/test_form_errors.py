@@ -181,12 +181,12 @@ def heading(html: str) -> str:
     return found.group(1)
 
 
-def test_each_form_of_the_pages_is_tested() -> None:
+def test_every_form_is_tested() -> None:
     assert MISTAKES.keys() | WITHOUT_INPUT == post_routes()
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_rejected_form_is_its_page_with_the_error_at_the_field(
+def test_rejected_form_shows_its_page_with_the_error_at_the_field(
     filled: Any, subtests: pytest.Subtests
 ) -> None:
     for route, (page, values, field) in MISTAKES.items():
@@ -219,7 +219,7 @@ def test_a_rejected_form_is_its_page_with_the_error_at_the_field(
                     assert kept.get("value", "") == entered, name
 
 
-def test_a_form_without_its_page_has_an_error_page(filled: Any) -> None:
+def test_form_without_its_page_has_an_error_page(filled: Any) -> None:
     for page in (
         "",
         "/live",
@@ -238,7 +238,7 @@ def test_a_form_without_its_page_has_an_error_page(filled: Any) -> None:
         )
 
 
-def test_lists_boxes_and_texts_keep_what_was_entered() -> None:
+def test_lists_checkboxes_and_text_areas_keep_their_input() -> None:
     html = (
         '<body><main><details><form method="post" action="/a"><input type="hidden" name="csrf">'
         '<select name="role"><option value="x" selected>X</option><option value="y">Y</option></select>'
@@ -256,7 +256,7 @@ def test_lists_boxes_and_texts_keep_what_was_entered() -> None:
     assert '<span class="field-error" id="form-error">No &amp; no</span></form>' in shown
 
 
-def test_of_forms_with_one_address_the_sent_one_has_the_error() -> None:
+def test_error_is_shown_in_the_submitted_form_only() -> None:
     def form(id_: int) -> str:
         return (
             f'<form method="post" action="/a"><input type="hidden" name="id" value="{id_}">'

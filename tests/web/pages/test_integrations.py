@@ -1,4 +1,4 @@
-"""The pages of integrations: changed, given other credentials, verified; schedules in plain words; refusals seen."""
+"""The pages of integrations: edits, credentials, schedules, verifications and rejections."""
 
 import re
 from collections.abc import Callable
@@ -30,11 +30,11 @@ from ultraviolet.web.pages.schedules import describe
         ("0 3 1-7 2 *", "At 03:00 on every day of month from 1 through 7 in February, in UTC"),
     ],
 )
-def test_a_schedule_is_said_in_words(cron: str, expected: str) -> None:
+def test_schedule_is_described_in_words(cron: str, expected: str) -> None:
     assert expected == describe(cron)
 
 
-def test_an_integration_is_changed_on_its_tabs(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_integration_is_edited_on_its_tabs(signed_in: Any, integration: dict[str, Any]) -> None:
     page = signed_in.send("GET", "/integrations/1/sync").text
     assert "Every fifth minute of every hour" in page
     changed = {"incremental_schedule": "*/5 * * * *", "full_schedule": "30 4 * * 0"}
@@ -47,7 +47,7 @@ def test_an_integration_is_changed_on_its_tabs(signed_in: Any, integration: dict
     assert "7 requests per second" in page
 
 
-def test_each_tab_has_its_address(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_each_tab_has_its_own_url(signed_in: Any, integration: dict[str, Any]) -> None:
     page = signed_in.send("GET", "/integrations/1").text
     tabs = re.search(r'<nav class="tabs".+?</nav>', page, re.DOTALL)
     assert tabs
@@ -61,7 +61,7 @@ def test_each_tab_has_its_address(signed_in: Any, integration: dict[str, Any]) -
         assert len(re.findall(r"<button|class=\"button", header)) <= 2
 
 
-def test_lists_are_of_an_integration_by_id_or_name(
+def test_lists_are_filtered_by_integration_id_or_name(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     signed_in.api("POST", "/integrations", {**NEW, "name": "second"})
@@ -72,7 +72,7 @@ def test_lists_are_of_an_integration_by_id_or_name(
             assert status != 200 or '<option value="2" selected>second' in answer.text
 
 
-def test_the_page_says_what_deleting_takes_away(
+def test_settings_page_lists_the_data_that_deletion_removes(
     signed_in: Any, integration: dict[str, Any], keep: Any
 ) -> None:
     keep("parts", {"id": 1, "partNumber": "A"})
@@ -81,7 +81,7 @@ def test_the_page_says_what_deleting_takes_away(
     assert "deletes 1 objects, their history, all events and 1 webhook URL." in page
 
 
-def test_what_a_url_refused_is_seen(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_rejected_deliveries_are_shown(signed_in: Any, integration: dict[str, Any]) -> None:
     shown = signed_in.create("/webhooks", integration="1", name="Violet")
     path = shown.partition("http://hub.test")[2].partition("<")[0]
     secret = signed_in.hub.secrets.encrypt("the secret of the receiver")
@@ -98,7 +98,7 @@ def test_what_a_url_refused_is_seen(signed_in: Any, integration: dict[str, Any])
     assert re.search(r'class="badge bad[^>]*>[^<]*1', signed_in.send("GET", "/webhooks").text)
 
 
-def test_a_comparison_is_begun_and_shown(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_verification_is_started_and_shown(signed_in: Any, integration: dict[str, Any]) -> None:
     assert "No verifications yet" in signed_in.send("GET", "/verifications").text
     begun = signed_in.submit("/verifications", integration="1", sample="100")
     assert (begun.status_code, begun.headers["location"]) == (303, "/verifications/1")
@@ -107,7 +107,7 @@ def test_a_comparison_is_begun_and_shown(signed_in: Any, integration: dict[str, 
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_subscriptions_are_selected(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.submit("/integrations/1/set-up/url")
     chosen = signed_in.submit(
         "/integrations/1/set-up/wanted", wanted=["parts UPDATE", "runs CREATE"]
@@ -120,7 +120,7 @@ def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str,
 
 
 @pytest.mark.usefixtures("at_once")
-def test_automatic_set_up_says_what_ion_refused(
+def test_automatic_set_up_lists_refusals_of_ion(
     signed_in: Any, integration: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = signed_in.hub
@@ -136,7 +136,7 @@ def test_automatic_set_up_says_what_ion_refused(
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_hub_for_others_does_not_reach_into_its_own_machine(signed_in: Any) -> None:
+def test_loopback_address_is_refused_by_the_egress_policy(signed_in: Any) -> None:
     signed_in.hub.targets = EgressPolicy()
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     given |= {"client_id": "id", "client_secret": "secret", "page": "/integrations/new"}
@@ -144,7 +144,7 @@ def test_a_hub_for_others_does_not_reach_into_its_own_machine(signed_in: Any) ->
     assert "127.0.0.1 is not a public address" in answer.text
 
 
-def test_another_host_is_led_to_with_the_secret_only(
+def test_changed_host_requires_the_client_secret(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     given = {name: integration[name] for name in ("api_url", "client_id")}
@@ -156,7 +156,7 @@ def test_another_host_is_led_to_with_the_secret_only(
     assert "https://elsewhere.example.com" == signed_in.get("/integrations/1")["auth_url"]
 
 
-def test_resources_are_chosen_on_the_page(
+def test_resources_are_selected(
     signed_in: Any, integration: dict[str, Any], keep: Callable[..., None]
 ) -> None:
     line = {"id": "7", "partId": 3, "purchaseOrderId": 5, "quantity": 1}

@@ -93,7 +93,7 @@ CASES = [
 ]
 
 
-def test_an_export_has_the_rows_and_columns_of_its_list(
+def test_export_has_the_rows_and_columns_of_its_list(
     orders: Any, subtests: pytest.Subtests
 ) -> None:
     for query, number in CASES:
@@ -127,7 +127,7 @@ def test_all_formats_have_the_same_rows(orders: Any) -> None:
     assert [(str(row[0]), row[1]) for row in rows] == [(line["id"], line["cost"]) for line in lines]
 
 
-def test_a_list_that_is_too_large_for_excel_is_reported_before_the_download(
+def test_list_too_large_for_excel_is_reported_before_the_download(
     orders: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(xlsx, "MAX_ROWS", 60)
@@ -137,7 +137,7 @@ def test_a_list_that_is_too_large_for_excel_is_reported_before_the_download(
     assert orders.api("GET", "/exports/purchase_orders?format=csv").status_code == 200
 
 
-def test_the_api_exports_what_it_lists(orders: Any) -> None:
+def test_api_exports_contain_the_listed_objects(orders: Any) -> None:
     for query in (
         "sort=-cost",
         "filter=%7B%22cost%22%3A%7B%22gt%22%3A40%7D%7D&sort=cost",
@@ -152,7 +152,7 @@ def test_the_api_exports_what_it_lists(orders: Any) -> None:
         assert len(rows) > 1, query
 
 
-def test_csv_for_excel_has_dates_and_booleans_that_it_recognizes(
+def test_csv_for_excel_has_recognizable_dates_and_booleans(
     orders: Any, keep: Callable[..., None]
 ) -> None:
     order = {
@@ -180,7 +180,7 @@ def test_csv_for_excel_has_dates_and_booleans_that_it_recognizes(
     ]
 
 
-def test_an_unknown_column_is_rejected_with_a_suggestion(orders: Any) -> None:
+def test_unknown_column_is_rejected_with_a_suggestion(orders: Any) -> None:
     answer = orders.api("GET", "/exports/purchase_orders?column=statuss")
     assert answer.status_code == 422
     [problem] = answer.json()["errors"]
@@ -188,7 +188,7 @@ def test_an_unknown_column_is_rejected_with_a_suggestion(orders: Any) -> None:
     assert "Did you mean status?" in problem["message"]
 
 
-def test_pages_and_api_filter_alike(orders: Any) -> None:
+def test_pages_and_api_filter_equally(orders: Any) -> None:
     for where, written in (
         ("status:is:ordered", {"status": {"ilike": "ordered"}}),
         ("status:from:p", {"status": {"gte": "P"}}),

@@ -38,7 +38,7 @@ def test_every_entry_opens_a_page_with_its_own_shortcut(signed_in: Any) -> None:
         assert answer.status_code in (200, 303), address
 
 
-def test_current_entry_is_the_longest_that_fits() -> None:
+def test_current_entry_is_the_longest_match() -> None:
     assert current_address("/") == "/"
     assert current_address("/objects/parts/12") == "/objects"
     assert current_address("/settings/keys") == "/settings/keys"
@@ -47,13 +47,13 @@ def test_current_entry_is_the_longest_that_fits() -> None:
     assert current_address("/account") == ""
 
 
-def test_freshness_opens_that_of_the_first_integration(
+def test_freshness_entry_opens_the_first_integration(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     assert signed_in.send("GET", "/freshness").headers["location"] == "/integrations/1/freshness"
 
 
-def test_badges_count_what_waits(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_badges_count_running_fetches(signed_in: Any, integration: dict[str, Any]) -> None:
     badges = {one["address"]: one for one in signed_in.send("GET", "/navigation/badges").json()}
     assert "/events" not in badges
 
@@ -84,5 +84,5 @@ def test_palette_suggests_an_exact_id_first(signed_in: Any, keep: Callable[..., 
     assert found[0] == "/objects/purchase_orders/12?integration=1"
 
 
-def test_palette_without_a_text_suggests_nothing(signed_in: Any) -> None:
+def test_palette_without_text_suggests_nothing(signed_in: Any) -> None:
     assert suggestions(signed_in, " ") == []

@@ -54,7 +54,7 @@ def test_page_begins_with_identity_and_key_facts(order: Any) -> None:
     assert "Need date 2027-01-09 " in shown
 
 
-def test_fields_have_labels_and_one_form_of_booleans(order: Any) -> None:
+def test_fields_have_labels_and_booleans_are_yes_or_no(order: Any) -> None:
     shown = text(order.send("GET", "/objects/purchase_orders/7").text)
     assert "Paid Yes" in shown
     assert "Editable No" in shown
@@ -76,7 +76,7 @@ def test_custom_attributes_are_fields(order: Any, keep: Callable[..., None]) -> 
     assert "Work order" not in history
 
 
-def test_lines_are_a_table_in_the_order_of_their_ids(order: Any) -> None:
+def test_lines_are_listed_in_order_of_id(order: Any) -> None:
     page = order.send("GET", "/objects/purchase_orders/7").text
     table = page[page.index('aria-label="Purchase order lines by Purchase order"') :]
     table = table[: table.index("</table>")]
@@ -85,7 +85,7 @@ def test_lines_are_a_table_in_the_order_of_their_ids(order: Any) -> None:
     assert "where=purchaseOrderId%3Ais%3A7" in page
 
 
-def test_a_time_before_the_first_version_shows_no_values(order: Any) -> None:
+def test_time_before_the_first_version_shows_no_values(order: Any) -> None:
     page = order.send("GET", "/objects/purchase_orders/7?at=2020-01-01T00:00").text
     shown = text(page)
     assert "This purchase order did not exist in the mirror at" in shown
@@ -93,7 +93,7 @@ def test_a_time_before_the_first_version_shows_no_values(order: Any) -> None:
     assert "Up to date with ION" not in shown
 
 
-def test_a_past_version_does_not_claim_to_be_up_to_date(
+def test_past_version_does_not_claim_to_be_up_to_date(
     order: Any, keep: Callable[..., None]
 ) -> None:
     keep("purchase_orders", {**ORDER, "description": "Pipes"})
@@ -112,7 +112,7 @@ def test_list_has_labels_and_default_columns(order: Any) -> None:
     assert "103,388.88 EUR" in page
 
 
-def test_index_groups_resources_with_their_meaning(order: Any) -> None:
+def test_index_groups_resources_with_descriptions(order: Any) -> None:
     page = order.send("GET", "/objects").text
     groups = re.findall(r'<h2 id="group-\d+-title">([^<]+)</h2>', page)
     assert groups[:2] == ["Purchasing", "Parts"]

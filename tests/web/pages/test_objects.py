@@ -1,4 +1,4 @@
-"""The objects pages: a resource as a table one can sort, filter and keep; an object with its links and history."""
+"""The objects pages: tables to sort, filter and save; objects with links and history."""
 
 import html
 import re
@@ -20,7 +20,7 @@ from ultraviolet.web.queries.versions import VersionStart
 
 @pytest.fixture
 def plant(signed_in: Any, keep: Callable[..., None]) -> Any:
-    """A hub that knows a supplier, its orders and their lines."""
+    """A hub with a supplier, its orders and their lines."""
     keep("suppliers", {"id": 4, "name": "Bolts & Co"})
     orders = [
         {
@@ -45,7 +45,7 @@ def ids(page: str) -> list[int]:
     return [int(found) for found in re.findall(r'id="object-(\d+)"', page)]
 
 
-def test_a_table_is_sorted_by_what_its_head_says(plant: Any) -> None:
+def test_table_is_sorted_by_the_selected_column(plant: Any) -> None:
     upwards = plant.send("GET", "/objects/purchase_orders?sort=cost").text
     assert ids(upwards)[:3] == [120, 119, 118]
     assert 'aria-sort="ascending"' in upwards
@@ -54,9 +54,7 @@ def test_a_table_is_sorted_by_what_its_head_says(plant: Any) -> None:
     assert plant.send("GET", "/objects/purchase_orders?sort=nonsense").status_code == 422
 
 
-def test_pages_follow_each_other_without_gap_or_double(
-    plant: Any, subtests: pytest.Subtests
-) -> None:
+def test_pages_neither_repeat_nor_skip_objects(plant: Any, subtests: pytest.Subtests) -> None:
     for order in ("cost", "-cost", "status", "-status", "id", "changed", "-changed", "description"):
         with subtests.test(order=order):
             address, seen = f"/objects/purchase_orders?sort={order}", list[int]()
@@ -90,7 +88,7 @@ def test_conditions_narrow_a_table(plant: Any, subtests: pytest.Subtests) -> Non
             assert expected == ids(page)
 
 
-def test_a_time_is_compared_however_it_is_written(
+def test_times_are_compared_in_any_notation(
     plant: Any, keep: Callable[..., None], subtests: pytest.Subtests
 ) -> None:
     keep(
@@ -119,7 +117,7 @@ def test_a_time_is_compared_however_it_is_written(
     assert plant.send("GET", "/objects/parts?where=_created:from:noon").status_code == 422
 
 
-def test_a_time_beyond_the_years_there_are_is_shown_as_it_is(
+def test_time_beyond_the_last_year_is_shown_unchanged(
     plant: Any, keep: Callable[..., None]
 ) -> None:
     last = "9999-12-31T23:59:59-05:00"
@@ -128,7 +126,7 @@ def test_a_time_beyond_the_years_there_are_is_shown_as_it_is(
     assert last in plant.send("GET", "/objects/parts?column=_created").text
 
 
-def test_the_filter_builder_adds_changes_and_removes_conditions(plant: Any) -> None:
+def test_filter_builder_adds_changes_and_removes_conditions(plant: Any) -> None:
     address = "/objects/purchase_orders"
     picker = plant.send("GET", f"{address}/filter?sort=id").text
     names = re.findall(r'name="field" value="([^"]*)"', picker)
@@ -165,7 +163,7 @@ def test_the_filter_builder_adds_changes_and_removes_conditions(plant: Any) -> N
     ]
 
 
-def test_an_invalid_value_is_explained_in_the_form(plant: Any) -> None:
+def test_invalid_value_is_explained_in_the_form(plant: Any) -> None:
     address = "/objects/purchase_orders/filter?field=cost&operator=is&apply=1"
     for value, reason in (("much", "Cost must be a number"), ("", "Enter a value.")):
         answer = plant.send("GET", f"{address}&value={value}")
@@ -176,7 +174,7 @@ def test_an_invalid_value_is_explained_in_the_form(plant: Any) -> None:
         assert plant.send("GET", f"/objects/purchase_orders?where={where}").status_code == 422
 
 
-def test_a_linked_object_is_found_by_name(plant: Any, keep: Callable[..., None]) -> None:
+def test_linked_object_is_found_by_name(plant: Any, keep: Callable[..., None]) -> None:
     keep("suppliers", {"id": 5, "name": "Bolt World"}, {"id": 6, "name": "Nuts"})
     address = "/objects/purchase_orders/filter?field=supplierId&operator=is&apply=1"
     found = plant.send("GET", f"{address}&value=nuts")
@@ -223,7 +221,7 @@ def test_fields_of_linked_objects_are_columns_and_filters(plant: Any) -> None:
     )
 
 
-def test_a_condition_and_its_opposite_divide_the_list(
+def test_condition_and_its_negation_cover_the_list(
     plant: Any, keep: Callable[..., None], subtests: pytest.Subtests
 ) -> None:
     """Also without a value, a link or the linked object, as if its resource is not selected."""
@@ -329,7 +327,7 @@ def test_pages_are_numbered_in_both_directions(plant: Any) -> None:
     assert plant.send("GET", f"{address}?cursor=nonsense").status_code == 422
 
 
-def test_counting_ends_in_time_also_if_few_objects_match(
+def test_count_is_limited_even_if_few_objects_match(
     plant: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep("purchase_orders", {"id": 1000, "cost": 1000})
@@ -350,7 +348,7 @@ def test_counting_ends_in_time_also_if_few_objects_match(
     assert "1–50 of more than 50" in " ".join(page.split())
 
 
-def test_the_state_is_shown_only_where_it_is_not_fresh(plant: Any) -> None:
+def test_state_column_is_shown_only_if_an_object_is_not_fresh(plant: Any) -> None:
     assert "Sync state</th>" not in plant.send("GET", "/objects/purchase_orders").text
     plant.hub.database.write_now(
         lambda connection: (
@@ -363,12 +361,12 @@ def test_the_state_is_shown_only_where_it_is_not_fresh(plant: Any) -> None:
     assert "Sync state</th>" in plant.send("GET", "/objects/suppliers").text
 
 
-def test_the_search_looks_at_values_of_any_field(plant: Any) -> None:
+def test_search_matches_values_of_any_field(plant: Any) -> None:
     assert ids(plant.send("GET", "/objects/purchase_orders?q=order 42").text) == [42]
     assert ids(plant.send("GET", "/objects/purchase_orders?q=description").text) == []
 
 
-def test_a_shared_view_is_changed_by_its_owner_and_administrators(plant: Any) -> None:
+def test_shared_view_is_changed_by_its_owner_and_administrators(plant: Any) -> None:
     users = {name: plant.api("POST", "/users", {"name": name, "role": "viewer"}) for name in "bc"}
     assert {answer.status_code for answer in users.values()} == {201}
 
@@ -398,7 +396,7 @@ def test_a_shared_view_is_changed_by_its_owner_and_administrators(plant: Any) ->
     assert 'title="Private"\n  >Adopted</a>' in plant.send("GET", address).text
 
 
-def test_a_saved_view_is_its_owners(plant: Any) -> None:
+def test_saved_view_is_listed_until_it_is_deleted(plant: Any) -> None:
     kept = plant.submit(
         "/objects/purchase_orders/views", name="Dear", query="where=cost%3Afrom%3A90&cursor=abc"
     )
@@ -409,7 +407,7 @@ def test_a_saved_view_is_its_owners(plant: Any) -> None:
     assert ">Dear</a>" not in plant.send("GET", "/objects/purchase_orders").text
 
 
-def test_forgetting_a_view_leaves_the_table_as_it_is(plant: Any) -> None:
+def test_deletion_of_a_view_keeps_the_current_filters(plant: Any) -> None:
     plant.api("POST", "/integrations", {**NEW, "name": "second"})
     table = "integration=1&where=cost%3Afrom%3A97"
     plant.submit("/objects/purchase_orders/views", name="Dear", query=table)
@@ -424,7 +422,7 @@ def test_forgetting_a_view_leaves_the_table_as_it_is(plant: Any) -> None:
     assert sorted(ids(plant.send("GET", done.headers["location"]).text)) == [1, 2, 3]
 
 
-def test_links_are_followed_both_ways(plant: Any) -> None:
+def test_linked_objects_are_shown_in_both_directions(plant: Any) -> None:
     order = plant.send("GET", "/objects/purchase_orders/17").text
     assert re.search(r'/objects/suppliers/4\?integration=1">Bolts &amp; Co</a>', order)
     assert "/objects/purchase_order_lines/900?" in order
@@ -434,7 +432,9 @@ def test_links_are_followed_both_ways(plant: Any) -> None:
     assert re.search(r"Purchase orders <span[^>]*>120</span>", supplier)
 
 
-def test_each_field_says_where_it_comes_from(plant: Any, keep: Callable[..., None]) -> None:
+def test_each_field_links_to_the_version_that_changed_it(
+    plant: Any, keep: Callable[..., None]
+) -> None:
     keep(
         "purchase_orders",
         {"id": 17, "description": "Changed", "status": "REQUESTED", "cost": 83, "supplierId": 4},
@@ -446,7 +446,7 @@ def test_each_field_says_where_it_comes_from(plant: Any, keep: Callable[..., Non
     assert "confirmed" in page
 
 
-def test_an_object_is_shown_as_it_was(plant: Any, keep: Callable[..., None]) -> None:
+def test_past_version_of_an_object_is_shown(plant: Any, keep: Callable[..., None]) -> None:
     keep(
         "purchase_orders",
         {"id": 17, "description": "Changed", "status": "REQUESTED", "cost": 83, "supplierId": 4},
@@ -458,7 +458,7 @@ def test_an_object_is_shown_as_it_was(plant: Any, keep: Callable[..., None]) -> 
     assert "Changed" not in fields
 
 
-def test_the_object_is_shown_as_of_a_time(plant: Any, keep: Callable[..., None]) -> None:
+def test_object_is_shown_as_of_a_time(plant: Any, keep: Callable[..., None]) -> None:
     between = clock.now_rfc3339()
     keep("purchase_orders", {"id": 17, "description": "Changed", "status": "REQUESTED"})
 
@@ -477,7 +477,7 @@ def test_the_object_is_shown_as_of_a_time(plant: Any, keep: Callable[..., None])
     assert plant.send("GET", "/objects/purchase_orders/17?at=tomorrow").status_code == 422
 
 
-def test_a_time_to_the_second_means_its_end() -> None:
+def test_time_to_the_second_includes_the_whole_second() -> None:
     assert moment("2026-11-24T12:03:07") == "2026-11-24T12:03:07.999999+00:00"
     assert moment("2026-11-24T12:03") == "2026-11-24T12:03:59.999999+00:00"
     assert moment("2026-11-24T12:03:07.5Z") == "2026-11-24T12:03:07.500000+00:00"
@@ -485,7 +485,7 @@ def test_a_time_to_the_second_means_its_end() -> None:
     assert moment("") is None
 
 
-def test_the_slider_spans_a_life() -> None:
+def test_history_slider_spans_all_versions() -> None:
     begin = datetime(2026, 11, 1, tzinfo=UTC)
     moments = [
         VersionStart(n, clock.format_rfc3339(begin + timedelta(days=n))) for n in range(1, 6)

@@ -1,4 +1,4 @@
-"""The overview: one honest sentence for each integration, and charts of what changed and how quickly."""
+"""The overview: the state of each integration, and charts of changes and their latency."""
 
 import re
 from collections.abc import Callable
@@ -19,20 +19,18 @@ def state_shown(edge: Any) -> str:
     return found.group(1)
 
 
-def test_an_empty_hub_says_how_to_begin(signed_in: Any) -> None:
+def test_empty_hub_links_to_the_first_step(signed_in: Any) -> None:
     page = signed_in.send("GET", "/").text
     assert "Connect an ION" in page
     assert 'href="/integrations/new"' in page
 
 
-def test_what_was_never_read_is_not_called_fresh(
-    signed_in: Any, integration: dict[str, Any]
-) -> None:
+def test_integration_without_a_fetch_is_unread(signed_in: Any, integration: dict[str, Any]) -> None:
     assert state_shown(signed_in) == "unread"
 
 
 @pytest.mark.usefixtures("at_once")
-def test_an_ion_that_refuses_is_not_called_fresh(
+def test_integration_with_a_failed_test_is_failing(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     signed_in.api("POST", f"/integrations/{integration['id']}/test")
@@ -40,7 +38,7 @@ def test_an_ion_that_refuses_is_not_called_fresh(
 
 
 @pytest.mark.usefixtures("at_once")
-def test_what_is_wrong_comes_with_a_button_that_helps(
+def test_findings_have_a_button_for_their_action(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     signed_in.api("POST", f"/integrations/{integration['id']}/test")
@@ -56,7 +54,7 @@ def test_what_is_wrong_comes_with_a_button_that_helps(
     assert state_shown(signed_in) == "failing"
 
 
-def test_a_paused_integration_says_so_first(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_paused_integration_is_shown_as_paused(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.submit("/integrations/1/pause")
     assert state_shown(signed_in) == "paused"
 
@@ -75,7 +73,7 @@ def test_changes_are_charted_with_their_delay(signed_in: Any, keep: Callable[...
     assert signed_in.hub.database.read_now(lambda c: len(list_activity(c, 1))) == 60
 
 
-def test_the_same_content_again_is_no_change(signed_in: Any, keep: Callable[..., None]) -> None:
+def test_unchanged_content_is_not_counted(signed_in: Any, keep: Callable[..., None]) -> None:
     keep("parts", {"id": 1, "partNumber": "A"})
     keep("parts", {"id": 1, "partNumber": "A"})
     assert "1 in total" in signed_in.send("GET", "/").text

@@ -1,4 +1,4 @@
-"""The pages: signing in, forms with their token, secrets shown once, and that every page renders."""
+"""The pages: signing in, forms with their token, secrets shown once, and every page renders."""
 
 import re
 from typing import Any
@@ -35,19 +35,19 @@ PAGES = (
 )
 
 
-def test_a_stranger_is_asked_to_sign_in(edge: Any) -> None:
+def test_unauthenticated_user_is_redirected_to_sign_in(edge: Any) -> None:
     answer = edge.send("GET", "/events")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next_page=%2Fevents")
     assert edge.send("GET", "/sign-in").status_code == 200
 
 
-def test_a_link_signs_in_once(signed_in: Any) -> None:
+def test_link_signs_in_once(signed_in: Any) -> None:
     cookie = signed_in.client.cookies.jar
     assert [one.name for one in cookie] == ["ultraviolet_session"]
     assert signed_in.send("GET", "/").status_code == 200
 
 
-def test_a_password_signs_in(signed_in: Any) -> None:
+def test_password_signs_in(signed_in: Any) -> None:
     assert (
         signed_in.submit("/settings/password", user="1", password="correct horse").status_code
         == 303
@@ -65,7 +65,7 @@ def test_a_password_signs_in(signed_in: Any) -> None:
     assert "samesite=lax" in right.headers["set-cookie"].lower()
 
 
-def test_what_a_proxy_asks_of_people_is_no_key_of_the_hub(signed_in: Any) -> None:
+def test_basic_authentication_of_a_proxy_is_ignored(signed_in: Any) -> None:
     proxied = {"authorization": "Basic YTpi"}
     assert 200 == signed_in.send("GET", "/", headers=proxied).status_code
     signed_in.client.cookies.clear()
@@ -74,12 +74,12 @@ def test_what_a_proxy_asks_of_people_is_no_key_of_the_hub(signed_in: Any) -> Non
     assert 303 == signed_in.send("GET", "/", headers=proxied).status_code
 
 
-def test_signing_out(signed_in: Any) -> None:
+def test_sign_out_ends_the_session(signed_in: Any) -> None:
     assert signed_in.submit("/sign-out").status_code == 303
     assert signed_in.send("GET", "/").status_code == 303
 
 
-def test_a_form_without_its_token_is_refused(signed_in: Any) -> None:
+def test_form_without_csrf_token_is_refused(signed_in: Any) -> None:
     assert (
         signed_in.send("POST", "/settings/keys", data={"name": "x", "role": "admin"}).status_code
         == 403
@@ -90,9 +90,7 @@ def test_a_form_without_its_token_is_refused(signed_in: Any) -> None:
     assert unsafe.status_code == 403
 
 
-def test_every_answer_tells_browsers_what_not_to_do(
-    signed_in: Any, subtests: pytest.Subtests
-) -> None:
+def test_every_response_has_security_headers(signed_in: Any, subtests: pytest.Subtests) -> None:
     told = {
         "x-frame-options": "DENY",
         "x-content-type-options": "nosniff",
@@ -112,9 +110,7 @@ def test_every_answer_tells_browsers_what_not_to_do(
             assert told == {name: headers[name] for name in told}
 
 
-def test_a_form_without_a_number_where_one_must_be_is_refused(
-    signed_in: Any, subtests: pytest.Subtests
-) -> None:
+def test_form_with_an_invalid_number_is_refused(signed_in: Any, subtests: pytest.Subtests) -> None:
     for path, fields in {
         "/fetches": {"integration": "x", "mode": "full"},
         "/verifications": {"integration": "²"},
@@ -142,7 +138,9 @@ def test_every_page_renders(signed_in: Any, subtests: pytest.Subtests) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_url_is_on_one_page_only(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_webhook_url_is_shown_on_one_page_until_hidden(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
     token = re.findall(
         r"/hooks/([\w-]+)", signed_in.create("/webhooks", integration="1", name="Violet")
     )[0]
@@ -155,9 +153,7 @@ def test_a_url_is_on_one_page_only(signed_in: Any, integration: dict[str, Any]) 
 
 
 @pytest.mark.usefixtures("at_once")
-def test_the_guide_fills_the_new_url_into_the_texts(
-    signed_in: Any, integration: dict[str, Any]
-) -> None:
+def test_setup_guide_contains_the_new_url(signed_in: Any, integration: dict[str, Any]) -> None:
     page = signed_in.create("/integrations/1/set-up/url")
     (token,) = set(re.findall(r"/hooks/([\w-]+)", page))
     assert re.search(rf"webhookUri&#34;: &#34;http://hub.test/hooks/{token}", page)
@@ -166,16 +162,14 @@ def test_the_guide_fills_the_new_url_into_the_texts(
     assert token not in signed_in.send("GET", "/integrations/1/set-up?way=manual").text
 
 
-def test_an_error_is_a_page(signed_in: Any) -> None:
+def test_unknown_integration_has_an_error_page(signed_in: Any) -> None:
     answer = signed_in.send("GET", "/integrations/99")
     assert answer.status_code == 404
     assert "Unknown integration 99" in answer.text
     assert "Check the address, or search for the object." in answer.text
 
 
-def test_what_cannot_be_undone_asks_for_the_name(
-    signed_in: Any, integration: dict[str, Any]
-) -> None:
+def test_irreversible_actions_require_the_name(signed_in: Any, integration: dict[str, Any]) -> None:
     assert signed_in.submit("/webhooks", integration="1", name="Violet").status_code == 303
     refused = signed_in.submit("/webhooks/1/revoke", confirm="violet")
     assert refused.status_code == 422
@@ -186,7 +180,7 @@ def test_what_cannot_be_undone_asks_for_the_name(
     assert signed_in.send("GET", "/integrations/1").status_code == 404
 
 
-def test_nobody_is_led_to_another_site(signed_in: Any) -> None:
+def test_redirects_stay_on_the_site(signed_in: Any) -> None:
     token = re.search(r'name="csrf" value="(\w+)"', signed_in.send("GET", "/").text)
     assert token
     for page, back in (("//evil.example/x", "/"), ("/objects/parts", "/objects/parts")):
@@ -201,14 +195,14 @@ def test_nobody_is_led_to_another_site(signed_in: Any) -> None:
         assert 'href="//' not in refused.text
 
 
-def test_the_chosen_scheme_is_kept(signed_in: Any) -> None:
+def test_selected_theme_is_kept(signed_in: Any) -> None:
     assert "data-theme=" not in signed_in.send("GET", "/").text
     assert signed_in.submit("/theme", theme="dark").status_code == 303
     assert 'data-theme="dark"' in signed_in.send("GET", "/").text
     assert signed_in.submit("/theme", theme="pink").status_code == 422
 
 
-def test_assets_are_kept_by_browsers_until_they_change(signed_in: Any) -> None:
+def test_assets_are_cached_until_they_change(signed_in: Any) -> None:
     page = signed_in.send("GET", "/").text
     for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', page):
         answer = signed_in.send("GET", address)

@@ -1,4 +1,4 @@
-"""Retention as people and programs set it: shown, rehearsed, confirmed by name where something would go."""
+"""Retention on page and API: shown, previewed, and confirmed by name before a deletion."""
 
 import re
 from datetime import timedelta
@@ -27,7 +27,7 @@ def old_events(signed_in: Any, integration: dict[str, Any]) -> int:
     return 3
 
 
-def test_the_api_rehearses_and_sets(signed_in: Any, old_events: int) -> None:
+def test_api_previews_and_sets_retention(signed_in: Any, old_events: int) -> None:
     kept = signed_in.api("PATCH", PATH, {"events": None}).json()
     assert kept["keep"]["events"] is None
     assert kept["would_remove"]["events"]["count"] == 0
@@ -42,7 +42,7 @@ def test_the_api_rehearses_and_sets(signed_in: Any, old_events: int) -> None:
     )
 
 
-def test_the_page_asks_where_not_all_is_counted(
+def test_incomplete_count_requires_confirmation(
     signed_in: Any, old_events: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purge, "MAX_COUNTED_ROWS", old_events - 1)
@@ -62,7 +62,7 @@ def test_the_page_asks_where_not_all_is_counted(
     assert signed_in.submit("/settings/retention/1", **usual | {"events": "95"}).status_code == 303
 
 
-def test_the_page_asks_before_more_goes(signed_in: Any, old_events: int) -> None:
+def test_shorter_retention_requires_confirmation(signed_in: Any, old_events: int) -> None:
     signed_in.api("PATCH", PATH, {"events": None})
     shorter = {
         "events": "30",

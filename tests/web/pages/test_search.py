@@ -37,12 +37,12 @@ def test_ids_and_texts_are_found_in_every_resource(
     assert "/objects/parts/7?" in signed_in.send("GET", "/search", params={"q": "100% STEEL"}).text
 
 
-def test_names_of_fields_are_not_content(signed_in: Any, keep: Callable[..., None]) -> None:
+def test_field_names_are_not_searched(signed_in: Any, keep: Callable[..., None]) -> None:
     keep("parts", {"id": 7, "partNumber": "BRK-100"})
     assert "No results for" in signed_in.send("GET", "/search?q=partNumber").text
 
 
-def test_a_resource_is_found_by_its_name_in_each_integration(
+def test_resource_is_found_by_its_name_in_each_integration(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     def named() -> list[tuple[str, str]]:
@@ -57,7 +57,7 @@ def test_a_resource_is_found_by_its_name_in_each_integration(
 
 
 def indexed(edge: Any) -> int:
-    """Let the search index follow the history to its end."""
+    """Index all versions; return their number."""
 
     def take(connection: Any) -> int:
         return search_index.index_versions(connection, edge.hub.catalog, 1, 2)
@@ -65,7 +65,7 @@ def indexed(edge: Any) -> int:
     return sum(iter(lambda: edge.hub.database.write_now(take), 0))
 
 
-def test_the_index_follows_what_changes(signed_in: Any, keep: Callable[..., None]) -> None:
+def test_index_follows_changes(signed_in: Any, keep: Callable[..., None]) -> None:
     keep("suppliers", {"id": 1, "name": 'Gaskets & "Seals" 100%'}, {"id": 2, "name": "Bolts"})
     keep("parts", {"id": 3, "partNumber": "GSK-1", "supplierPartNumber": "seals"})
     assert indexed(signed_in) == 3
@@ -89,7 +89,7 @@ def test_the_index_follows_what_changes(signed_in: Any, keep: Callable[..., None
     assert "No results for" in signed_in.send("GET", "/search?q=gaskets").text
 
 
-def test_a_condition_on_a_text_is_looked_up_in_the_index(
+def test_text_condition_finds_indexed_and_new_objects(
     signed_in: Any, keep: Callable[..., None]
 ) -> None:
     keep("suppliers", {"id": 1, "name": "Nozzles", "address": "bolts"}, {"id": 2, "name": "Bolts"})
@@ -100,27 +100,25 @@ def test_a_condition_on_a_text_is_looked_up_in_the_index(
 
 
 async def follow(hub: Any, mine: set[int]) -> None:
-    """Let an indexer that has these integrations work until no history goes on beyond the index."""
+    """Run an indexer of these integrations until no index is outdated."""
     indexer = SearchIndexer(hub.database, hub.catalog, hub.changes, lambda: mine)
     indexer.start()
-    while await hub.database.read(search_index.outdated_integrations):  # noqa: ASYNC110  what is waited for is in the database
+    while await hub.database.read(search_index.outdated_integrations):  # noqa: ASYNC110  the condition is in the database
         await asyncio.sleep(0.01)
     await indexer.stop()
 
 
-def test_the_indexer_works_behind_a_running_hub(signed_in: Any, keep: Callable[..., None]) -> None:
+def test_indexer_finishes_during_a_fetch(signed_in: Any, keep: Callable[..., None]) -> None:
     hub = signed_in.hub
     keep("suppliers", {"id": 1, "name": "Gaskets"})
     hub.database.write_now(
         fetch.request_fetch, 1, "full", "test"
-    )  # to which it gives way, but not for ever
+    )  # the indexer waits for it, but not forever
     signed_in.runner.run(asyncio.wait_for(follow(hub, {1}), 20))
     assert indexed(signed_in) == 0
 
 
-def test_an_integration_that_is_paused_is_indexed_too(
-    signed_in: Any, keep: Callable[..., None]
-) -> None:
+def test_paused_integration_is_indexed(signed_in: Any, keep: Callable[..., None]) -> None:
     hub = signed_in.hub
     keep("suppliers", {"id": 1, "name": "Gaskets"})
     hub.database.write_now(fetch.request_fetch, 1, "full", "test")
@@ -137,7 +135,7 @@ def field_indexes_of(edge: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("said", ["se%00als", "seals%00"])
-def test_a_nul_is_never_looked_for(signed_in: Any, keep: Callable[..., None], said: str) -> None:
+def test_nul_characters_are_ignored(signed_in: Any, keep: Callable[..., None], said: str) -> None:
     keep("suppliers", {"id": 1, "name": "Seals"})
     indexed(signed_in)
     for page in (
@@ -150,7 +148,7 @@ def test_a_nul_is_never_looked_for(signed_in: Any, keep: Callable[..., None], sa
         assert "/objects/suppliers/1" in found.text, page
 
 
-def test_long_texts_are_sorted_and_compared_by_an_index_that_takes_them(
+def test_long_texts_are_sorted_and_compared_with_an_index(
     signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(field_indexes, "MIN_OBJECTS", 10)
@@ -191,7 +189,7 @@ def test_long_texts_are_sorted_and_compared_by_an_index_that_takes_them(
         ] == ids, where
 
 
-def test_an_index_that_cannot_be_made_leaves_nothing_behind(postgresql: Any) -> None:
+def test_failed_index_creation_leaves_no_index(postgresql: Any) -> None:
     engine = db_engine.make_engine(postgresql.new_database())
     with engine.begin() as connection:
         connection.exec_driver_sql(
@@ -204,7 +202,7 @@ def test_an_index_that_cannot_be_made_leaves_nothing_behind(postgresql: Any) -> 
     engine.dispose()
 
 
-def test_a_big_table_gets_an_index_of_what_it_is_sorted_by(
+def test_index_is_suggested_and_keeps_the_order_of_a_list(
     signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(field_indexes, "MIN_OBJECTS", 10)

@@ -1,4 +1,4 @@
-"""The settings pages: roles, keys with an expiry and their last use, the audit log, what the hub is made of."""
+"""The settings pages: roles, keys with an expiry and their last use, the audit log, versions and licences."""
 
 import html
 import re
@@ -8,7 +8,7 @@ from standardwebhooks import Webhook
 from tests.alert_sinks import http_sink
 
 
-def test_a_role_is_changed_but_an_admin_stays(signed_in: Any) -> None:
+def test_role_is_changed_but_one_administrator_remains(signed_in: Any) -> None:
     signed_in.submit("/settings/users", name="bob", role="viewer")
     assert signed_in.submit("/settings/users/2/role", role="operator").status_code == 303
     assert re.search(
@@ -21,7 +21,7 @@ def test_a_role_is_changed_but_an_admin_stays(signed_in: Any) -> None:
     assert "last administrator" in refused.text
 
 
-def test_a_key_is_shown_once_and_tells_its_use_and_end(signed_in: Any) -> None:
+def test_api_key_is_shown_once_with_its_expiry_and_last_use(signed_in: Any) -> None:
     made = signed_in.create("/settings/keys", name="robot", role="viewer", expires_at="2099-12-31")
     found = re.search(r"uvk_[\w-]+", made)
     assert found
@@ -39,14 +39,14 @@ def test_a_key_is_shown_once_and_tells_its_use_and_end(signed_in: Any) -> None:
     )
 
 
-def test_what_was_done_is_listed(signed_in: Any) -> None:
+def test_audit_page_lists_actions(signed_in: Any) -> None:
     signed_in.submit("/settings/users", name="bob", role="viewer")
     page = signed_in.send("GET", "/settings/audit").text
     assert "Person added" in page
     assert "bob" in page
 
 
-def test_what_a_key_started_is_listed_too(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_actions_of_an_api_key_are_audited(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": "full"})
     (entry,) = [one for one in signed_in.get("/audit")["items"] if one["action"] == "fetch.start"]
     assert (entry["actor"], entry["subject"], entry["detail"]["mode"]) == (
@@ -56,7 +56,7 @@ def test_what_a_key_started_is_listed_too(signed_in: Any, integration: dict[str,
     )
 
 
-def test_the_about_page_names_versions_and_licences(signed_in: Any) -> None:
+def test_about_page_names_versions_and_licences(signed_in: Any) -> None:
     page = signed_in.send("GET", "/settings/about").text
     assert "htmx.org" in page
     assert "litestar" in page
@@ -88,7 +88,7 @@ def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:
     assert {"alert_destination.add", "alert_destination.remove"} <= set(done)
 
 
-def test_the_api_tells_a_secret_once(edge: Any) -> None:
+def test_api_returns_an_alert_secret_once(edge: Any) -> None:
     given = {"name": "chat", "kind": "slack", "address": "https://hooks.chat.example/T/secret-part"}
     assert edge.api("POST", "/alert-destinations", given).json()["secret"] is None
     added = edge.api(

@@ -1,4 +1,4 @@
-"""Single sign-on over HTTP with a provider: who is let in, as what, and every way in which it must not be."""
+"""Single sign-on over HTTP with a provider: users, roles and every refusal."""
 
 import time
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Sso:
         return answer.headers["location"]
 
     def sign_in(self, **claims: Any) -> Any:
-        """Sign in and come back as somebody of whom the provider says this."""
+        """Sign in as a user with these claims; return the response to the callback."""
         self.provider.claims |= claims
         there = self.begin()
         return self.edge.send("GET", self.provider.sign_in(there))
@@ -66,7 +66,7 @@ def sso(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sso]:
 
 
 @pytest.mark.parametrize("sso", ["http://hub.test/uv"], indirect=True)
-def test_the_provider_leads_back_below_the_path_of_the_public_address(sso: Sso) -> None:
+def test_sign_in_returns_below_the_path_prefix(sso: Sso) -> None:
     page = sso.edge.send("GET", "/uv/sign-in?next_page=/events").text
     assert 'href="/uv/sign-in/provider?next_page=' in page
     there = sso.edge.send("GET", "/uv/sign-in/provider?next_page=/events").headers["location"]
@@ -77,7 +77,7 @@ def test_the_provider_leads_back_below_the_path_of_the_public_address(sso: Sso) 
     assert {"/uv"} == {cookie.path for cookie in sso.edge.client.cookies.jar}
 
 
-def test_somebody_new_is_let_in_with_the_role_of_their_groups(sso: Sso) -> None:
+def test_new_user_gets_the_role_of_their_groups(sso: Sso) -> None:
     assert "Sign in with Okta" in sso.edge.send("GET", "/sign-in").text
     answer = sso.sign_in(groups=["staff", "operations"])
     assert (answer.status_code, answer.headers["location"]) == (303, "/events")
@@ -102,7 +102,7 @@ def test_somebody_new_is_let_in_with_the_role_of_their_groups(sso: Sso) -> None:
     ]
 
 
-def test_who_comes_from_the_provider_has_no_password(sso: Sso) -> None:
+def test_user_of_the_provider_has_no_password(sso: Sso) -> None:
     sso.edge.api("POST", "/users", {"name": "ada", "role": "viewer"})
     password = {"password": "correct horse"}
     assert sso.edge.api("PATCH", "/users/ada/password", password).status_code == 204
@@ -113,16 +113,14 @@ def test_who_comes_from_the_provider_has_no_password(sso: Sso) -> None:
 
     assert sso.edge.hub.database.read_now(check)
     assert sso.sign_in().status_code == 303
-    assert not sso.edge.hub.database.read_now(check), (
-        "the one from before does not let them in any more"
-    )
+    assert not sso.edge.hub.database.read_now(check), "the previous password is no longer valid"
     assert "/account/password" not in sso.edge.send("GET", "/account").text
     refused = sso.edge.submit("/account/password", **password)
     assert (refused.status_code, "signs in with" in refused.text) == (409, True)
     assert sso.edge.api("PATCH", "/users/ada/password", password).status_code == 409
 
 
-def test_who_loses_every_group_is_out_with_the_next_sign_in(sso: Sso) -> None:
+def test_user_without_groups_is_signed_out_at_the_next_sign_in(sso: Sso) -> None:
     assert sso.sign_in().status_code == 303
     refused = sso.sign_in(groups=["elsewhere"])
     assert refused.status_code == 403
@@ -140,7 +138,7 @@ REFUSED = (
 )
 
 
-def test_who_is_not_let_in_is_told_why(sso: Sso) -> None:
+def test_refused_sign_in_states_the_reason(sso: Sso) -> None:
     usual = dict(sso.provider.claims)
     for claims, said in REFUSED:
         refused = sso.sign_in(**{**usual, **claims})
@@ -148,7 +146,7 @@ def test_who_is_not_let_in_is_told_why(sso: Sso) -> None:
     assert sso.edge.get("/users")["items"] == []
 
 
-def test_somebody_who_was_here_before_is_tied_only_by_an_administrator(sso: Sso) -> None:
+def test_existing_user_is_linked_only_by_an_administrator(sso: Sso) -> None:
     sso.edge.api("POST", "/users", {"name": "ada@example.com", "role": "admin"})
     sso.edge.api("POST", "/users", {"name": "ada", "role": "viewer"})
     refused = sso.sign_in()
@@ -160,14 +158,14 @@ def test_somebody_who_was_here_before_is_tied_only_by_an_administrator(sso: Sso)
     assert sso.sign_in().status_code == 303
     assert "signed in as ada, viewer" in sso.edge.send("GET", "/account").text
     assert sso.sign_in(sub="8").status_code == 403, (
-        "another subject with the same address is somebody else"
+        "another subject with the same address is another user"
     )
     assert sso.edge.api("PATCH", "/users/ada/sso", {"email": None}).json()["issuer"] is None
     assert sso.edge.send("GET", "/account").status_code == 303
 
 
 def lies(now: int) -> Iterator[tuple[dict[str, Any], str]]:
-    """Give what is wrong with a token made now, and what is said of it."""
+    """Yield false claims of a token created now, and the expected message."""
     yield {"nonce": "another"}, "does not belong to this sign-in"
     yield {"iss": "https://evil.example"}, "cannot be trusted"
     yield {"aud": "another client"}, "cannot be trusted"
@@ -178,7 +176,7 @@ def lies(now: int) -> Iterator[tuple[dict[str, Any], str]]:
     yield {"iat": now - 3600, "exp": now - 3300}, "differ by about 3"
 
 
-def test_a_token_that_is_not_for_this_sign_in_is_refused(sso: Sso) -> None:
+def test_token_with_invalid_claims_is_refused(sso: Sso) -> None:
     for lie, said in lies(int(time.time())):
         sso.provider.false_claims = lie
         refused = sso.sign_in()
@@ -186,7 +184,7 @@ def test_a_token_that_is_not_for_this_sign_in_is_refused(sso: Sso) -> None:
     assert sso.edge.get("/users")["items"] == []
 
 
-def test_a_key_that_was_rotated_is_asked_for_and_one_not_published_is_refused(sso: Sso) -> None:
+def test_rotated_key_is_loaded_and_an_unpublished_key_refused(sso: Sso) -> None:
     provider = sso.edge.hub.provider
     assert provider
     assert sso.sign_in().status_code == 303
@@ -199,7 +197,7 @@ def test_a_key_that_was_rotated_is_asked_for_and_one_not_published_is_refused(ss
     assert "cannot be trusted" in sso.sign_in().text
 
 
-def test_an_answer_that_another_browser_began_is_refused(sso: Sso) -> None:
+def test_response_to_another_sign_in_is_refused(sso: Sso) -> None:
     back = sso.provider.sign_in(sso.begin())
     assert sso.edge.send("GET", back.replace("state=", "state=x")).status_code == 403
     back = sso.provider.sign_in(sso.begin())
@@ -216,16 +214,14 @@ def test_an_answer_that_another_browser_began_is_refused(sso: Sso) -> None:
     assert "did not sign you in: &lt;b&gt;No" in denied.text
 
 
-def test_what_the_token_does_not_say_is_asked_for(sso: Sso) -> None:
+def test_missing_claims_are_read_from_userinfo(sso: Sso) -> None:
     sso.provider.discovery = {"userinfo_endpoint": f"{sso.provider.issuer}/userinfo"}
     assert sso.sign_in().status_code == 303
     sso.provider.discovery["userinfo_claims"] = {"sub": "8"}
     assert "does not belong to this sign-in" in sso.sign_in().text
 
 
-def test_trouble_with_the_provider_is_said_in_words(
-    sso: Sso, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_errors_of_the_provider_are_explained(sso: Sso, capsys: pytest.CaptureFixture[str]) -> None:
     sso.provider.discovery = {"issuer": "https://other.example"}
     answer = sso.edge.send("GET", "/sign-in/provider")
     assert "calls itself https://other.example" in answer.text
@@ -257,7 +253,7 @@ WRONG = (
 )
 
 
-def test_settings_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path) -> None:
     given = {"ULTRAVIOLET_OIDC_ISSUER": "https://id.example", "ULTRAVIOLET_OIDC_CLIENT_ID": "hub"}
     given |= {"ULTRAVIOLET_OIDC_ROLES": "staff=viewer"}
     Settings.from_environment(data=tmp_path, public_url="", environment=given)

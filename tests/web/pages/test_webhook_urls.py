@@ -1,4 +1,4 @@
-"""The webhooks pages: what came to each address, hour by hour, and what became of it, whichever process took it."""
+"""The webhooks pages: deliveries of each URL per hour and outcome, from all processes."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ EVENT = b'{"resource": "parts", "action": "UPDATE", "id": %d}'
 
 @pytest.fixture
 def tokens(signed_in: Any, integration: dict[str, Any]) -> tuple[str, str]:
-    """Two addresses: one whose deliveries are verified, and one whose secret is not known."""
+    """Two webhook URLs: one with a shared secret, and one without."""
     hub = signed_in.hub
 
     def mint(connection: Any) -> tuple[str, str]:
@@ -34,7 +34,7 @@ def deliver(edge: Any, token: str, body: bytes, headers: Mapping[str, str] | Non
 
 
 def kept(edge: Any) -> None:
-    """Let what was counted be written, as a hub that stops does."""
+    """Save the counts, as a stopping hub does."""
     edge.runner.run(edge.hub.ingest.close())
 
 
@@ -42,9 +42,7 @@ def figures(page: str) -> dict[str, str]:
     return dict(re.findall(r"<dt>([^<]+)</dt>\s*<dd>([\d,]+)</dd>", page))
 
 
-def test_failures_are_counted_by_address_with_their_reason(
-    signed_in: Any, tokens: tuple[str, str]
-) -> None:
+def test_failures_are_counted_per_url_and_reason(signed_in: Any, tokens: tuple[str, str]) -> None:
     token, _ = tokens
     assert deliver(signed_in, token, EVENT % 1, {"signature": "wrong"}) == 401
     assert deliver(signed_in, token, EVENT % 2) == 401
@@ -67,7 +65,7 @@ def test_failures_are_counted_by_address_with_their_reason(
     assert signed_in.send("GET", "/webhooks/99").status_code == 404
 
 
-def test_what_is_taken_is_counted_and_its_events_shown(
+def test_accepted_deliveries_are_counted_and_their_events_shown(
     signed_in: Any, tokens: tuple[str, str]
 ) -> None:
     assert [deliver(signed_in, tokens[1], EVENT % n) for n in (1, 1, 2)] == [200] * 3
@@ -80,7 +78,7 @@ def test_what_is_taken_is_counted_and_its_events_shown(
     assert "Last failure" not in page
 
 
-def test_what_was_put_off_is_counted_when_the_database_is_back(
+def test_deferred_deliveries_are_counted_after_an_outage(
     signed_in: Any, tokens: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = signed_in.hub

@@ -74,12 +74,12 @@ def ids(edge: Any, query: str) -> list[str]:
     return [one["id"] for one in edge.get(f"/objects/purchase_orders?{query}")["items"]]
 
 
-def test_operators(orders: Any) -> None:
+def test_every_operator_selects_matching_objects(orders: Any) -> None:
     for wanted, expected in CASES:
         assert expected == ids(orders, f"filter={quote(json.dumps(wanted))}"), wanted
 
 
-def test_an_order_and_pages(orders: Any) -> None:
+def test_sorted_lists_have_pages(orders: Any) -> None:
     assert ["10", "11", "9"] == ids(orders, "sort=-cost") == ids(orders, "sort=COST_DESC")
     assert ["9", "11", "10"] == ids(orders, "sort=cost")
     wanted = (
@@ -115,7 +115,7 @@ WRONG = [
 ]
 
 
-def test_what_makes_no_sense_is_refused_in_words(orders: Any) -> None:
+def test_invalid_filters_are_refused_with_their_field(orders: Any) -> None:
     for wanted in WRONG:
         refused = orders.api("GET", f"/objects/purchase_orders?filter={quote(wanted)}")
         assert refused.status_code == 422, wanted
@@ -130,7 +130,7 @@ def test_what_makes_no_sense_is_refused_in_words(orders: Any) -> None:
 @pytest.mark.parametrize(
     "forged", ["12", '{"a": 1, "b": 2}', '[[1], "2"]', '[{}, "2"]', "[1, 2]", '[null, "2"]']
 )
-def test_a_cursor_of_no_such_list_is_refused(orders: Any, order: str, forged: str) -> None:
+def test_forged_cursor_is_refused(orders: Any, order: str, forged: str) -> None:
     refused = orders.api("GET", f"/objects/purchase_orders?sort={order}&cursor={encode(forged)}")
     assert refused.status_code == 422
     assert [one["field"] for one in refused.json()["errors"]] == ["cursor"]

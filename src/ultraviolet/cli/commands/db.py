@@ -119,7 +119,7 @@ def restore(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
 
     result = _transfer(_existing(f"sqlite:///{file.absolute()}"), _url(data))
     database = Database.open(_url(data))
-    database.write_now(restore_detection.ask)
+    database.write_now(restore_detection.request_restore_handling)
     database.close()
     _print(result, as_json=as_json)
 

@@ -116,16 +116,15 @@ def demo(
             hub,
             lambda: _set_up(data, (ion_url, hub_url), (ion, hub), credentials, changes_per_second),
         )
-        _print_addresses(hub_url, ion_url, started, time.monotonic() - start, data)
-        if once:
-            return
-        if browser:
-            typer.launch(started.link)
         with suppress(KeyboardInterrupt):
-            while True:
+            _print_addresses(hub_url, ion_url, started, time.monotonic() - start, data)
+            if browser and not once:
+                typer.launch(started.link)
+            while not once:
                 ion.check()
                 hub.check()
                 time.sleep(0.5)
+    if not once:
         _say("Both are stopped. Run the same command to continue with the same data.")
 
 

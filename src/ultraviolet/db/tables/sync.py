@@ -211,13 +211,13 @@ findings = Table(
     comment="Problems that the watchdog found",
 )
 
-maintenance = Table(
-    "maintenance",
+controller_status = Table(
+    "controller_status",
     metadata,
     Column(
         "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
     ),
-    Column("noted_at", Text, nullable=False, comment="when a process last renewed its lease"),
+    Column("recorded_at", Text, nullable=False, comment="when a process last renewed its lease"),
     Column("problem", Text, comment="why ION does not respond, as text"),
     comment="Last sign of life of the process that syncs each integration",
 )

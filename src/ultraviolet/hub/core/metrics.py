@@ -1,4 +1,4 @@
-"""Prometheus metrics of the work of a process; web/metrics.py exports those of the tables.
+"""Prometheus metrics of the work of a process; `web/queries/prometheus.py` exports those of the tables.
 
 With several processes behind one address, the supervisor sets PROMETHEUS_MULTIPROC_DIR, so that any
 of them exports the metrics of all.

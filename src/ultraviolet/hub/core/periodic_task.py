@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import structlog
 
+from ultraviolet.errors import UltravioletError
+
 log = structlog.get_logger()
 
 
@@ -61,7 +63,7 @@ class PeriodicTask:
             try:
                 await self._work()
             except Exception as error:
-                known = hasattr(error, "kind")
-                log.warning("task.failed", task=self._name, error=str(error), exc_info=not known)
+                unexpected = not isinstance(error, UltravioletError)
+                log.warning("task.failed", task=self._name, error=str(error), exc_info=unexpected)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._interval_seconds)

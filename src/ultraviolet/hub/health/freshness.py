@@ -17,7 +17,7 @@ from ultraviolet.db.tables.mirror import versions
 from ultraviolet.hub.core.finding import Finding, Kind
 from ultraviolet.hub.health.integration_findings import find_integration_findings
 from ultraviolet.hub.health.resource_freshness import (
-    Circumstances,
+    ProcessStatus,
     ResourceFreshness,
     State,
     age,
@@ -55,20 +55,20 @@ def judge_freshness(
     connection: Connection,
     catalog: Catalog,
     integration: Integration,
-    now: Circumstances | None = None,
+    status: ProcessStatus | None = None,
 ) -> Freshness:
     """Return the freshness of an integration."""
-    known = now or Circumstances(utc_now())
+    status = status or ProcessStatus(utc_now())
     latencies = latency.load_histograms(
-        connection, integration.id, known.moment - timedelta(days=1)
+        connection, integration.id, status.moment - timedelta(days=1)
     )
-    resources = list(judge_resources(connection, catalog, integration, known, latencies))
+    resources = list(judge_resources(connection, catalog, integration, status, latencies))
     mirrored = [one for one in resources if not one.skipped]
     proven = [one.proven_at for one in mirrored if one.proven_at]
     proven_at = min(proven) if proven and len(proven) == len(mirrored) else None
     newest = select(versions.c.observed_at).where(versions.c.integration_id + 0 == integration.id)
     last = connection.execute(newest.order_by(versions.c.seq.desc()).limit(1)).scalar()
-    found = list(find_integration_findings(connection, catalog, integration, known, proven_at))
+    found = list(find_integration_findings(connection, catalog, integration, status, proven_at))
     found += [one.finding for one in mirrored if one.finding]
     errors = [finding for finding in found if finding.severity == "error"]
     if integration.removed:
@@ -90,7 +90,7 @@ def judge_freshness(
     return Freshness(
         integration_id=integration.id,
         state=state,
-        sentence=_sentence(state, errors or found, last, proven_at, known.moment),
+        sentence=_sentence(state, errors or found, last, proven_at, status.moment),
         findings=found,
         last_change_at=last,
         proven_at=proven_at,

@@ -12,8 +12,8 @@ from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.sync import drift, fetches
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding
-from ultraviolet.hub.health import heartbeat, maintenance
-from ultraviolet.hub.health.resource_freshness import Circumstances, age, age_seconds, span
+from ultraviolet.hub.health import controller_status, heartbeat
+from ultraviolet.hub.health.resource_freshness import ProcessStatus, age, age_seconds, span
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.hub.sync import invalid_values
 from ultraviolet.ion.catalog import Catalog
@@ -28,7 +28,7 @@ def find_integration_findings(
     connection: Connection,
     catalog: Catalog,
     integration: Integration,
-    now: Circumstances,
+    status: ProcessStatus,
     proven_at: str | None,
 ) -> Iterator[Finding]:
     """Yield the findings about the integration as a whole, the most severe first."""
@@ -41,12 +41,12 @@ def find_integration_findings(
         step = Action.RESUME.command(integration.name)
         yield Finding("paused", "error", message, step, Action.RESUME)
         return
-    yield from _processing_findings(connection, integration, now)
+    yield from _processing_findings(connection, integration, status)
     stored = finding_store.list_findings(connection, integration.id, _MAX_FINDINGS, unresolved=True)
     for one in sorted(stored, key=lambda one: one.kind == invalid_values.KIND):
         if one.kind != "unreadable":  # the resource reports it, and sooner
             yield msgspec.convert(one, Finding, from_attributes=True)
-    yield from _connection_findings(integration, stored, now)
+    yield from _connection_findings(integration, stored, status)
     if proven_at is None and (unread := _unread(connection, integration)):
         yield unread
     down = heartbeat.last_down(connection)
@@ -57,49 +57,49 @@ def find_integration_findings(
         )
         step = "The next fetch confirms them; `ultraviolet fetch run` starts one now"
         yield Finding("hub_was_down", "error", message, step, Action.FETCH)
-    yield from _event_findings(connection, catalog, integration, now)
-    if not now.heals:
+    yield from _event_findings(connection, catalog, integration, status)
+    if not status.heals:
         message = "Healing is turned off by ULTRAVIOLET_HEAL, so stale objects are not read again"
         step = "Remove the setting and restart the hub"
         yield Finding("healing_off", "error", message, step)
 
 
 def _processing_findings(
-    connection: Connection, integration: Integration, now: Circumstances
+    connection: Connection, integration: Integration, status: ProcessStatus
 ) -> Iterator[Finding]:
     """Yield a finding if nobody maintains the integration or writes or applies its events."""
-    if now.unmaintained_since:
-        idle = span(age_seconds(now.unmaintained_since, now.moment))
+    if status.unmaintained_since:
+        idle = span(age_seconds(status.unmaintained_since, status.moment))
         message = f"No hub process has maintained this integration for {idle}"
         step = "Check that a hub with role all or worker is running; read its log and restart it"
         yield Finding("unmaintained", "error", message, step)
-    since = maintenance.waits_since(connection, integration.id)
-    if since and age_seconds(since, now.moment) > maintenance.EVENTS_WAIT_SECONDS:
-        waiting = span(age_seconds(since, now.moment))
+    since = controller_status.oldest_waiting_since(connection, integration.id)
+    if since and age_seconds(since, status.moment) > controller_status.EVENTS_WAIT_SECONDS:
+        waiting = span(age_seconds(since, status.moment))
         message = f"Received events are not applied yet, the oldest for {waiting}"
         step = "Wait if many arrived at once; otherwise read the hub's log and restart it"
         yield Finding("events_wait", "error", message, step)
-    if now.trouble:
+    if status.trouble:
         step = "Free disk space and check that the hub may write to its database"
-        yield Finding("database", "error", now.trouble, step)
-    if now.spooled:
-        message = f"{now.spooled} deliveries wait in the spool"
+        yield Finding("database", "error", status.trouble, step)
+    if status.spooled:
+        message = f"{status.spooled} deliveries wait in the spool"
         step = "No action needed: the hub writes them to the database in order"
         yield Finding("spool", "warning", message, step)
 
 
 def _connection_findings(
-    integration: Integration, stored: Sequence[Finding], now: Circumstances
+    integration: Integration, stored: Sequence[Finding], status: ProcessStatus
 ) -> Iterator[Finding]:
     """Yield the latest ION error that no finding reports, or else the errors of the last test."""
     reported = any(one.kind in ("credentials", "unreachable") for one in stored)
-    if now.problem and not now.trouble and not reported:
-        step = known_step(now.problem)
+    if status.problem and not status.trouble and not reported:
+        step = known_step(status.problem)
         if step and step == NEXT_STEPS["ion-unauthorized"]:
-            yield Finding("credentials", "error", now.problem, step, Action.FIX_CREDENTIALS)
+            yield Finding("credentials", "error", status.problem, step, Action.FIX_CREDENTIALS)
             return
         step = step or Action.TEST.command(integration.name)
-        yield Finding("ion_fails", "error", now.problem, step, Action.TEST)
+        yield Finding("ion_fails", "error", status.problem, step, Action.TEST)
     elif integration.test_result:
         yield from (f for f in integration.test_result.findings if f.severity == "error")
 
@@ -120,7 +120,7 @@ def _unread(connection: Connection, integration: Integration) -> Finding | None:
 
 
 def _event_findings(
-    connection: Connection, catalog: Catalog, integration: Integration, now: Circumstances
+    connection: Connection, catalog: Catalog, integration: Integration, status: ProcessStatus
 ) -> Iterator[Finding]:
     """Yield a finding if events do not arrive.
 
@@ -129,7 +129,7 @@ def _event_findings(
     # `+ 0` makes SQLite scan back from the newest row instead of sorting all rows.
     newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration.id)
     last = connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
-    since = max(last or "", format_rfc3339(now.moment - timedelta(days=1)))
+    since = max(last or "", format_rfc3339(status.moment - timedelta(days=1)))
     query = select(func.count()).where(
         drift.c.integration_id == integration.id,
         drift.c.cause == "no_event_sent",
@@ -139,7 +139,7 @@ def _event_findings(
     )
     without_event = connection.execute(query).scalar_one()
     if without_event >= _DEAD_WEBHOOK_CHANGES:
-        arrived = f"the last event arrived {age(last, now.moment)}"
+        arrived = f"the last event arrived {age(last, status.moment)}"
         message = (
             f"A fetch found {without_event} changes without a webhook event;"
             f" {arrived if last else 'no event has arrived yet'}"

@@ -47,7 +47,7 @@ class State(StrEnum):
     FRESH = "fresh"
 
 
-class Circumstances(msgspec.Struct, frozen=True):
+class ProcessStatus(msgspec.Struct, frozen=True):
     """Facts about the process that the tables do not contain."""
 
     moment: datetime
@@ -94,15 +94,15 @@ def judge_resources(
     connection: Connection,
     catalog: Catalog,
     integration: Integration,
-    now: Circumstances,
+    status: ProcessStatus,
     latencies: Mapping[str, Mapping[int, int]],
 ) -> Iterator[ResourceFreshness]:
     """Return the freshness of each resource; `latencies` are histograms by resource."""
     stale_counts = _stale_counts(connection, integration.id)
     query = select(watermarks).where(watermarks.c.integration_id == integration.id)
     known = {row["resource"]: row for row in connection.execute(query).mappings()}
-    incremental_interval = _interval_seconds(integration.incremental_schedule, now.moment)
-    full_interval = _interval_seconds(integration.full_schedule, now.moment)
+    incremental_interval = _interval_seconds(integration.incremental_schedule, status.moment)
+    full_interval = _interval_seconds(integration.full_schedule, status.moment)
     failed = failed_steps(connection, integration.id)
     for name in sorted(known.keys() | stale_counts.keys() | failed.keys()):
         followed = catalog.follows(name)
@@ -116,7 +116,7 @@ def judge_resources(
         proven_at = row["proven_at"] if row else None
         skipped = (row["skipped"] if row else None) if followed else _NOT_CHOSEN
         interval = incremental_interval if dated else full_interval
-        state, finding = _judge_resource(integration, name, proven_at, counted, interval, now)
+        state, finding = _judge_resource(integration, name, proven_at, counted, interval, status)
         if name in failed and followed:
             message = f"The last fetch could not read {name.replace('_', ' ')}: {failed[name]}"
             step = next_step(failed[name])
@@ -146,7 +146,7 @@ def _judge_resource(
     proven_at: str | None,
     counted: _StaleCount | None,
     interval: float,
-    now: Circumstances,
+    status: ProcessStatus,
 ) -> tuple[State, Finding | None]:
     title = name.replace("_", " ")
     if counted and counted.failing:
@@ -157,7 +157,7 @@ def _judge_resource(
         message = f"A verification found {counted.differing} {title} that differ from ION"
         step = "No action needed: the hub is reading them from ION again"
         return State.STALE, Finding("differs", "error", message, step, subject=name)
-    waiting_seconds = age_seconds(counted.since, now.moment) if counted and now.heals else 0.0
+    waiting_seconds = age_seconds(counted.since, status.moment) if counted and status.heals else 0.0
     if counted and waiting_seconds > CATCH_UP_SECONDS:
         message = (
             f"{counted.count} changed {title} have not been read from ION yet,"
@@ -165,7 +165,7 @@ def _judge_resource(
         )
         step = (
             NEXT_STEPS["ion-rate-limited"]
-            if now.limited
+            if status.limited
             else "Raise the integration's requests per second if ION allows more;"
             " `ultraviolet integration findings` lists problems"
         )
@@ -178,7 +178,7 @@ def _judge_resource(
         return State.UNKNOWN, Finding(
             "never_proven", "warning", message, step, Action.FETCH, subject=name
         )
-    seconds = age_seconds(proven_at, now.moment)
+    seconds = age_seconds(proven_at, status.moment)
     if seconds <= interval * 1.5 + _FETCH_SLACK_SECONDS:
         finding = None
         if counted and waiting_seconds > _CATCHING_UP_SECONDS:
@@ -187,7 +187,7 @@ def _judge_resource(
             finding = Finding("behind", "info", message, step, subject=name)
         return State.FRESH, finding
     message = (
-        f"{title} were last confirmed {age(proven_at, now.moment)},"
+        f"{title} were last confirmed {age(proven_at, status.moment)},"
         f" but a fetch is due every {span(interval)}"
     )
     overdue = seconds > interval * 3 + _FETCH_SLACK_SECONDS

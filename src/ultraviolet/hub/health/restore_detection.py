@@ -23,10 +23,10 @@ from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health import heartbeat
 from ultraviolet.hub.sync import fetch
 
-KIND = "restored"
+FINDING_KIND = "restored"
 IDENTITY = "identity"
 """The setting with the identity of this database; it is not copied with a hub."""
-ASKED = "restored"
+RESTORE_REQUESTED = "restored"
 """The setting by which `db restore` marks a database as restored."""
 _FILE = "alive_at"
 _MAX_FILE_BYTES = 100
@@ -60,7 +60,7 @@ class HeartbeatRecorder:
 
     def _record(self, connection: Connection, *, starts: bool = False) -> str:
         moment = now_rfc3339()
-        check(connection, self._last)
+        detect_restore(connection, self._last)
         return heartbeat.record_heartbeat(connection, moment, starts=starts)
 
     async def _save(self, moment: str) -> None:
@@ -87,7 +87,7 @@ def note_seen(data: Path, moment: str) -> None:
         log.warning("heartbeat.not_noted", error=str(error))
 
 
-def check(connection: Connection, seen: str | None) -> bool:
+def detect_restore(connection: Connection, seen: str | None) -> bool:
     """Return whether the database was restored since the heartbeat `seen`; request fetches if so.
 
     Call this before the next heartbeat is recorded.
@@ -97,7 +97,7 @@ def check(connection: Connection, seen: str | None) -> bool:
     reason = None
     if last and seen and last < seen:
         reason = f"it ends at {last[:19]}Z, but a hub wrote to it until {seen[:19]}Z"
-    elif _setting(connection, ASKED):
+    elif _setting(connection, RESTORE_REQUESTED):
         reason = f"it ends at {last[:19]}Z" if last else "by `ultraviolet db restore`"
     elif before and before != identity:
         reason = f"it was copied from another database, and ends at {(last or '')[:19]}Z"
@@ -105,16 +105,16 @@ def check(connection: Connection, seen: str | None) -> bool:
         _set(connection, IDENTITY, identity)
     if reason is None:
         return False
-    connection.execute(delete(settings).where(settings.c.name == ASKED))
+    connection.execute(delete(settings).where(settings.c.name == RESTORE_REQUESTED))
     log.warning("database.restored", reason=reason, newest=last)
     for id_ in connection.execute(
         select(integrations.c.id).where(~integrations.c.removed)
     ).scalars():
-        begin(connection, id_, f"The database was restored from a backup ({reason})")
+        report_restore(connection, id_, f"The database was restored from a backup ({reason})")
     return True
 
 
-def begin(connection: Connection, integration_id: int, sentence: str) -> None:
+def report_restore(connection: Connection, integration_id: int, sentence: str) -> None:
     """Report a restored database, cancel the running fetch and request a full fetch."""
     cancelled = update(fetches).where(
         fetches.c.integration_id == integration_id, fetches.c.state == "running"
@@ -122,14 +122,14 @@ def begin(connection: Connection, integration_id: int, sentence: str) -> None:
     connection.execute(cancelled.values(state="cancelled", finished_at=now_rfc3339()))
     step = "No action needed: `ultraviolet fetch list` shows the progress of the full fetch"
     message = f"{sentence}. A full fetch reads all later changes from ION again"
-    finding = Finding(KIND, "error", message, step, subject="database")
+    finding = Finding(FINDING_KIND, "error", message, step, subject="database")
     finding_store.add_findings(connection, integration_id, [finding])
     fetch.request_fetch(connection, integration_id, "full", "restored database")
 
 
-def ask(connection: Connection) -> None:
+def request_restore_handling(connection: Connection) -> None:
     """Make the next hub on this database treat it as restored."""
-    _set(connection, ASKED, now_rfc3339())
+    _set(connection, RESTORE_REQUESTED, now_rfc3339())
 
 
 def _set(connection: Connection, name: str, value: str) -> None:

@@ -89,10 +89,10 @@ class Watchdog:
         self,
         connections: Connections,
         wake: Callable[[int, str], None],
-        site: SyncContext,
+        context: SyncContext,
     ) -> None:
         self._connections = connections
-        self._site = site
+        self._context = context
         self._wake = wake
         self._last_event_at: dict[str, datetime] = {}
         self._checked_seq: dict[str, int] = {}
@@ -100,7 +100,7 @@ class Watchdog:
 
     async def check(self) -> None:
         """Run all checks once; raise IonError, after recording it, if ION does not answer."""
-        client = await self._connections.client(self._site.id)
+        client = await self._connections.client(self._context.id)
         try:
             (await client.execute("query Me { me { id } }")).must()
         except IonError as error:
@@ -112,9 +112,9 @@ class Watchdog:
             await self._save(("credentials", "unreachable"), [found])
             raise
         await self._save(("credentials", "unreachable"), [])
-        tested = (await self._site.database.read(integrations.get, self._site.id)).test_result
+        tested = (await self._context.database.read(integrations.get, self._context.id)).test_result
         if tested and tested.failed_to_connect:
-            await self._connections.test(self._site.id, restart=False)
+            await self._connections.test(self._context.id, restart=False)
         receiver = await self._check_receiver(client)
         if receiver:
             # A missing permission to read ION's record does not stop the other checks.
@@ -130,16 +130,16 @@ class Watchdog:
         await self._save(("silent",), await self._silent_resources())
         await self._save(
             ("unreadable", "hopeless", "forged"),
-            await self._site.database.read(self._database_findings),
+            await self._context.database.read(self._database_findings),
         )
 
     async def _check_receiver(self, client: IonClient) -> Receiver | None:
         """Compare the receiver and its subscriptions with the desired state, and repair them."""
-        url = await self._site.database.read(webhook_urls.current_url, self._site.id)
+        url = await self._context.database.read(webhook_urls.current_url, self._context.id)
         if url and url.receiver_id is None:
             # Adopt a receiver that was created by hand in ION and posts to this hub.
             try:
-                url = await webhook_setup.adopt_receiver(self._connections, ACTOR, self._site.id)
+                url = await webhook_setup.adopt_receiver(self._connections, ACTOR, self._context.id)
             except (IonRefusedError, InvalidError):
                 url = None
         if url is None or url.receiver_id is None:
@@ -147,7 +147,7 @@ class Watchdog:
             found = Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, "none")
             await self._save(("receiver",), [found])
             return None
-        if self._connections.setup_lock(self._site.id).locked():
+        if self._connections.setup_lock(self._context.id).locked():
             return None  # a set-up is running
         try:
             receiver = await webhooks.read_receiver(client, url.receiver_id)
@@ -155,7 +155,7 @@ class Watchdog:
             if not wrong:
                 await self._save(("receiver",), [])
                 return receiver
-            done = await webhook_setup.apply_setup(self._connections, ACTOR, self._site.id)
+            done = await webhook_setup.apply_setup(self._connections, ACTOR, self._context.id)
         except (
             IonUnauthorizedError,
             IonUnreachableError,
@@ -188,8 +188,8 @@ class Watchdog:
         """Return the deviations from the desired state as subjects and sentences."""
         if receiver is None:
             return [("deleted", f"Receiver {url.receiver_id} was deleted in ION")]
-        posts_to = await self._site.database.read(
-            webhook_urls.find_by_token, self._site.id, receiver.token
+        posts_to = await self._context.database.read(
+            webhook_urls.find_by_token, self._context.id, receiver.token
         )
         if posts_to is None or posts_to.state != "active":
             return [
@@ -198,11 +198,11 @@ class Watchdog:
                     f"Receiver {receiver.id} posts to a URL that this hub does not serve",
                 )
             ]
-        entries = await self._site.database.read(
+        entries = await self._context.database.read(
             webhook_urls.active_urls, self._connections.secrets
         )
         known = {entry.shared_secret for entry in entries.values() if entry.url_id == posts_to.id}
-        plan = await webhook_setup.plan_setup(self._connections, self._site.id)
+        plan = await webhook_setup.plan_setup(self._connections, self._context.id)
         await webhook_setup.note_subscribed(self._connections, posts_to, plan)
         wrong = [("settings", problem) for problem in plan.problems]
         if receiver.shared_secret not in known:
@@ -217,15 +217,15 @@ class Watchdog:
 
     async def _recover_missed(self, client: IonClient, receiver: Receiver) -> None:
         """Compare ION's record of its deliveries with the received events, and add missing ones."""
-        if not self._site.reader.offered.has("Query", "webhookEvents"):
+        if not self._context.reader.offered.has("Query", "webhookEvents"):
             return
         ours = {each.id for each in receiver.subscriptions}
-        url = await self._site.database.read(webhook_urls.current_url, self._site.id)
+        url = await self._context.database.read(webhook_urls.current_url, self._context.id)
         given_up = lost = recovered = 0
         comparable, more, is_restored = True, True, False
         ahead = client.ahead or 0.0
         while more:
-            after = await self._site.database.read(missed_deliveries.cursor, self._site.id)
+            after = await self._context.database.read(missed_deliveries.cursor, self._context.id)
             record = await missed_deliveries.read_sent_deliveries(client, after)
 
             def work(
@@ -234,27 +234,28 @@ class Watchdog:
                 found = missed_deliveries.insert_missed(
                     connection,
                     self._connections.catalog,
-                    self._site.id,
+                    self._context.id,
                     url.id if url else 0,
                     sent,
                     ours,
                     ahead,
                 )
                 if found.restored:
-                    restore_detection.begin(connection, self._site.id, _RESTORED)
+                    restore_detection.report_restore(connection, self._context.id, _RESTORED)
                 return found
 
-            found = await self._site.database.write(work)
+            found = await self._context.database.write(work)
             given_up, lost = given_up + found.given_up, lost + found.lost + record.unreadable
             recovered, comparable = recovered + found.recovered, comparable and found.comparable
             is_restored = is_restored or found.restored
             more = record.more and (
-                await self._site.database.read(missed_deliveries.cursor, self._site.id) > after
+                await self._context.database.read(missed_deliveries.cursor, self._context.id)
+                > after
             )
         if recovered:
-            self._wake(self._site.id, "apply")
+            self._wake(self._context.id, "apply")
         if is_restored:
-            self._wake(self._site.id, "fetch")
+            self._wake(self._context.id, "fetch")
         elif given_up + lost > recovered:
             await self._request_fetch("events of which ION kept no body")
         found_gaps: list[Finding] = []
@@ -281,22 +282,24 @@ class Watchdog:
         moment = datetime.fromisoformat(now_rfc3339())
         since = moment - _ACTIVITY_WINDOW
         hours: defaultdict[str, list[datetime]] = defaultdict(list)
-        given = {"integration": self._site.id, "since": as_text(since)[:13]}
-        for row in await self._site.database.read(lambda c: c.execute(_ACTIVE_HOURS, given).all()):
+        given = {"integration": self._context.id, "since": as_text(since)[:13]}
+        for row in await self._context.database.read(
+            lambda c: c.execute(_ACTIVE_HOURS, given).all()
+        ):
             hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
         found: list[Finding] = []
-        for resource in self._site.readable():
+        for resource in self._context.readable():
             limit = max_silence(hours[resource.name])
             if (
                 limit is None
-                or resource in self._site.catalog.silent
-                or not self._site.reader.dates(resource)
+                or resource in self._context.catalog.silent
+                or not self._context.reader.dates(resource)
             ):
                 continue
             last = await self._last_event(resource.name, moment - limit)
             if last is None or moment - last < limit:
                 continue
-            newest = await self._site.reader.newest(resource)
+            newest = await self._context.reader.newest(resource)
             if newest and datetime.fromisoformat(newest) > last + _CLOCK_TOLERANCE:
                 message = (
                     f"{resource.title} changed in ION at {newest},"
@@ -316,8 +319,8 @@ class Watchdog:
         known = self._last_event_at.get(resource)
         if known is None or known < since:
             behind = self._checked_seq.get(resource, 0)
-            given = {"integration": self._site.id, "resource": resource, "behind": behind}
-            last, self._checked_seq[resource] = await self._site.database.read(
+            given = {"integration": self._context.id, "resource": resource, "behind": behind}
+            last, self._checked_seq[resource] = await self._context.database.read(
                 lambda c: (
                     c.execute(_LAST_EVENT, given).scalar(),
                     c.execute(_NEWEST_SEQ).scalar_one(),
@@ -328,7 +331,7 @@ class Watchdog:
         return known
 
     def _database_findings(self, connection: Connection) -> list[Finding]:
-        given: dict[str, Any] = {"integration": self._site.id, "attempts": _MIN_FAILED_ATTEMPTS}
+        given: dict[str, Any] = {"integration": self._context.id, "attempts": _MIN_FAILED_ATTEMPTS}
         given["since"] = as_text(datetime.fromisoformat(now_rfc3339()) - timedelta(hours=1))
         found = [
             Finding(
@@ -339,7 +342,7 @@ class Watchdog:
                 Action.SHOW_FRESHNESS,
                 resource,
             )
-            for resource, error in sorted(failed_steps(connection, self._site.id).items())
+            for resource, error in sorted(failed_steps(connection, self._context.id).items())
         ]
         found += [
             Finding(
@@ -366,23 +369,25 @@ class Watchdog:
         return found
 
     async def _request_fetch(self, reason: str) -> None:
-        await self._site.database.write(fetch.request_fetch, self._site.id, "incremental", reason)
-        self._wake(self._site.id, "fetch")
+        await self._context.database.write(
+            fetch.request_fetch, self._context.id, "incremental", reason
+        )
+        self._wake(self._context.id, "fetch")
 
     async def _save(self, kinds: Sequence[Kind], found: Sequence[Finding]) -> None:
-        new = await self._site.database.write(
-            finding_store.save_findings, self._site.id, kinds, found
+        new = await self._context.database.write(
+            finding_store.save_findings, self._context.id, kinds, found
         )
         for each in new:
             log.warning(
                 "watchdog.found",
-                integration_id=self._site.id,
+                integration_id=self._context.id,
                 kind=each.kind,
                 found=each.message,
                 repaired=each.repaired,
             )
         if new:
-            self._site.changes.publish("integration", self._site.id)
+            self._context.changes.publish("integration", self._context.id)
 
 
 _RESTORED = (

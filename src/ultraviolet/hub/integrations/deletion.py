@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select
 from ultraviolet.db import locks
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations
+from ultraviolet.errors import UltravioletError
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
@@ -73,6 +74,5 @@ class IntegrationDeleter:
                     log.info("integration.removed", integration_id=integration_id)
                     self._changes.publish("integration", integration_id)
             except Exception as error:
-                log.warning(
-                    "integration.not_removed", error=str(error), exc_info=not hasattr(error, "kind")
-                )
+                unexpected = not isinstance(error, UltravioletError)
+                log.warning("integration.not_removed", error=str(error), exc_info=unexpected)

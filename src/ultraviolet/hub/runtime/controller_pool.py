@@ -14,7 +14,7 @@ from ultraviolet.hub.core.log_throttle import OutageLog
 from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import Settings
-from ultraviolet.hub.health import maintenance
+from ultraviolet.hub.health import controller_status
 from ultraviolet.hub.health.restore_detection import HeartbeatRecorder
 from ultraviolet.hub.health.watchdog import Watchdog
 from ultraviolet.hub.integrations import service as integrations
@@ -91,7 +91,7 @@ class ControllerPool:
     async def start(self) -> None:
         """Start the controllers and follow changes of the integrations."""
         await self.reload()
-        await self._record_maintenance()
+        await self._record_status()
         self._task.start()
 
     async def record_start(self) -> None:
@@ -185,7 +185,7 @@ class ControllerPool:
             if requested or time.monotonic() - self._reloaded_at >= reload_seconds:
                 self._reloaded_at = time.monotonic()
                 await self.reload()
-                await self._record_maintenance()
+                await self._record_status()
             else:
                 await self._scheduler.wake_due(self.controllers, self.wake)
             self._outage.record_success()
@@ -193,17 +193,17 @@ class ControllerPool:
             self._outage.record_failure(error)
             await self.release()  # another process may get the leases when the database is back
 
-    async def _record_maintenance(self) -> None:
+    async def _record_status(self) -> None:
         """Record the maintained integrations and their problems, at once if they changed."""
         ended = [id_ for id_, running in self.controllers.items() if not running.are_alive]
         for id_ in ended:
             log.error("controllers.ended", integration_id=id_)
             await self._restart(id_)
         problems = {id_: running.problem for id_, running in self.controllers.items()}
-        due = time.monotonic() - self._recorded_at >= maintenance.NOTE_SECONDS
+        due = time.monotonic() - self._recorded_at >= controller_status.RECORD_SECONDS
         if problems and (due or problems != self._problems):
             self._recorded_at = time.monotonic()
-            await self._database.write(maintenance.note, problems)
+            await self._database.write(controller_status.record, problems)
         self._problems = problems
 
     async def _restart(self, integration_id: int) -> None:

@@ -19,6 +19,7 @@ from ultraviolet import tracing
 from ultraviolet.clock import utc_now
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.db.driver_errors import first_line
+from ultraviolet.errors import UltravioletError
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.pubsub import PubSub
@@ -33,7 +34,6 @@ from ultraviolet.hub.sync.fetch import Fetcher
 from ultraviolet.hub.sync.fetch_progress import Mode
 from ultraviolet.hub.sync.heal import Healer
 from ultraviolet.hub.sync.verify import Verifier
-from ultraviolet.ion.errors import IonUnauthorizedError
 
 TICK_SECONDS = 1.0
 """Interval at which the scheduler wakes controllers with due work."""
@@ -59,7 +59,7 @@ class Controllers:
         self,
         integration_id: int,
         changes: PubSub,
-        open_site: Callable[[], Awaitable[SyncContext]],
+        open_context: Callable[[], Awaitable[SyncContext]],
         make_watchdog: Callable[[SyncContext], Watchdog] | None = None,
         *,
         watch_seconds: float = 60.0,
@@ -69,8 +69,8 @@ class Controllers:
         """`count_integrations` returns how many integrations share the polls of this process."""
         self._id = integration_id
         self._changes = changes
-        self._open_site = open_site
-        self._site: SyncContext | None = None
+        self._open_context = open_context
+        self._context: SyncContext | None = None
         self._healer: Healer | None = None
         self._make_watchdog = make_watchdog
         self._watchdog: Watchdog | None = None
@@ -116,11 +116,11 @@ class Controllers:
                 asyncio.create_task(work, name=f"{name}-{self._id}", context=context)
             )
 
-    async def _get_site(self) -> SyncContext:
+    async def _get_context(self) -> SyncContext:
         """Return the sync context, opened at the first use because most integrations are idle."""
-        if self._site is None:
-            self._site = await self._open_site()
-        return self._site
+        if self._context is None:
+            self._context = await self._open_context()
+        return self._context
 
     def _round_seconds(self, per_second: float) -> float:
         """Return the seconds that one run for each integration of this process takes."""
@@ -164,7 +164,7 @@ class Controllers:
                 failures += 1
                 jitter = random.uniform(0.8, 1.2)  # noqa: S311
                 pause = min(_MAX_RETRY_SECONDS, 0.5 * 2**failures) * jitter
-                known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
+                known = isinstance(error, UltravioletError)
                 self._problems[name] = str(error)
                 metrics.count_failure(name)
                 log.warning(
@@ -180,18 +180,18 @@ class Controllers:
                 delay = 0.0
 
     async def _apply(self) -> None:
-        site = await self._get_site()
+        context = await self._get_context()
         while True:
             self._wakes["apply"].clear()
             began = time.time_ns()
-            applied = await self._apply_batch(site)
+            applied = await self._apply_batch(context)
             if applied.count:
                 self._changed_at = _clock()
                 if tracing.is_enabled():
                     # A span links the deliveries of the batch to its versions.
-                    traces = await site.database.read(apply_events.traces_of, applied.seqs)
+                    traces = await context.database.read(apply_events.traces_of, applied.seqs)
                     attributes = {
-                        "integration_id": site.id,
+                        "integration_id": context.id,
                         "events": applied.count,
                         "versions": version_names(applied.changes),
                     }
@@ -200,8 +200,8 @@ class Controllers:
                     ):
                         pass
                 failpoint("apply.committed")
-                site.publish_changes(applied.changes)
-                site.changes.publish("event", site.id)
+                context.publish_changes(applied.changes)
+                context.changes.publish("event", context.id)
             if applied.marked:
                 self.wake("heal")
             if applied.lost:
@@ -209,37 +209,42 @@ class Controllers:
             if not applied.more:
                 return
 
-    async def _apply_batch(self, site: SyncContext) -> AppliedBatch:
+    async def _apply_batch(self, context: SyncContext) -> AppliedBatch:
         """Apply a batch of events; if that fails, apply each one separately."""
         try:
-            return await site.database.write(apply_events.apply_pending, site.catalog, site.id)
+            return await context.database.write(
+                apply_events.apply_pending, context.catalog, context.id
+            )
         except StoreUnavailableError:
             raise
         except Exception as error:
             log.warning(
-                "events.not_applied", integration_id=site.id, error=first_line(error), exc_info=True
+                "events.not_applied",
+                integration_id=context.id,
+                error=first_line(error),
+                exc_info=True,
             )
-        seqs, _ = await site.database.read(apply_events.list_pending, site.id)
+        seqs, _ = await context.database.read(apply_events.list_pending, context.id)
         applied: list[AppliedBatch] = []
         for seq in seqs:
             try:
-                one = await site.database.write(
-                    apply_events.apply_pending, site.catalog, site.id, only=seq
+                one = await context.database.write(
+                    apply_events.apply_pending, context.catalog, context.id, only=seq
                 )
             except StoreUnavailableError:
                 raise
             except Exception as error:  # noqa: BLE001  the event is kept after any error
                 reason = first_line(error)
-                log.warning("event.not_applied", integration_id=site.id, seq=seq, error=reason)
+                log.warning("event.not_applied", integration_id=context.id, seq=seq, error=reason)
                 message = f"The event could not be applied: {reason}"
-                one = await site.database.write(
-                    apply_events.mark_not_applied, site.catalog, site.id, seq, message
+                one = await context.database.write(
+                    apply_events.mark_not_applied, context.catalog, context.id, seq, message
                 )
             applied.append(one)
         return apply_events.merge_batches(applied)
 
     async def _heal(self) -> float | None:
-        healer = self._healer = self._healer or Healer(await self._get_site())
+        healer = self._healer = self._healer or Healer(await self._get_context())
         await asyncio.sleep(_DEBOUNCE_SECONDS)
         while True:
             self._wakes["heal"].clear()
@@ -253,39 +258,39 @@ class Controllers:
         return soon if soon < TICK_SECONDS else None
 
     async def _fetch(self) -> float | None:
-        site = await self._get_site()
+        context = await self._get_context()
 
         def request_due(connection: Connection) -> tuple[int, Mode] | None:
             """Return the unfinished fetch of the integration, or request the one that is due."""
-            waiting = fetch.unfinished_fetch(connection, site.id)
+            waiting = fetch.unfinished_fetch(connection, context.id)
             if waiting:
                 return waiting
-            for due in due_fetches(connection, site.id):
-                fetch.request_fetch(connection, site.id, due.mode, due.reason)
-            return fetch.unfinished_fetch(connection, site.id)
+            for due in due_fetches(connection, context.id):
+                fetch.request_fetch(connection, context.id, due.mode, due.reason)
+            return fetch.unfinished_fetch(connection, context.id)
 
         if not self._credentials_accepted:
-            integration = await site.database.read(integrations.get, site.id)
+            integration = await context.database.read(integrations.get, context.id)
             self._credentials_accepted = await tested_changes.check_before_fetch(
-                site.reader.client, integration
+                context.reader.client, integration
             )
-        waiting = await site.database.write(request_due)
+        waiting = await context.database.write(request_due)
         if waiting is None:
             return None
         with tracing.span(
-            "fetch", root=True, integration_id=site.id, fetch_id=waiting[0], mode=waiting[1]
+            "fetch", root=True, integration_id=context.id, fetch_id=waiting[0], mode=waiting[1]
         ):
-            await Fetcher(site).run(*waiting)
+            await Fetcher(context).run(*waiting)
         self.wake("heal")
         return 0.0
 
     async def _poll(self) -> float:
         """Poll resources without events: each second while changes arrive, otherwise less often."""
-        site = await self._get_site()
+        context = await self._get_context()
         changed = 0
-        for resource in site.catalog.silent:
-            if site.reader.reads(resource):
-                changed += await Fetcher(site).poll(resource, _POLL_OVERLAP)
+        for resource in context.catalog.silent:
+            if context.reader.reads(resource):
+                changed += await Fetcher(context).poll(resource, _POLL_OVERLAP)
         if changed:
             self._changed_at = _clock()
             self.wake("heal")
@@ -295,16 +300,16 @@ class Controllers:
 
     async def _watch(self) -> float:
         assert self._make_watchdog
-        self._watchdog = self._watchdog or self._make_watchdog(await self._get_site())
+        self._watchdog = self._watchdog or self._make_watchdog(await self._get_context())
         await self._watchdog.check()
         return max(self._watch_seconds, self._round_seconds(_MAX_CHECKS_PER_SECOND))
 
     async def _verify(self) -> float | None:
-        site = await self._get_site()
-        asked_for = await site.database.read(verification_store.unfinished, site.id)
+        context = await self._get_context()
+        asked_for = await context.database.read(verification_store.unfinished, context.id)
         if asked_for is None:
             return None
-        await Verifier(site).run(asked_for)
+        await Verifier(context).run(asked_for)
         return 0.0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.runtime.leases import Leases
 
 _RETRY_SECONDS = 1.0
@@ -40,7 +41,7 @@ class OneOffRunner:
                         return
                     await asyncio.sleep(_RETRY_SECONDS)
             except Exception as error:
-                known = hasattr(error, "kind")
+                known = isinstance(error, UltravioletError)
                 log.warning("request.not_done", error=str(error), exc_info=not known)
                 await fail(str(error) if known else f"{type(error).__name__}: {error}")
             finally:

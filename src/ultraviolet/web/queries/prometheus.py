@@ -19,7 +19,7 @@ from ultraviolet.db.tables.events import events, webhook_urls
 from ultraviolet.db.tables.integrations import integrations, retention
 from ultraviolet.db.tables.stats import DELAYS, activity, arrivals
 from ultraviolet.db.tables.sync import fetch_steps, fetches, stale, watermarks
-from ultraviolet.hub.health import maintenance
+from ultraviolet.hub.health import controller_status
 from ultraviolet.hub.health.failed_steps import failed_steps
 
 _BY_INTEGRATION = ("integration",)
@@ -60,12 +60,12 @@ def _integrations(connection: Connection) -> Iterator[Metric]:
         _BY_INTEGRATION,
         [((r.name,), int(r.paused)) for r in rows],
     )
-    troubles = maintenance.troubles(connection)
-    unmaintained = {trouble.name for trouble in troubles if trouble.unmaintained_since}
+    problems = controller_status.find_problems(connection)
+    unmaintained = {problem.name for problem in problems if problem.unmaintained_since}
     waiting = {
-        trouble.name: _seconds_since(trouble.waits_since)
-        for trouble in troubles
-        if trouble.waits_since
+        problem.name: _seconds_since(problem.oldest_waiting_since)
+        for problem in problems
+        if problem.oldest_waiting_since
     }
     active = [r.name for r in rows if not r.paused]
     yield _gauge(

@@ -16,6 +16,9 @@ for (const input of document.querySelectorAll("label > input[type=password]")) {
   });
   const field = document.createElement("div");
   field.className = "password";
+  // The browser may already have given the field the focus, which it loses when it moves.
+  const focused = document.activeElement === input;
   input.parentElement.replaceWith(field);
   field.append(input.parentElement, button);
+  if (focused) input.focus();
 }

@@ -1,11 +1,11 @@
-"""The whole system by chance: random faults, kill -9 of hub and ION, then rest, and `verify` is the verdict."""
+"""Random faults and kill -9 of hub and ION lose no data: `verify` finds no difference."""
 
 import random
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.e2e.trouble import FAULTS, Trouble
+from tests.e2e.soak import FAULTS, Soak
 
 from ultraviolet.local_ion.faults.registry import Fault, FaultRegistry
 
@@ -17,13 +17,13 @@ def test_all_faults_exist() -> None:
 
 @pytest.mark.timeout(600)
 def test_no_fault_or_crash_loses_data(tmp_path: Path) -> None:
-    """Another seed each time; a failure shows it."""
+    """Use a random seed; a failure shows it."""
     seed = random.SystemRandom().getrandbits(32)
     with ExitStack() as stack:
-        trouble = Trouble(stack, tmp_path, seed, rate=20, size="small")
-        trouble.run(30, crash_every=12, faults_last=3)
-        trouble.rest(240)
-        figures = trouble.figures()
+        soak = Soak(stack, tmp_path, seed, rate=20, size="small")
+        soak.run(30, crash_every=12, faults_last=3)
+        soak.rest(240)
+        figures = soak.figures()
 
     assert (0, 0) == (figures["exit"], figures["lost"]), (seed, figures)
     assert figures["verify"]["objects"] == figures["verify"]["equal"] > 100

@@ -1,4 +1,4 @@
-"""Trouble with the database: nothing is acknowledged that is not kept, errors are clear, and all is well again afterwards."""
+"""Database failures lose no acknowledged delivery, have clear errors, and need no manual recovery."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ def test_torn_last_page_of_log_loses_only_incomplete_transaction(start_hub: Any)
 
 
 def mount(*arguments: str | Path) -> None:
-    """Mount; a test that may not is skipped."""
+    """Mount a file system; skip the test without permission."""
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"a disk of its own cannot be had here: {done.stderr.strip()}")
@@ -75,7 +75,7 @@ def image_of(disk: Path) -> Path:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of this test alone, in memory, whose size it may change."""
+    """A separate disk in memory whose size the test can change."""
     path = tmp_path / "disk"
     path.mkdir()
     mount("-t", "tmpfs", "-o", ROOMY, "tmpfs", path)
@@ -99,7 +99,7 @@ def failing_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def connected(hub: Any, ion: Any) -> tuple[Any, str]:
-    """An integration that has been read, and one more webhook URL of it."""
+    """An integration after its first fetch, and another webhook URL of it."""
     made = hub.connect(ion)
     hub.fetch(made)
     return made, hub.api("POST", f"/integrations/{made['id']}/webhook-urls", {"name": "by hand"})[
@@ -162,7 +162,7 @@ def test_full_disk_defers_deliveries_without_loss(
 def test_read_only_file_system_loses_no_acknowledged_delivery(
     failing_disk: Path, start_ion: Any, start_hub: Any, wait: Any
 ) -> None:
-    """As Linux does after an error of the disk; only a repair and a new mount end it."""
+    """Linux does this after a disk error; only a repair and a new mount end it."""
     ion = start_ion()
     hub = start_hub(data=failing_disk)
     integration, url = connected(hub, ion)

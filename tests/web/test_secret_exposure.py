@@ -1,4 +1,4 @@
-"""A secret is shown once: no page, API answer, log line or error ever says it again."""
+"""A secret is shown once: no page, API response, log line or error contains it again."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ REAL = {
 
 
 def addresses(edge: Any) -> list[str]:
-    """Every address that is read with GET, its parameters filled in with what there is."""
+    """Return every GET route with the parameters of existing rows."""
     application = edge.app
     while not hasattr(application, "routes"):
         application = getattr(application, "_app", None) or application._application
@@ -34,7 +34,7 @@ def addresses(edge: Any) -> list[str]:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_what_was_shown_once_is_nowhere_else(
+def test_secrets_are_not_in_pages_responses_or_logs(
     signed_in: Any, integration: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     edge = signed_in

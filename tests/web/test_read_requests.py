@@ -87,7 +87,7 @@ def addresses(edge: Any) -> list[str]:
     return sorted(set(found) - STREAMS)
 
 
-def test_no_get_and_no_head_writes(
+def test_get_and_head_do_not_write(
     signed_in: Any,
     integration: dict[str, Any],
     keep: Callable[..., None],

@@ -44,7 +44,7 @@ CONFIRMED = """SELECT source_time, observed_at AS at FROM versions
   WHERE source_time IS NOT NULL AND json_extract(origin, '$.kind') = 'heal'"""
 
 
-class Trouble:
+class Soak:
     """One run: processes, faults and results."""
 
     def __init__(self, stack: ExitStack, folder: Path, seed: int, rate: float, size: str) -> None:
@@ -60,7 +60,7 @@ class Trouble:
         assert self.hub.fetch(self.integration)["state"] == "done"
 
     def run(self, seconds: float, crash_every: float, faults_last: float) -> None:
-        """Set faults all the time, and kill a process from time to time."""
+        """Set faults continuously, and kill a process at intervals."""
         end = time.monotonic() + seconds
         crash_at = time.monotonic() + crash_every
         while time.monotonic() < end:
@@ -157,10 +157,10 @@ def main() -> int:
         f"seed {given.seed}: {given.minutes} minutes at {given.rate} changes per second", flush=True
     )
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        trouble = Trouble(stack, Path(folder), given.seed, given.rate, "20000")
-        trouble.run(given.minutes * 60, crash_every=60, faults_last=10)
-        trouble.rest(600)
-        figures = trouble.figures()
+        soak = Soak(stack, Path(folder), given.seed, given.rate, "20000")
+        soak.run(given.minutes * 60, crash_every=60, faults_last=10)
+        soak.rest(600)
+        figures = soak.figures()
     for name, value in figures.items():
         print(f"{name}: {value}", flush=True)
     return 0 if figures["exit"] == 0 and figures["lost"] == 0 else 1

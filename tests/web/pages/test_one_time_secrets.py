@@ -46,7 +46,7 @@ def test_cookie_does_not_contain_the_secret(signed_in: Any, integration: dict[st
     assert shown.rpartition("/")[2] not in cookie
 
 
-def test_an_invalid_cookie_shows_nothing(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_invalid_cookie_shows_nothing(signed_in: Any, integration: dict[str, Any]) -> None:
     for value in ("", "x", "AAAA", "%00", "é".encode().hex(), "a" * 5000):
         signed_in.client.cookies.set(ONE_TIME_COOKIE, value, domain="hub.test")
         page = signed_in.send("GET", "/webhooks")
@@ -54,7 +54,7 @@ def test_an_invalid_cookie_shows_nothing(signed_in: Any, integration: dict[str, 
         assert urls(page.text) == []
 
 
-def test_a_name_is_used_once_per_integration(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_name_is_used_once_per_integration(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.create("/webhooks", integration="1", name="Violet")
     answer = signed_in.submit("/webhooks", integration="1", name="Violet")
     assert answer.status_code == 409
@@ -69,7 +69,7 @@ def test_guide_chooses_a_free_name(signed_in: Any, integration: dict[str, Any]) 
     assert sorted(names) == ["Ultraviolet", "Ultraviolet 2"]
 
 
-def test_an_invited_person_gets_a_link_at_once(signed_in: Any) -> None:
+def test_new_user_gets_a_sign_in_link(signed_in: Any) -> None:
     page = signed_in.create("/settings/users", name="bob", role="viewer")
     assert "Sign-in link for bob" in page
     assert re.search(r"http://hub\.test/sign-in/uvl_[\w-]+", page)

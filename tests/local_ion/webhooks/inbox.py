@@ -1,4 +1,4 @@
-"""Helpers for tests of deliveries."""
+"""A receiver that stores its requests, and a sender to it, for tests of deliveries."""
 
 import asyncio
 import contextlib
