@@ -31,7 +31,7 @@ _HEAD, _DATE, _TIME = 1, 2, 3
 _EXACT = re.compile(r"-?(?:0|[1-9]\d{0,14})", re.ASCII)
 """Whole numbers that Excel keeps exactly, and that lose no zeros."""
 _NOT_XML = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff\r]|_(?=x[0-9A-Fa-f]{4}_)"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff\r]|_(?=x[0-9A-Fa-f]{4})"
 )
 _WIDTHS = {"id": 12, "integer": 12, "real": 14, "boolean": 10, "time": 20, "text": 28, "json": 32}
 
