@@ -7,7 +7,7 @@ COPY requirements-build.lock requirements-run.lock ./
 RUN python -m venv --without-pip /opt/ultraviolet \
  && pip --python /opt/ultraviolet/bin/python install --no-cache-dir --require-hashes -r requirements-run.lock \
  && pip install --no-cache-dir --require-hashes -r requirements-build.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md CHANGELOG.md LICENSE ./
 COPY src src
 COPY docs docs
 RUN pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels . \

@@ -41,6 +41,8 @@ PAGES = {
     "table sorted by a field": "/objects/parts_inventory?sort=-quantity",
     "table narrowed, many": "/objects/parts_inventory?where=quantity:from:500",
     "table narrowed, few": "/objects/parts_inventory?where=serialNumber:is:sn-0000017",
+    "table narrowed, one of two": "/objects/parts_inventory"
+    "?where=serialNumber:is:sn-0000017&where=or&where=serialNumber:is:sn-0000018",
     "table narrowed, none": "/objects/parts_inventory?where=serialNumber:has:nobody",
     "table narrowed by a linked object": "/objects/purchase_order_lines"
     "?where=purchaseOrder.supplierId:is:4&column=purchaseOrder.supplier.name",
@@ -71,6 +73,7 @@ PAGES = {
 SAYS = {
     "table": "SN-",
     "table narrowed, few": "SN-0000017",
+    "table narrowed, one of two": "SN-0000018",
     "table narrowed, none": "No results",
     "table, text found": "SN-000001",
     "table, text not found": "No results",

@@ -96,8 +96,6 @@ def shoot(page: Page, base: str, places: dict[str, str], target: Path, *, full: 
             open_page(page, base, place)
             for theme in THEMES:
                 page.emulate_media(color_scheme=theme)
-                if name == "api-reference":  # it takes its theme when it starts
-                    open_page(page, base, place)
                 page.screenshot(path=target / f"{name}-{width}-{theme}.png", full_page=full)
 
 

@@ -1,5 +1,6 @@
 """The documentation and the reference of the API in a real browser."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,4 +97,5 @@ def test_bar_of_the_reference_is_accessible(person: Page, hub: Any) -> None:
     person.get_by_text("List integrations", exact=True).first.wait_for(timeout=LOADING_MS)
     for scheme in ("light", "dark"):
         person.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        expect(person.locator("body")).to_have_class(re.compile(rf"\b{scheme}-mode\b"))
         assert violations(person, {"include": [[".bar"]]}) == [], scheme

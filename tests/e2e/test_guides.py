@@ -32,7 +32,7 @@ LOSS = 'systemctl stop ultraviolet; rm -rf "$ULTRAVIOLET_DATA"/hub.db* "$ULTRAVI
 def wheel(folder: Path, version: str) -> Path:
     """Build a release from this tree under a version."""
     folder.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     for name in ("src", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

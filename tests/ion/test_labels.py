@@ -41,6 +41,18 @@ def test_fields_have_distinct_names_without_identifiers(name: str) -> None:
     assert sorted(set(shown)) == sorted(shown)
 
 
+def test_links_and_relations_have_names_without_identifiers() -> None:
+    names = {
+        each.field
+        for resource in CATALOG.resources.values()
+        for each in (*resource.links, *resource.relations)
+    }
+    labels = {name: field_label(name).label for name in names}
+    assert {name: label for name, label in labels.items() if is_identifier(label)} == {}
+    assert [name for name, label in labels.items() if name == label and name[0].islower()] == []
+    assert field_label("shipToLocation").label == field_label("shipToLocationId").label
+
+
 @pytest.mark.parametrize("name", CATALOG.resources)
 def test_default_columns_are_fields(name: str) -> None:
     resource = CATALOG.resources[name]

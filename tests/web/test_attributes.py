@@ -254,7 +254,8 @@ def test_attribute_of_any_name_keeps_its_value(
     kept = {name: columns.get((name, type_)) for name, (type_, _) in attributes.items()}
     catalog = parts_hub.hub.database.read_now(parts_hub.hub.attributes.get)
     parts = catalog.resources["parts"]
-    comparison = sql_views.Comparison(catalog, parts)
+    names = {column.name for column in sql_views.columns(catalog, parts)}
+    comparison = sql_views.Comparison(catalog, parts, names)
     assert {} == comparison.differing(
         document, parts_hub.hub.database.read_now(comparison.read, 1, ["1"])["1"]
     )

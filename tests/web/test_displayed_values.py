@@ -141,7 +141,8 @@ def test_views_and_exports_agree_with_documents_of_any_content(
     ).to_pylist()
     listed = {one["id"]: one for one in parts_hub.get("/objects/parts?limit=1000")["items"]}
     parts = parts_hub.hub.catalog.resources["parts"]
-    comparison = sql_views.Comparison(parts_hub.hub.catalog, parts)
+    names = {column.name for column in sql_views.columns(parts_hub.hub.catalog, parts)}
+    comparison = sql_views.Comparison(parts_hub.hub.catalog, parts, names)
     seen = parts_hub.hub.database.read_now(comparison.read, 1, [str(doc["id"]) for doc in kept])
 
     assert [{}] * len(kept) == [comparison.differing(doc, seen[str(doc["id"])]) for doc in kept]

@@ -66,3 +66,28 @@ def test_next_page_shows_the_remaining_integrations(
 
 def test_status_lists_all_integrations(edge: Any, last_integration: str) -> None:
     assert _MANY == len(edge.get("/status")["integrations"])
+
+
+def test_fields_to_choose_are_those_of_the_integration(signed_in: Any) -> None:
+    hub = signed_in.hub
+    now = clock.now_rfc3339()
+
+    def fill(connection: Any) -> None:
+        for name, attribute in (("north", "Torque"), ("south", "Color")):
+            new = NewIntegration(**{**NEW, "name": name})
+            made = integrations.create(connection, hub.secrets, "test", new)
+            row = {"id": "1", "key": attribute, "type": "STRING", "value": "x"}
+            document = {"id": 1, "attributes": {attribute: row}}
+            seen = Observation(
+                "parts", "1", "full", document, now, Origin("fetch", "1"), read_started_at=now
+            )
+            apply(connection, hub.catalog, made.id, [seen], [])
+
+    hub.database.write_now(fill)
+    for page in ("columns", "filter"):
+        for name, own, other in (("north", "Torque", "Color"), ("south", "Color", "Torque")):
+            text = signed_in.send("GET", f"/objects/parts/{page}?integration={name}").text
+            assert (f">{own}<" in text, f">{other}<" in text) == (True, False), page
+    # parts that other objects link to
+    text = signed_in.send("GET", "/objects/purchase_order_lines/columns?integration=south").text
+    assert (">Color<" in text, ">Torque<" in text) == (True, False)

@@ -109,6 +109,43 @@ def test_unknown_parameter_of_a_page_gets_a_suggestion(signed_in: Any) -> None:
 
 
 @pytest.mark.usefixtures("integration")
+def test_value_outside_a_fixed_list_is_reported(signed_in: Any) -> None:
+    pages = (
+        ("/events?action=UPDAT", "UPDATE"),
+        ("/events?outcome=aplied", "applied"),
+        ("/events?resource=partz", "parts"),
+        ("/fetches?mode=ful", "full"),
+        ("/fetches?state=don", "done"),
+        ("/drift?cause=lat", "late"),
+        ("/drift?resource=partz", "parts"),
+        ("/drift?days=3", "2, 14, 90"),
+        ("/objects/parts?state=stal", "stale"),
+        ("/settings/audit?action=key.creat", "key.create"),
+    )
+    for address, hint in pages:
+        answer = signed_in.send("GET", address)
+        assert answer.status_code == (404 if "partz" in address else 422), address
+        assert hint in answer.text, address
+    routes = (
+        "/events?action=UPDAT",
+        "/events?outcome=aplied",
+        "/events?resource=partz",
+        "/integrations/1/drift?cause=lat",
+        "/integrations/1/drift/samples?cause=lat",
+        "/audit?action=key.creat",
+        "/audit/export?action=key.creat",
+    )
+    for path in routes:
+        answer = signed_in.api("GET", path)
+        assert answer.status_code == (404 if "partz" in path else 422), path
+        assert "Did you mean" in answer.json()["detail"], path
+    for field, value in (("action", "UPDAT"), ("outcome", "aplied"), ("resource", "partz")):
+        answer = signed_in.api("POST", "/events/replay", {field: value, "dry_run": True})
+        assert "Did you mean" in answer.json()["detail"], field
+    assert signed_in.api("GET", "/events?action=update&outcome=Applied").status_code == 200
+
+
+@pytest.mark.usefixtures("integration")
 def test_problems_name_the_part_of_the_request(signed_in: Any) -> None:
     for path, field in (
         ("/objects/parts?limit=many", "limit"),

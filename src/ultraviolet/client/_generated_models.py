@@ -181,6 +181,7 @@ class DriftCause(Struct, frozen=True, kw_only=True):
     cause: str
     meaning: str
     count: int
+    changes: int
     share: float
     p50_seconds: float | None
     p99_seconds: float | None

@@ -592,7 +592,7 @@ class Operations(Transport):
         filter: dict[str, Any] | str | None = None,
         sort: str | None = None,
         column: Sequence[str] | None = None,
-        format: Literal["csv", "jsonl", "parquet"] | None = None,
+        format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = None,
         for_spreadsheets: bool | None = None,
     ) -> Iterator[bytes]:
         """Export objects.

@@ -89,6 +89,11 @@ def load(connection: Connection, integration_id: int | None = None) -> list[Attr
     return [Attribute(*row) for row in connection.execute(query.order_by(table.id))]
 
 
+def columns(connection: Connection, integration_id: int) -> frozenset[tuple[str, str]]:
+    """Return resource and column of each attribute of an integration."""
+    return frozenset((each.resource, each.column) for each in load(connection, integration_id))
+
+
 class AttributeCatalog:
     """The catalog with the attributes that are known now."""
 

@@ -10,6 +10,7 @@ The last columns are the custom attributes.
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -321,12 +322,12 @@ _TOLERANCE = 1e-15
 class Comparison:
     """Compares the rows of a resource's view with the documents."""
 
-    def __init__(self, catalog: Catalog, resource: Resource) -> None:
-        """Prepare the query of the view."""
+    def __init__(self, catalog: Catalog, resource: Resource, present: AbstractSet[str]) -> None:
+        """Prepare the query of those columns of the view that are `present` in it."""
         self._columns = [
             (column.name, column.type, column.field)
             for column in columns(catalog, resource)
-            if column.field not in ("", "id")
+            if column.field not in ("", "id") and column.name in present
         ]
         names = ", ".join(["id", *(name for name, _, _ in self._columns)])
         rows = f"SELECT {names} FROM {view_name(resource)} WHERE integration = :name AND id IN :ids"

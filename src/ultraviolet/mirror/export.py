@@ -1,4 +1,4 @@
-"""Export the mirror as CSV, JSON lines or Parquet, page by page, so that memory stays bounded."""
+"""Export the mirror as CSV, JSON lines, Parquet or Excel, page by page, so that memory stays bounded."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
@@ -18,14 +18,16 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.ion.attributes import field_value
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
+from ultraviolet.mirror.xlsx import Xlsx
 from ultraviolet.text import did_you_mean
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "parquet", "xlsx"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MEDIA_TYPES: dict[Format, str] = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/jsonl",
     "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 PAGE_ROWS = 2_000
 """Number of rows to read and write at once."""
@@ -105,6 +107,8 @@ def make_writer(
         raise InvalidError("Only CSV can be exported for spreadsheets: omit the format.")
     if format_ == "jsonl":
         return _JsonLines(named)
+    if format_ == "xlsx":
+        return Xlsx(named)
     try:
         from ultraviolet.mirror.parquet import Parquet  # noqa: PLC0415  optional
     except ImportError as error:

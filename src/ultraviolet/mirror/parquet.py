@@ -2,7 +2,6 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ultraviolet.db.representation import parquet_value
+from ultraviolet.mirror.byte_sink import ByteSink
 
 _KINDS = {
     "integer": pa.int64(),
@@ -25,7 +25,7 @@ class Parquet:
     def __init__(self, columns: Sequence[tuple[str, str]]) -> None:
         self._columns = columns
         self._schema = pa.schema([(name, _KINDS.get(kind, pa.string())) for name, kind in columns])
-        self._sink = _Sink()
+        self._sink = ByteSink()
         self._file = parquet.ParquetWriter(self._sink, self._schema)
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
@@ -44,27 +44,3 @@ class Parquet:
         """Return the footer of the file."""
         self._file.close()
         return self._sink.take_written()
-
-
-class _Sink(io.RawIOBase):
-    """An append-only file whose written bytes are removed as they are read."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-        self._length = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._chunks.append(bytes(data))
-        self._length += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._length
-
-    def take_written(self) -> bytes:
-        """Return the bytes written since the last call."""
-        written, self._chunks = b"".join(self._chunks), []
-        return written

@@ -275,7 +275,7 @@ def _prepare_access(connection: Connection, hub: Hub, key: str) -> str | None:
     """Create the API keys of this process; return a sign-in link if no one has signed in yet."""
     lock(connection, "migration")
     # One key per host and data folder.
-    place = f"command line on {socket.gethostname()}:{hub.data}"
+    place = f"{users.COMMAND_LINE}{socket.gethostname()}:{hub.data}"
     api_keys.set_key(connection, place, "admin", key)
     if hub.settings.admin_key:
         api_keys.set_key(connection, "ULTRAVIOLET_ADMIN_KEY", "admin", hub.settings.admin_key)

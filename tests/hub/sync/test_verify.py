@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from tests.hub.sync.plant import PARTS, Plant, documents, full, hold
-from tests.hub.table_ion import answer, make_site, row, select_all
+from tests.hub.table_ion import CATALOG, answer, make_site, row, select_all
 from tests.mirror.observations import at
 
+from ultraviolet.db import view_creation
+from ultraviolet.db.attributes import AttributeCatalog
 from ultraviolet.db.database import Database
 from ultraviolet.hub.sync import verification_store, verify
 from ultraviolet.hub.sync.heal import Healer
@@ -270,3 +272,27 @@ def test_wrong_saved_invalid_values_are_found(database: Database) -> None:
     assert [("4", "displayed", "confirmed")] == plant.differences()
     [found] = select_all(database, "SELECT fields FROM differences")
     assert "mirror_invalid_values" in str(found.fields)
+
+
+def test_wrong_column_of_an_attribute_is_found(database: Database) -> None:
+    plant = Verified(database, 0)
+    colors = [{"id": "1-Color", "key": "Color", "type": "STRING", "value": "red"}]
+    plant.parts[1] = row(1, attributes=colors)
+    plant.fetch()
+    catalog = database.read_now(AttributeCatalog(CATALOG).get)
+    parts = catalog.resources[PARTS]
+    database.write_now(view_creation.extend_view, catalog, parts)
+    plant.verify()
+    assert [] == plant.differences()
+
+    plant.execute("CREATE TABLE copy AS SELECT * FROM ion_parts")
+    plant.execute("DROP VIEW ion_parts")
+    plant.execute("ALTER TABLE copy RENAME TO ion_parts")
+    plant.execute("UPDATE ion_parts SET attribute_color = 'blue'")
+    plant.verify()
+    plant.execute("DROP TABLE ion_parts")
+    database.write_now(view_creation.extend_view, catalog, parts)
+
+    assert [("1", "displayed", "confirmed")] == plant.differences()
+    [found] = select_all(database, "SELECT fields FROM differences")
+    assert "attributes.Color" in str(found.fields)

@@ -305,3 +305,35 @@ def test_query_runner_has_examples_with_a_current_etag(site: Site) -> None:
     assert "etag" in answer.json()["errors"][0]["message"]
     receiver = examples["create-receiver"]
     site.execute(receiver["query"], **receiver["variables"])
+
+
+def test_custom_attributes_can_be_edited_by_their_own_mutation(site: Site) -> None:
+    given = {"Note": "first", "Rating": 1.5, "Cleanroom": False, "Colors": ["red"]}
+    supplier = site.create(
+        "Supplier", name="Heron", attributes=[{"key": k, "value": v} for k, v in given.items()]
+    )
+    page = f"/resources/suppliers/{supplier}"
+    query = """query($id: ID!) { supplier(id: $id) { attributes { key value Etag } } }"""
+
+    def values() -> dict[str, Any]:
+        found = site.execute(query, id=supplier)["supplier"]["attributes"]
+        return {each["key"]: each["value"] for each in found}
+
+    for key, text, value in (
+        ("Note", "a, b", "a, b"),
+        ("Rating", "4", 4.0),
+        ("Cleanroom", "true", True),
+        ("Colors", "red, blue", ["red", "blue"]),
+        ("Note", "", None),
+    ):
+        answer = site.edit(page, f"attributes.{key}", text)
+        assert f"{key} saved." in visible(answer.text), answer.text
+        assert values()[key] == value
+    before = values()
+    answer = site.edit(page, "attributes.Rating", "many")
+    assert (answer.status_code, values()) == (422, before)
+    assert "Enter a number." in visible(answer.text)
+    answer = site.edit(page, "attributes.Note", "mine", etag="outdated")
+    assert (answer.status_code, values()) == (422, before)
+    data = {"field": "attributes.Missing", "value": "x", "etag": ""}
+    assert site.client.post(page, data=data).status_code == 422

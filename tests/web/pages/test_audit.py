@@ -56,7 +56,9 @@ def test_filters_select_the_same_in_api_and_export(acted: Any) -> None:
 
 
 def test_page_filters_and_links_to_the_same_export(acted: Any) -> None:
-    page = acted.send("GET", "/settings/audit?action=key.revoke&from=2000-01-01&to=2999-12-31").text
+    page = acted.send(
+        "GET", "/settings/audit?action=key.revoke&since=2000-01-01&until=2999-12-31"
+    ).text
     assert "API key revoked</td>" in page
     assert "Person added</td>" not in page
     link = re.search(r'href="(/api/v1/audit/export[^"]+)"', page)
@@ -69,16 +71,31 @@ def test_page_filters_and_links_to_the_same_export(acted: Any) -> None:
     acted.hub.database.write_now(
         lambda connection: connection.execute(audit_log.insert().values(**entry, subject="early"))
     )
-    for days, shown in (("from=2020-01-02&to=2020-01-02", True), ("to=2020-01-01", False)):
+    for days, shown in (("since=2020-01-02&until=2020-01-02", True), ("until=2020-01-01", False)):
         assert (">early</td>" in acted.send("GET", f"/settings/audit?{days}").text) == shown
 
     nothing = acted.send("GET", "/settings/audit?actor=nobody").text
     assert "No entry matches these filters" in nothing
 
 
+def test_entries_have_labels_without_identifiers(acted: Any) -> None:
+    robot = acted.api("POST", "/api-keys", {"name": "clock", "role": "admin"}).json()
+    header = {"authorization": f"Bearer {robot['token']}"}
+    created = acted.send(
+        "POST", "/api/v1/users", json={"name": "Cy", "role": "viewer"}, headers=header
+    )
+    assert created.status_code == 201, created.text
+    page = acted.send("GET", "/settings/audit").text
+    assert "clock (API key)</td>" in page
+    assert "robot</td>" in page  # the revoked key by its name
+    table = page[page.index("<tbody>") : page.index("</tbody>")]
+    assert re.findall(r">[^<]*[a-z]_[a-z][^<]*<", table) == []
+    assert "key:" not in table
+
+
 def test_invalid_filters_are_reported(acted: Any) -> None:
     unknown = acted.api("GET", "/audit/export?action=key.creat")
     assert unknown.status_code == 422
     assert "Did you mean key.create" in unknown.json()["detail"]
-    assert acted.send("GET", "/settings/audit?from=yesterday").status_code == 422
-    assert acted.send("GET", "/settings/audit?to=9999-12-31").status_code == 422
+    assert acted.send("GET", "/settings/audit?since=yesterday").status_code == 422
+    assert acted.send("GET", "/settings/audit?until=9999-12-31").status_code == 422

@@ -203,7 +203,7 @@ def test_reference_of_the_api_has_its_own_policy(signed_in: Any) -> None:
     assert ["'unsafe-inline'" in policy for policy in other] == [False]
     assert not re.search(r"script-src[^;]*unsafe", policies[0])
     scripts = re.findall(r'<script src="([^"]+)"', answer.text)
-    assert [200] * 2 == [signed_in.send("GET", script).status_code for script in scripts]
+    assert [200] * 3 == [signed_in.send("GET", script).status_code for script in scripts]
     assert "<script>" not in answer.text
 
 

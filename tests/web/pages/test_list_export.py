@@ -8,12 +8,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import openpyxl
 import pytest
 from pyarrow import parquet
 
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.labels import field_label
-from ultraviolet.mirror import export
+from ultraviolet.mirror import export, xlsx
 
 
 @pytest.fixture
@@ -120,6 +121,20 @@ def test_all_formats_have_the_same_rows(orders: Any) -> None:
     assert [line["id"] for line in lines] == table.column("id").to_pylist() == ids
     assert [line["cost"] for line in lines] == table.column("cost").to_pylist()
     assert list(lines[0]) == ["id", "cost", "mirror_state", "mirror_changed_at"]
+    book = openpyxl.load_workbook(io.BytesIO(exported(orders, page, "xlsx")), read_only=True)
+    head, *rows = book.active.iter_rows(values_only=True)
+    assert list(head) == table.column_names
+    assert [(str(row[0]), row[1]) for row in rows] == [(line["id"], line["cost"]) for line in lines]
+
+
+def test_list_too_large_for_excel_is_reported_before_the_download(
+    orders: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xlsx, "MAX_ROWS", 60)
+    answer = orders.api("GET", "/exports/purchase_orders?format=xlsx")
+    assert answer.status_code == 422
+    assert "68 rows" in answer.json()["detail"]
+    assert orders.api("GET", "/exports/purchase_orders?format=csv").status_code == 200
 
 
 def test_api_exports_contain_the_listed_objects(orders: Any) -> None:

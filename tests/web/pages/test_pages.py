@@ -21,7 +21,7 @@ PAGES = (
     "/objects/purchase_orders?sort=id&q=x&state=stale",
     "/fetches",
     "/drift",
-    "/drift?cause=event+told+only+a+part",
+    "/drift?cause=told_in_part&resource=parts",
     "/verifications",
     "/settings",
     "/settings/alerts",

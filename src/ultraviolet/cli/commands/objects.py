@@ -273,13 +273,14 @@ def export(
         typer.Option(help="Fields, comma separated, such as id,supplier.name; default: all."),
     ] = None,
     as_format: Annotated[
-        Format, typer.Option("--format", help="csv, jsonl (JSON lines) or parquet.")
+        Literal["csv", "jsonl", "parquet", "xlsx"],
+        typer.Option("--format", help="csv, jsonl (JSON lines), parquet or xlsx (Excel)."),
     ] = "csv",
     for_spreadsheets: Annotated[
         bool,
         typer.Option(
             "--for-spreadsheets",
-            help="CSV for Excel: dates, times in UTC, TRUE and FALSE that it recognizes; no formulas.",
+            help="CSV for spreadsheets: dates, times in UTC, TRUE and FALSE; no formulas.",
         ),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,
@@ -288,7 +289,7 @@ def export(
 
     Examples: `ultraviolet object export parts > parts.csv`,
     `ultraviolet object export runs --format parquet --out runs.parquet`,
-    `ultraviolet object export parts --for-spreadsheets --out parts.csv`
+    `ultraviolet object export parts --format xlsx --out parts.xlsx`
     """
     found = session.integration(integration)["id"]
     catalog = _catalog(session, found, *(filters or []))

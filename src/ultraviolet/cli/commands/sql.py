@@ -8,12 +8,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from ultraviolet.characters import escape_controls
-from ultraviolet.cli.commands.objects import Format
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.connection import resolve
 from ultraviolet.errors import InvalidError
@@ -42,6 +41,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 """Tokens of SQL: comments, strings, quoted names, words and single characters."""
+
+
+Format = Literal["csv", "jsonl", "parquet"]
 
 
 class Options(NamedTuple):

@@ -98,7 +98,7 @@ def in_process(data: Path) -> "Api":
         )
     from ultraviolet import log_config
     from ultraviolet.cli.support.transports import Api, AppTransport
-    from ultraviolet.hub.accounts import api_keys
+    from ultraviolet.hub.accounts import api_keys, users
     from ultraviolet.hub.core.encryption import new_token
     from ultraviolet.hub.core.settings import Settings
     from ultraviolet.hub.hub import Hub
@@ -109,7 +109,7 @@ def in_process(data: Path) -> "Api":
     hub = Hub.open(settings, one_off=True)
     key = new_token("uvk")
     # The name contains the process id: concurrent commands have separate keys.
-    name = f"command line on {socket.gethostname()}, process {os.getpid()}"
+    name = f"{users.COMMAND_LINE}{socket.gethostname()}, process {os.getpid()}"
     hub.database.write_now(api_keys.set_key, name, "admin", key)
 
     def close() -> None:

@@ -102,7 +102,7 @@ def revoke_key(connection: Connection, actor: str, key_id: int) -> ApiKey:
     """Revoke a key permanently; raise NotFoundError."""
     statement = update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
     if connection.execute(statement.values(revoked_at=clock.now_rfc3339())).rowcount:
-        audit.record(connection, actor, "key.revoke", str(key_id))
+        audit.record(connection, actor, "key.revoke", get_key(connection, key_id).name)
     return get_key(connection, key_id)
 
 

@@ -19,6 +19,8 @@ Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 KEY_PREFIX = "key:"
 """Prefix of API keys where users and keys are listed together."""
+COMMAND_LINE = "command line on "
+"""Prefix of the names of API keys that the hub creates for its own command line, before the host."""
 
 
 class Actor(msgspec.Struct, frozen=True):

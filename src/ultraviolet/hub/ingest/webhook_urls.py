@@ -233,14 +233,15 @@ def set_wanted(
     connection: Connection, actor: str, url_id: int, wanted: list[tuple[str, str]] | None
 ) -> WebhookUrl:
     """Set the (resource, action) pairs to subscribe to; None means all supported pairs."""
-    if get_url(connection, url_id, to_change=True).wanted != wanted:
+    url = get_url(connection, url_id, to_change=True)
+    if url.wanted != wanted:
         pairs = None if wanted is None else [list(pair) for pair in wanted]
         _set(connection, url_id, wanted=pairs, subscribed_at=None)
         audit.record(
             connection,
             actor,
             "webhook_url.set_wanted",
-            str(url_id),
+            _subject(url),
             {"pairs": wanted and len(wanted)},
         )
     return get_url(connection, url_id)

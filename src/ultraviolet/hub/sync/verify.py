@@ -22,10 +22,11 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from ultraviolet.clock import now_rfc3339
-from ultraviolet.db import bulk, representation, sql_views
+from ultraviolet.db import attributes, bulk, representation, sql_views
+from ultraviolet.db.tables.mirror import view_columns
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.sync import verification_store
 from ultraviolet.hub.sync.context import SyncContext
@@ -37,6 +38,7 @@ from ultraviolet.hub.sync.verification_store import (
     SuspectedDifference,
     VerificationStep,
 )
+from ultraviolet.ion.attributes import with_attributes
 from ultraviolet.ion.errors import IonError, IonRefusedError
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror.observation import Observation, Origin, Ref
@@ -179,7 +181,6 @@ class _Comparison:
         self._context = context
         self._verification_id = verification_id
         self._resource = resource
-        self._view = sql_views.Comparison(context.catalog, resource)
         field = resource.field("id")
         self._numbered = field is None or field.type != "String"
         self._nameless = 0
@@ -189,6 +190,7 @@ class _Comparison:
         context = self._context
         if step.cursor is None:
             await self._set(state="comparing", started_at=now_rfc3339())
+        self._view = await context.database.read(self._open_view)
         try:
             if step.ranges is None:
                 after = step.cursor or ("0" if self._numbered else "")
@@ -244,6 +246,15 @@ class _Comparison:
         failpoint("verify.page_compared")
         self._context.changes.publish("verification", self._context.id, id=self._verification_id)
         return last
+
+    def _open_view(self, connection: Connection) -> sql_views.Comparison:
+        """Return the comparison of the view, with the custom attributes that it shows by now."""
+        name = self._resource.name
+        known = [each for each in attributes.load(connection) if each.resource == name]
+        catalog = with_attributes(self._context.catalog, known)
+        view = sql_views.view_name(self._resource)
+        present = connection.execute(select(view_columns.c.name).where(view_columns.c.view == view))
+        return sql_views.Comparison(catalog, catalog.resources[name], set(present.scalars()))
 
     def _load_range(
         self, connection: Connection, after: str, last: str | None

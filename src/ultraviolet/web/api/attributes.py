@@ -32,7 +32,7 @@ async def list_attributes(
     Lists the attributes that objects of the integration have or had, in the order in which the hub
     learned them. `column` is the name in SQL views, exports, filters and the order of lists.
     """
-    only = objects.find_resource(hub.catalog, resource).name if resource else None
+    only = objects.resource_name(hub.catalog, resource)
 
     def read(connection: Connection) -> list[Attribute]:
         found = attributes.load(connection, required_integration(connection, integration))

@@ -5,14 +5,15 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import get
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from ultraviolet.hub.core import audit
-from ultraviolet.hub.core.audit import AuditEntry, AuditFilter
+from ultraviolet.hub.core.audit import ACTIONS, AuditEntry, AuditFilter
 from ultraviolet.mirror.export import MEDIA_TYPES, make_writer
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
-from ultraviolet.web.http.params import Time, parse_time
+from ultraviolet.web.http.params import parse_choice, parse_moment
 from ultraviolet.web.middleware.auth import GivenHub, require_role
 
 _ADMIN = [require_role("admin")]
@@ -28,19 +29,43 @@ _COLUMNS = {
 NamePart = Annotated[
     str | None, QueryParameter(required=False, description="Part of the name, in any case.")
 ]
+Moment = Annotated[
+    str | None,
+    QueryParameter(
+        required=False, description="RFC 3339, or a date in UTC, whose end is that of the day."
+    ),
+]
 ActionName = Annotated[
     str | None, QueryParameter(required=False, description="An action such as `key.create`.")
 ]
 
 
-@get("/audit", guards=_ADMIN, tags=["access"])
-async def list_audit_entries(
-    hub: GivenHub,
+def audit_filter(
     actor: NamePart = None,
     action: ActionName = None,
     subject: NamePart = None,
-    since: Time = None,
-    until: Time = None,
+    since: Moment = None,
+    until: Moment = None,
+) -> AuditFilter:
+    """Parse the parameters of the list, its page and its export; raise InvalidError."""
+    return AuditFilter(
+        actor or None,
+        parse_choice("action", action, ACTIONS),
+        subject or None,
+        parse_moment("since", since),
+        parse_moment("until", until, end=True),
+    )
+
+
+GivenAuditFilter = NamedDependency[AuditFilter]
+AUDIT_FILTER = {"matching": Provide(audit_filter, sync_to_thread=False)}
+"""Injects the filter of the request as `matching`."""
+
+
+@get("/audit", guards=_ADMIN, tags=["access"], dependencies=AUDIT_FILTER)
+async def list_audit_entries(
+    hub: GivenHub,
+    matching: GivenAuditFilter,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[AuditEntry]:
@@ -48,28 +73,27 @@ async def list_audit_entries(
 
     Newest first.
     """
-    matching = AuditFilter(actor, action, subject, parse_time(since), parse_time(until))
     before = number(cursor)
     entries = await hub.database.read(audit.list_recent, before, limit + 1, matching)
     return page_of(entries, limit, lambda entry: entry.seq)
 
 
-@get("/audit/export", guards=_ADMIN, tags=["access"], media_type="text/csv")
+@get(
+    "/audit/export",
+    guards=_ADMIN,
+    tags=["access"],
+    media_type="text/csv",
+    dependencies=AUDIT_FILTER,
+)
 async def export_audit_entries(
     hub: GivenHub,
-    actor: NamePart = None,
-    action: ActionName = None,
-    subject: NamePart = None,
-    since: Time = None,
-    until: Time = None,
+    matching: GivenAuditFilter,
     as_format: Annotated[Literal["csv", "jsonl"], QueryParameter(name="format")] = "csv",
 ) -> Stream:
     """Export audit log entries.
 
     Returns all entries that `GET /audit` lists for the same parameters, newest first.
     """
-    matching = AuditFilter(actor, action, subject, parse_time(since), parse_time(until))
-    matching.conditions()  # an error is a response, not the end of a stream
     writer = make_writer(as_format, _COLUMNS.items())
 
     async def stream() -> AsyncIterator[bytes]:

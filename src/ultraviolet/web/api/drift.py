@@ -8,8 +8,9 @@ from sqlalchemy import Connection
 
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
-from ultraviolet.web.http.params import Time, parse_time
+from ultraviolet.web.http.params import Time, parse_choice, parse_time
 from ultraviolet.web.middleware.auth import GivenHub, require_role
 from ultraviolet.web.queries import drift, objects
 from ultraviolet.web.queries.drift import By, DriftFilter, DriftReport, DriftSample
@@ -72,8 +73,10 @@ async def list_drift_samples(
 def _drift_filter(
     hub: Hub, resource: str | None, cause: str | None, since: str | None, until: str | None
 ) -> DriftFilter:
-    name = objects.find_resource(hub.catalog, resource).name if resource else None
-    return DriftFilter(name, cause, parse_time(since), parse_time(until))
+    name = objects.resource_name(hub.catalog, resource)
+    return DriftFilter(
+        name, parse_choice("cause", cause, CAUSES), parse_time(since), parse_time(until)
+    )
 
 
 HANDLERS = [get_drift, list_drift_samples]

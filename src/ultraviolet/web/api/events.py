@@ -16,11 +16,16 @@ from ultraviolet.hub.ingest.event_files import ImportResult
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.sync.replay import Range, Replayed
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
-from ultraviolet.web.http.params import IntegrationName, optional_integration, parse_time
+from ultraviolet.web.http.params import (
+    IntegrationName,
+    optional_integration,
+    parse_choice,
+    parse_time,
+)
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.queries import events
+from ultraviolet.web.queries import events, objects
 from ultraviolet.web.queries.event_rows import Event
-from ultraviolet.web.queries.events import EventDetail, EventFilter
+from ultraviolet.web.queries.events import ACTIONS, OUTCOMES, EventDetail, EventFilter
 
 TAGS = ["events"]
 JSON_LINES = "application/jsonl"
@@ -70,15 +75,14 @@ async def list_events(
     `outcome=waiting` selects the events that are not applied yet.
     """
     before = number(cursor)
-    known = hub.catalog.resolve(resource) if resource else None
-    name = known.name if known else resource
+    name = objects.resource_name(hub.catalog, resource)
 
     def read(connection: Connection) -> list[Event]:
         event_filter = EventFilter(
             optional_integration(connection, integration),
             name,
-            action.upper() if action else None,
-            outcome,
+            parse_choice("action", action, ACTIONS),
+            parse_choice("outcome", outcome, OUTCOMES),
             object_id,
         )
         return events.list_recent(connection, hub.catalog, event_filter, before, limit + 1)
@@ -115,16 +119,15 @@ async def replay_events(
     Newer data is never overwritten. `dry_run` returns the changes field by field without making
     them.
     """
-    resource = hub.catalog.resolve(data.resource) if data.resource else None
     selected = Range(
         integration_id=await hub.database.read(optional_integration, data.integration),
         from_seq=data.from_seq,
         to_seq=data.to_seq,
         since=parse_time(data.since),
         until=parse_time(data.until),
-        resource=resource.name if resource else data.resource,
-        action=data.action.upper() if data.action else None,
-        outcome=data.outcome,
+        resource=objects.resource_name(hub.catalog, data.resource),
+        action=parse_choice("action", data.action, ACTIONS),
+        outcome=parse_choice("outcome", data.outcome, OUTCOMES),
         object_id=data.object,
     )
     return await hub.requests.replay(caller.name, selected, dry_run=data.dry_run)

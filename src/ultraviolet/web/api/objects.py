@@ -18,6 +18,7 @@ from ultraviolet.ion.model import Resource
 from ultraviolet.mirror import export, field_indexes
 from ultraviolet.mirror.export import MEDIA_TYPES, Format
 from ultraviolet.mirror.field_indexes import FieldIndex
+from ultraviolet.mirror.xlsx import check_size
 from ultraviolet.web.http.pagination import (
     Cursor,
     Limit,
@@ -103,14 +104,16 @@ Clock = Annotated[
 ExportFormat = Annotated[
     Format,
     QueryParameter(
-        name="format", required=False, description="csv, jsonl (JSON lines) or parquet."
+        name="format",
+        required=False,
+        description="csv, jsonl (JSON lines), parquet or xlsx (Excel).",
     ),
 ]
 ForSpreadsheets = Annotated[
     bool,
     QueryParameter(
         required=False,
-        description="CSV for Excel: a byte order mark, dates and times in UTC that Excel recognizes,"
+        description="CSV for spreadsheets: a byte order mark, dates and times in UTC that Excel recognizes,"
         " TRUE and FALSE, lists joined with semicolons, and an apostrophe before formulas.",
     ),
 ]
@@ -406,6 +409,8 @@ async def export_objects(
         return query.objects, found.name, ids
 
     scope, integration_name, batches = await hub.database.read(find)
+    if as_format == "xlsx":
+        check_size(sum(batch.count(",") + 1 for batch in batches), len(typed))
 
     async def stream() -> AsyncIterator[bytes]:
         for batch in batches:

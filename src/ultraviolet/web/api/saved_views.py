@@ -34,7 +34,7 @@ async def list_saved_views(
 
     Lists your own views and those that others share, by resource and name.
     """
-    name = objects.find_resource(hub.catalog, resource).name if resource else None
+    name = objects.resource_name(hub.catalog, resource)
     return part_of(
         await hub.database.read(saved_views.list_views, caller.name, name), cursor, limit
     )

@@ -78,7 +78,7 @@ async def list_verification_differences(
 
     Each has the values of ION and of the mirror for every field that differs.
     """
-    name = objects.find_resource(hub.catalog, resource).name if resource else None
+    name = objects.resource_name(hub.catalog, resource)
     after = decode(cursor)
 
     def read(connection: Connection) -> list[DifferenceDetail]:

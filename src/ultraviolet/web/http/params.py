@@ -1,5 +1,7 @@
 """Query parameters: those shared by routes, and rejection of those a route does not have."""
 
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, cast
 
@@ -9,11 +11,13 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 from sqlalchemy import Connection, select
 
-from ultraviolet.clock import normalize_rfc3339
+from ultraviolet.clock import format_rfc3339, normalize_rfc3339
 from ultraviolet.db.tables import integrations as tables_integrations
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.text import did_you_mean
+from ultraviolet.web.http.pagination import Page, number, page_of
 
 REJECT_UNKNOWN = "reject_unknown_parameters"
 """Option of a route: whether it rejects query parameters that its handler does not declare."""
@@ -44,6 +48,44 @@ def parse_time(given: str | None) -> str | None:
         raise InvalidError(f"{given} is not a valid time. Example: 2026-11-24T21:00:00Z") from error
 
 
+def parse_choice(name: str, given: str | None, known: Collection[str]) -> str | None:
+    """Return the value of a fixed list that a parameter names in any case; None if it is empty.
+
+    Raise InvalidError, which lists the values.
+    """
+    if not given:
+        return None
+    value = next((each for each in known if each.casefold() == given.casefold()), None)
+    if value is None:
+        hint = did_you_mean(given, known) or f" Use one of: {', '.join(known)}."
+        raise InvalidError(f"“{given}” is not a valid {name}.{hint}", field=name)
+    return value
+
+
+def parse_moment(name: str, given: str | None, *, end: bool = False) -> str | None:
+    """Return the time of a parameter as RFC 3339; without a zone, it is in UTC; None if empty.
+
+    A date is the start of the day, or its end for the `end` of a range. Raise InvalidError.
+    """
+    if not given:
+        return None
+    try:
+        moment = datetime.fromisoformat(given.replace(" ", "+") if "T" in given else given)
+        is_day = len(given) == len("2026-11-24")
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return format_rfc3339(moment + timedelta(days=1) if end and is_day else moment)
+    except (ValueError, OverflowError) as error:
+        raise InvalidError(
+            f"“{given}” is not a valid time. Examples: 2026-11-24, 2026-11-24T12:03.", field=name
+        ) from error
+
+
+def integrations_page(connection: Connection, cursor: str | None, size: int) -> Page[Integration]:
+    """Return a page of the integrations in the order they were added; raise InvalidError."""
+    found = integrations.list_page(connection, number(cursor) or 0, size + 1)
+    return page_of(found, size, lambda one: one.id)
+
+
 def required_integration(connection: Connection, name: str | None) -> int:
     """Return the id of an integration by name, or of the only one.
 
@@ -66,13 +108,18 @@ def optional_integration(connection: Connection, name: str | None) -> int | None
 
 @cache
 def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
-    """Return the names of the query parameters of a route."""
-    parameters = handler.parsed_fn_signature.parameters
-    declared = {name: field.kwarg_definition for name, field in parameters.items()}
+    """Return the names of the query parameters of a route and of its dependencies."""
+    own = handler.parsed_fn_signature.parameters
+    given = handler.resolve_dependencies()
+    signatures = [
+        own,
+        *(given[name].parsed_fn_signature.parameters for name in own if name in given),
+    ]
     return frozenset(handler.opt.get(EXTRA_PARAMETERS, ())).union(
-        definition.name or name
-        for name, definition in declared.items()
-        if isinstance(definition, QueryParameter)
+        field.kwarg_definition.name or name
+        for parameters in signatures
+        for name, field in parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter)
     )
 
 

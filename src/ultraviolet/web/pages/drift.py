@@ -1,4 +1,4 @@
-"""Page: corrections as a digest by cause and resource, over time, and one by one for a filter."""
+"""Page: corrections as a digest by cause and resource, over time, and one by one."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,28 +13,27 @@ from ultraviolet import clock
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.http.pagination import number, page_of
-from ultraviolet.web.http.params import optional_integration
+from ultraviolet.web.http.params import optional_integration, parse_choice
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
+from ultraviolet.web.pages.list_filters import resource_choices
 from ultraviolet.web.pages.templating import GivenRenderer, cause_label
 from ultraviolet.web.queries import drift
-from ultraviolet.web.queries.drift import DriftCause, DriftFilter, DriftInterval, DriftSample
+from ultraviolet.web.queries.drift import DriftCause, DriftFilter, DriftInterval
+from ultraviolet.web.queries.objects import resource_name
 
-_SHOWN = 50
+_SHOWN = 25
 _SPANS = {2: "Last 48 hours", 14: "Last 14 days", 90: "Last 90 days"}
 """Periods of a report in days; the shortest is charted by hour, the others by day."""
 _SHORTEST_DAYS = 2
-_READ_SAMPLES = 500
-_SAMPLES_PER_CAUSE = 5
 
 
 class CauseGroup(msgspec.Struct, frozen=True):
-    """The corrections with one cause, by resource, with samples."""
+    """The corrections with one cause, by resource."""
 
     cause: str
     explanation: str
     resources: list[DriftCause]
-    samples: list[DriftSample]
 
     @property
     def count(self) -> int:
@@ -53,34 +52,34 @@ async def show(
     days: FromQuery[str] = "",
     cursor: FromQuery[str | None] = None,
 ) -> Response[str]:
-    """Show a digest of some days, or every correction of a resource or cause, newest first."""
+    """Show a digest of some days and each correction of them, newest first."""
     before = number(cursor)
-    span = next((span for span in _SPANS if str(span) == days), _SHORTEST_DAYS)
+    span = int(parse_choice("days", days, [str(span) for span in _SPANS]) or _SHORTEST_DAYS)
     by: drift.By = "hour" if span == _SHORTEST_DAYS else "day"
     now, step = clock.utc_now(), timedelta(hours=1) if by == "hour" else timedelta(days=1)
     places = [  # every hour or day, as the report names them
         clock.format_rfc3339(now - step * ago)[: 13 if by == "hour" else 10]
         for ago in reversed(range(span * 24 if by == "hour" else span))
     ]
-    recent = DriftFilter(resource, cause, since=places[0])
+    wanted = DriftFilter(
+        resource_name(hub.catalog, resource),
+        parse_choice("cause", cause, CAUSES),
+        since=places[0],
+    )
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         given = optional_integration(connection, integration) or next((one.id for one in choice), 0)
-        one_by_one = bool(resource or cause or before)
-        wanted = DriftFilter(resource, cause) if one_by_one else recent
-        limit = _SHOWN + 1 if one_by_one else _READ_SAMPLES
-        found = drift.list_samples(connection, given, wanted, before, limit)
-        page = page_of(found, _SHOWN if one_by_one else _READ_SAMPLES, lambda one: one.seq)
-        report = drift.get_report(connection, given, recent, by)
+        found = drift.list_samples(connection, given, wanted, before, _SHOWN + 1)
+        page = page_of(found, _SHOWN, lambda one: one.seq)
+        report = drift.get_report(connection, given, wanted, by)
         return {
             "integrations": choice,
             "chosen": given,
             "drift": page.items,
-            "next": page.next if one_by_one else None,
+            "next": page.next,
             "report": report,
-            "groups": _groups(report.causes, [] if one_by_one else page.items),
-            "one_by_one": one_by_one,
+            "groups": _groups(report.causes),
         }
 
     context = await hub.database.read(read)
@@ -89,8 +88,8 @@ async def show(
         "drift.html",
         **context,
         causes=dict(sorted(CAUSES.items(), key=lambda each: cause_label(each[0]))),
-        cause=cause,
-        resource=resource,
+        wanted=wanted,
+        resources=resource_choices(hub.catalog.mirrored),
         live=before is None,
         days=span,
         spans=_SPANS,
@@ -99,16 +98,11 @@ async def show(
     )
 
 
-def _groups(causes: Sequence[DriftCause], samples: Sequence[DriftSample]) -> list[CauseGroup]:
+def _groups(causes: Sequence[DriftCause]) -> list[CauseGroup]:
     """Group the corrections by cause, the most frequent first."""
     meanings = {one.cause: one.meaning for one in causes}
     groups = [
-        CauseGroup(
-            name,
-            meaning,
-            [one for one in causes if one.cause == name],
-            [one for one in samples if one.cause == name][:_SAMPLES_PER_CAUSE],
-        )
+        CauseGroup(name, meaning, [one for one in causes if one.cause == name])
         for name, meaning in meanings.items()
     ]
     return sorted(groups, key=lambda group: (-group.count, group.cause))

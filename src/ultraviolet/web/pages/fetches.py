@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import number, page_of
-from ultraviolet.web.http.params import optional_integration
+from ultraviolet.web.http.params import optional_integration, parse_choice
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
 from ultraviolet.web.pages.templating import GivenRenderer, number_in, plural
@@ -22,7 +22,6 @@ _SHOWN = 50
 _CHARTED = 40
 _SLOW_SECONDS = 10.0
 """Duration from which a resource is listed even without changes."""
-_MODES = ("incremental", "full")
 
 
 @get("/fetches", guards=[require_role("viewer")], include_in_schema=False)
@@ -40,7 +39,11 @@ async def show_all(
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = optional_integration(connection, integration)
-        wanted = FetchFilter(chosen, mode or None, fetch_state or None)
+        wanted = FetchFilter(
+            chosen,
+            parse_choice("mode", mode, fetches.MODES),
+            parse_choice("state", fetch_state, fetches.STATES),
+        )
         found = fetches.list_fetches(connection, wanted, before, _SHOWN + 1)
         page = page_of(found, _SHOWN, lambda fetch: fetch.id)
         choice = integrations.list_page(connection)
@@ -59,7 +62,8 @@ async def show_all(
         request,
         "fetches.html",
         **context,
-        modes=_MODES,
+        modes=fetches.MODES,
+        states=fetches.STATES,
         charts=charts,
         live=before is None,
     )
@@ -70,7 +74,7 @@ def _charts(runs: list[Fetch]) -> dict[str, Chart]:
     if len(runs) < 2:  # noqa: PLR2004  a chart needs two bars
         return {}
     places = [f"{run.id}" for run in runs]
-    modes = [mode for mode in _MODES if any(run.mode == mode for run in runs)]
+    modes = [mode for mode in fetches.MODES if any(run.mode == mode for run in runs)]
 
     def of(mode: str, values: list[float]) -> Series:
         return Series(

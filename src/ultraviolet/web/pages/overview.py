@@ -14,10 +14,9 @@ from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.health.resource_freshness import ResourceFreshness, State
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
-from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.labels import resource_label
-from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.http.params import integrations_page
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
 from ultraviolet.web.pages.objects.table import group_rank
@@ -115,12 +114,9 @@ async def show(
     span: Annotated[Range, QueryParameter(name="range")] = "hour",
 ) -> Response[str]:
     """Show the status and key figures of each integration."""
-    after = number(cursor) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = page_of(
-            integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
-        )
+        page = integrations_page(connection, cursor, _SHOWN)
         cards = [_card(connection, hub, one, span) for one in page.items]
         return {"cards": cards, "next": page.next}
 

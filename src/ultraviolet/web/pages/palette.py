@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import GivenHub, require_role
-from ultraviolet.web.queries.objects import find_resource
+from ultraviolet.web.queries.objects import resource_name
 from ultraviolet.web.queries.search import search
 
 MAX_RESOURCES = 5
@@ -38,7 +38,7 @@ async def suggest(
     With a resource, return only its objects; with an integration, only objects of it.
     """
     text = q.strip()
-    name = find_resource(hub.catalog, resource).name if resource else None
+    name = resource_name(hub.catalog, resource)
 
     def read(connection: Connection) -> list[Suggestion]:
         chosen = optional_integration(connection, integration)

@@ -16,8 +16,7 @@ from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.hub.runtime import retention
 from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
 from ultraviolet.mirror.purge import KINDS
-from ultraviolet.web.http.pagination import number, page_of
-from ultraviolet.web.http.params import EXTRA_PARAMETERS
+from ultraviolet.web.http.params import EXTRA_PARAMETERS, integrations_page
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.templating import GivenRenderer, confirm
 
@@ -50,12 +49,9 @@ async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
 ) -> Response[str]:
     """Show integrations in the order they were added."""
-    after = number(cursor) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = page_of(
-            integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
-        )
+        page = integrations_page(connection, cursor, _SHOWN)
         settings = [
             IntegrationRetention(one, retention.get_retention(connection, one.id))
             for one in page.items

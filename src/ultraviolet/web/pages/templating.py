@@ -20,14 +20,20 @@ from markupsafe import Markup, escape
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.asgi import DESIGN
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.core.audit import ACTIONS
+from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
 from ultraviolet.web.pages.access.device_names import device_name
+from ultraviolet.web.pages.audit_labels import (
+    action_label,
+    actor_label,
+    detail_labels,
+    subject_label,
+)
 from ultraviolet.web.pages.charts import seconds, share
 from ultraviolet.web.pages.documentation.addresses import documentation_of
 from ultraviolet.web.pages.navigation import current_address, visible_groups
-from ultraviolet.web.pages.objects.cells import changes
+from ultraviolet.web.pages.objects.cells import changes, item_names
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
@@ -38,7 +44,6 @@ SYSTEM_THEME = "system"
 MAX_LINE_CHARACTERS = 100
 """Limit for JSON values on one line."""
 _MAX_ADDRESS_CHARACTERS = 8000
-_CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z0-9]*)+")
 _MAX_NUMBER_DIGITS = 18
 _MAX_EXACT_AMOUNT = 1e9
 """Larger amounts are rounded to cents."""
@@ -116,6 +121,7 @@ class Renderer:
             "canonical": canonical,
             "hour": hour,
             "kind": kind_label,
+            "item_names": item_names,
             "json_text": json_text,
             "plain_number": plain_number,
             "changes": changes,
@@ -131,8 +137,10 @@ class Renderer:
             "words": words,
             "cause": cause_label,
             "mismatch": _MISMATCHES.get,
-            "audit_action": audit_action,
-            "plain_text": plain_text,
+            "actor": actor_label,
+            "audit_action": action_label,
+            "audit_details": detail_labels,
+            "audit_subject": subject_label,
             "device": device_name,
             "json": as_json,
             "with_cursor": with_cursor,
@@ -251,6 +259,11 @@ def kind_label(origin_kind: str) -> str:
     return "webhook" if origin_kind == "event" else _ORIGINS.get(origin_kind, origin_kind)
 
 
+def to_minute(moment: str | None) -> str:
+    """Return a time of a filter to the minute; empty without one."""
+    return f"{moment[:16].replace('T', ' ')} UTC" if moment else ""
+
+
 def json_text(value: Any) -> str:
     """Return a value as compact JSON, for an attribute that a script reads."""
     return msgspec.json.encode(value).decode()
@@ -272,11 +285,8 @@ def plural(resource: str) -> str:
 
 
 def label(field: str) -> str:
-    """Return the name of a field for people; a GraphQL name without a label becomes words."""
-    known = field_label(field).label
-    if known != field or not _CAMEL_CASE.fullmatch(field):
-        return known
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", field).capitalize()
+    """Return the name of a field or custom attribute for people."""
+    return attribute_name(field) or field_label(field).label
 
 
 def money(value: Any) -> str:
@@ -315,22 +325,6 @@ def words(name: str) -> str:
 def cause_label(cause: str) -> str:
     """Return the label of a cause of drift."""
     return _CAUSES.get(cause, cause.replace("_", " "))
-
-
-def audit_action(name: str) -> str:
-    """Return the label of an audited action such as `user.make_link`."""
-    return ACTIONS.get(name, name)
-
-
-def plain_text(value: Any) -> str:
-    """Write a value of an audit entry for people."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(str(each) for each in cast("list[Any]", value)) or "none"
-    if isinstance(value, dict):
-        return as_json(value)
-    return "none" if value is None or value == "" else str(value)
 
 
 def as_json(value: Any) -> str:

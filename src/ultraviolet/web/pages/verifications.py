@@ -1,6 +1,6 @@
 """Pages: comparisons of the mirror with ION, and every difference one found."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from litestar import Response, get, post
@@ -10,12 +10,14 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.sync.verification_store import Kind
 from ultraviolet.web.http.pagination import decode, page_of
-from ultraviolet.web.http.params import optional_integration
+from ultraviolet.web.http.params import optional_integration, parse_choice
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, share
 from ultraviolet.web.pages.templating import GivenRenderer, number_in, tone_of
 from ultraviolet.web.queries import verifications
+from ultraviolet.web.queries.objects import resource_name
 from ultraviolet.web.queries.verifications import Verification
 
 _SHOWN = 50
@@ -118,11 +120,13 @@ async def show(
 ) -> Response[str]:
     """Show one comparison with the differences it found."""
     after = decode(cursor or None)
+    name = resource_name(hub.catalog, resource)
+    wanted = parse_choice("kind", kind, get_args(Kind))
 
     def read(connection: Connection) -> dict[str, Any]:
         one = verifications.get_verification(connection, verification_id)
         found = verifications.list_differences(
-            connection, verification_id, after, _SHOWN + 1, resource or None, kind or None
+            connection, verification_id, after, _SHOWN + 1, name, wanted
         )
         page = page_of(found, _SHOWN, verifications.difference_cursor)
         integration = integrations.get(connection, one.integration_id)
@@ -135,7 +139,7 @@ async def show(
 
     context = await hub.database.read(read)
     result = _result(context["verification"])
-    return render.page(request, "verification.html", **context, result=result, kind=kind)
+    return render.page(request, "verification.html", **context, result=result)
 
 
 @post("/verifications", guards=[require_role("operator")], include_in_schema=False)

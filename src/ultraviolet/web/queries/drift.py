@@ -51,8 +51,10 @@ class DriftCause(msgspec.Struct, frozen=True):
     cause: str
     meaning: str
     count: int
+    changes: int
+    """All changes of the resource in the time range."""
     share: float
-    """Fraction of all changes of the resource in the time range."""
+    """`count` divided by `changes`."""
     p50_seconds: float | None
     p99_seconds: float | None
     healed_by: dict[str, int]
@@ -155,6 +157,7 @@ def _to_cause(
         cause=cause,
         meaning=_CAUSE_MEANINGS.get(cause, cause),
         count=count,
+        changes=changes,
         share=round(count / changes, 4) if changes else 0.0,
         p50_seconds=latency.quantile(delays, 0.5),
         p99_seconds=latency.quantile(delays, 0.99),

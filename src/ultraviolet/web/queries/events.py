@@ -99,6 +99,9 @@ class Effects(msgspec.Struct, frozen=True):
     confirmed_at: str | None
 
 
+ACTIONS = ("CREATE", "UPDATE", "DELETE")
+OUTCOMES = ("waiting", "applied", "nothing_new", "not_chosen", "not_understood", "replayed")
+"""Outcomes of events; `waiting` means none yet."""
 _MAX_SCANNED_EVENTS = 50_000
 """One page scans at most this many events."""
 _PROBE_SIZE = 50

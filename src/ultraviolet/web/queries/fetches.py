@@ -32,11 +32,12 @@ class Fetch(msgspec.Struct, frozen=True):
 
     @property
     def left(self) -> float | None:
-        """Estimated seconds until the end at the current rate; None if unknown."""
+        """Estimated seconds until the end at the current rate; None if unknown or below a second."""
         if self.state != "running" or not self.read or self.read > self.total:
             return None
         elapsed = (utc_now() - datetime.fromisoformat(self.started_at)).total_seconds()
-        return elapsed * (self.total - self.read) / self.read
+        left = elapsed * (self.total - self.read) / self.read
+        return left if left >= 1 else None
 
     @property
     def took(self) -> float | None:
@@ -76,6 +77,10 @@ class FetchDetail(Fetch, frozen=True):
     """One fetch with its progress by resource."""
 
     steps: list[FetchStep]
+
+
+MODES = ("incremental", "full")
+STATES = ("running", "done", "failed", "cancelled")
 
 
 class FetchFilter(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
 from ultraviolet.db import sql, text_index
 from ultraviolet.db.sql_views import ViewColumn
@@ -32,8 +32,6 @@ from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, read_obj
 _MAX_DEFAULT_COLUMNS = 7
 _MAX_SCANNED_OBJECTS = 2_000
 """Filters scan this many objects in order of change before they use an index."""
-
-
 _MAX_KNOWN_VALUES = 200
 
 
@@ -318,12 +316,9 @@ def _select_ids(
     if query.fields:
         compiler = FilterCompiler(connection, catalog)
         selected = selected.where(compiler.compile(resource, query.fields))
-    for comparison in required_comparisons(resource, query.fields) if indexed else ():
-        text = search_text(*comparison)
-        if len(text) >= text_index.GRAM_CHARACTERS:
-            may_contain = search_index.may_contain(connection, *_scope(wanted), text)
-            selected = selected.where(may_contain)
-    if by.by == "changed":
+    if query.fields and indexed:
+        selected = selected.where(*_contained_texts(connection, wanted, query.fields))
+    if by.by == "changed" and not by_expression:
         selected = selected.where(BY_CHANGE)
     tie_breaker = (func.length(objects.c.id), objects.c.id)
     if last:
@@ -337,6 +332,29 @@ def _select_ids(
     order = (func.coalesce(key, "") if by_expression else key, *tie_breaker)
     selected = selected.order_by(*(each.desc() if by.down else each for each in order))
     return selected.with_only_columns(objects.c.id)
+
+
+def _contained_texts(
+    connection: Connection, wanted: ObjectFilter, fields: Filter
+) -> list[ColumnElement[bool]]:
+    """Return conditions on the search index that each object of a filter meets."""
+    known = columns(wanted.resource)
+    found: list[ColumnElement[bool]] = []
+    for name, given in fields.items():
+        if name in ("and_", "or_"):
+            parts = [_contained_texts(connection, wanted, part) for part in given]
+            if name == "and_":
+                found += [condition for part in parts for condition in part]
+            elif all(parts):
+                found.append(or_(*(and_(*part) for part in parts)))
+        elif column := own_column(wanted.resource, known, name):
+            texts = [search_text(column, operator, operand) for operator, operand in given.items()]
+            found += [
+                search_index.may_contain(connection, *_scope(wanted), text)
+                for text in texts
+                if len(text) >= text_index.GRAM_CHARACTERS
+            ]
+    return found
 
 
 def _scope(wanted: ObjectFilter) -> tuple[int, Resource]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 from sqlalchemy import (
@@ -30,6 +30,7 @@ from ultraviolet.text import did_you_mean
 from ultraviolet.web.queries.links import LinkValue, object_title, read_link_titles, resource_title
 
 State = Literal["fresh", "stale", "partial", "deleted"]
+STATES: tuple[State, ...] = get_args(State)
 _STATE = case(
     (objects.c.deleted_at.is_not(None), "deleted"),
     (objects.c.completeness == "partial", "partial"),
@@ -139,6 +140,14 @@ def find_resource(catalog: Catalog, name: str) -> Resource:
             f"ION has no resource {name}.{near or ' `GET /api/v1/objects` lists those with objects.'}"
         )
     return resource
+
+
+def resource_name(catalog: Catalog, given: str | None) -> str | None:
+    """Return the name of the resource that a filter selects by any of its names; None for all.
+
+    Raise NotFoundError.
+    """
+    return find_resource(catalog, given).name if given else None
 
 
 def select_objects(

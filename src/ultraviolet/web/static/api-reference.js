@@ -2,7 +2,18 @@
 "use strict";
 
 const place = document.getElementById("reference");
-const theme = document.documentElement.dataset.theme;
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function wantedTheme() {
+  return document.documentElement.dataset.theme || (dark.matches ? "dark" : "light");
+}
+
+// Scalar reads its theme once; afterwards the classes of the body are all that it uses.
+function followTheme() {
+  for (const theme of ["light", "dark"]) document.body.classList.toggle(`${theme}-mode`, theme === wantedTheme());
+}
+dark.addEventListener("change", followTheme);
+document.addEventListener("themechange", followTheme);
 
 Scalar.createApiReference(place, {
   url: place.dataset.document,
@@ -14,7 +25,7 @@ Scalar.createApiReference(place, {
   agent: { disabled: true },
   mcp: { disabled: true },
   hideDarkModeToggle: true,
-  forceDarkModeState: theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"),
+  forceDarkModeState: wantedTheme(),
   onBeforeRequest: ({ request }) => {
     request.headers.set("x-csrf-token", place.dataset.csrf);
     // Without a key in the form, the session authenticates.

@@ -34,25 +34,13 @@ if (document.body.dataset.rejected !== undefined) {
 
 // A menu closes with Escape and with a click elsewhere.
 document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll("details.more[open]")) if (!menu.contains(event.target)) menu.open = false;
+  for (const menu of document.querySelectorAll("details[data-closes][open]")) if (!menu.contains(event.target)) menu.open = false;
 });
 document.addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector("details.more[open]");
+  const menu = event.key === "Escape" && document.querySelector("details[data-closes][open]");
   if (!menu) return;
   menu.open = false;
   menu.querySelector("summary").focus();
-});
-
-// Switch the theme without reloading the page.
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (!form.matches("[data-theme-switch]")) return;
-  event.preventDefault();
-  const theme = event.submitter.value;
-  if (theme === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  fetch(form.action, { method: "POST", body: new URLSearchParams([...new FormData(form), ["theme", theme]]), redirect: "manual" });
-  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button === event.submitter));
 });
 
 // The menu of a narrow screen, and the collapsed side bar of a wide one.

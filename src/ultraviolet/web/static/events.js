@@ -133,15 +133,6 @@ document.addEventListener("click", (event) => {
   openEvent(link);
 });
 
-// "More filters" closes like a menu.
-const more = document.querySelector(".more-filters");
-document.addEventListener("click", (event) => { if (more && !more.contains(event.target)) more.open = false; });
-more?.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !more.open) return;
-  more.open = false;
-  more.querySelector("summary").focus();
-});
-
 // "j" and "k" go to the older and the newer event, in the list and in the drawer.
 function step(by) {
   const links = [...document.querySelectorAll("[data-drawer-link]")];

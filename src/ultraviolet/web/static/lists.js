@@ -6,10 +6,18 @@ const LOOKUP_DELAY_MS = 150;
 let lookupTimer;
 let lookupRequest;
 
-document.addEventListener("htmx:load", (event) => {
+// The form takes the focus in the moment in which it appears. htmx would do that somewhat later, while someone types.
+document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.id !== "builder" || !event.target.childElementCount) return;
   if (builderSheet && !builderSheet.matches(":popover-open")) builderSheet.showPopover();
-  document.querySelector("#builder [autofocus]")?.focus();
+  const first = event.target.querySelector("[autofocus]");
+  first?.focus();
+  first?.removeAttribute("autofocus");
+});
+
+// A browser that goes back restores what was chosen.
+document.addEventListener("htmx:load", (event) => {
+  for (const select of event.target.querySelectorAll("select[data-control]")) fitControl(select);
 });
 
 // Show the fields whose name, or the name of whose group, contains the text; open their groups.
@@ -34,11 +42,18 @@ document.addEventListener("input", (event) => {
 
 // Another condition may need another form for its value, which the hub renders.
 document.addEventListener("change", (event) => {
-  const select = event.target.closest("select[data-control]");
-  if (!select) return;
-  const control = select.selectedOptions[0].dataset.control;
-  if (control !== select.dataset.control) htmx.trigger(select, "control");
+  if (event.target.matches("select[data-control]")) fitControl(event.target);
 });
+
+// This does not wait for htmx to process the form, which takes some time after it appears. The newest choice replaces
+// the request of an earlier one.
+function fitControl(select) {
+  const control = select.selectedOptions[0].dataset.control;
+  if (control === select.dataset.control) return;
+  select.dataset.control = control;
+  const address = `${select.form.action}?${new URLSearchParams(new FormData(select.form))}`;
+  htmx.ajax("GET", address, { source: select, target: "#builder", select: "#builder", swap: "outerHTML ignoreTitle:true" });
+}
 
 // Enter in the search chooses the first field.
 document.addEventListener("keydown", (event) => {

@@ -10,7 +10,7 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.http.pages.deliveries import count_deliveries
 from ultraviolet.local_ion.http.pages.documents import mutation_document, mutation_input
-from ultraviolet.local_ion.http.pages.forms import FormField, form_fields, parse_value
+from ultraviolet.local_ion.http.pages.forms import ATTRIBUTE, FormField, form_fields, parse_value
 from ultraviolet.local_ion.http.pages.reader import PageReader, RejectedOperationError
 from ultraviolet.local_ion.http.state import AppState
 from ultraviolet.local_ion.store import audit_log
@@ -48,9 +48,13 @@ class Changes:
     def update(
         self, resource: Resource, id_: str, name: str, raw: str, etag: str
     ) -> tuple[FormField, SavedChange]:
-        """Update one field of an object with its etag; raise FormError."""
-        mutation = str(resource.update)
-        fields = form_fields(self._catalog, resource, resource.update)
+        """Update one field or custom attribute of an object with its etag; raise FormError."""
+        changed, row_id = self.row_of(resource, id_, name)
+        mutation = str(changed.update)
+        if changed is resource:
+            fields = form_fields(self._catalog, resource, resource.update)
+        else:
+            fields = [each.field for each in self._reader.record(resource, id_).attributes]
         field = next((each for each in fields if each.name == name), None)
         found = mutation_input(self._catalog, mutation) if field else None
         if field is None or found is None:
@@ -62,10 +66,22 @@ class Changes:
         argument, kind = found
         id_value = int(id_) if resource.numbered else id_
         values = {"id": id_value, name: value}
+        if changed is not resource:
+            values = {str(changed.owner_key): id_value, "key": field.label, "value": value}
         if "etag" in kind.fields:
             values["etag"] = etag
         document = mutation_document(self._catalog, mutation, "Update")
-        return field, self._save(resource, document, {argument: values}, name, id_)
+        return field, self._save(changed, document, {argument: values}, name, row_id)
+
+    def row_of(self, resource: Resource, id_: str, name: str) -> tuple[Resource, str]:
+        """Return resource and id of the row that has a field of an object.
+
+        The rows of custom attributes are not objects of their own.
+        """
+        if not name.startswith(ATTRIBUTE) or resource.attributes is None:
+            return resource, id_
+        key = name.removeprefix(ATTRIBUTE)
+        return self._catalog.resources[resource.attributes], f"{id_}-{key}"
 
     def create(self, resource: Resource, given: Mapping[str, str]) -> SavedChange:
         """Create an object from a form; empty fields are omitted; raise FormError."""

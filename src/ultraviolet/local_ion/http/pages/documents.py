@@ -20,6 +20,7 @@ MAX_ID_DIGITS = 15
 _HIDDEN = {"prettyStr", "LastSessionId", "entityId"}
 STAMPS = ("_created", "createdById", "_updated", "updatedById", "_etag")
 """The fields that ION sets itself."""
+ATTRIBUTE_FIELDS = ("key", "value", "type", "Etag")
 
 
 class ListRoot(msgspec.Struct, frozen=True):
@@ -169,9 +170,9 @@ def attributes_selection(catalog: Catalog, resource: Resource) -> str:
     kind = catalog.schema.type_map.get(resource.type)
     field = kind.fields.get("attributes") if isinstance(kind, GraphQLObjectType) else None
     item = named_type(field) if field is not None else None
-    if not isinstance(item, GraphQLObjectType) or not {"key", "value"} <= set(item.fields):
+    if not isinstance(item, GraphQLObjectType) or not {*ATTRIBUTE_FIELDS} <= set(item.fields):
         return ""
-    return "attributes { key value }"
+    return f"attributes {{ {' '.join(ATTRIBUTE_FIELDS)} }}"
 
 
 def mutation_input(catalog: Catalog, mutation: str) -> tuple[str, GraphQLInputObjectType] | None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from graphql import GraphQLEnumType, GraphQLNonNull
@@ -16,8 +16,16 @@ from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.http.pages.documents import MAX_ID_DIGITS, mutation_input
 from ultraviolet.local_ion.http.pages.values import enum_label, is_shown, link_of
 
-Control = Literal["text", "integer", "number", "date", "time", "boolean", "choice", "link"]
+Control = Literal["text", "integer", "number", "date", "time", "boolean", "choice", "link", "list"]
 MAX_TEXT_CHARACTERS = 10_000
+ATTRIBUTE = "attributes."
+"""Prefix of the names of custom attributes in forms."""
+_ATTRIBUTE_CONTROLS: Mapping[str, Control] = {
+    "number": "number",
+    "boolean": "boolean",
+    "datetime": "time",
+    "multiselect": "list",
+}
 _SCALARS: Mapping[str, Control] = {
     "String": "text",
     "Int": "integer",
@@ -73,6 +81,12 @@ def form_fields(catalog: Catalog, resource: Resource, mutation: str | None) -> l
         label = field_label(name).label
         fields.append(FormField(name, label, control, str(named), required, choices, target))
     return sorted(fields, key=lambda field: order[field.name])
+
+
+def attribute_field(key: str, type_: str | None) -> FormField:
+    """Return the field of a custom attribute; the local ION checks the values of selections."""
+    control = _ATTRIBUTE_CONTROLS.get((type_ or "").lower(), "text")
+    return FormField(f"{ATTRIBUTE}{key}", key, control, "ScalarValue")
 
 
 def parse_value(field: FormField, raw: str) -> Any:
@@ -132,6 +146,10 @@ def _parse_time(field: FormField, text: str) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
+def _parse_list(_: FormField, text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 _PARSERS: Mapping[Control, Callable[[FormField, str], Any]] = {
     "integer": _parse_number,
     "number": _parse_number,
@@ -140,6 +158,7 @@ _PARSERS: Mapping[Control, Callable[[FormField, str], Any]] = {
     "boolean": _parse_boolean,
     "choice": _parse_choice,
     "link": _parse_link,
+    "list": _parse_list,
 }
 
 
@@ -149,6 +168,8 @@ def control_value(field: FormField, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        return ", ".join(map(str, cast("list[Any]", value)))
     if field.control == "date":
         return str(value)[:10]
     if field.control == "time":

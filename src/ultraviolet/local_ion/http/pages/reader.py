@@ -24,7 +24,7 @@ from ultraviolet.local_ion.http.pages.documents import (
     search_filter,
     shown_fields,
 )
-from ultraviolet.local_ion.http.pages.forms import FormField
+from ultraviolet.local_ion.http.pages.forms import FormField, attribute_field
 from ultraviolet.local_ion.http.pages.values import (
     Cell,
     address,
@@ -95,6 +95,15 @@ class RecordField(msgspec.Struct, frozen=True):
     value: Any
 
 
+class RecordAttribute(msgspec.Struct, frozen=True):
+    """A custom attribute of an object, with the form field that edits it and its own etag."""
+
+    field: FormField
+    cell: Cell
+    value: Any
+    etag: str
+
+
 class Record(msgspec.Struct, frozen=True):
     """An object with its fields, custom attributes and children."""
 
@@ -105,7 +114,7 @@ class Record(msgspec.Struct, frozen=True):
     status: Cell | None
     fields: list[RecordField]
     stamps: list[RecordField]
-    attributes: list[tuple[str, Cell]]
+    attributes: list[RecordAttribute]
     children: list[Table]
     empty_children: list[str]
 
@@ -239,7 +248,12 @@ class PageReader:
             for root, relation in zip(roots[1:], relations, strict=True)
         ]
         attributes = [
-            (str(each["key"]), _attribute_cell(each["value"]))
+            RecordAttribute(
+                attribute_field(str(each["key"]), each["type"]),
+                _attribute_cell(each["value"]),
+                each["value"],
+                str(each["Etag"]),
+            )
             for each in node.get("attributes") or ()
         ]
         return Record(
@@ -250,7 +264,7 @@ class PageReader:
             cell(self.catalog, resource, node, "status") if resource.field("status") else None,
             [self._record_field(resource, node, name) for name in names],
             [self._record_field(resource, node, name) for name in stamps],
-            sorted(attributes),
+            sorted(attributes, key=lambda each: each.field.name),
             [table for table in tables if table.rows or table.resource in ALWAYS_SHOWN],
             sorted(
                 table.heading

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, Router, get, post
@@ -106,11 +107,16 @@ class Pages:
         resource = self.reader.find_resource(name)
         record = self.reader.record(resource, id_)
         fields = {f.name: f for f in form_fields(self.reader.catalog, resource, resource.update)}
+        editable = set(fields)
+        fields |= {each.field.name: each.field for each in record.attributes}
         form = fields.get(edit)
-        value = next((f.value for f in record.fields if f.name == edit), None)
+        values = {each.name: each.value for each in record.fields}
+        values |= {each.field.name: each.value for each in record.attributes}
+        value = values.get(edit)
         deliveries = None
         if transaction is not None:
-            deliveries = self.changes.deliveries_of(resource, id_, transaction)
+            row = self.changes.row_of(resource, id_, saved)
+            deliveries = self.changes.deliveries_of(*row, transaction)
         label = resource_label(name).singular
         done = f"{fields[saved].label} saved" if saved in fields else f"{label} created"
         return self._render(
@@ -118,7 +124,7 @@ class Pages:
             f"/resources/{name}",
             status=422 if error else 200,
             record=record,
-            editable=set(fields),
+            editable=editable,
             form=form,
             raw=raw if raw is not None or form is None else control_value(form, value),
             choices=self.reader.link_choices([form] if form else []),
@@ -280,7 +286,7 @@ def _form_handlers(state: AppState, pages: Pages) -> list[Any]:
             return await run(show)
         await pages.changes.wait_until_published(change)
         page = address(resource, object_id)
-        query = f"saved={name}&transaction={change.transaction_id}"
+        query = urlencode({"saved": name, "transaction": change.transaction_id})
         return Redirect(f"{page}?{query}#saved", status_code=303)
 
     return [show_form, create, update]

@@ -19,6 +19,8 @@ import ultraviolet
 
 ADDRESS = "/docs"
 INDEX = "index"
+CHANGELOG = "changelog"
+"""The changelog; in the repository, it is the only document outside of `docs`."""
 IMAGE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 MAX_RESULTS = 40
 _MAX_HEADING_LEVEL = 4
@@ -29,7 +31,7 @@ _FENCE = re.compile(r"^( *)(```+)[^\n]*\n.*?^\1\2 *$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(rf"^(#{{1,{_MAX_HEADING_LEVEL}}}) +(.+?) *$", re.MULTILINE)
 _LINK_TEXT = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKUP = re.compile(r"<!--.*?-->|```\w*|`|\*\*|^[| :-]+$|^#+ ", re.MULTILINE | re.DOTALL)
-_FIRST_LINK = re.compile(r"\[([^\]]+)\]\(([\w/-]+)\.md\)")
+_FIRST_LINK = re.compile(r"\[([^\]]+)\]\(([\w./-]+\.md)\)")
 _GROUP = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -101,7 +103,8 @@ def folder() -> Path:
 def names() -> frozenset[str]:
     """Return the names of all documents, such as `how-to/sql-and-exports`."""
     found = (path.relative_to(folder()) for path in folder().rglob("*.md"))
-    return frozenset(path.with_suffix("").as_posix() for path in found if path.parts[0] != "_build")
+    here = (path.with_suffix("").as_posix() for path in found if path.parts[0] != "_build")
+    return frozenset((*here, CHANGELOG))
 
 
 def address_of(name: str, anchor: str = "") -> str:
@@ -124,8 +127,8 @@ def groups() -> Sequence[Group]:
     listed = {INDEX}
     for title, text in _GROUP.findall(_source(INDEX)):
         entries: list[Entry] = []
-        for label, name in _FIRST_LINK.findall(" ".join(text.split())):
-            if name not in listed:
+        for label, path in _FIRST_LINK.findall(" ".join(text.split())):
+            if (name := _name_of(path)) not in listed:
                 listed.add(name)
                 entries.append(Entry(name, label))
         found.append(Group(title, entries))
@@ -198,7 +201,10 @@ def search(query: str) -> Sequence[Result]:
 
 @cache
 def _source(name: str) -> str:
-    return (folder() / f"{name}.md").read_text(encoding="utf-8")
+    file = folder() / f"{name}.md"
+    if name == CHANGELOG and not file.exists():
+        file = folder().parent / "CHANGELOG.md"
+    return file.read_text(encoding="utf-8")
 
 
 @cache
@@ -223,6 +229,11 @@ def _sections() -> Sequence[_Section]:
             heading = Heading(len(start[1]), title, f"{anchor}-{number}" if number else anchor)
             found.append(_Section(entry, heading, _plain(source[start.end() : end])))
     return found
+
+
+def _name_of(path: str) -> str:
+    """Return the name of a document by its path from `docs` or, in the changelog, from above it."""
+    return path.removesuffix(".md").removeprefix("../").removeprefix("docs/").lower()
 
 
 def _plain(markdown: str) -> str:
@@ -259,8 +270,9 @@ def _resolve_links(tokens: list[Token], home: str, root: str) -> None:
                 token.attrSet("rel", "noreferrer")
                 continue
             path = posixpath.normpath(posixpath.join(home, target)) if target else ""
-            if path.removesuffix(".md") in names():
-                token.attrSet("href", root + address_of(path.removesuffix(".md"), anchor))
+            name = _name_of(path)
+            if name in names():
+                token.attrSet("href", root + address_of(name, anchor))
             elif target:
                 token.type, token.content, hidden = "text", "", True
 

@@ -18,27 +18,20 @@ from ultraviolet.web.middleware.auth import (
     GivenHub,
     require_role,
 )
-from ultraviolet.web.pages.events.filters import (
-    MORE,
-    PARAMETERS,
-    list_chips,
-    parse_filter,
-    resource_choices,
-)
-from ultraviolet.web.pages.templating import GivenRenderer, plural, words
+from ultraviolet.web.pages.events.filters import MORE, NAMES, parse_filter
+from ultraviolet.web.pages.list_filters import list_chips, resource_choices
+from ultraviolet.web.pages.templating import GivenRenderer, plural, to_minute, words
 from ultraviolet.web.queries import events
-from ultraviolet.web.queries.events import EventFilter
+from ultraviolet.web.queries.events import ACTIONS, OUTCOMES, EventFilter
 
 _SHOWN = 50
-_ACTIONS = ("CREATE", "UPDATE", "DELETE")
-_OUTCOMES = ("waiting", "applied", "nothing_new", "not_chosen", "not_understood", "replayed")
 
 
 @get(
     "/events",
     guards=[require_role("viewer")],
     include_in_schema=False,
-    opt={EXTRA_PARAMETERS: PARAMETERS},
+    opt={EXTRA_PARAMETERS: (*NAMES, "cursor")},
 )
 async def show_all(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
@@ -71,22 +64,24 @@ async def show_all(
         "resource": plural(wanted.resource or ""),
         "action": (wanted.action or "").capitalize(),
         "outcome": words(wanted.outcome or "").capitalize(),
-        "since": _minute(wanted.since),
-        "until": _minute(wanted.until),
+        "since": to_minute(wanted.since),
+        "until": to_minute(wanted.until),
         "url": context["url_name"],
     }
     return render.page(
         request,
         "events.html",
         **context,
-        chips=list_chips(asked, {name: text for name, text in labels.items() if text}),
+        chips=list_chips(NAMES, asked, labels),
         more_count=sum(bool(asked.get(name)) for name in MORE),
         live=cursor is None,
         filtered=any(asked.values()),
-        actions=_ACTIONS,
-        outcomes=_OUTCOMES,
+        actions=ACTIONS,
+        outcomes=OUTCOMES,
         may_replay=caller.actor.may("operator"),
-        resources=resource_choices(hub.catalog),
+        resources=resource_choices(
+            each for each in hub.catalog.resources.values() if each.subscribable
+        ),
         mirrored=mirrored_names(hub),
     )
 
@@ -94,10 +89,6 @@ async def show_all(
 def mirrored_names(hub: Hub) -> frozenset[str]:
     """Return the names of the resources whose objects have a page."""
     return frozenset(resource.name for resource in hub.catalog.mirrored)
-
-
-def _minute(moment: str | None) -> str:
-    return f"{moment[:16].replace('T', ' ')} UTC" if moment else ""
 
 
 HANDLERS = [show_all]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import tested_changes
 from ultraviolet.hub.integrations.models import PRESETS, NewIntegration
-from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.http.params import integrations_page
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.schedules import describe
@@ -25,12 +25,9 @@ async def show_all(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
 ) -> Response[str]:
     """List integrations in the order they were added."""
-    after = number(cursor) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = page_of(
-            integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
-        )
+        page = integrations_page(connection, cursor, _SHOWN)
         rows = [
             {
                 "integration": one,

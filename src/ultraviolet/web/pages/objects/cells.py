@@ -13,6 +13,9 @@ from ultraviolet.web.queries.links import LinkValue
 from ultraviolet.web.queries.objects import ObjectDetail
 from ultraviolet.web.queries.versions import FieldChange
 
+_NAME_FIELDS = ("value", "name", "title")
+"""Fields that name an object in a list."""
+
 
 class Cell(msgspec.Struct, frozen=True):
     """One value of an object.
@@ -96,6 +99,19 @@ def _cell(
         currency if label.format == "money" else "",
         column.type if column and column.place in detail.invalid_fields else None,
     )
+
+
+def item_names(value: Any) -> list[str]:
+    """Return the names of the objects in a list, such as labels; empty if one has none."""
+    try:
+        items = msgspec.convert(value, list[dict[str, Any]])
+    except msgspec.ValidationError:
+        return []
+    found = [
+        next((item[key] for key in _NAME_FIELDS if isinstance(item.get(key), str)), "")
+        for item in items
+    ]
+    return found if all(found) else []
 
 
 class _Attribute(msgspec.Struct, frozen=True):

@@ -1,5 +1,7 @@
 """The fields that people choose from for a filter or a column, in groups."""
 
+from collections.abc import Set as AbstractSet
+
 import msgspec
 
 from ultraviolet.ion.catalog import Catalog
@@ -29,19 +31,24 @@ class FieldGroup(msgspec.Struct, frozen=True):
     open: bool = False
 
 
-def field_groups(catalog: Catalog, resource: Resource, path: str = "") -> list[FieldGroup]:
-    """Return the fields of an object and its links; with a path, of the object at its end."""
+def field_groups(
+    catalog: Catalog, resource: Resource, path: str, attributes: AbstractSet[tuple[str, str]]
+) -> list[FieldGroup]:
+    """Return the fields of an object and its links; with a path, of the object at its end.
+
+    Of custom attributes, only `attributes` are offered, given as resource and column.
+    """
     steps: tuple[Link, ...] = ()
     if path:
         steps = find_path(catalog, resource, f"{path}.id").links
     at = catalog.resources[steps[-1].resource] if steps else resource
     title = " › ".join(field_label(link.key).label for link in steps)
-    own, technical = _fields(at, steps)
+    own, technical = _fields(at, steps, attributes)
     groups = [FieldGroup(title or resource_label(at.name).singular, own, [], open=True)]
     if len(steps) < MAX_LINKS:
         for link in _links(at):
             target, path_to = catalog.resources[link.resource], (*steps, link)
-            found, _ = _fields(target, path_to)
+            found, _ = _fields(target, path_to, attributes)
             prefix = "".join(f"{each.field}." for each in path_to)
             deeper = [
                 Choice(prefix + each.field, field_label(each.key).label) for each in _links(target)
@@ -52,12 +59,14 @@ def field_groups(catalog: Catalog, resource: Resource, path: str = "") -> list[F
     return [*groups, FieldGroup("Technical", technical, [])]
 
 
-def _fields(resource: Resource, steps: tuple[Link, ...]) -> tuple[list[Choice], list[Choice]]:
+def _fields(
+    resource: Resource, steps: tuple[Link, ...], attributes: AbstractSet[tuple[str, str]]
+) -> tuple[list[Choice], list[Choice]]:
     """Return the usual and the technical fields of a resource, by label."""
     paths = [
         FieldPath(".".join([*(link.field for link in steps), name]), steps, column)
         for name, column in columns(resource).items()
-        if is_read(name)
+        if is_read(name) and (not column.is_attribute or (resource.name, name) in attributes)
     ]
     usual: list[Choice] = []
     technical: list[Choice] = []

@@ -12,6 +12,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection, select
 
+from ultraviolet.db.attributes import columns as attribute_columns
 from ultraviolet.db.tables.mirror import objects as objects_table
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.ion.catalog import Catalog
@@ -95,7 +96,8 @@ async def edit_filter(
         "integration": asked.get("integration") or "",
     }
     if not field or asked.get("path"):
-        groups = field_groups(catalog, resource, asked.get("path") or "")
+        attributes = await hub.database.read(_attributes, asked.get("integration"))
+        groups = field_groups(catalog, resource, asked.get("path") or "", attributes)
         return render.page(request, "choose_field.html", **common, groups=groups)
     path = find_path(catalog, resource, field)
     given = [value for value in asked.getall("value", []) if value]
@@ -156,15 +158,22 @@ async def choose_columns(
     resource = objects.find_resource(catalog, name)
     names = request.query_params.getall("column", [])
     order = parse_order(resource, request.query_params.get("sort"))
+    integration = request.query_params.get("integration") or ""
+    attributes = await hub.database.read(_attributes, integration)
     return render.page(
         request,
         "choose_columns.html",
         resource=resource,
         here=ListAddress(request.url.query),
-        integration=request.query_params.get("integration") or "",
+        integration=integration,
         selected=selected_columns(catalog, resource, names, order),
-        groups=field_groups(catalog, resource, path),
+        groups=field_groups(catalog, resource, path, attributes),
     )
+
+
+def _attributes(connection: Connection, integration: str | None) -> frozenset[tuple[str, str]]:
+    """Return the custom attributes of the integration of a list."""
+    return attribute_columns(connection, required_integration(connection, integration or None))
 
 
 def describe(connection: Connection, integration_id: int, condition: Condition) -> str:

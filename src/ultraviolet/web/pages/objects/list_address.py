@@ -82,9 +82,9 @@ class ListAddress:
         return urlencode([*self.kept("where"), *(("where", each) for each in tidy(written))])
 
     def without(self, index: int) -> str:
-        """Remove one condition, by its place among the conditions."""
+        """Return the query string without a condition, by its place among the conditions."""
         conditions = self.conditions
-        return f"?{self.with_conditions([*conditions[:index], *conditions[index + 1 :]])}"
+        return self.with_conditions([*conditions[:index], *conditions[index + 1 :]])
 
     def changed(self, written: str, edit: int | None, group: int | None) -> str:
         """Return the query string with a condition replaced, or added to a group.

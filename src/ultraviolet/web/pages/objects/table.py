@@ -16,7 +16,7 @@ from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.queries import is_read
 from ultraviolet.mirror import export
 from ultraviolet.web.api.objects import index_fields
-from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
+from ultraviolet.web.http.params import EXTRA_PARAMETERS, parse_choice, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.objects.cells import list_cells
 from ultraviolet.web.pages.objects.filter_builder import describe
@@ -118,10 +118,11 @@ async def show_objects(
     by = object_table.parse_order(resource, asked.get("sort"))
     columns = object_table.selected_columns(catalog, resource, asked.getall("column", []), by)
     place = parse_place(asked.get("cursor"))
+    object_state = parse_choice("state", asked.get("state"), objects.STATES)
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = required_integration(connection, asked.get("integration") or None)
-        wanted = ObjectFilter(chosen, resource, asked.get("q") or None, asked.get("state") or None)
+        wanted = ObjectFilter(chosen, resource, asked.get("q") or None, object_state)
         query = ObjectQuery(wanted, field_filter, by)
         at = place
         found = _read_page(connection, catalog, query, at)
@@ -173,11 +174,12 @@ async def show_objects(
             for view in found["views"]
             if saved_views.may_change(view, caller.name, is_admin=is_admin)
         },
+        states=objects.STATES,
         direction="descending" if by.down else "ascending",
         export_path=f"/api/v1/exports/{resource.name}?{urlencode(shown)}",
         by=by,
         q=asked.get("q") or "",
-        state=asked.get("state") or "",
+        state=object_state,
         live=place is None,
         here=here,
     )

@@ -1,0 +1,94 @@
+"""Labels of the audit log: actors, actions, targets and details."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+from ultraviolet.hub.accounts.users import COMMAND_LINE, KEY_PREFIX
+from ultraviolet.hub.core.audit import ACTIONS, AuditEntry
+from ultraviolet.ion.labels import field_label, resource_label
+
+_ACTORS = {"hub": "Ultraviolet", "provider": "Single sign-on"}
+_NAMES = {
+    "accept_absence": "Accept deletions",
+    "added": "Events added",
+    "api_url": "API URL",
+    "auth_url": "Token URL",
+    "client_id": "Client ID",
+    "email": "E-mail",
+    "ended": "Sessions ended",
+    "from_seq": "From event",
+    "id": "ID",
+    "integration_id": "Integration ID",
+    "new": "ID of the new URL",
+    "object_id": "Object ID",
+    "pairs": "Subscriptions",
+    "receiver": "Receiver ID",
+    "resealed": "Secrets re-encrypted",
+    "sample": "Sample size",
+    "source": "Address",
+    "to_seq": "To event",
+    "versions": "History of objects",
+    "way": "Method",
+}
+"""Names of details that differ from their code."""
+_WORDS = {"provider": "single sign-on", "nothing_new": "no change", "not_chosen": "not selected"}
+
+
+def actor_label(name: str) -> str:
+    """Return the name of a person, an API key or a part of the hub that did something."""
+    if name.startswith(KEY_PREFIX):
+        key = name.removeprefix(KEY_PREFIX)
+        own = re.match(rf"{COMMAND_LINE}[^:,]+", key)
+        return own[0][0].upper() + own[0][1:] if own else f"{key} (API key)"
+    return _ACTORS.get(name, name)
+
+
+def action_label(name: str) -> str:
+    """Return the label of an audited action such as `user.make_link`."""
+    return ACTIONS.get(name, name)
+
+
+def subject_label(entry: AuditEntry) -> str:
+    """Return the name of what an entry is about."""
+    by_resource = entry.action == "index.create"
+    return resource_label(entry.subject).plural if by_resource else entry.subject
+
+
+def detail_labels(entry: AuditEntry) -> dict[str, str]:
+    """Return names and values of the details of an entry."""
+    return {
+        _name(name): _text(value, _VALUES.get(name, str))
+        for name, value in (entry.detail or {}).items()
+    }
+
+
+def _name(name: str) -> str:
+    return _NAMES.get(name) or name.replace("_", " ").capitalize()
+
+
+def _words(value: str) -> str:
+    return _WORDS.get(value, value.replace("_", " "))
+
+
+_VALUES: dict[str, Callable[[Any], str]] = {
+    "action": _words,
+    "changed": _name,
+    "fields": lambda field: field_label(field).label,
+    "kind": _words,
+    "outcome": _words,
+    "resource": lambda name: resource_label(name).plural,
+    "way": _words,
+}
+"""Labels of values that are names of code, by the name of the detail."""
+
+
+def _text(value: Any, label: Callable[[Any], str]) -> str:
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(label, cast("list[Any]", value))) or "none"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else label(value)
