@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from graphql import (
     DefinitionNode,
@@ -43,6 +43,7 @@ OPERAND_SCALARS = (
 """Scalars that have an operator filter."""
 _PAGING = "before: String, after: String, first: Int, last: Int"
 _COUNT = re.compile(r"_\w+Count")
+_OPERATOR_FILTER = re.compile(r": \[?(\w+?)Filter\b")
 _TYPE = re.compile(r"^type (\w+)", re.MULTILINE)
 
 
@@ -52,6 +53,12 @@ def source() -> DocumentNode:
     folder = files("ultraviolet.ion.contract")
     names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".graphql"))
     return parse("\n".join((folder / name).read_text("utf-8") for name in names), no_location=True)
+
+
+@cache
+def irregular() -> str:
+    """Return the exceptions to the rules of derivation as SDL."""
+    return (files("ultraviolet.ion.contract") / "irregular.graphql").read_text("utf-8")
 
 
 @cache
@@ -124,6 +131,22 @@ def root_fields(document: DocumentNode, root: str) -> Iterator[FieldDefinitionNo
             yield from node.fields or ()
 
 
+def omits(
+    node: ObjectTypeDefinitionNode | ObjectTypeExtensionNode, field: FieldDefinitionNode, place: str
+) -> bool:
+    """Return whether ION does not derive a member from a field.
+
+    The places are an argument for filters, an object filter, an event filter and a sort enum.
+    """
+    owner, name = node.name.value, field.name.value
+    if name in _OMITTED.get(place, ()):
+        return True
+    if owner.endswith("Attribute") and name in _OMITTED_OF_ATTRIBUTES.get(place, ()):
+        return True
+    mark = directive(field, "omitted")
+    return mark is not None and place in cast("list[str]", mark["from"])
+
+
 class Derivation:
     """The derived types of a contract."""
 
@@ -142,23 +165,23 @@ class Derivation:
             given = directive(node, "filterable")
             if given:
                 self.filters[name] = str(given["name"])
-            elif directive(node, "table"):
+            elif directive(node, "table") and name != "Organization":
                 self.filters.setdefault(name, f"{plural(name)}InputFilters")
 
     def text(self) -> str:
         """Return all derived types as SDL."""
-        return "\n".join(
-            [
-                *self._operator_filters(),
-                *self._connections(),
-                *self._object_filters(),
-                *self._sort_enums(),
-                *self._events(),
-            ]
-        )
+        using = [
+            *self._connections(),
+            *self._object_filters(),
+            *self._sort_enums(),
+            *self._events(),
+        ]
+        used = set(_OPERATOR_FILTER.findall("\n".join((*using, irregular()))))
+        return "\n".join([*self._operator_filters(used), *using])
 
-    def _operator_filters(self) -> Iterator[str]:
-        for name in (*OPERAND_SCALARS, *sorted(self.enum_names)):
+    def _operator_filters(self, used: set[str]) -> Iterator[str]:
+        """Yield the operator filters that the schema uses."""
+        for name in sorted(used.intersection((*OPERAND_SCALARS, *self.enum_names))):
             comparisons = " ".join(
                 f"{op}: {name}" for op in ("eq", "neq", "like", "ilike", "notlike", "notilike")
             )
@@ -183,11 +206,15 @@ class Derivation:
                 continue
             members: dict[str, str] = {}
             for field in self.objects[of].fields or ():
+                if omits(self.objects[of], field, "filter"):
+                    continue
                 name, target = field.name.value, named(field.type)
                 name = {"Created": "_created", "Updated": "_updated"}.get(name, name)
                 if name in _UNFILTERED or _COUNT.fullmatch(name):
                     continue
-                if target in self.filters and target != "Entity":
+                if mark := directive(field, "list"):
+                    target = str(mark["sort"]).removesuffix("SortEnum")
+                if target in self.filters and (target != "Entity" or is_list(field.type)):
                     members.setdefault(name, self.filters[target])
                 elif not is_list(field.type) and (
                     target in OPERAND_SCALARS or target in self.enum_names
@@ -202,7 +229,7 @@ class Derivation:
     def _operand(self, of: str, name: str, target: str) -> str:
         if name == "id" and target == "Int":
             return "Int" if of == "APIKeyObject" else "ID"
-        if name.endswith("Id") and target == "Int" and (of, name) not in _INT_FILTERS:
+        if name.endswith("Id") and target in {"Int", "Float"} and (of, name) not in _INT_FILTERS:
             return "ID"
         return target
 
@@ -215,7 +242,7 @@ class Derivation:
             names = dict.fromkeys(
                 constant(_SORT_NAMES.get(f.name.value, f.name.value))
                 for f in stored_scalars(node)
-                if not is_list(f.type)
+                if not omits(node, f, "sort")
             )
             yield f"enum {sort} {{ {' '.join(f'{n}_ASC {n}_DESC' for n in names)} }}"
 
@@ -229,13 +256,15 @@ class Derivation:
                 if not is_list(f.type)
                 and (named(f.type) in OPERAND_SCALARS or named(f.type) in self.enum_names)
                 and f.name.value not in _STAMPS
+                and not omits(node, f, "event")
             )
-            members = [
-                "Created: DateTimeFilter",
-                "Updated: DateTimeFilter",
-                *columns,
-                "actor: UserInputFilters",
+            stamps = [
+                f"{stamp}: DateTimeFilter"
+                for stamp in ("Created", "Updated")
+                for f in node.fields or ()
+                if f.name.value in {stamp, f"_{stamp.lower()}"} and not omits(node, f, "event")
             ]
+            members = [*stamps, *columns, "actor: UserInputFilters"]
             if "eventType: EventTypeFilter" not in members:
                 members = [m for m in members if not m.startswith("eventType:")] + [
                     "eventType: EventTypeFilter"
@@ -255,7 +284,22 @@ _SORT_NAMES = {
 }
 _UNFILTERED = {"_etag", "Etag", "LastSessionId", "prettyStr", "timeline"}
 _STAMPS = {"_created", "_updated", "_etag", "LastSessionId", "Created", "Updated", "Etag"}
+_OMITTED: Mapping[str, frozenset[str]] = {
+    "argument": frozenset(
+        "allChildren allParents allBatchedSiblings assignees attributes batchAdoptedSiblings"
+        " batchSiblings entity parent replies".split()
+    ),
+    "filter": frozenset(
+        "Attributes allBatchedSiblings approved batchAdoptedSiblings batchSiblings replies".split()
+    ),
+}
+"""Fields from which ION derives no member, in any type; others have the directive `omitted`."""
+_OMITTED_OF_ATTRIBUTES: Mapping[str, frozenset[str]] = {
+    "filter": frozenset({"allowedIonType"}),
+    "event": frozenset({"allowedIonType", "value"}),
+}
 _INT_FILTERS = {
+    ("Step", "standardStepFamilyId"),
     ("ABomItem", "parentId"),
     ("Issue", "partInventoryId"),
     ("Redline", "issueId"),
@@ -346,4 +390,6 @@ def _derived_arguments(
     if target == "Timeline":
         typed = isinstance(node, ObjectTypeDefinitionNode) and has_timeline(node)
         return f"filters: {owner}EventFilter" if typed else ""
-    return f"filters: {derivation.filters[target]}" if target in derivation.filters else ""
+    if target not in derivation.filters or omits(node, field, "argument"):
+        return ""
+    return f"filters: {derivation.filters[target]}"
