@@ -179,7 +179,7 @@ def test_lists_are_filtered_sorted_and_paged(ion):
         ({"name": {"fuzzyMatch": {"value": "acme bots", "similarity": 0.8}}}, [1]),
         ({"purchaseOrders": {"status": {"in": ["DRAFT"]}}}, [2]),
         ({"attributes": {"key": {"eq": "tier"}, "value": {"gte": 2}}}, [3]),
-        ({"labels": {"value": {"eq": "x"}}}, []),
+        ({"attributes": {"key": {"eq": "x"}}}, []),
         ({"createdBy": {"name": {"ilike": "%ada%"}}}, [1, 2, 3]),
         ({"_updated": {"gt": "2020-01-01"}}, [1, 2, 3]),
     ],

@@ -183,6 +183,9 @@ class _Comparison:
         field = resource.field("id")
         self._numbered = field is None or field.type != "String"
         self._nameless = 0
+        self._keyed = context.reader.is_keyed(resource)
+        self._seen: set[str] = set()
+        """The compared ids of a list without an order of id."""
 
     async def run(self, step: VerificationStep) -> None:
         """Compare the rest of this resource; a refusal by ION fails this resource only."""
@@ -191,7 +194,9 @@ class _Comparison:
             await self._set(state="comparing", started_at=now_rfc3339())
         try:
             if step.ranges is None:
-                after = step.cursor or ("0" if self._numbered else "")
+                # without an order of id, a page tells nothing about the objects it omits
+                start = step.cursor if self._keyed else None
+                after = start or ("0" if self._numbered else "")
                 pages = context.reader.pages(self._resource, after or None, _ORIGIN)
                 async with aclosing(pages):
                     async for page in pages:
@@ -200,7 +205,8 @@ class _Comparison:
                 start = await context.database.read(
                     verification_store.random_key, context.id, self._resource.name
                 )
-                page = await context.reader.page(self._resource, start or None, _ORIGIN, RANGE)
+                key = start or None if self._keyed else None
+                page = await context.reader.page(self._resource, key, _ORIGIN, RANGE)
                 await self._compare(page, start, ranges=-1)
         except IonRefusedError as error:
             await self._set(state="failed", error=str(error))
@@ -214,9 +220,16 @@ class _Comparison:
     async def _compare(self, page: Page, after: str, *, ranges: int) -> str | None:
         """Compare a page, which follows a key; return the key of the next page, or None."""
         last = page.after if page.more else None
-        mirrored, displayed = await self._context.database.read(self._load_range, after, last)
+        ids = None if self._keyed else [o.id for o in page.observations]
+        mirrored, displayed = await self._context.database.read(self._load_range, after, last, ids)
         unseen = mirrored.keys() - {o.id for o in page.observations}
         found = [d for o in page.observations if (d := find_differences(o, mirrored.get(o.id)))]
+        if ids is not None:
+            self._seen.update(ids)
+            if not ranges and not page.more:
+                everything = await self._context.database.read(self._docs, "", None)
+                mirrored |= {i: doc for i, doc in everything.items() if i not in self._seen}
+                unseen = everything.keys() - self._seen - page.unreadable.keys()
         found += [_extra(self._resource.name, id_, mirrored[id_]) for id_ in sorted(unseen)]
         found += [
             SuspectedDifference(
@@ -246,14 +259,14 @@ class _Comparison:
         return last
 
     def _load_range(
-        self, connection: Connection, after: str, last: str | None
+        self, connection: Connection, after: str, last: str | None, ids: list[str] | None
     ) -> tuple[Docs, _Displayed]:
         """Return the documents of a range with their displayed values, from one snapshot.
 
         View rows are read for all objects with invalid values and for a random sample of others.
         Objects whose saved invalid values are wrong are excluded, because the view may fail on them.
         """
-        docs = self._docs(connection, after, last)
+        docs = self._docs(connection, after, last) if ids is None else self._by_id(connection, ids)
         kinds = self._resource.kinds
         invalid = {
             id_: found
@@ -298,6 +311,11 @@ class _Comparison:
             elif invalid:
                 fields = {field: {"ion": value, "mirror": None} for field, value in invalid.items()}
                 yield SuspectedDifference(name, id_, "invalid", fields)
+
+    def _by_id(self, connection: Connection, ids: list[str]) -> Docs:
+        given = {"integration": self._context.id, "resource": self._resource.name, "ids": ids}
+        rows = bulk.fetch_rows(connection, _SELECT_BY_ID, given)
+        return {id_: msgspec.json.decode(doc) for id_, doc in rows}
 
     def _docs(self, connection: Connection, after: str, last: str | None) -> Docs:
         """Return the documents between two keys; numeric keys are stored as text, too."""

@@ -286,11 +286,28 @@ _UNFILTERED = {"_etag", "Etag", "LastSessionId", "prettyStr", "timeline"}
 _STAMPS = {"_created", "_updated", "_etag", "LastSessionId", "Created", "Updated", "Etag"}
 _OMITTED: Mapping[str, frozenset[str]] = {
     "argument": frozenset(
-        "allChildren allParents allBatchedSiblings assignees attributes batchAdoptedSiblings"
-        " batchSiblings entity parent replies".split()
+        [
+            "allChildren",
+            "allParents",
+            "allBatchedSiblings",
+            "assignees",
+            "attributes",
+            "batchAdoptedSiblings",
+            "batchSiblings",
+            "entity",
+            "parent",
+            "replies",
+        ]
     ),
     "filter": frozenset(
-        "Attributes allBatchedSiblings approved batchAdoptedSiblings batchSiblings replies".split()
+        [
+            "Attributes",
+            "allBatchedSiblings",
+            "approved",
+            "batchAdoptedSiblings",
+            "batchSiblings",
+            "replies",
+        ]
     ),
 }
 """Fields from which ION derives no member, in any type; others have the directive `omitted`."""
