@@ -11,6 +11,7 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from ultraviolet.local_ion.auth.viewers import Viewer
 from ultraviolet.local_ion.graphql.executor import LocalIon
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.rules.seed import add_user
 
 ADMIN = Viewer(1)
@@ -19,9 +20,9 @@ ADMIN = Viewer(1)
 class Ion:
     """A local ION in a directory, with a clock that advances at every change."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, quirks: Quirks | None = None) -> None:
         ticks = itertools.count()
-        self.ion = LocalIon(path, lambda: f"2026-11-24T00:00:00.{next(ticks):06d}+00:00")
+        self.ion = LocalIon(path, lambda: f"2026-11-24T00:00:00.{next(ticks):06d}+00:00", quirks)
 
     def execute(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> dict[str, Any]:
         """Return the whole response; compiled and resolved queries must be identical."""

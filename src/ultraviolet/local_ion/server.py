@@ -39,8 +39,8 @@ from ultraviolet.local_ion.http.app import AppState, create_app
 from ultraviolet.local_ion.http.tls import Certificates, ensure_certificates
 from ultraviolet.local_ion.plant.pacing import PlantStoppedError
 from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.webhooks.outbox import Outbox
-from ultraviolet.local_ion.webhooks.quirks import Quirks
 from ultraviolet.local_ion.webhooks.sender import DeliveryService, log_failure
 from ultraviolet.process import force_exit_after
 
@@ -106,7 +106,7 @@ class LocalIonServer:
         self.marker.remove_incomplete_plant()
         self.faults = FaultRegistry()
         clock = Clock(self.faults)
-        self.ion = LocalIon(options.data, clock.now_text)
+        self.ion = LocalIon(options.data, clock.now_text, quirks)
         self.ion.store.files.base_url = options.url
         self._stop = threading.Event()
         self.simulator = PlantSimulator(

@@ -14,8 +14,8 @@ from tests.local_ion.webhooks.helpers import (
     update,
 )
 
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.store.store import Store
-from ultraviolet.local_ion.webhooks.quirks import Quirks
 
 
 def test_body_has_the_assumed_format(store: Store) -> None:

@@ -38,6 +38,7 @@ from ultraviolet.local_ion.graphql.selection import OperationContext
 from ultraviolet.local_ion.graphql.sql_compiler import CompiledPages
 from ultraviolet.local_ion.mutations import action_rules
 from ultraviolet.local_ion.mutations.registry import create_handlers
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.rules.seed import seed
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.columns import encode
@@ -58,7 +59,13 @@ class _ParsedDocument(msgspec.Struct):
 class LocalIon:
     """An ION whose data is one SQLite file in a directory."""
 
-    def __init__(self, data_dir: Path, clock: Callable[[], str] = now_rfc3339) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        clock: Callable[[], str] = now_rfc3339,
+        quirks: Quirks | None = None,
+    ) -> None:
+        self.quirks = quirks or Quirks()
         self.catalog = load_catalog()
         self.schema = self.catalog.schema
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -123,7 +130,12 @@ class LocalIon:
             message = "Must provide operation name if query contains multiple operations."
             return {"errors": [{"message": message}]}
         definitions = definition.variable_definitions or ()
-        coerced = coerce_variables(self.schema, definitions, variables or {})
+        coerced = coerce_variables(
+            self.schema,
+            definitions,
+            variables or {},
+            every_scalar=self.quirks.has("every_scalar_is_converted"),
+        )
         values = get_variable_values(self.schema, definitions, coerced)
         if isinstance(values, list):
             return {"errors": [error.formatted for error in values]}

@@ -109,6 +109,9 @@ class Conditions:
             return self._sessions(resource, value, alias)
         if name == "ionValue":
             return self._ion_value(value, alias)
+        return self._related(resource, name, value, alias)
+
+    def _related(self, resource: Resource, name: str, value: Any, alias: str) -> Sql:
         link = next((x for x in resource.links if x.field == name), None)
         relation = next((x for x in resource.relations if x.field == name), None)
         other = link or relation or self._derived(resource, name)

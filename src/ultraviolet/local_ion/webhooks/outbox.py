@@ -10,11 +10,11 @@ import msgspec
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import encode
+from ultraviolet.local_ion.quirks import Changes, Quirks
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.audit_log import LoggedAction
 from ultraviolet.local_ion.store.store import Store
 from ultraviolet.local_ion.webhooks.delivery import Attempt, Delivery
-from ultraviolet.local_ion.webhooks.quirks import Changes, Quirks
 
 CREATE_CURSOR = (
     "CREATE TABLE IF NOT EXISTS _outbox_cursor"
