@@ -77,7 +77,8 @@ class LocalIon:
         self.single_resources = {r.single: r for r in resources if r.single}
         self._parsed: OrderedDict[str, _ParsedDocument] = OrderedDict()
         self._lock = Lock()
-        seed(self.store, self.catalog)
+        strict = not self.quirks.has("reads_need_no_permission")
+        seed(self.store, self.catalog, read_permissions=strict)
 
     def close(self) -> None:
         """Close the store."""
