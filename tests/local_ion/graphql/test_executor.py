@@ -61,7 +61,7 @@ def test_empty_database_has_an_organization_and_administrator(ion):
         "{ me { id isAdmin organization { id domain } roles { name } permissionGroups { name } } }"
     )
     assert (1, True, ["Admin"]) == (me["id"], me["isAdmin"], [r["name"] for r in me["roles"]])
-    assert "createWebhookReceiver" in {g["name"] for g in me["permissionGroups"]}
+    assert "CreateWebhookReceiver" in {g["name"] for g in me["permissionGroups"]}
 
 
 def test_a_created_object_has_stamps_entity_and_etag(ion):

@@ -5,11 +5,11 @@ the conventions of the 2023 schema. `irregular.graphql` contains the exceptions 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from graphql import (
     DefinitionNode,
@@ -29,6 +29,9 @@ from graphql.language import ListTypeNode, NonNullTypeNode, TypeNode
 from ultraviolet.ion.contract.descriptions import describe
 from ultraviolet.ion.naming import constant, plural
 
+Version = Literal["all", "2023", "newer"]
+"""Versions of ION's API: that of 2023, a newer one, or everything that either has."""
+ROOTS = frozenset({"Query", "Mutation"})
 OPERAND_SCALARS = (
     "Boolean",
     "DateTime",
@@ -48,11 +51,44 @@ _TYPE = re.compile(r"^type (\w+)", re.MULTILINE)
 
 
 @cache
-def source() -> DocumentNode:
-    """Parse the files of the contract as one document."""
+def source(version: Version = "all") -> DocumentNode:
+    """Parse the files of the contract as one document, with extensions in their types."""
     folder = files("ultraviolet.ion.contract")
+    omitted = "newer.graphql" if version == "2023" else ""
     names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".graphql"))
-    return parse("\n".join((folder / name).read_text("utf-8") for name in names), no_location=True)
+    text = "\n".join((folder / name).read_text("utf-8") for name in names if name != omitted)
+    definitions = parse(text, no_location=True).definitions
+    extended: dict[str, list[FieldDefinitionNode]] = {}
+    for node in definitions:
+        if isinstance(node, ObjectTypeExtensionNode) and node.name.value not in ROOTS:
+            extended.setdefault(node.name.value, []).extend(node.fields or ())
+    merged: list[DefinitionNode] = []
+    for node in definitions:
+        if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in extended:
+            fields = (*(node.fields or ()), *extended.pop(node.name.value))
+            merged.append(replace(node, fields=fields))
+        elif not isinstance(node, ObjectTypeExtensionNode) or node.name.value not in extended:
+            merged.append(node)
+    return DocumentNode(definitions=(*merged, *_unmerged(definitions, extended)))
+
+
+def _without_replaced(document: DocumentNode) -> Iterator[DefinitionNode]:
+    """Yield the definitions without the root fields that a newer ION does not have."""
+    for node in document.definitions:
+        if isinstance(node, ObjectTypeExtensionNode):
+            kept = (f for f in node.fields or () if directive(f, "replaced") is None)
+            yield replace(node, fields=tuple(kept))
+        else:
+            yield node
+
+
+def _unmerged(
+    definitions: Iterable[DefinitionNode], names: Collection[str]
+) -> Iterator[DefinitionNode]:
+    """Yield the extensions of derived types."""
+    for node in definitions:
+        if isinstance(node, ObjectTypeExtensionNode) and node.name.value in names:
+            yield node
 
 
 @cache
@@ -73,12 +109,13 @@ def domains() -> Mapping[str, str]:
 
 
 @cache
-def schema() -> GraphQLSchema:
-    """Return the complete schema with derived types."""
-    derivation = Derivation(source())
+def schema(version: Version = "all") -> GraphQLSchema:
+    """Return the complete schema of a version of ION, with derived types."""
+    document = source(version)
+    derivation = Derivation(document)
     derived = parse(derivation.text(), no_location=True).definitions
     completed: list[DefinitionNode] = []
-    for node in source().definitions:
+    for node in document.definitions if version != "newer" else _without_replaced(document):
         if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects:
             completed.append(_with_arguments(node, derivation))
         elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query":

@@ -139,11 +139,22 @@ class Conditions:
     def _sessions(self, resource: Resource, value: Mapping[str, Any], alias: str) -> Sql:
         """Return whether a session passes a filter: a check-in and the check-out after it."""
         inner = self.new_alias()
+        passes, params = self.sessions_where(value, inner)
+        owner = session_owner(resource, inner, alias)
+        where = f"{inner}.event_type = 'check_in' AND {owner} AND {passes}"
+        return f"EXISTS (SELECT 1 FROM session_events {inner} WHERE {where})", params
+
+    def sessions_where(self, value: Mapping[str, Any], inner: str) -> Sql:
+        """Return the condition of a filter of sessions on their check-in."""
         conditions: list[str] = []
         params: list[Any] = []
         for name, member in value.items():
             expression = SESSION_VALUES.get(name)
-            if expression is None:
+            if name in {"or_", "and_"}:
+                each = [self.sessions_where(one, inner) for one in member]
+                sql = f" {name[:-1].upper()} ".join(f"({text})" for text, _ in each) or "1"
+                sql, bound = f"({sql})", [p for _, some in each for p in some]
+            elif expression is None:
                 sql, bound = self.where(
                     self._catalog.resources["session_events"], {name: member}, inner
                 )
@@ -153,9 +164,7 @@ class Conditions:
                 sql, bound = operators_sql(field, text.replace("{t}", inner), member)
             conditions.append(sql)
             params.extend(bound)
-        owner = session_owner(resource, inner, alias)
-        where = " AND ".join([f"{inner}.event_type = 'check_in'", owner, *conditions])
-        return f"EXISTS (SELECT 1 FROM session_events {inner} WHERE {where})", params
+        return " AND ".join(conditions) or "1", params
 
     def _ion_value(self, value: Mapping[str, Any], alias: str) -> Sql:
         """Return whether the value is a part or user that passes a filter, by its id (assumed)."""

@@ -39,6 +39,8 @@ class Transaction:
         self.now = now
         self.permissions: frozenset[str] | None = None
         """Permissions of the actor; None allows everything."""
+        self.version = "all"
+        """The version of ION's API."""
         self.after_commit: list[Callable[[], None]] = []
         """Callbacks to run after the commit."""
 
