@@ -9,6 +9,7 @@ from graphql import GraphQLObjectType
 
 from ultraviolet.local_ion.graphql.connections import page_of, render_connection
 from ultraviolet.local_ion.graphql.filters import Conditions
+from ultraviolet.local_ion.graphql.labels import label_values
 from ultraviolet.local_ion.graphql.resolvers import Reader
 from ultraviolet.local_ion.graphql.selection import Nodes
 from ultraviolet.local_ion.mutations import build_requirements
@@ -119,7 +120,7 @@ def _scan_barcode(request: RootRequest) -> Any:
 def _template_field_options(request: RootRequest) -> Any:
     entity_type: str = request.args["templateEntityType"]
     resource = request.reader.catalog.resources[entity_type.lower()]
-    names = [f.name for f in resource.fields if not f.name.startswith("_")]
+    names = [name for name in label_values(resource) if not name.startswith("_")]
     return request.respond({"options": names, "templateEntityType": entity_type})
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,6 +40,8 @@ class Transaction:
         self.now = now
         self.permissions: frozenset[str] | None = None
         """Permissions of the actor; None allows everything."""
+        self.session_id = str(uuid.uuid4())
+        """The `LastSessionId` of the rows that it writes (assumed)."""
         self.version = "all"
         """The version of ION's API."""
         self.after_commit: list[Callable[[], None]] = []
@@ -123,6 +126,8 @@ class Transaction:
             stamps[table.updated] = self.now
         if "updated_by_id" in table.columns:
             stamps["updated_by_id"] = self.actor_id
+        if "last_session_id" in table.columns:
+            stamps["last_session_id"] = self.session_id
         if table.etag:
             stamps[table.etag] = secrets.token_hex(16)
         return stamps
