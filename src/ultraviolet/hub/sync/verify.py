@@ -18,7 +18,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -354,11 +354,25 @@ def find_differences(seen: Observation, doc: dict[str, Any] | None) -> Suspected
     mark = _fingerprint(seen.fields, doc)
     if doc is None:
         return SuspectedDifference(seen.resource, seen.id, "missing", fingerprint=mark)
+    if _without_unset_attributes(doc) == _without_unset_attributes(seen.fields):
+        return None
     names = sorted(
         n for n in doc.keys() | seen.fields.keys() if doc.get(n, ...) != seen.fields.get(n, ...)
     )
     fields = {n: {"ion": seen.fields.get(n), "mirror": doc.get(n)} for n in names}
     return SuspectedDifference(seen.resource, seen.id, "different", fields, mark)
+
+
+def _without_unset_attributes(doc: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without unset attributes; ION may add them without changing the object."""
+    attributes = doc.get("attributes")
+    if not isinstance(attributes, dict):
+        return doc
+    rows = cast("dict[str, Any]", attributes).items()
+    kept = {
+        key: row for key, row in rows if not isinstance(row, dict) or row.get("value") is not None
+    }
+    return {**doc, "attributes": kept}
 
 
 def _extra(resource: str, id_: str, doc: dict[str, Any]) -> SuspectedDifference:

@@ -283,7 +283,7 @@ class _Operation:
         definition = root.fields[name]
         with self.ion.store.write(self.viewer.user_id) as tx:
             tx.permissions = self.viewer.permissions
-            tx.version = self.ion.version
+            tx.version, tx.quirks = self.ion.version, self.ion.quirks
             last_action_id = audit_log.last_action_id(tx.connection)
             context = self._context(tx.connection)
             payload = handler(tx, context.arguments(definition, nodes[0]))

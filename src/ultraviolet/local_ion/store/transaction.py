@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.store.files import FileStore
 from ultraviolet.local_ion.store.tables import StoreSchema, Table
 
@@ -42,6 +43,7 @@ class Transaction:
         """Permissions of the actor; None allows everything."""
         self.session_id = str(uuid.uuid4())
         """The `LastSessionId` of the rows that it writes (assumed)."""
+        self.quirks = Quirks()
         self.version = "all"
         """The version of ION's API."""
         self.after_commit: list[Callable[[], None]] = []
