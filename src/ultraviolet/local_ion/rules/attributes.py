@@ -44,6 +44,10 @@ def add_unset_attributes(tx: Transaction, owner: Resource, key: str) -> None:
     for (owner_id,) in without:
         _insert(tx, attributes, owner_id, key, None, definition)
     tx.connection.execute(
+        f'UPDATE "{attributes.name}" SET type = ? WHERE key = ? AND value IS NULL',
+        (str(definition.get("type") or "string").lower(), key),
+    )
+    tx.connection.execute(
         "DELETE FROM logged_actions WHERE action_id > ? AND table_name = ?",
         (before, attributes.name),
     )
