@@ -18,7 +18,7 @@ Quirk = Literal[
     "rows_without_id",
     "typed_value_columns",
     "soft_deletes",
-    "shared_event_ids",
+    "own_event_ids",
 ]
 QUIRKS: tuple[Quirk, ...] = get_args(Quirk)
 SILENT_CREATES = frozenset({"purchase_order_lines"})

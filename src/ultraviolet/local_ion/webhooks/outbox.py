@@ -14,6 +14,7 @@ from ultraviolet.local_ion.quirks import Changes, Quirks
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.audit_log import LoggedAction
 from ultraviolet.local_ion.store.store import Store
+from ultraviolet.local_ion.webhooks.delivered_rows import row_changes, row_key
 from ultraviolet.local_ion.webhooks.delivery import Attempt, Delivery
 
 CREATE_CURSOR = (
@@ -104,13 +105,13 @@ class Outbox:
             ids = itertools.count((tx.scalar(SELECT_LAST_EVENT_ID) or 0) + 1)
             deliveries: list[Delivery] = []
             for event_id, (subscription, action, changes) in zip(ids, events, strict=False):
-                row_id = action.row_id
+                own_id = self._quirks.has("own_event_ids")
                 body = encode(
-                    event_id=event_id,
+                    event_id=event_id if own_id else action.action_id,
                     subscription_id=subscription.id,
                     resource=action.table_name,
                     action=action.action,
-                    object_id=int(row_id) if row_id.isdecimal() else row_id,
+                    key=row_key(action, self._store.schema.catalog, self._quirks),
                     transaction_id=action.transaction_id,
                     timestamp=action.action_tstamp,
                     actor_id=action.actor_id,
@@ -159,6 +160,7 @@ class Outbox:
             )
             if not quirks.links_as_keys:
                 changes |= linked_objects(connection, catalog, action.table_name, changes)
+            changes = row_changes(action, changes, catalog, quirks)
             for subscription in matching:
                 yield subscription, action, changes
 
