@@ -159,6 +159,13 @@ def test_resource_lookup_accepts_any_name(name: str) -> None:
     assert found.name == "runs"
 
 
+@pytest.mark.parametrize("name", ["entity_labels", "entities_labels", "ENTITIES_ASSETS"])
+def test_join_tables_have_the_names_of_the_warehouse_too(name: str) -> None:
+    found = CATALOG.resolve(name)
+    assert found
+    assert found.kind == "join"
+
+
 def test_purchase_order_depends_on_its_lines_and_fees() -> None:
     assert "purchase_orders" in {d.resource for d in CATALOG.dependents("purchase_order_lines")}
     assert "purchase_orders" in {d.resource for d in CATALOG.dependents("purchase_order_fees")}

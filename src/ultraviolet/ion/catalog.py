@@ -42,6 +42,8 @@ class Catalog:
                 self._names.setdefault(plain(name or ""), r)
         for r in resources.values():
             self._names.setdefault(plain(r.name.removesuffix("s")), r)
+            if r.kind == "join":  # as public warehouse models of 2023 name the tables
+                self._names.setdefault(plain(r.name.replace("entity_", "entities_", 1)), r)
         self._names.pop("", None)
 
     @property

@@ -126,6 +126,23 @@ def test_datagrid_value_has_an_id_that_is_not_a_number(idle_hub: IdleHub) -> Non
     assert [row.outcome for row in idle_hub.rows(events)] == ["applied"]
 
 
+def test_event_of_a_row_without_an_id_names_it_by_its_key(idle_hub: IdleHub) -> None:
+    body = told("datagrid_values", "")
+    del body["id"]
+    changes = {"_number_value": {"old": 1, "new": 3.5}}
+    run(idle_hub.deliver(body | {"row_id": 12, "column_id": 7, "changes": changes}))
+    idle_hub.apply_events()
+    assert [(row.resource, row.id) for row in idle_hub.rows(stale)] == [("datagrid_values", "12-7")]
+
+
+def test_row_that_is_marked_as_deleted_is_read_again(idle_hub: IdleHub) -> None:
+    body = told("mbom_item", 5) | {"changes": {"_deleted": {"old": False, "new": True}}}
+    run(idle_hub.deliver(body))
+    idle_hub.apply_events()
+    (row,) = idle_hub.rows(stale)
+    assert (row.resource, row.id, row.reason) == ("mbom_item", "5", DELETION)
+
+
 def asked(idle_hub: IdleHub) -> list[Any]:
     lost = select(fetches).where(fetches.c.requested_by == "an event that was not understood")
     return idle_hub.hub.database.read_now(lambda c: [*c.execute(lost.order_by(fetches.c.id))])

@@ -163,3 +163,22 @@ def test_event_ids_are_those_of_the_audit_log_without_the_quirk(store: Store) ->
     first, second = new()
     assert first["event_id"] == second["event_id"]
     assert first["subscription_id"] != second["subscription_id"]
+
+
+@pytest.mark.parametrize(
+    ("disabled", "action"), [([], "UPDATE"), (["soft_deletes"], "DELETE")], ids=["on", "off"]
+)
+def test_deleted_mbom_items_are_marked_with_the_quirk(
+    store: Store, disabled: list[str], action: str
+) -> None:
+    part = insert(store, "parts", part_number="P", revision="A")
+    mbom = insert(store, "mboms", part_id=part, version=1, status="draft")
+    item = insert(store, "mbom_item", mbom_id=mbom, part_id=part, quantity=1)
+    pairs = ("mbom_item", "update"), ("mbom_item", "delete")
+    new = new_bodies(store, Quirks.without(disabled), *pairs)
+    with store.write(1) as tx:
+        tx.delete("mbom_item", item)
+    (body,) = new()
+    assert (body["action"], body["id"]) == (action, item)
+    marked = {"_deleted": {"old": False, "new": True}}
+    assert (body["changes"] == marked) == (action == "UPDATE")

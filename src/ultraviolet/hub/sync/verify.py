@@ -194,7 +194,7 @@ class _Comparison:
             await self._set(state="comparing", started_at=now_rfc3339())
         try:
             if step.ranges is None:
-                # without an order of id, a page tells nothing about the objects it omits
+                # without an order of id, a page does not show which objects it omits
                 start = step.cursor if self._keyed else None
                 after = start or ("0" if self._numbered else "")
                 pages = context.reader.pages(self._resource, after or None, _ORIGIN)

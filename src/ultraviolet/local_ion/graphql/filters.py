@@ -130,7 +130,7 @@ class Conditions:
         return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
 
     def _derived(self, resource: Resource, name: str) -> Relation | None:
-        """Return a relation without foreign key that is no list of objects of one table."""
+        """Return a relation to one object without a foreign key."""
         target = FILTERED_TARGETS.get(name)
         if target is None or derived_pairs(resource.name, name) is None:
             return None

@@ -89,7 +89,7 @@ def session_owner(resource: Resource, session: str, alias: str) -> str:
 
 
 def special_sort(resource: str, name: str, alias: str) -> str | None:
-    """Return the expression of a sort value that is no field; None if it is one."""
+    """Return the expression of a sort value without a field of its own, else None."""
     if name in _VALUE_KINDS and resource in _TYPE_OF_VALUE:
         kinds = ", ".join(f"'{kind}'" for kind in _VALUE_KINDS[name])
         condition = f"{_TYPE_OF_VALUE[resource]} IN ({kinds})"

@@ -150,7 +150,7 @@ def _write_item(
 
 
 def _draft_mbom(tx: Transaction, part_id: int, mboms: dict[int, int], created: list[int]) -> int:
-    """Return the draft mBOM of a part; a new version if its latest mBOM is no draft."""
+    """Return the draft mBOM of a part; a new version after a released one."""
     if part_id not in mboms:
         latest = tx.find("mboms", "version DESC", part_id=part_id)
         if latest and latest[0]["status"] == "draft":

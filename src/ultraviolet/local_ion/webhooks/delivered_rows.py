@@ -15,6 +15,16 @@ from ultraviolet.local_ion.store.audit_log import LoggedAction
 _TYPED = ("datagrid_values", "run_steps_fields")
 
 
+SOFT_DELETED = frozenset({"api_keys", "mbom_item"})
+"""Tables whose rows ION marks as `_deleted` (public warehouse models of 2023)."""
+
+
+def soft_deletion(action: LoggedAction, quirks: Quirks) -> bool:
+    """Return whether ION keeps the deleted row of an action, and marks it."""
+    is_kept = action.action == "DELETE" and action.table_name in SOFT_DELETED
+    return is_kept and quirks.has("soft_deletes")
+
+
 def row_key(action: LoggedAction, catalog: Catalog, quirks: Quirks) -> dict[str, Any]:
     """Return what identifies the row of an action: its id, or the columns of its key."""
     resource = catalog.resources.get(action.table_name)

@@ -14,7 +14,7 @@ from ultraviolet.local_ion.quirks import Changes, Quirks
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.audit_log import LoggedAction
 from ultraviolet.local_ion.store.store import Store
-from ultraviolet.local_ion.webhooks.delivered_rows import row_changes, row_key
+from ultraviolet.local_ion.webhooks.delivered_rows import row_changes, row_key, soft_deletion
 from ultraviolet.local_ion.webhooks.delivery import Attempt, Delivery
 
 CREATE_CURSOR = (
@@ -152,7 +152,9 @@ class Outbox:
             return
         quirks, catalog = self._quirks, self._store.schema.catalog
         for action in deliverable_actions(actions, quirks, catalog):
-            matching = subscriptions.get((action.table_name, action.action.lower()), ())
+            is_soft = soft_deletion(action, quirks)
+            delivered = "update" if is_soft else action.action.lower()
+            matching = subscriptions.get((action.table_name, delivered), ())
             if not matching or quirks.suppresses(action.table_name, action.action):
                 continue
             changes = quirks.apply(
@@ -160,6 +162,9 @@ class Outbox:
             )
             if not quirks.links_as_keys:
                 changes |= linked_objects(connection, catalog, action.table_name, changes)
+            if is_soft:
+                action = msgspec.structs.replace(action, action="UPDATE")
+                changes = {"_deleted": {"old": False, "new": True}}
             changes = row_changes(action, changes, catalog, quirks)
             for subscription in matching:
                 yield subscription, action, changes
