@@ -502,7 +502,8 @@ def _keys(resource: Resource | None, old: Row, new: Row) -> Row:
 
 
 def _object_id(resource: Resource | None, body_fields: Row, row: Row) -> str | None:
-    given = _first(body_fields, _ID)
+    in_key = {plain(name) for name in _row_key_names(resource)}
+    given = _first(body_fields, tuple(name for name in _ID if name not in in_key))
     if isinstance(given, dict) and resource:
         row = row | {f.name: v for n, v in cast("Row", given).items() if (f := _field(resource, n))}
         given = None

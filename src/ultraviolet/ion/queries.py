@@ -25,6 +25,9 @@ _CANONICAL = re.compile(
     re.ASCII,
 )
 """Times certainly in the mirror's form. Those of the 30th and 31st are parsed."""
+BUILD_REQUIREMENTS = "buildRequirements"
+"""The field of an inventory with what was installed; a newer ION has no lists of it."""
+_INSTALLATIONS = "abomInstallations { partInventoryId quantity }"
 _ATTRIBUTE = ("id", "key", "type", "value")
 
 
@@ -66,6 +69,9 @@ def selection(resource: Resource, offered: OfferedSchema) -> str:
         f.name for f in resource.fields if is_read(f.name) and offered.has(resource.type, f.name)
     ]
     parts = [*scalars, *(s for r in resource.relations if (s := _nested(resource, r, offered)))]
+    if resource.name == "parts_inventory" and offered.has(resource.type, BUILD_REQUIREMENTS):
+        inner = [f for f in ("id", "partId", "quantity") if offered.has("BuildRequirement", f)]
+        parts.append(f"{BUILD_REQUIREMENTS} {{ {' '.join(inner)} {_INSTALLATIONS} }}")
     return " ".join(parts)
 
 
@@ -199,6 +205,9 @@ def normalize_document(
             if len(rows) == len(doc[name]):
                 rows.sort(key=lambda row: (len(str(row["id"])), str(row["id"])))
                 doc[name] = rows if name in SHOWN else [row["id"] for row in rows]
+    if doc.get(BUILD_REQUIREMENTS):
+        rows = _rows(BUILD_REQUIREMENTS, doc[BUILD_REQUIREMENTS], "id")
+        doc[BUILD_REQUIREMENTS] = sorted(rows, key=lambda row: str(row["id"]).zfill(20))
     if "attributes" in doc:
         rows = _rows("attributes", doc["attributes"], "key") if doc["attributes"] else []
         doc["attributes"] = {str(row["key"]): row for row in rows}

@@ -212,7 +212,7 @@ class IonReader(ObjectReader):
         write = queries.changes_query if dated else queries.page_query
         place = (resource.name, str(filters))
         began = now_rfc3339()
-        given = {"filters": filters, "first": first}
+        given: dict[str, Any] = {"filters": filters, "first": first}
         if not self.is_keyed(resource):
             given["after"] = after
             place = (resource.name, f"{filters} {after}")
@@ -249,7 +249,7 @@ class IonReader(ObjectReader):
     ) -> Page:
         """Read the ids of a page, then each object; raise `cause` if ION refuses the ids, too."""
         document = queries.page_of_ids(resource, self.offered, dated=dated)
-        given = {"filters": filters, "first": PAGE_SIZE}
+        given: dict[str, Any] = {"filters": filters, "first": PAGE_SIZE}
         if not self.is_keyed(resource):
             given["after"] = after
         try:

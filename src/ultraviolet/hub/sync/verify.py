@@ -369,8 +369,10 @@ def _without_unset_attributes(doc: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(attributes, dict):
         return doc
     rows = cast("dict[str, Any]", attributes).items()
-    kept = {
-        key: row for key, row in rows if not isinstance(row, dict) or row.get("value") is not None
+    kept: dict[str, Any] = {
+        key: row
+        for key, row in rows
+        if not isinstance(row, dict) or cast("dict[str, Any]", row).get("value") is not None
     }
     return {**doc, "attributes": kept}
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-from graphql import GraphQLObjectType, get_named_type
+from graphql import GraphQLObjectType
 
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.graphql_types import named_type, object_type
 
 
 class Group(NamedTuple):
@@ -74,7 +75,7 @@ def _own_group(payload: GraphQLObjectType, catalog: Catalog) -> Group:
 
 def _shown(payload: GraphQLObjectType, catalog: Catalog) -> str:
     """Return the type of the first object that a payload shows; empty without one."""
-    names = (get_named_type(field.type).name for field in payload.fields.values())
+    names = (named_type(field).name for field in payload.fields.values())
     return next((name for name in names if catalog.by_type(name)), "")
 
 
@@ -84,9 +85,7 @@ def _groups_of(catalog: Catalog) -> Mapping[str, Group]:
     assert root is not None
     payloads: dict[str, GraphQLObjectType] = {}
     for name, field in root.fields.items():
-        payload = get_named_type(field.type)
-        assert isinstance(payload, GraphQLObjectType)
-        payloads[name] = payload
+        payloads[name] = object_type(field)
     own = {name: _own_group(payload, catalog) for name, payload in payloads.items()}
     by_name = {group.name: group for group in (*own.values(), *_REMOVED)}
     found: dict[str, Group] = {}

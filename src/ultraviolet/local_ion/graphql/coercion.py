@@ -54,7 +54,7 @@ def _coerce(kind: Any, value: Any, scalars: Scalars) -> Any:
         return {k: _coerce(fields[k].type, v, scalars) if k in fields else v for k, v in members}
     convert = scalars.get(getattr(kind, "name", ""))
     if convert is None or isinstance(value, list | dict):
-        return value
+        return cast("Any", value)
     return convert(value)
 
 

@@ -8,7 +8,7 @@ documentation and scripts use them.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from graphql import (
     FieldNode,
@@ -27,6 +27,7 @@ from graphql import (
     print_ast,
 )
 from graphql.validation import (
+    ASTValidationRule,
     OverlappingFieldsCanBeMergedRule,
     ValidationContext,
     ValidationRule,
@@ -169,9 +170,9 @@ def _selections(
 def _shape(kind: Any) -> str:
     """Return lists, non-nulls and the scalar of a type; all objects have one shape."""
     if isinstance(kind, GraphQLNonNull):
-        return f"{_shape(kind.of_type)}!"
+        return f"{_shape(cast('Any', kind).of_type)}!"
     if isinstance(kind, GraphQLList):
-        return f"[{_shape(kind.of_type)}]"
+        return f"[{_shape(cast('Any', kind).of_type)}]"
     return kind.name if is_leaf_type(kind) else "{}"
 
 
@@ -196,9 +197,9 @@ class LooseVariablesRule(VariablesInAllowedPositionRule):
         super().report_error(error)
 
 
-def rules_of(version: Version) -> list[type[ValidationRule]]:
+def rules_of(version: Version) -> list[type[ASTValidationRule]]:
     """Return the rules for documents of a version of ION."""
-    replaced: dict[Any, type[ValidationRule]] = {
+    replaced: dict[Any, type[ASTValidationRule]] = {
         OverlappingFieldsCanBeMergedRule: FieldsCanBeMergedRule
     }
     if version != "2023":

@@ -33,8 +33,8 @@ class _RefusedRowError(Exception):
 @MUTATIONS.handles("createOrUpdateMultipleMboms")
 def _import_mboms(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Create or update the mBOM of each assembly; write nothing if a row is refused."""
-    given = args.get("input") or []
-    imports: list[dict[str, Any]] = given if isinstance(given, list) else [given]
+    given: list[dict[str, Any]] | dict[str, Any] = args.get("input") or []
+    imports = given if isinstance(given, list) else [given]
     results = [_import(tx, one) for one in imports]
     return {
         name: [x for one in results for x in one[name]]

@@ -18,6 +18,8 @@ _TYPED = ("datagrid_values", "run_steps_fields")
 SOFT_DELETED = frozenset({"api_keys", "mbom_item"})
 """Tables whose rows ION marks as `_deleted` (public warehouse models of 2023)."""
 
+DELETED_MARK: Changes = {"_deleted": {"old": False, "new": True}}
+
 
 def soft_deletion(action: LoggedAction, quirks: Quirks) -> bool:
     """Return whether ION keeps the deleted row of an action, and marks it."""

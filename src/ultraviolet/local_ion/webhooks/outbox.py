@@ -14,7 +14,12 @@ from ultraviolet.local_ion.quirks import Changes, Quirks
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.audit_log import LoggedAction
 from ultraviolet.local_ion.store.store import Store
-from ultraviolet.local_ion.webhooks.delivered_rows import row_changes, row_key, soft_deletion
+from ultraviolet.local_ion.webhooks.delivered_rows import (
+    DELETED_MARK,
+    row_changes,
+    row_key,
+    soft_deletion,
+)
 from ultraviolet.local_ion.webhooks.delivery import Attempt, Delivery
 
 CREATE_CURSOR = (
@@ -151,20 +156,18 @@ class Outbox:
         if not subscriptions:
             return
         quirks, catalog = self._quirks, self._store.schema.catalog
-        for action in deliverable_actions(actions, quirks, catalog):
-            is_soft = soft_deletion(action, quirks)
-            delivered = "update" if is_soft else action.action.lower()
-            matching = subscriptions.get((action.table_name, delivered), ())
+        for logged in deliverable_actions(actions, quirks, catalog):
+            is_soft = soft_deletion(logged, quirks)
+            action = msgspec.structs.replace(logged, action="UPDATE") if is_soft else logged
+            matching = subscriptions.get((action.table_name, action.action.lower()), ())
             if not matching or quirks.suppresses(action.table_name, action.action):
                 continue
-            changes = quirks.apply(
-                action.action, action_changes(action, partial=quirks.partial_creates)
-            )
-            if not quirks.links_as_keys:
-                changes |= linked_objects(connection, catalog, action.table_name, changes)
-            if is_soft:
-                action = msgspec.structs.replace(action, action="UPDATE")
-                changes = {"_deleted": {"old": False, "new": True}}
+            changes = DELETED_MARK
+            if not is_soft:
+                found = action_changes(action, partial=quirks.partial_creates)
+                changes = quirks.apply(action.action, found)
+                if not quirks.links_as_keys:
+                    changes |= linked_objects(connection, catalog, action.table_name, changes)
             changes = row_changes(action, changes, catalog, quirks)
             for subscription in matching:
                 yield subscription, action, changes
