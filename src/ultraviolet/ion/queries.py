@@ -27,7 +27,8 @@ _CANONICAL = re.compile(
 """Times certainly in the mirror's form. Those of the 30th and 31st are parsed."""
 BUILD_REQUIREMENTS = "buildRequirements"
 """The field of an inventory with what was installed; a newer ION has no lists of it."""
-_INSTALLATIONS = "abomInstallations { partInventoryId quantity }"
+_REQUIREMENT = ("id", "partId", "quantity")
+_INSTALLATION = ("partInventoryId", "quantity")
 _ATTRIBUTE = ("id", "key", "type", "value")
 
 
@@ -69,9 +70,12 @@ def selection(resource: Resource, offered: OfferedSchema) -> str:
         f.name for f in resource.fields if is_read(f.name) and offered.has(resource.type, f.name)
     ]
     parts = [*scalars, *(s for r in resource.relations if (s := _nested(resource, r, offered)))]
-    if resource.name == "parts_inventory" and offered.has(resource.type, BUILD_REQUIREMENTS):
-        inner = [f for f in ("id", "partId", "quantity") if offered.has("BuildRequirement", f)]
-        parts.append(f"{BUILD_REQUIREMENTS} {{ {' '.join(inner)} {_INSTALLATIONS} }}")
+    inner = [f for f in _REQUIREMENT if offered.has("BuildRequirement", f)]
+    if offered.has(resource.type, BUILD_REQUIREMENTS) and "id" in inner:
+        known = [f for f in _INSTALLATION if offered.has("AbomInstallation", f)]
+        if known:
+            inner.append(f"abomInstallations {{ {' '.join(known)} }}")
+        parts.append(f"{BUILD_REQUIREMENTS} {{ {' '.join(inner)} }}")
     return " ".join(parts)
 
 
