@@ -26,7 +26,7 @@ _CANONICAL = re.compile(
 )
 """Times certainly in the mirror's form. Those of the 30th and 31st are parsed."""
 BUILD_REQUIREMENTS = "buildRequirements"
-"""The field of an inventory with what was installed; a newer ION has no lists of it."""
+"""The field of an inventory with its installations; a newer ION has no lists of them."""
 _REQUIREMENT = ("id", "partId", "quantity")
 _INSTALLATION = ("partInventoryId", "quantity")
 _ATTRIBUTE = ("id", "key", "type", "value")
