@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
+from ultraviolet.ion.contract.derive import Version
 from ultraviolet.local_ion.auth.viewers import Viewer
 from ultraviolet.local_ion.graphql.executor import LocalIon
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.rules.seed import add_user
 
 ADMIN = Viewer(1)
@@ -19,9 +21,11 @@ ADMIN = Viewer(1)
 class Ion:
     """A local ION in a directory, with a clock that advances at every change."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, quirks: Quirks | None = None, version: Version = "all") -> None:
         ticks = itertools.count()
-        self.ion = LocalIon(path, lambda: f"2026-11-24T00:00:00.{next(ticks):06d}+00:00")
+        self.ion = LocalIon(
+            path, lambda: f"2026-11-24T00:00:00.{next(ticks):06d}+00:00", quirks, version
+        )
 
     def execute(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> dict[str, Any]:
         """Return the whole response; compiled and resolved queries must be identical."""

@@ -14,7 +14,7 @@ from ultraviolet.local_ion.faults.kinds import (
     FaultKindName,
     load_scenarios,
 )
-from ultraviolet.local_ion.webhooks.quirks import QUIRKS
+from ultraviolet.local_ion.quirks import QUIRKS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "local-ion.md").read_text()
 

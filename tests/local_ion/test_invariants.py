@@ -14,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.local_ion.in_process_ion import ADMIN, Ion
 from tests.local_ion.mutations.test_registry import CATALOG, Maker, made_kinds
 
+from ultraviolet.local_ion.quirks import QUIRKS, Quirks
 from ultraviolet.local_ion.rules.purchasing import STATUS_PRECEDENCE
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.webhooks.outbox import Outbox
-from ultraviolet.local_ion.webhooks.quirks import QUIRKS, Quirks
 
 Rows = dict[tuple[str, str], dict[str, Any]]
 

@@ -14,6 +14,8 @@ from ultraviolet.ion.naming import camel, plain, plural
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
 
+    from ultraviolet.ion.contract.derive import Version
+
 _CATALOG_FILE = Path(__file__).parent / "contract" / "catalog.json"
 
 
@@ -21,9 +23,14 @@ class Catalog:
     """All resources, by name and by type."""
 
     def __init__(
-        self, resources: Mapping[str, Resource], types: Raw, selected: frozenset[str] | None = None
+        self,
+        resources: Mapping[str, Resource],
+        types: Raw,
+        selected: frozenset[str] | None = None,
+        version: "Version" = "all",
     ) -> None:
         """Set all resources and the names of the selected ones; None selects all."""
+        self._version: Version = version
         self.resources = resources
         self._types = types
         self._selected = selected
@@ -35,6 +42,8 @@ class Catalog:
                 self._names.setdefault(plain(name or ""), r)
         for r in resources.values():
             self._names.setdefault(plain(r.name.removesuffix("s")), r)
+            if r.kind == "join":  # as public warehouse models of 2023 name the tables
+                self._names.setdefault(plain(r.name.replace("entity_", "entities_", 1)), r)
         self._names.pop("", None)
 
     @property
@@ -42,7 +51,7 @@ class Catalog:
         """The complete GraphQL schema with derived types. Loading takes 20 MB and half a second."""
         from ultraviolet.ion.contract import derive  # noqa: PLC0415
 
-        return derive.schema()
+        return derive.schema(self._version)
 
     def sdl(self) -> str:
         """Return the complete schema as SDL."""
@@ -80,6 +89,27 @@ class Catalog:
             for name, more in fields.items()
         }
         return Catalog({**self.resources, **extended}, self._types, self._selected)
+
+    def of_version(self, version: "Version") -> "Catalog":
+        """Return the catalog of a version of ION's API: its root fields and fields only."""
+        if version == "all":
+            return self
+        schema = Catalog(self.resources, self._types, None, version).schema
+        roots = {
+            name
+            for root in (schema.query_type, schema.mutation_type)
+            for name in (root.fields if root else ())
+        }
+        resources: dict[str, Resource] = {}
+        for name, resource in self.resources.items():
+            shown = getattr(schema.type_map.get(resource.type), "fields", None)
+            given = {
+                root: value if (value := getattr(resource, root)) in roots else None
+                for root in ("single", "list", "create", "update", "delete")
+            }
+            fields = tuple(f for f in resource.fields if shown is None or f.name in shown)
+            resources[name] = structs.replace(resource, fields=fields, **given)
+        return Catalog(resources, self._types, self._selected, version)
 
     def follows(self, name: str) -> bool:
         """Return whether a resource is mirrored."""

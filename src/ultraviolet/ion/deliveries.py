@@ -17,7 +17,7 @@ import msgspec
 from ultraviolet import clock
 from ultraviolet.ion import answers
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.model import Field, Resource
+from ultraviolet.ion.model import VALUE_NAMES, Field, Resource
 from ultraviolet.ion.naming import plain
 
 Row = dict[str, Any]
@@ -74,6 +74,8 @@ _SIDES = frozenset(_OLD + _NEW)
 _NAME = ("field", "column", "name", "attribute", "key", "path")
 
 
+_CELL = ("rowId", "columnId")
+"""The key of a datagrid value."""
 LONGEST_ID = 100
 """Maximum characters of an id, so that it fits into an index."""
 
@@ -145,20 +147,25 @@ def encode(
     subscription_id: int,
     resource: str,
     action: str,
-    object_id: int | str,
+    object_id: int | str | None = None,
+    key: Mapping[str, Any] | None = None,
     transaction_id: int,
     timestamp: str,
     actor_id: int | None,
     changes: Mapping[str, Mapping[str, Any]],
 ) -> bytes:
-    """Encode a body (assumed format): `changes` has old and new values by column."""
+    """Encode a body (assumed format): `changes` has old and new values by column.
+
+    A row without an id is identified by the columns in `key`.
+    """
     return msgspec.json.encode(
         {
             "event_id": event_id,
             "subscription_id": subscription_id,
             "resource": resource,
             "action": action,
-            "id": object_id,
+            **({} if object_id is None else {"id": object_id}),
+            **(key or {}),
             "transaction_id": transaction_id,
             "timestamp": timestamp,
             "actor_id": actor_id,
@@ -201,8 +208,10 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
     new: Row = {}
     keys: Row = {}
     if isinstance(found, _AssumedBody):
-        if body.count(b"{") + body.count(b"[") > answers.MAX_DEPTH or (
-            found.changes and _SIDES.issuperset(map(plain, found.changes))
+        if (
+            body.count(b"{") + body.count(b"[") > answers.MAX_DEPTH
+            or (found.changes and _SIDES.issuperset(map(plain, found.changes)))
+            or (b"_value" in body and not VALUE_NAMES.isdisjoint(map(plain, found.changes)))
         ):
             return _decode(catalog, body, whole=whole)
         for name, change in found.changes.items():
@@ -226,6 +235,11 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
         old,
         keys,
     )
+
+
+def _is_empty_column(name: str, value: Any, field: Field, new: Row) -> bool:
+    """Return whether the value of a field is in the column of another type."""
+    return value is None and field.name in new and plain(name) in VALUE_NAMES
 
 
 def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
@@ -261,12 +275,12 @@ def _read(catalog: Catalog, body_fields: Row, *, whole: bool) -> Envelope:
     resource, action = _resource(catalog, body_fields), _action(body_fields)
     old: Row = {}
     new: Row = {}
-    if whole or isinstance(_first(body_fields, _ID), dict | None):
+    if whole or isinstance(_first(body_fields, _ID), dict | None):  # the key may be a change
         for name, (before, after) in _changes(catalog, body_fields, resource).items():
             field = _field(resource, name)
             if field and before is not ...:
                 old[field.name] = _value(field, before)
-            if field and after is not ...:
+            if field and after is not ... and not _is_empty_column(name, after, field, new):
                 row = old if action == "DELETE" and before is ... else new
                 row[field.name] = _value(field, after)
     object_id = _object_id(resource, body_fields, old | new)
@@ -287,7 +301,7 @@ def _read(catalog: Catalog, body_fields: Row, *, whole: bool) -> Envelope:
         source_time=_time(_first(body_fields, _TIME)),
         fields=new if whole else {},
         old=old if whole else {},
-        keys=_keys(resource, old, new) if whole else {},
+        keys=_keys(resource, old, _row_key(resource, body_fields) | new) if whole else {},
         problem=problem,
     )
 
@@ -488,14 +502,45 @@ def _keys(resource: Resource | None, old: Row, new: Row) -> Row:
 
 
 def _object_id(resource: Resource | None, body_fields: Row, row: Row) -> str | None:
-    given = _first(body_fields, _ID)
+    in_key = {plain(name) for name in _row_key_names(resource)}
+    given = _first(body_fields, tuple(name for name in _ID if name not in in_key))
     if isinstance(given, dict) and resource:
         row = row | {f.name: v for n, v in cast("Row", given).items() if (f := _field(resource, n))}
         given = None
     if given is not None:
         return _text(given)
-    parts = [_text(row.get(name)) for name in resource.key] if resource else []
+    if resource is None:
+        return None
+    if row_id := _row_id(resource, body_fields, row):
+        return row_id
+    parts = [_text(row.get(name)) for name in resource.key]
     return ":".join(part for part in parts if part) if parts and all(parts) else None
+
+
+def _row_id(resource: Resource, body_fields: Row, row: Row) -> str | None:
+    """Return the id of a row that its key identifies: `<owner>-<key>`, or `<row>-<column>`.
+
+    The form of the id is assumed; the key of a row may be beside its changes, or among them.
+    """
+    known = row | _row_key(resource, body_fields)
+    parts = [_text(known.get(name)) for name in _row_key_names(resource)]
+    found = "-".join(part or "" for part in parts)
+    return found if parts and all(parts) and len(found) <= LONGEST_ID else None
+
+
+def _row_key_names(resource: Resource | None) -> tuple[str, ...]:
+    """Return the fields that identify a row without an id."""
+    if resource is None:
+        return ()
+    if resource.owner_key:
+        return (resource.owner_key, "key")
+    return _CELL if resource.name == "datagrid_values" else ()
+
+
+def _row_key(resource: Resource | None, body_fields: Row) -> Row:
+    """Return the fields beside the changes that identify a row without an id."""
+    names = _row_key_names(resource)
+    return {name: body_fields[plain(name)] for name in names if plain(name) in body_fields}
 
 
 def _first(body_fields: Row, names: tuple[str, ...], default: Any = None) -> Any:

@@ -8,6 +8,17 @@ from msgspec import Raw, Struct
 
 from ultraviolet.ion.naming import plain
 
+VALUE_COLUMNS: Mapping[str, str] = {
+    "string": "_string_value",
+    "number": "_number_value",
+    "boolean": "_boolean_value",
+    "datetime": "_datetime_value",
+    "select": "_select_value",
+    "multiselect": "_multiselect_values",
+}
+"""The columns behind a field `value`, by type (public warehouse models of 2023)."""
+VALUE_NAMES = frozenset(plain(column) for column in VALUE_COLUMNS.values())
+
 
 class Field(Struct, frozen=True, omit_defaults=True):
     """A scalar, enum or list of them on an object type."""
@@ -155,10 +166,20 @@ class Resource(Struct, frozen=True, dict=True, omit_defaults=True):
             for link in reversed(self.links)
             if (field := self.field(link.key))
         }
-        return keys | {
-            plain(name): field
-            for field in reversed(self.fields)
-            for name in (field.column, field.name)
+        values = {
+            name: field
+            for field in self.fields
+            if (field.name, field.type) == ("value", "ScalarValue")
+            for name in VALUE_NAMES
+        }
+        return {
+            **keys,
+            **values,
+            **{
+                plain(name): field
+                for field in reversed(self.fields)
+                for name in (field.column, field.name)
+            },
         }
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from ultraviolet.clock import normalize_rfc3339
 from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.ion.model import Relation, Resource
+from ultraviolet.ion.naming import constant
 
 INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { name }
   types { kind name fields(includeDeprecated: true) { name } inputFields { name }
@@ -24,6 +25,10 @@ _CANONICAL = re.compile(
     re.ASCII,
 )
 """Times certainly in the mirror's form. Those of the 30th and 31st are parsed."""
+BUILD_REQUIREMENTS = "buildRequirements"
+"""The field of an inventory with its installations; a newer ION has no lists of them."""
+_REQUIREMENT = ("id", "partId", "quantity")
+_INSTALLATION = ("partInventoryId", "quantity")
 _ATTRIBUTE = ("id", "key", "type", "value")
 
 
@@ -65,11 +70,44 @@ def selection(resource: Resource, offered: OfferedSchema) -> str:
         f.name for f in resource.fields if is_read(f.name) and offered.has(resource.type, f.name)
     ]
     parts = [*scalars, *(s for r in resource.relations if (s := _nested(resource, r, offered)))]
+    inner = [f for f in _REQUIREMENT if offered.has("BuildRequirement", f)]
+    if offered.has(resource.type, BUILD_REQUIREMENTS) and "id" in inner:
+        known = [f for f in _INSTALLATION if offered.has("AbomInstallation", f)]
+        if known:
+            inner.append(f"abomInstallations {{ {' '.join(known)} }}")
+        parts.append(f"{BUILD_REQUIREMENTS} {{ {' '.join(inner)} }}")
     return " ".join(parts)
 
 
+def is_keyed(resource: Resource, offered: OfferedSchema) -> bool:
+    """Return whether ION lists a resource in order of id; datagrid values it does not."""
+    return offered.has(resource.sort or "", "ID_ASC")
+
+
+def _stable_order(resource: Resource, offered: OfferedSchema) -> str:
+    """Return an order in which later objects come last, for lists without an order of id."""
+    keys = (f"{constant(link.key)}_ASC" for link in resource.links)
+    names = ["_CREATED_ASC", *(k for k in keys if "BY_ID" not in k)]
+    return ", ".join(name for name in names if offered.has(resource.sort or "", name))
+
+
+def _unkeyed_page(resource: Resource, fields: str, order: str) -> str:
+    return (
+        f"query Page($filters: {resource.filters}, $first: Int, $after: String)"
+        f" {{ page: {resource.list}(filters: $filters, sort: [{order}], first: $first,"
+        f" after: $after) {{ edges {{ node {{ {fields} }} }}"
+        f" pageInfo {{ hasNextPage totalCount endCursor }} }} }}"
+    )
+
+
 def page_query(resource: Resource, offered: OfferedSchema) -> str:
-    """Return the query of a page in order of id, with variables `filters` and `first`."""
+    """Return the query of a page in order of id, with variables `filters` and `first`.
+
+    Without an order of id, the order is that of creation, and `after` is a third variable.
+    """
+    if not is_keyed(resource, offered):
+        order = _stable_order(resource, offered)
+        return _unkeyed_page(resource, selection(resource, offered), order)
     return (
         f"query Page($filters: {resource.filters}, $first: Int)"
         f" {{ page: {resource.list}(filters: $filters, sort: [ID_ASC], first: $first)"
@@ -80,11 +118,19 @@ def page_query(resource: Resource, offered: OfferedSchema) -> str:
 
 def changes_query(resource: Resource, offered: OfferedSchema) -> str:
     """Return the query of a page in order of change, with variables `filters` and `first`."""
+    if not is_keyed(resource, offered):
+        order = f"_UPDATED_ASC, {_stable_order(resource, offered)}"
+        return _unkeyed_page(resource, selection(resource, offered), order)
     return page_query(resource, offered).replace("sort: [ID_ASC]", "sort: [_UPDATED_ASC, ID_ASC]")
 
 
-def page_of_ids(resource: Resource, *, dated: bool) -> str:
+def page_of_ids(resource: Resource, offered: OfferedSchema, *, dated: bool) -> str:
     """Return the query of the ids of a page, with the times of change if `dated`."""
+    if not is_keyed(resource, offered):
+        order = _stable_order(resource, offered)
+        if dated:
+            return _unkeyed_page(resource, "id _updated", f"_UPDATED_ASC, {order}")
+        return _unkeyed_page(resource, "id", order)
     fields, order = ("id _updated", "_UPDATED_ASC, ID_ASC") if dated else ("id", "ID_ASC")
     return (
         f"query Ids($filters: {resource.filters}, $first: Int)"
@@ -163,6 +209,9 @@ def normalize_document(
             if len(rows) == len(doc[name]):
                 rows.sort(key=lambda row: (len(str(row["id"])), str(row["id"])))
                 doc[name] = rows if name in SHOWN else [row["id"] for row in rows]
+    if doc.get(BUILD_REQUIREMENTS):
+        rows = _rows(BUILD_REQUIREMENTS, doc[BUILD_REQUIREMENTS], "id")
+        doc[BUILD_REQUIREMENTS] = sorted(rows, key=lambda row: str(row["id"]).zfill(20))
     if "attributes" in doc:
         rows = _rows("attributes", doc["attributes"], "key") if doc["attributes"] else []
         doc["attributes"] = {str(row["key"]): row for row in rows}

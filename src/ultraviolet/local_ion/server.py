@@ -21,6 +21,7 @@ from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import InvalidError
 from ultraviolet.files import ensure_private_dir
 from ultraviolet.http_protocol import Limits, make_protocol, raise_open_files_limit
+from ultraviolet.ion.contract.derive import Version
 from ultraviolet.local_ion.auth.oauth import Tokens
 from ultraviolet.local_ion.auth.viewers import (
     Credentials,
@@ -39,8 +40,8 @@ from ultraviolet.local_ion.http.app import AppState, create_app
 from ultraviolet.local_ion.http.tls import Certificates, ensure_certificates
 from ultraviolet.local_ion.plant.pacing import PlantStoppedError
 from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.webhooks.outbox import Outbox
-from ultraviolet.local_ion.webhooks.quirks import Quirks
 from ultraviolet.local_ion.webhooks.sender import DeliveryService, log_failure
 from ultraviolet.process import force_exit_after
 
@@ -73,6 +74,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     changes_per_second: float = 0.0
     no_quirk: tuple[str, ...] = ()
+    api: Version = "all"
     token_lifetime: int = 300
     plant: bool = True
     tls: bool = False
@@ -106,7 +108,7 @@ class LocalIonServer:
         self.marker.remove_incomplete_plant()
         self.faults = FaultRegistry()
         clock = Clock(self.faults)
-        self.ion = LocalIon(options.data, clock.now_text)
+        self.ion = LocalIon(options.data, clock.now_text, quirks, options.api)
         self.ion.store.files.base_url = options.url
         self._stop = threading.Event()
         self.simulator = PlantSimulator(

@@ -24,6 +24,7 @@ from ultraviolet.hub.runtime.controllers import Controllers
 from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.mirror.stale_reasons import DELETION
 
 LISTS = [
     (name, dependent.own_ids)
@@ -128,6 +129,21 @@ def test_datagrid_value_has_an_id_that_is_not_a_number(idle_hub: IdleHub) -> Non
     idle_hub.apply_events()
     assert [(row.resource, row.id) for row in idle_hub.rows(stale)] == [("datagrid_values", "12-7")]
     assert [row.outcome for row in idle_hub.rows(events)] == ["applied"]
+
+
+def test_event_of_a_row_without_an_id_names_it_by_its_key(idle_hub: IdleHub) -> None:
+    said = json.loads(told("datagrid_values", "", _number_value=3.5))
+    del said["id"]
+    run(idle_hub.deliver(json.dumps(said | {"row_id": 12, "column_id": 7}).encode()))
+    idle_hub.apply_events()
+    assert [(row.resource, row.id) for row in idle_hub.rows(stale)] == [("datagrid_values", "12-7")]
+
+
+def test_row_that_is_marked_as_deleted_is_read_again(idle_hub: IdleHub) -> None:
+    run(idle_hub.deliver(told("mbom_item", 5, _deleted=True)))
+    idle_hub.apply_events()
+    (row,) = idle_hub.rows(stale)
+    assert (row.resource, row.id, row.reason) == ("mbom_item", "5", DELETION)
 
 
 def asked(idle_hub: IdleHub) -> list[Any]:

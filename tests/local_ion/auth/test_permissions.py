@@ -1,15 +1,20 @@
 """Users, teams, roles, invitations, and the permissions of API keys."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.local_ion.in_process_ion import Ion, shared_ion
 
+from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.local_ion.auth import api_keys
+from ultraviolet.local_ion.auth.permission_groups import group_of as group_name
 from ultraviolet.local_ion.auth.viewers import Viewer, load_viewer
+from ultraviolet.local_ion.quirks import Quirks
 
 ion = shared_ion()
+CATALOG = load_catalog()
 NUMBERS = itertools.count()
 
 
@@ -81,7 +86,7 @@ def test_teams_and_roles_are_deleted_without_etag_and_with_associations(ion: Ion
     cat, team, role_id = (
         ion.create_user("Cat").user_id,
         ion.create("Team", name="Movers")["id"],
-        role(ion, "parts"),
+        role(ion, "UpdatePart"),
     )
     ion.mutate("addUserToTeam", teamId=team, userId=cat)
     ion.mutate("attachRoleToTeam", teamId=team, roleId=role_id)
@@ -92,36 +97,59 @@ def test_teams_and_roles_are_deleted_without_etag_and_with_associations(ion: Ion
 
 
 def test_roles_include_permission_groups(ion: Ion) -> None:
-    role_id = role(ion, "parts", "createPart")
+    role_id = role(ion, "UpdatePart", "CreatePart")
     shown = "permissionGroups { name } permissions { action resource }"
     seen = ion.get("role", role_id, shown)
-    assert ["createPart", "parts"] == sorted(g["name"] for g in seen["permissionGroups"])
-    assert {("read", "parts"), ("create", "createPart")} == {
+    assert ["CreatePart", "UpdatePart"] == sorted(g["name"] for g in seen["permissionGroups"])
+    assert {("update", "UpdatePart"), ("create", "CreatePart")} == {
         (p["action"].lower(), p["resource"]) for p in seen["permissions"]
     }
     dan = ion.create_user("Dan").user_id
     ion.mutate("attachRoleToUser", userId=dan, roleId=role_id)
     groups = ion.get("user", dan, "permissionGroups { name }")["permissionGroups"]
-    assert {"parts", "createPart"} == {g["name"] for g in groups}
+    assert {"UpdatePart", "CreatePart"} == {g["name"] for g in groups}
     ion.mutate(
-        "detachPermissionGroupFromRole", roleId=role_id, permissionGroupId=group_of(ion, "parts")
+        "detachPermissionGroupFromRole",
+        roleId=role_id,
+        permissionGroupId=group_of(ion, "UpdatePart"),
     )
-    assert {"permissionGroups": [{"name": "createPart"}]} == ion.get(
+    assert {"permissionGroups": [{"name": "CreatePart"}]} == ion.get(
         "role", role_id, "permissionGroups { name }"
     )
 
 
-def test_every_root_field_has_a_permission_group(ion: Ion) -> None:
-    query, mutation = ion.ion.schema.query_type, ion.ion.schema.mutation_type
-    assert query is not None
-    assert mutation is not None
-    names = [g["name"] for g in ion.list_all("permissionGroups", "name")]
-    assert sorted([*query.fields, *mutation.fields]) == sorted(names)
+def test_permission_groups_are_those_of_ion(ion: Ion) -> None:
+    listed = ion.list_all("permissionGroups", "name family")
+    groups = {(group["name"], group["family"]) for group in listed}
+    assert len(groups) == 301
+    assert {
+        ("CreateMRPJob", "MRPJob"),
+        ("UpdatePart", "Part"),
+        ("CreateABomForPartInventory", "ABomItem"),
+        ("UpdateAPIKey", "APIKeyObject"),
+        ("AddLabelToProcedureFamily", "ProcedureFamilyLabel"),
+        ("IssueItemToKit", "PartInventory"),
+        ("AttachRoleToUser", "User"),
+        ("DeleteOrganizationStepAttributes", "Organization"),
+        ("ImportStepsFromPDF", "Step"),
+        ("DeleteAnalyticsCredential", "AnalyticsCredential"),
+    } <= groups
+
+
+def test_mutations_newer_than_the_groups_need_the_permission_of_a_similar_one(ion: Ion) -> None:
+    assert group_name("createRuns", CATALOG) == "CreateRun"
+    assert group_name("updateMbomItemReferenceDesignator", CATALOG) == "UpdateMBomItem"
+    jo = ion.create_user("Jo")
+    ion.mutate("attachRoleToUser", userId=jo.user_id, roleId=role(ion, "CreateRun", "CreateAPIKey"))
+    signed_in = with_key(ion, key(ion, jo))
+    assert signed_in is not None
+    assert [] == ion.mutate("createRuns", "runs { id }", signed_in, input=[])["runs"]
+    assert "User does not have permission" in ion.mutation_error("updateRuns", signed_in, input=[])
 
 
 def test_api_key_keeps_permissions_of_creation_time(ion: Ion) -> None:
     eve = ion.create_user("Eve")
-    buyer = role(ion, "parts", "suppliers", "createApiKey")
+    buyer = role(ion, "UpdateSupplier", "CreateAPIKey")
     ion.mutate("attachRoleToUser", userId=eve.user_id, roleId=buyer)
     made = key(ion, eve)
     signed_in = with_key(ion, made)
@@ -131,16 +159,30 @@ def test_api_key_keeps_permissions_of_creation_time(ion: Ion) -> None:
     ion.mutate("detachRoleFromUser", userId=eve.user_id, roleId=buyer)
     ion.mutate("attachRoleToUser", userId=eve.user_id, roleId=1)
     assert signed_in == with_key(ion, made)  # neither less nor more
-    assert [] == ion.data("{ parts { edges { node { id } } } }", signed_in)["edges"]
-    refusal = "User does not have permission to {} this resource."
-    assert refusal.format("read") == ion.error("{ locations { edges { node { id } } } }", signed_in)
+    ion.data("{ locations { edges { node { id } } } }", signed_in)  # reads need no permission
+    refusal = "User does not have permission to update this resource."
     etag = {"id": 1, "etag": "x"}
     for mutation, values in (
         ("createPart", {"partNumber": "P"}),
         ("updatePart", etag),
         ("deletePart", etag),
     ):
-        assert refusal.format("update") == ion.mutation_error(mutation, signed_in, **values)
+        assert refusal == ion.mutation_error(mutation, signed_in, **values)
+
+
+def test_reads_need_permissions_without_the_quirk(tmp_path: Path) -> None:
+    strict = Ion(tmp_path, Quirks.without(["reads_need_no_permission"]))
+    names = {group["name"] for group in strict.list_all("permissionGroups", "name")}
+    assert {"parts", "part", "CreatePart"} <= names
+    kay = strict.create_user("Kay")
+    reader = role(strict, "parts", "CreateAPIKey")
+    strict.mutate("attachRoleToUser", userId=kay.user_id, roleId=reader)
+    signed_in = with_key(strict, key(strict, kay))
+    assert signed_in is not None
+    assert [] == strict.data("{ parts { edges { node { id } } } }", signed_in)["edges"]
+    refusal = "User does not have permission to read this resource."
+    assert refusal == strict.error("{ locations { edges { node { id } } } }", signed_in)
+    strict.ion.close()
 
 
 def test_api_key_of_an_administrator_has_all_permissions(ion: Ion) -> None:
@@ -151,10 +193,12 @@ def test_api_key_of_an_administrator_has_all_permissions(ion: Ion) -> None:
 def test_api_key_of_a_team_member_has_the_permissions_of_the_team(ion: Ion) -> None:
     fay, team = ion.create_user("Fay"), ion.create("Team", name="Buyers")["id"]
     ion.mutate("addUserToTeam", teamId=team, userId=fay.user_id)
-    ion.mutate("attachRoleToTeam", teamId=team, roleId=role(ion, "parts", "createApiKey"))
+    ion.mutate("attachRoleToTeam", teamId=team, roleId=role(ion, "UpdatePart", "CreateAPIKey"))
     signed_in = with_key(ion, key(ion, fay))
     assert signed_in is not None
-    assert {"parts", "createApiKey"} == signed_in.permissions
+    assert signed_in.permissions is not None
+    assert {"parts", "updatePart", "createApiKey"} <= signed_in.permissions
+    assert "deletePart" not in signed_in.permissions
 
 
 def test_objects_without_read_permission_are_omitted(ion: Ion) -> None:

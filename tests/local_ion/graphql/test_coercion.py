@@ -1,7 +1,11 @@
 """Variables are coerced to the expected scalar types, as in graphene 2."""
 
+from pathlib import Path
+
 import pytest
 from tests.local_ion.in_process_ion import Ion, nodes, shared_ion
+
+from ultraviolet.local_ion.quirks import Quirks
 
 ion = shared_ion()
 
@@ -12,7 +16,7 @@ def test_numeric_text_is_accepted_for_a_float(ion: Ion) -> None:
     assert 12.34568 == made["quantity"]
 
 
-@pytest.mark.parametrize("first", ["2", "2.9", " 2 "])
+@pytest.mark.parametrize("first", ["2", "2.9", " 2 ", 2.9])
 def test_numeric_text_is_accepted_for_an_int(ion: Ion, first: str) -> None:
     for n in range(3):
         ion.create("Location", name=f"coercion {first} {n}")
@@ -41,6 +45,31 @@ def test_other_text_is_rejected_for_an_int(ion: Ion, first: str) -> None:
     (error,) = ion.execute(query, n=first)["errors"]
     assert "$n" in error["message"]
     assert "Int cannot represent" in error["message"]
+
+
+def test_booleans_are_accepted_for_numbers_and_anything_for_a_boolean(ion: Ion) -> None:
+    part = ion.create("Part", partNumber="coercion-boolean")["id"]
+    made = ion.create("PartInventory", "id quantity", partId=part, quantity=True)
+    assert made["quantity"] == 1
+    place = ion.create("Location", "available", name="coercion boolean", available=1)
+    assert place["available"] is True
+
+
+def test_null_stays_null(ion: Ion) -> None:
+    part = ion.create("Part", "id description", partNumber="null", description=None)
+    assert part["description"] is None
+
+
+def test_only_floats_are_converted_without_the_quirk(tmp_path: Path) -> None:
+    strict = Ion(tmp_path, Quirks.without(["every_scalar_is_converted"]))
+    part = strict.create("Part", partNumber="P")["id"]
+    assert (
+        strict.create("PartInventory", "quantity", partId=part, quantity="2.5")["quantity"] == 2.5
+    )
+    assert "String cannot represent" in strict.mutation_error("createPart", partNumber=7)
+    query = "query ($n: Int) { parts(first: $n) { edges { node { id } } } }"
+    assert "Int cannot represent" in strict.error(query, n="2")
+    strict.ion.close()
 
 
 def test_literals_are_not_coerced(ion: Ion) -> None:

@@ -87,7 +87,8 @@ def test_new_object_has_defined_attributes_with_checked_values(ion: Ion, kind: s
     ]["attributes"]
 
     shown = "attributes { key value type Etag }"
-    assert [] == ion.get(single, before, shown)["attributes"]
+    (unset,) = ion.get(single, before, shown)["attributes"]
+    assert ("grade", None, "SELECT") == (unset["key"], unset["value"], unset["type"])
     made = make(ion, kind)
     (attribute,) = ion.get(single, made, shown)["attributes"]
     assert ("grade", None, "SELECT") == (attribute["key"], attribute["value"], attribute["type"])

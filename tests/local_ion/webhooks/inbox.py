@@ -9,9 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.store.store import Store
 from ultraviolet.local_ion.webhooks.outbox import Outbox
-from ultraviolet.local_ion.webhooks.quirks import Quirks
 from ultraviolet.local_ion.webhooks.sender import RetryPolicy, Sender
 
 QUICK = RetryPolicy(max_retries=3, first_pause_seconds=0.01, max_pause_seconds=0.02)

@@ -1,5 +1,6 @@
 """The outbox: from commits to deliveries."""
 
+import json
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from tests.local_ion.webhooks.inbox import (
     update,
 )
 
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.ion.deliveries import decode
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.store.store import Store
-from ultraviolet.local_ion.webhooks.quirks import Quirks
 
 
 def test_body_has_the_assumed_format(store: Store) -> None:
@@ -119,3 +122,63 @@ def test_one_delivery_for_each_matching_subscription(store: Store) -> None:
     bodies = new_bodies(store, Quirks(), *ORDERS)
     insert(store, "purchase_orders", status="draft")
     assert len({b["subscription_id"] for b in bodies()}) == 2
+
+
+def _attribute_bodies(store: Store, *disabled: str) -> list[dict[str, Any]]:
+    """Return the deliveries of a changed attribute of a part."""
+    pairs = ("part_attributes", "update"), ("part_attributes", "create")
+    new = new_bodies(store, Quirks.without(disabled), *pairs)
+    with store.write(1) as tx:
+        part = tx.insert("parts", {"part_number": f"P{len(disabled)}", "revision": "A"})
+    with store.write(1) as tx:
+        row = {"id": f"{part}-Mass", "key": "Mass", "part_id": part, "type": "number", "value": "1"}
+        tx.insert("part_attributes", row)
+    with store.write(1) as tx:
+        tx.update("part_attributes", f"{part}-Mass", {"value": "2.5"})
+    return new()
+
+
+def test_attribute_rows_have_a_key_and_typed_columns(store: Store) -> None:
+    created, changed = _attribute_bodies(store)
+    assert "id" not in changed
+    assert "id" not in created["changes"]
+    assert (changed["key"], changed["part_id"]) == ("Mass", created["changes"]["part_id"]["new"])
+    assert created["changes"]["_number_value"] == {"new": 1}
+    assert changed["changes"]["_number_value"] == {"old": 1, "new": 2.5}
+    envelope = decode(load_catalog(), json.dumps(changed).encode())
+    assert (envelope.object_id, envelope.fields["value"]) == (f"{changed['part_id']}-Mass", 2.5)
+    assert envelope.keys["partId"] == changed["part_id"]
+
+
+def test_attribute_rows_have_an_id_and_one_value_without_the_quirks(store: Store) -> None:
+    _, changed = _attribute_bodies(store, "rows_without_id", "typed_value_columns")
+    assert changed["id"].endswith("-Mass")
+    assert changed["changes"]["value"] == {"old": 1, "new": 2.5}
+
+
+def test_event_ids_are_those_of_the_audit_log_without_the_quirk(store: Store) -> None:
+    subscribe(store, "http://localhost/other", ("suppliers", "create"))
+    new = new_bodies(store, Quirks.without(["own_event_ids"]), ("suppliers", "create"))
+    insert(store, "suppliers", name="Acme")
+    first, second = new()
+    assert first["event_id"] == second["event_id"]
+    assert first["subscription_id"] != second["subscription_id"]
+
+
+@pytest.mark.parametrize(
+    ("disabled", "action"), [([], "UPDATE"), (["soft_deletes"], "DELETE")], ids=["on", "off"]
+)
+def test_deleted_mbom_items_are_marked_with_the_quirk(
+    store: Store, disabled: list[str], action: str
+) -> None:
+    part = insert(store, "parts", part_number="P", revision="A")
+    mbom = insert(store, "mboms", part_id=part, version=1, status="draft")
+    item = insert(store, "mbom_item", mbom_id=mbom, part_id=part, quantity=1)
+    pairs = ("mbom_item", "update"), ("mbom_item", "delete")
+    new = new_bodies(store, Quirks.without(disabled), *pairs)
+    with store.write(1) as tx:
+        tx.delete("mbom_item", item)
+    (body,) = new()
+    assert (body["action"], body["id"]) == (action, item)
+    marked = {"_deleted": {"old": False, "new": True}}
+    assert (body["changes"] == marked) == (action == "UPDATE")

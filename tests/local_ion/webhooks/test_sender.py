@@ -18,9 +18,9 @@ from tests.local_ion.webhooks.inbox import (
 )
 
 from ultraviolet.ion.signatures import sign
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.store.store import Store
 from ultraviolet.local_ion.webhooks.outbox import Outbox
-from ultraviolet.local_ion.webhooks.quirks import Quirks
 from ultraviolet.local_ion.webhooks.sender import is_success
 
 

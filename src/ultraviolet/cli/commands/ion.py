@@ -38,6 +38,9 @@ def serve(
     no_quirk: list[str] | None = typer.Option(
         None, help="Disable one of ION's known quirks; repeatable."
     ),
+    api: str = typer.Option(
+        "all", help="Version of ION's API: 2023, newer, or all of both.", metavar="VERSION"
+    ),
     token_lifetime: int = typer.Option(300, min=1, help="Lifetime of an access token in seconds."),
     plant: bool = typer.Option(True, help="Fill an empty local ION with a simulated company."),
     tls: bool = typer.Option(
@@ -60,6 +63,8 @@ def serve(
     from ultraviolet import log_config
     from ultraviolet.local_ion import server
 
+    if api not in {"all", "2023", "newer"}:
+        raise typer.BadParameter("VERSION is 2023, newer or all.", param_hint="--api")
     log_config.configure()
     server.serve(
         server.ServeOptions(
@@ -70,6 +75,7 @@ def serve(
             seed=seed,
             changes_per_second=changes_per_second,
             no_quirk=tuple(no_quirk or ()),
+            api=api,
             token_lifetime=token_lifetime,
             plant=plant,
             tls=tls,

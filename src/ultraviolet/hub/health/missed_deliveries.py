@@ -183,14 +183,14 @@ def _known(
     """Return the numbers of the received events: matched by number, envelope or body."""
     if not sent:
         return set()
-    given = {"integration": integration_id, "ids": [str(each.id) for each in sent]}
-    numbers = set(connection.execute(_KNOWN, given).scalars())
-    known = {each.id for each in sent if str(each.id) in numbers}
-    rows = {
-        each.id: _row(catalog, integration_id, 0, each)
-        for each in sent
-        if each.body and each.id not in known
-    }
+    rows = {each.id: _row(catalog, integration_id, 0, each) for each in sent if each.body}
+    # A body with another number shows that this ION numbers events differently from deliveries.
+    numbered = {number for number, row in rows.items() if row["event_id"] in {None, str(number)}}
+    numbered |= {each.id for each in sent if not each.body}
+    given = {"integration": integration_id, "ids": [str(number) for number in numbered]}
+    numbers = set(connection.execute(_KNOWN, given).scalars()) if numbered else set[str]()
+    known = {number for number in numbered if str(number) in numbers}
+    rows = {number: row for number, row in rows.items() if number not in known}
     if rows:
         keys = [row["dedupe_key"] for row in rows.values()]
         query = select(event_keys.c.dedupe_key).where(

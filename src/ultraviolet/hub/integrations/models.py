@@ -39,8 +39,18 @@ PRESETS: tuple[Preset, ...] = (
     ),
     _preset("gov-production", "Government production", "-production-gov"),
     _preset("gov-staging", "Government staging", "-staging-gov"),
-    _preset("aus-production", "Australia production", "-production-aus"),
-    _preset("aus-staging", "Australia staging", "-staging-aus"),
+    Preset(
+        "aus-production",
+        "Australia production",
+        "https://api.ion-aus.com",
+        "https://auth.ion-aus.com/auth",
+    ),
+    Preset(
+        "aus-staging",
+        "Australia staging",
+        "https://staging-api.ion-aus.com",
+        "https://staging-auth.ion-aus.com",
+    ),
     Preset("local", "Local ION", "http://127.0.0.1:8100", "http://127.0.0.1:8100"),
 )
 

@@ -71,6 +71,7 @@ def save_schema(
 
 def _useful(catalog: Catalog) -> list[str]:
     names = {"Query", "Mutation", "ResourceEnum", "WebhookReceiver", "WebhookSubscription"}
+    names |= {"BuildRequirement", "AbomInstallation"}  # parts of the documents of inventory
     for resource in catalog.resources.values():
         names |= {resource.type, resource.filters or "", resource.sort or ""}
     return sorted(names - {""})

@@ -10,6 +10,7 @@ from ultraviolet.ion.deliveries import LONGEST_ID, is_id
 from ultraviolet.ion.errors import IonUnreadableError
 from ultraviolet.ion.model import Resource
 
+_MAX_CURSOR = 1000
 _MAX_TOTAL = 2**31 - 1
 
 
@@ -26,6 +27,8 @@ class AnswerList(msgspec.Struct, frozen=True):
     rows: Sequence[Row]
     more: bool
     total: int | None
+    cursor: str | None = None
+    """The cursor of the last row, in a list without an order of id."""
 
 
 def parse_list(resource: Resource, page: Any) -> AnswerList:
@@ -42,7 +45,9 @@ def parse_list(resource: Resource, page: Any) -> AnswerList:
         )
     total = info.get("totalCount")
     known = isinstance(total, int) and not isinstance(total, bool) and 0 <= total <= _MAX_TOTAL
-    return AnswerList(rows, more, total if known else None)
+    cursor = info.get("endCursor")
+    valid = isinstance(cursor, str) and 0 < len(cursor) <= _MAX_CURSOR
+    return AnswerList(rows, more, total if known else None, cursor if valid else None)
 
 
 def parse_rows(resource: Resource, page: Any) -> list[Row]:

@@ -251,8 +251,8 @@ def _parse_object(row: Any, resource: Resource, envelope: Envelope) -> ParsedEve
     if resource.numbered and not is_id(id_):
         title = resource.title.lower()
         event.problem = f"{id_[:_MAX_ID_CHARACTERS_SHOWN]} is not a valid id of {title}"
-    elif envelope.action == "DELETE" or not envelope.fields:
-        reason = DELETION if envelope.action == "DELETE" else EVENT
+    elif _is_deletion(envelope) or not envelope.fields:
+        reason = DELETION if _is_deletion(envelope) else EVENT
         event.marks = [Mark(resource.name, id_, reason, row.received_at)]
     else:
         known = {field.name for field in resource.fields}
@@ -266,6 +266,11 @@ def _parse_object(row: Any, resource: Resource, envelope: Envelope) -> ParsedEve
             source_time=envelope.source_time,
         )
     return event
+
+
+def _is_deletion(envelope: Envelope) -> bool:
+    """Return whether an event says that its row was deleted, or marked as deleted."""
+    return envelope.action == "DELETE" or envelope.fields.get("_deleted") is True
 
 
 def _parse_unselected(

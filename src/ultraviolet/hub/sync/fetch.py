@@ -24,7 +24,7 @@ from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.hub.sync.fetch_progress import Mode, ResumePoint, insert_steps
 from ultraviolet.hub.sync.fetch_resource import ResourceFetch
 from ultraviolet.hub.sync.page_writer import PageWriter
-from ultraviolet.hub.sync.watermarks import Watermark, after_filter, changed_since_filter, watermark
+from ultraviolet.hub.sync.watermarks import Watermark, changed_since_filter, watermark
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror.observation import Mark, Observation, Origin
 from ultraviolet.mirror.stale_reasons import NOT_READABLE
@@ -185,8 +185,9 @@ class Fetcher:
         )
         changed = 0
         last: Observation | None = None
+        after: str | None = None
         while True:
-            page = await context.reader.changes(resource, filters, Origin("poll"), last)
+            page = await context.reader.changes(resource, filters, Origin("poll"), last, after)
             last = page.last
             moment = now_rfc3339()
             marks = [Mark(resource.name, id_, NOT_READABLE, moment) for id_ in page.unreadable]
@@ -195,7 +196,7 @@ class Fetcher:
                 polled[resource.name] = last.source_time or ""
             if last is None or not page.more or last.source_time is None:
                 return changed
-            filters = after_filter(last)
+            filters, after = context.reader.rest(resource, filters, last, page)
 
     async def _read_resources(
         self, fetch_id: int, mode: Mode, resources: Sequence[Resource]

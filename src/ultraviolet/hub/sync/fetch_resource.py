@@ -36,7 +36,6 @@ from ultraviolet.hub.sync.object_reader import ALIAS
 from ultraviolet.hub.sync.page_writer import PageWriter
 from ultraviolet.hub.sync.watermarks import (
     OVERLAP,
-    after_filter,
     changed_since_filter,
     record_proof,
 )
@@ -155,9 +154,12 @@ class ResourceFetch:
         # All pages in order of change, from the watermark less an overlap.
         filters = changed_since_filter(resume.cursor or resume.watermark.updated, OVERLAP)
         last: Observation | None = None
+        after: str | None = None
         more = True
         while more:
-            page = await self._context.reader.changes(self._resource, filters, self._origin, last)
+            page = await self._context.reader.changes(
+                self._resource, filters, self._origin, last, after
+            )
             last = page.last
             if last is None and not page.unreadable and not page.nameless:
                 break
@@ -167,7 +169,8 @@ class ResourceFetch:
             await self._add(page, cursor=moment, watermark=moment)
             await self._await_written()
             more = page.more and last is not None and last.source_time is not None
-            filters = after_filter(last) if last else filters
+            if last:
+                filters, after = self._context.reader.rest(self._resource, filters, last, page)
         await self._finish()
 
     async def _read_all(self, resume: ResumePoint, started: str, *, dated: bool) -> None:

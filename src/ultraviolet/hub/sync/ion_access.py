@@ -10,7 +10,7 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import ALIVE_QUERY, Result, RetryPolicy, Variables
 from ultraviolet.ion.errors import tells_of_schema
 from ultraviolet.ion.model import Resource
-from ultraviolet.ion.queries import OfferedSchema
+from ultraviolet.ion.queries import OfferedSchema, is_keyed
 
 ONCE = RetryPolicy(attempts=1)
 """For callers that try again themselves."""
@@ -68,6 +68,10 @@ class IonAccess:
         """Return whether a resource can be read in order of change."""
         sortable = self.offered.has(resource.sort or "", "_UPDATED_ASC")
         return sortable and self.offered.has(resource.type, "_updated")
+
+    def is_keyed(self, resource: Resource) -> bool:
+        """Return whether pages begin after an id; others begin after a cursor of ION's list."""
+        return is_keyed(resource, self.offered)
 
     async def answers(self) -> None:
         """Send a trivial request; raise the error of an ION that does not answer."""

@@ -11,6 +11,7 @@ from ultraviolet.clock import now_rfc3339
 from ultraviolet.hub.sync.answer_lists import AnswerList, check_order, parse_list, parse_rows
 from ultraviolet.hub.sync.ion_access import Client
 from ultraviolet.hub.sync.object_reader import ObjectReader
+from ultraviolet.hub.sync.watermarks import after_filter
 from ultraviolet.ion import queries
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.errors import (
@@ -71,7 +72,7 @@ class IonReader(ObjectReader):
         self, resource: Resource, after: str | None, origin: Origin, first: int = PAGE_SIZE
     ) -> Page:
         """Read the page after a key, in order of key, so that concurrent changes shift nothing."""
-        filters = {"id": {"gt": after}} if after else None
+        filters = {"id": {"gt": after}} if after and self.is_keyed(resource) else None
         return await self._page(resource, filters, origin, first, after=after)
 
     async def next_page(self, resource: Resource, after: str | None, origin: Origin) -> Page:
@@ -128,20 +129,38 @@ class IonReader(ObjectReader):
         filters: dict[str, Any] | None,
         origin: Origin,
         previous: Observation | None = None,
+        after: str | None = None,
     ) -> Page:
         """Read a page in order of change; `previous` is the last object of the page before.
 
-        Raise IonRefusedError if the page does not follow that object.
+        `after` is a cursor from `rest`. Raise IonRefusedError if the page does not follow.
         """
-        page = await self._page(resource, filters, origin, PAGE_SIZE, dated=True)
+        page = await self._page(resource, filters, origin, PAGE_SIZE, after=after, dated=True)
         last = page.last
         if page.more and (last is None or last.source_time is None):
             raise IonUnreadableError(
                 f"ION does not show the change times of {resource.title.lower()}"
             )
-        if last and previous and _change_key(last) <= _change_key(previous):
+        if self.is_keyed(resource):
+            repeated = last and previous and _change_key(last) <= _change_key(previous)
+        else:
+            repeated = page.more and page.after == after
+        if repeated:
             raise _repeats(resource)
         return page
+
+    def rest(
+        self, resource: Resource, filters: dict[str, Any] | None, last: Observation, page: Page
+    ) -> tuple[dict[str, Any] | None, str | None]:
+        """Return filters and cursor of the changes after a page, whose last object is `last`.
+
+        Without an order of id, the next page begins with the changes of the same moment. A cursor
+        is used only among these, because changed objects move to the end of the list.
+        """
+        if self.is_keyed(resource):
+            return after_filter(last), None
+        moment = {"_updated": {"gte": last.source_time}}
+        return moment, page.after if filters == moment else None
 
     async def newest(self, resource: Resource) -> str | None:
         """Return the newest `_updated` of a resource, by ION's clock."""
@@ -163,7 +182,7 @@ class IonReader(ObjectReader):
         after: str | None = None
         while True:
             filters: dict[str, Any] = {key: {"in": [int(o) for o in owners]}}
-            if after:
+            if after and self.is_keyed(resource):
                 filters["id"] = {"gt": after}
             page = await self._page(resource, filters, origin, PAGE_SIZE, after=after)
             found += page.observations
@@ -193,7 +212,10 @@ class IonReader(ObjectReader):
         write = queries.changes_query if dated else queries.page_query
         place = (resource.name, str(filters))
         began = now_rfc3339()
-        given = {"filters": filters, "first": first}
+        given: dict[str, Any] = {"filters": filters, "first": first}
+        if not self.is_keyed(resource):
+            given["after"] = after
+            place = (resource.name, f"{filters} {after}")
         try:
             result = await self.ask(lambda: (write(resource, self.offered), given))
             listed = parse_list(resource, result.must().get("page"))
@@ -213,7 +235,7 @@ class IonReader(ObjectReader):
         shown, unreadable = self._observer.observe(
             resource, listed.rows, began, origin, repaired=result.repaired
         )
-        return _make_page(resource, listed, shown, unreadable)
+        return self._make_page(resource, listed, shown, unreadable)
 
     async def _page_by_id(
         self,
@@ -226,8 +248,10 @@ class IonReader(ObjectReader):
         dated: bool,
     ) -> Page:
         """Read the ids of a page, then each object; raise `cause` if ION refuses the ids, too."""
-        document = queries.page_of_ids(resource, dated=dated)
-        given = {"filters": filters, "first": PAGE_SIZE}
+        document = queries.page_of_ids(resource, self.offered, dated=dated)
+        given: dict[str, Any] = {"filters": filters, "first": PAGE_SIZE}
+        if not self.is_keyed(resource):
+            given["after"] = after
         try:
             answer = (await self.client.execute(document, given)).must()
             listed = parse_list(resource, answer.get("page"))
@@ -250,26 +274,30 @@ class IonReader(ObjectReader):
         rows = [
             row for row in listed.rows if row.id is None or row.id in shown or row.id in unreadable
         ]
-        kept = AnswerList(rows, listed.more, listed.total)
-        return _make_page(resource, kept, [shown[id_] for id_ in ids if id_ in shown], unreadable)
-
-
-def _make_page(
-    resource: Resource,
-    listed: AnswerList,
-    shown: Sequence[Observation],
-    unreadable: Mapping[str, str],
-) -> Page:
-    ids = [row.id for row in listed.rows if row.id is not None]
-    after = (max(ids, key=int) if resource.numbered else ids[-1]) if ids else None
-    if listed.more and after is None:
-        raise IonUnreadableError(
-            f"ION answered null instead of {len(listed.rows)} {resource.title.lower()}"
+        kept = AnswerList(rows, listed.more, listed.total, listed.cursor)
+        return self._make_page(
+            resource, kept, [shown[id_] for id_ in ids if id_ in shown], unreadable
         )
-    nameless = len(listed.rows) - len(ids)
-    return Page(
-        shown, listed.more, listed.total, after=after, unreadable=unreadable, nameless=nameless
-    )
+
+    def _make_page(
+        self,
+        resource: Resource,
+        listed: AnswerList,
+        shown: Sequence[Observation],
+        unreadable: Mapping[str, str],
+    ) -> Page:
+        ids = [row.id for row in listed.rows if row.id is not None]
+        after = listed.cursor
+        if self.is_keyed(resource):
+            after = (max(ids, key=int) if resource.numbered else ids[-1]) if ids else None
+        if listed.more and after is None:
+            raise IonUnreadableError(
+                f"ION answered null instead of {len(listed.rows)} {resource.title.lower()}"
+            )
+        nameless = len(listed.rows) - len(ids)
+        return Page(
+            shown, listed.more, listed.total, after=after, unreadable=unreadable, nameless=nameless
+        )
 
 
 def _change_key(seen: Observation) -> tuple[str, int, str]:

@@ -18,7 +18,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -184,6 +184,9 @@ class _Comparison:
         field = resource.field("id")
         self._numbered = field is None or field.type != "String"
         self._nameless = 0
+        self._keyed = context.reader.is_keyed(resource)
+        self._seen: set[str] = set()
+        """The compared ids of a list without an order of id."""
 
     async def run(self, step: VerificationStep) -> None:
         """Compare the rest of this resource; a refusal by ION fails this resource only."""
@@ -193,7 +196,9 @@ class _Comparison:
         self._view = await context.database.read(self._open_view)
         try:
             if step.ranges is None:
-                after = step.cursor or ("0" if self._numbered else "")
+                # without an order of id, a page does not show which objects it omits
+                start = step.cursor if self._keyed else None
+                after = start or ("0" if self._numbered else "")
                 pages = context.reader.pages(self._resource, after or None, _ORIGIN)
                 async with aclosing(pages):
                     async for page in pages:
@@ -202,7 +207,8 @@ class _Comparison:
                 start = await context.database.read(
                     verification_store.random_key, context.id, self._resource.name
                 )
-                page = await context.reader.page(self._resource, start or None, _ORIGIN, RANGE)
+                key = start or None if self._keyed else None
+                page = await context.reader.page(self._resource, key, _ORIGIN, RANGE)
                 await self._compare(page, start, ranges=-1)
         except IonRefusedError as error:
             await self._set(state="failed", error=str(error))
@@ -216,9 +222,16 @@ class _Comparison:
     async def _compare(self, page: Page, after: str, *, ranges: int) -> str | None:
         """Compare a page, which follows a key; return the key of the next page, or None."""
         last = page.after if page.more else None
-        mirrored, displayed = await self._context.database.read(self._load_range, after, last)
+        ids = None if self._keyed else [o.id for o in page.observations]
+        mirrored, displayed = await self._context.database.read(self._load_range, after, last, ids)
         unseen = mirrored.keys() - {o.id for o in page.observations}
         found = [d for o in page.observations if (d := find_differences(o, mirrored.get(o.id)))]
+        if ids is not None:
+            self._seen.update(ids)
+            if not ranges and not page.more:
+                everything = await self._context.database.read(self._docs, "", None)
+                mirrored |= {i: doc for i, doc in everything.items() if i not in self._seen}
+                unseen = everything.keys() - self._seen - page.unreadable.keys()
         found += [_extra(self._resource.name, id_, mirrored[id_]) for id_ in sorted(unseen)]
         found += [
             SuspectedDifference(
@@ -257,14 +270,14 @@ class _Comparison:
         return sql_views.Comparison(catalog, catalog.resources[name], set(present.scalars()))
 
     def _load_range(
-        self, connection: Connection, after: str, last: str | None
+        self, connection: Connection, after: str, last: str | None, ids: list[str] | None
     ) -> tuple[Docs, _Displayed]:
         """Return the documents of a range with their displayed values, from one snapshot.
 
         View rows are read for all objects with invalid values and for a random sample of others.
         Objects whose saved invalid values are wrong are excluded, because the view may fail on them.
         """
-        docs = self._docs(connection, after, last)
+        docs = self._docs(connection, after, last) if ids is None else self._by_id(connection, ids)
         kinds = self._resource.kinds
         invalid = {
             id_: found
@@ -310,6 +323,11 @@ class _Comparison:
                 fields = {field: {"ion": value, "mirror": None} for field, value in invalid.items()}
                 yield SuspectedDifference(name, id_, "invalid", fields)
 
+    def _by_id(self, connection: Connection, ids: list[str]) -> Docs:
+        given = {"integration": self._context.id, "resource": self._resource.name, "ids": ids}
+        rows = bulk.fetch_rows(connection, _SELECT_BY_ID, given)
+        return {id_: msgspec.json.decode(doc) for id_, doc in rows}
+
     def _docs(self, connection: Connection, after: str, last: str | None) -> Docs:
         """Return the documents between two keys; numeric keys are stored as text, too."""
         given = {"integration": self._context.id, "resource": self._resource.name}
@@ -347,11 +365,27 @@ def find_differences(seen: Observation, doc: dict[str, Any] | None) -> Suspected
     mark = _fingerprint(seen.fields, doc)
     if doc is None:
         return SuspectedDifference(seen.resource, seen.id, "missing", fingerprint=mark)
+    if _without_unset_attributes(doc) == _without_unset_attributes(seen.fields):
+        return None
     names = sorted(
         n for n in doc.keys() | seen.fields.keys() if doc.get(n, ...) != seen.fields.get(n, ...)
     )
     fields = {n: {"ion": seen.fields.get(n), "mirror": doc.get(n)} for n in names}
     return SuspectedDifference(seen.resource, seen.id, "different", fields, mark)
+
+
+def _without_unset_attributes(doc: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without unset attributes; ION may add them without changing the object."""
+    attributes = doc.get("attributes")
+    if not isinstance(attributes, dict):
+        return doc
+    rows = cast("dict[str, Any]", attributes).items()
+    kept: dict[str, Any] = {
+        key: row
+        for key, row in rows
+        if not isinstance(row, dict) or cast("dict[str, Any]", row).get("value") is not None
+    }
+    return {**doc, "attributes": kept}
 
 
 def _extra(resource: str, id_: str, doc: dict[str, Any]) -> SuspectedDifference:

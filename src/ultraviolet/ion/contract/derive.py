@@ -5,11 +5,11 @@ the conventions of the 2023 schema. `irregular.graphql` contains the exceptions 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import TypeVar
+from typing import Literal, TypeVar, cast
 
 from graphql import (
     DefinitionNode,
@@ -29,6 +29,9 @@ from graphql.language import ListTypeNode, NonNullTypeNode, TypeNode
 from ultraviolet.ion.contract.descriptions import describe
 from ultraviolet.ion.naming import constant, plural
 
+Version = Literal["all", "2023", "newer"]
+"""Versions of ION's API: that of 2023, a newer one, or everything that either has."""
+ROOTS = frozenset({"Query", "Mutation"})
 OPERAND_SCALARS = (
     "Boolean",
     "DateTime",
@@ -43,15 +46,55 @@ OPERAND_SCALARS = (
 """Scalars that have an operator filter."""
 _PAGING = "before: String, after: String, first: Int, last: Int"
 _COUNT = re.compile(r"_\w+Count")
+_OPERATOR_FILTER = re.compile(r": \[?(\w+?)Filter\b")
 _TYPE = re.compile(r"^type (\w+)", re.MULTILINE)
 
 
 @cache
-def source() -> DocumentNode:
-    """Parse the files of the contract as one document."""
+def source(version: Version = "all") -> DocumentNode:
+    """Parse the files of the contract as one document, with extensions in their types."""
     folder = files("ultraviolet.ion.contract")
+    omitted = "newer.graphql" if version == "2023" else ""
     names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".graphql"))
-    return parse("\n".join((folder / name).read_text("utf-8") for name in names), no_location=True)
+    text = "\n".join((folder / name).read_text("utf-8") for name in names if name != omitted)
+    definitions = parse(text, no_location=True).definitions
+    extended: dict[str, list[FieldDefinitionNode]] = {}
+    for node in definitions:
+        if isinstance(node, ObjectTypeExtensionNode) and node.name.value not in ROOTS:
+            extended.setdefault(node.name.value, []).extend(node.fields or ())
+    merged: list[DefinitionNode] = []
+    for node in definitions:
+        if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in extended:
+            fields = (*(node.fields or ()), *extended.pop(node.name.value))
+            merged.append(replace(node, fields=fields))
+        elif not isinstance(node, ObjectTypeExtensionNode) or node.name.value not in extended:
+            merged.append(node)
+    return DocumentNode(definitions=(*merged, *_unmerged(definitions, extended)))
+
+
+def _without_replaced(document: DocumentNode) -> Iterator[DefinitionNode]:
+    """Yield the definitions without the root fields that a newer ION does not have."""
+    for node in document.definitions:
+        if isinstance(node, ObjectTypeExtensionNode):
+            kept = (f for f in node.fields or () if directive(f, "replaced") is None)
+            yield replace(node, fields=tuple(kept))
+        else:
+            yield node
+
+
+def _unmerged(
+    definitions: Iterable[DefinitionNode], names: Collection[str]
+) -> Iterator[DefinitionNode]:
+    """Yield the extensions of derived types."""
+    for node in definitions:
+        if isinstance(node, ObjectTypeExtensionNode) and node.name.value in names:
+            yield node
+
+
+@cache
+def irregular() -> str:
+    """Return the exceptions to the rules of derivation as SDL."""
+    return (files("ultraviolet.ion.contract") / "irregular.graphql").read_text("utf-8")
 
 
 @cache
@@ -66,12 +109,13 @@ def domains() -> Mapping[str, str]:
 
 
 @cache
-def schema() -> GraphQLSchema:
-    """Return the complete schema with derived types."""
-    derivation = Derivation(source())
+def schema(version: Version = "all") -> GraphQLSchema:
+    """Return the complete schema of a version of ION, with derived types."""
+    document = source(version)
+    derivation = Derivation(document)
     derived = parse(derivation.text(), no_location=True).definitions
     completed: list[DefinitionNode] = []
-    for node in source().definitions:
+    for node in document.definitions if version != "newer" else _without_replaced(document):
         if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects:
             completed.append(_with_arguments(node, derivation))
         elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query":
@@ -124,6 +168,22 @@ def root_fields(document: DocumentNode, root: str) -> Iterator[FieldDefinitionNo
             yield from node.fields or ()
 
 
+def omits(
+    node: ObjectTypeDefinitionNode | ObjectTypeExtensionNode, field: FieldDefinitionNode, place: str
+) -> bool:
+    """Return whether ION does not derive a member from a field.
+
+    The places are an argument for filters, an object filter, an event filter and a sort enum.
+    """
+    owner, name = node.name.value, field.name.value
+    if name in _OMITTED.get(place, ()):
+        return True
+    if owner.endswith("Attribute") and name in _OMITTED_OF_ATTRIBUTES.get(place, ()):
+        return True
+    mark = directive(field, "omitted")
+    return mark is not None and place in cast("list[str]", mark["from"])
+
+
 class Derivation:
     """The derived types of a contract."""
 
@@ -142,23 +202,23 @@ class Derivation:
             given = directive(node, "filterable")
             if given:
                 self.filters[name] = str(given["name"])
-            elif directive(node, "table"):
+            elif directive(node, "table") and name != "Organization":
                 self.filters.setdefault(name, f"{plural(name)}InputFilters")
 
     def text(self) -> str:
         """Return all derived types as SDL."""
-        return "\n".join(
-            [
-                *self._operator_filters(),
-                *self._connections(),
-                *self._object_filters(),
-                *self._sort_enums(),
-                *self._events(),
-            ]
-        )
+        using = [
+            *self._connections(),
+            *self._object_filters(),
+            *self._sort_enums(),
+            *self._events(),
+        ]
+        used = set(_OPERATOR_FILTER.findall("\n".join((*using, irregular()))))
+        return "\n".join([*self._operator_filters(used), *using])
 
-    def _operator_filters(self) -> Iterator[str]:
-        for name in (*OPERAND_SCALARS, *sorted(self.enum_names)):
+    def _operator_filters(self, used: set[str]) -> Iterator[str]:
+        """Yield the operator filters that the schema uses."""
+        for name in sorted(used.intersection((*OPERAND_SCALARS, *self.enum_names))):
             comparisons = " ".join(
                 f"{op}: {name}" for op in ("eq", "neq", "like", "ilike", "notlike", "notilike")
             )
@@ -183,11 +243,15 @@ class Derivation:
                 continue
             members: dict[str, str] = {}
             for field in self.objects[of].fields or ():
+                if omits(self.objects[of], field, "filter"):
+                    continue
                 name, target = field.name.value, named(field.type)
                 name = {"Created": "_created", "Updated": "_updated"}.get(name, name)
                 if name in _UNFILTERED or _COUNT.fullmatch(name):
                     continue
-                if target in self.filters and target != "Entity":
+                if mark := directive(field, "list"):
+                    target = str(mark["sort"]).removesuffix("SortEnum")
+                if target in self.filters and (target != "Entity" or is_list(field.type)):
                     members.setdefault(name, self.filters[target])
                 elif not is_list(field.type) and (
                     target in OPERAND_SCALARS or target in self.enum_names
@@ -202,7 +266,7 @@ class Derivation:
     def _operand(self, of: str, name: str, target: str) -> str:
         if name == "id" and target == "Int":
             return "Int" if of == "APIKeyObject" else "ID"
-        if name.endswith("Id") and target == "Int" and (of, name) not in _INT_FILTERS:
+        if name.endswith("Id") and target in {"Int", "Float"} and (of, name) not in _INT_FILTERS:
             return "ID"
         return target
 
@@ -215,7 +279,7 @@ class Derivation:
             names = dict.fromkeys(
                 constant(_SORT_NAMES.get(f.name.value, f.name.value))
                 for f in stored_scalars(node)
-                if not is_list(f.type)
+                if not omits(node, f, "sort")
             )
             yield f"enum {sort} {{ {' '.join(f'{n}_ASC {n}_DESC' for n in names)} }}"
 
@@ -229,13 +293,15 @@ class Derivation:
                 if not is_list(f.type)
                 and (named(f.type) in OPERAND_SCALARS or named(f.type) in self.enum_names)
                 and f.name.value not in _STAMPS
+                and not omits(node, f, "event")
             )
-            members = [
-                "Created: DateTimeFilter",
-                "Updated: DateTimeFilter",
-                *columns,
-                "actor: UserInputFilters",
+            stamps = [
+                f"{stamp}: DateTimeFilter"
+                for stamp in ("Created", "Updated")
+                for f in node.fields or ()
+                if f.name.value in {stamp, f"_{stamp.lower()}"} and not omits(node, f, "event")
             ]
+            members = [*stamps, *columns, "actor: UserInputFilters"]
             if "eventType: EventTypeFilter" not in members:
                 members = [m for m in members if not m.startswith("eventType:")] + [
                     "eventType: EventTypeFilter"
@@ -255,7 +321,39 @@ _SORT_NAMES = {
 }
 _UNFILTERED = {"_etag", "Etag", "LastSessionId", "prettyStr", "timeline"}
 _STAMPS = {"_created", "_updated", "_etag", "LastSessionId", "Created", "Updated", "Etag"}
+_OMITTED: Mapping[str, frozenset[str]] = {
+    "argument": frozenset(
+        [
+            "allChildren",
+            "allParents",
+            "allBatchedSiblings",
+            "assignees",
+            "attributes",
+            "batchAdoptedSiblings",
+            "batchSiblings",
+            "entity",
+            "parent",
+            "replies",
+        ]
+    ),
+    "filter": frozenset(
+        [
+            "Attributes",
+            "allBatchedSiblings",
+            "approved",
+            "batchAdoptedSiblings",
+            "batchSiblings",
+            "replies",
+        ]
+    ),
+}
+"""Fields from which ION derives no member, in any type; others have the directive `omitted`."""
+_OMITTED_OF_ATTRIBUTES: Mapping[str, frozenset[str]] = {
+    "filter": frozenset({"allowedIonType"}),
+    "event": frozenset({"allowedIonType", "value"}),
+}
 _INT_FILTERS = {
+    ("Step", "standardStepFamilyId"),
     ("ABomItem", "parentId"),
     ("Issue", "partInventoryId"),
     ("Redline", "issueId"),
@@ -346,4 +444,6 @@ def _derived_arguments(
     if target == "Timeline":
         typed = isinstance(node, ObjectTypeDefinitionNode) and has_timeline(node)
         return f"filters: {owner}EventFilter" if typed else ""
-    return f"filters: {derivation.filters[target]}" if target in derivation.filters else ""
+    if target not in derivation.filters or omits(node, field, "argument"):
+        return ""
+    return f"filters: {derivation.filters[target]}"

@@ -11,7 +11,13 @@ from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Field, Join, Link, ParsedContract, Relation, Resource
 from ultraviolet.ion.naming import camel, snake
 
-_SPECIAL_COLUMNS = {("PartInventory", "Cost"): "_cost", ("IssuedPartInventory", "Cost"): "_cost"}
+_SPECIAL_COLUMNS = {
+    ("PartInventory", "Cost"): "_cost",
+    ("IssuedPartInventory", "Cost"): "_cost",
+    ("IssueApproval", "issueApprovalGateType"): "gate_type",
+    ("IssueApprovalRequest", "issueApprovalGateType"): "gate_type",
+    ("IssueDispositionTypeRole", "issueApprovalGateType"): "gate_type",
+}
 _STAMP_COLUMNS = {
     "Created": "_created",
     "Updated": "_updated",

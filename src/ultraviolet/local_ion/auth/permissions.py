@@ -1,25 +1,28 @@
-"""Permissions: a group per root field, roles that include groups, and users with roles."""
+"""Permissions: groups of mutations, roles that include groups, and users with roles."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.local_ion.auth.permission_groups import Group, group_of, published_groups
 from ultraviolet.local_ion.store.transaction import Transaction
 
 ADMIN_ROLE = "Admin"
-_COMMON = r"Comment|Label|FileAttachment|Asset|^notification|UserSubscription|UserNotification"
+_COMMON = "Comment|Label|FileAttachment|Asset|UserSubscription|UserNotification"
 _PRIVATE_QUERIES = re.compile(
     r"^(apiKey|webhook|permission|integration|logs|prismatic)", re.IGNORECASE
 )
 _ADMIN_MUTATIONS = re.compile(
-    r"ApiKey|Webhook|Organization|Role|Team|User$|Invite|Integration|Rule$|EmbeddedAnalytics"
+    r"APIKey|Webhook|Organization|Role|Team|User$|Invite|Integration|AnalyticsCredential"
 )
 _ROLE_MUTATIONS: Mapping[str, re.Pattern[str]] = {
     "Buyer": re.compile(
         r"Purchase|Supplier|Receipt|Inventory|Currenc|Requirement|Contact|Location|" + _COMMON
     ),
-    "Technician": re.compile(rf"Run|checkIn|checkOut|Inventory|Kit|Datagrid|Abom|Issue|{_COMMON}"),
+    "Technician": re.compile(
+        rf"Run|CheckIn|CheckOut|Inventory|Kit|Data[gG]rid|A[bB]om|ABom|Issue|{_COMMON}"
+    ),
     "Quality": re.compile(rf"Issue|Redline|Approval|Review|Validation|Disposition|{_COMMON}"),
 }
 ROLES = (ADMIN_ROLE, *_ROLE_MUTATIONS, "Manager")
@@ -37,14 +40,22 @@ SELECT 1 FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = ? 
 
 
 def load_user_permissions(tx: Transaction, user_id: int | None) -> frozenset[str] | None:
-    """Return the root fields that a user may use; None (all) for an administrator."""
+    """Return the root fields that a user may use; None (all) for an administrator.
+
+    Reads need no permission (documented), unless this ION has groups for queries.
+    """
     if tx.scalar(SELECT_IS_ADMIN, user_id):
         return None
-    return frozenset(name for (name,) in tx.connection.execute(SELECT_USER_GROUPS, (user_id,)))
+    groups = {name for (name,) in tx.connection.execute(SELECT_USER_GROUPS, (user_id,))}
+    queries, mutations = _root_fields(tx.catalog)
+    if not tx.scalar("SELECT 1 FROM permission_groups WHERE name = ?", queries[0]):
+        groups.update(queries)
+    allowed = (name for name in mutations if group_of(name, tx.catalog) in groups)
+    return frozenset((*groups.intersection(queries), *allowed))
 
 
 def role_includes(role: str, name: str, *, is_query: bool) -> bool:
-    """Return whether a predefined role includes the group of a root field."""
+    """Return whether a predefined role includes a group."""
     if role == ADMIN_ROLE:
         return True
     if is_query:
@@ -54,25 +65,27 @@ def role_includes(role: str, name: str, *, is_query: bool) -> bool:
     return bool(_ROLE_MUTATIONS[role].search(name))
 
 
-def seed(tx: Transaction, catalog: Catalog) -> None:
-    """Create the permission groups and the predefined roles.
+def seed(tx: Transaction, catalog: Catalog, *, for_queries: bool) -> None:
+    """Create the permission groups and the predefined roles; ION has no groups for queries.
 
     The audit log omits them because no user created them.
     """
     roles = {name: tx.insert("roles", {"name": name}) for name in ROLES}
+    queries = _root_fields(catalog)[0] if for_queries else []
+    made = [
+        *published_groups(catalog),
+        *(Group(name, name[:1].upper() + name[1:]) for name in queries),
+    ]
     groups: list[tuple[Any, ...]] = []
     permissions: list[tuple[Any, ...]] = []
     group_roles: list[tuple[Any, int]] = []
-    for id_, (is_query, name, kind, is_list) in enumerate(_root_fields(catalog), start=1):
-        words = re.sub(r"([A-Z])", r" \1", name).lower().split()
-        family = " ".join(words[1:]) or name
-        groups.append((id_, name, family.capitalize(), tx.now, tx.now))
+    for id_, (name, family) in enumerate(made, start=1):
+        is_query = name in queries
+        groups.append((id_, name, family, tx.now, tx.now))
         operation = "query" if is_query else "mutation"
-        verbs = (verb for verb in ("create", "delete", "update") if name.startswith(verb))
-        action = "upsert" if "OrUpdate" in name else next(verbs, "update")
-        if is_query:
-            action = "read"
-        permissions.append((id_, action, name, operation, kind, int(is_list), tx.now, tx.now))
+        verbs = (verb for verb in ("Create", "Delete", "Update") if name.startswith(verb))
+        action = "read" if is_query else next(verbs, "update").lower()
+        permissions.append((id_, action, name, operation, family, 0, tx.now, tx.now))
         group_roles.extend(
             (role_id, id_)
             for role, role_id in roles.items()
@@ -101,12 +114,9 @@ def seed(tx: Transaction, catalog: Catalog) -> None:
     tx.connection.execute("DELETE FROM logged_actions WHERE table_name LIKE 'permission%'")
 
 
-def _root_fields(catalog: Catalog) -> Iterable[tuple[bool, str, str, bool]]:
-    lists = {r.list for r in catalog.resources.values()}
-    for is_query, root in (
-        (True, catalog.schema.query_type),
-        (False, catalog.schema.mutation_type),
-    ):
-        assert root is not None
-        for name, field in root.fields.items():
-            yield is_query, name, str(field.type), name in lists
+def _root_fields(catalog: Catalog) -> tuple[list[str], list[str]]:
+    """Return the names of the queries and of the mutations."""
+    query, mutation = catalog.schema.query_type, catalog.schema.mutation_type
+    assert query is not None
+    assert mutation is not None
+    return list(query.fields), list(mutation.fields)

@@ -1,7 +1,7 @@
 """Coercion of variables as in graphene 2, on which ION is built."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from graphql import (
@@ -18,38 +18,75 @@ def coerce_variables(
     schema: GraphQLSchema,
     definitions: Iterable[VariableDefinitionNode],
     variables: Mapping[str, Any],
+    *,
+    every_scalar: bool = True,
 ) -> dict[str, Any]:
-    """Return variables with numeric text as numbers, and numbers as text, where that is expected.
+    """Return variables with values of the expected scalars, as far as they can be converted.
 
+    Numeric text as a Float is seen in use. Without `every_scalar`, nothing else is converted.
     Literals in a document are not coerced. Values of other types are returned as they are.
     """
+    scalars = _SCALARS if every_scalar else {"Float": _float}
     coerced = dict(variables)
     for definition in definitions:
         name = definition.variable.name.value
         if name in coerced:
-            coerced[name] = _coerce(type_from_ast(schema, definition.type), coerced[name])
+            kind = type_from_ast(schema, definition.type)
+            coerced[name] = _coerce(kind, coerced[name], scalars)
     return coerced
 
 
-def _coerce(kind: Any, value: Any) -> Any:
+Scalars = Mapping[str, Callable[[Any], Any]]
+
+
+def _coerce(kind: Any, value: Any, scalars: Scalars) -> Any:
+    if value is None:
+        return None
     if isinstance(kind, GraphQLNonNull):
         kind = cast("Any", kind).of_type
     if isinstance(kind, GraphQLList):
-        # one value is accepted for a list
         item = cast("Any", kind).of_type
-        is_list = isinstance(value, list)
-        return [_coerce(item, v) for v in cast("Any", value)] if is_list else _coerce(item, value)
+        if isinstance(value, list):
+            return [_coerce(item, v, scalars) for v in cast("list[Any]", value)]
+        return _coerce(item, value, scalars)  # one value is accepted for a list
     if isinstance(kind, GraphQLInputObjectType) and isinstance(value, dict):
         members, fields = cast("dict[str, Any]", value).items(), kind.fields
-        return {k: _coerce(fields[k].type, v) if k in fields else v for k, v in members}
-    name = getattr(kind, "name", None)
-    if name == "String" and isinstance(value, int | float):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    if name in {"Float", "Int"} and isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            return value
-        if math.isfinite(number):
-            return number if name == "Float" else int(number)
-    return value
+        return {k: _coerce(fields[k].type, v, scalars) if k in fields else v for k, v in members}
+    convert = scalars.get(getattr(kind, "name", ""))
+    if convert is None or isinstance(value, list | dict):
+        return cast("Any", value)
+    return convert(value)
+
+
+def _float(value: Any) -> Any:
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return number if math.isfinite(number) else value
+
+
+def _int(value: Any) -> Any:
+    if isinstance(value, int):  # a large number keeps all its digits
+        return int(value)
+    number = _float(value)
+    if isinstance(number, str):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        return int(number)
+
+
+def _string(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_SCALARS: Scalars = {
+    "Boolean": bool,
+    "Float": _float,
+    "ID": _string,
+    "Int": _int,
+    "String": _string,
+}
+"""The conversions of graphene 2, except to values that JSON does not have."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from ultraviolet.ion.model import Field
+from ultraviolet.local_ion.graphql.labels import label_sql
 
 _LINE_COST = "coalesce({l}.cost, 0) * coalesce({l}.quantity, 0)"
 _LINES = "FROM purchase_order_lines l WHERE l.purchase_order_id = {t}.id"
@@ -63,12 +64,6 @@ _KIT_FULFILLED = (
 _KIT_QUANTITY = "(SELECT sum(i.quantity) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
 
 _HAS_RESULTS = "EXISTS (SELECT 1 FROM plan_item_results r WHERE r.plan_item_id = {t}.id)"
-# the template of a label with its number (assumed)
-_ZPL = (
-    "(SELECT replace(replace(p.template, '{{iuid}}', {t}.iuid), '{{entityId}}', {t}.entity_id)"
-    " FROM barcode_templates p WHERE p.id = {t}.template_id)"
-)
-
 EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "purchase_orders": {
         "isOpen": "{t}.status NOT IN ('canceled', 'received')",
@@ -307,7 +302,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
             " '$.redlines.numApproversRequired') FROM organizations), 1))"
         ),
     },
-    "barcode_labels": {"barcode": _ZPL, "qrCode": "{t}.iuid"},
+    "barcode_labels": {"qrCode": "{t}.iuid"},
     "users": {
         "isAdmin": (
             "EXISTS (SELECT 1 FROM user_roles ur JOIN roles r ON r.id = ur.role_id"
@@ -327,6 +322,8 @@ The rules are from ION's manual; others are assumed.
 def computed_sql(resource: str, field: Field, alias: str) -> str:
     """Return the SQL of a computed field; without a rule NULL, or zero if required."""
     found = EXPRESSIONS.get(resource, {}).get(field.name)
+    if (resource, field.name) == ("barcode_labels", "barcode"):
+        found = label_sql()
     if found is not None:
         return f"({found.replace('{t}', alias)})"
     if field.name == "prettyStr":

@@ -21,8 +21,25 @@ _ABOM = (
     " SELECT tree.own, e.child_abom_item_id FROM tree JOIN abom_edges e ON e.parent_abom_item_id"
     " = tree.other)"
 )
+_LABELED = (
+    "SELECT l.id AS own, x.id AS other FROM barcode_labels l JOIN {0} x"
+    " ON x.entity_id = l.entity_id"
+)
+_PDF = "SELECT id AS own, pdf_asset_id AS other FROM {0} WHERE pdf_asset_id IS NOT NULL"
+_REVIEWER = "SELECT id AS own, assigned_to_id AS other FROM {0} WHERE assigned_to_id IS NOT NULL"
 _BATCH = "SELECT a.id AS own, b.id AS other FROM runs a JOIN runs b ON b.run_batch_id = a.run_batch_id AND b.id <> a.id"
 
+FILTERED_TARGETS: Mapping[str, str] = {
+    "parent": "parts",
+    "reviewer": "users",
+    "step": "run_steps",
+    "pdf": "file_attachments",
+    "location": "locations",
+    "partInventory": "parts_inventory",
+    "partKit": "parts_kits",
+    "run": "runs",
+}
+"""The resources of derived relations that are one object, by filter member."""
 _SHARED_COLUMNS = {"entity_id", "family_id"}
 """Columns with the same name in a join table and in the joined table."""
 
@@ -61,13 +78,27 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
         ),
         "allChildren": _CHILDREN.format("run_steps"),
         "allParents": _PARENTS.format("run_steps"),
+        "pdf": _PDF.format("run_steps"),
     },
-    "steps": {"allChildren": _CHILDREN.format("steps"), "allParents": _PARENTS.format("steps")},
+    "steps": {
+        "allChildren": _CHILDREN.format("steps"),
+        "allParents": _PARENTS.format("steps"),
+        "pdf": _PDF.format("steps"),
+    },
     "locations": {
         "allChildren": _CHILDREN.format("locations"),
         "allParents": _PARENTS.format("locations"),
     },
-    "run_steps_fields": {"assignees": _ASSIGNEES.format("run_steps_fields")},
+    "run_steps_fields": {
+        "assignees": _ASSIGNEES.format("run_steps_fields"),
+        "step": "SELECT id AS own, run_step_id AS other FROM run_steps_fields",
+    },
+    "barcode_labels": {
+        "location": _LABELED.format("locations"),
+        "partInventory": _LABELED.format("parts_inventory"),
+        "partKit": _LABELED.format("parts_kits"),
+        "run": _LABELED.format("runs"),
+    },
     "datagrid_values": {"assignees": _ASSIGNEES.format("datagrid_values")},
     "issues": {
         "assignees": _ASSIGNEES.format("issues"),
@@ -76,8 +107,14 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
             " GROUP BY issue_id"
         ),
     },
-    "issue_approval_requests": {"assignees": _ASSIGNEES.format("issue_approval_requests")},
-    "mbom_approval_requests": {"assignees": _ASSIGNEES.format("mbom_approval_requests")},
+    "issue_approval_requests": {
+        "assignees": _ASSIGNEES.format("issue_approval_requests"),
+        "reviewer": _REVIEWER.format("issue_approval_requests"),
+    },
+    "mbom_approval_requests": {
+        "assignees": _ASSIGNEES.format("mbom_approval_requests"),
+        "reviewer": _REVIEWER.format("mbom_approval_requests"),
+    },
     "parts_kits": {"assignees": _ASSIGNEES.format("parts_kits")},
     "parts": {
         "revisions": (

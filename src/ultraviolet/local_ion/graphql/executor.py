@@ -28,6 +28,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.ion.contract.derive import Version
 from ultraviolet.ion.graphql_types import object_type
 from ultraviolet.local_ion.auth.viewers import Viewer
 from ultraviolet.local_ion.graphql.coercion import coerce_variables
@@ -36,16 +37,20 @@ from ultraviolet.local_ion.graphql.query_roots import ROOT_FIELDS, RootRequest
 from ultraviolet.local_ion.graphql.resolvers import Reader
 from ultraviolet.local_ion.graphql.selection import OperationContext
 from ultraviolet.local_ion.graphql.sql_compiler import CompiledPages
-from ultraviolet.local_ion.mutations import action_rules
+from ultraviolet.local_ion.graphql.validation_rules import rules_of
+from ultraviolet.local_ion.mutations import action_rules, boms
 from ultraviolet.local_ion.mutations.registry import create_handlers
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.rules.seed import seed
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.columns import encode
 from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID, Store
 from ultraviolet.local_ion.store.transaction import InUseError, NotUniqueError
 
+MAX_ERRORS = 30
+"""Errors of one document; each may search a suggestion among thousands of names."""
 MAX_CACHED_DOCUMENTS = 500
-_PUBLIC_ROOT_FIELDS = {"me", "organization"}
+_PUBLIC_ROOT_FIELDS = {"me", "currentUser", "organization"}
 
 
 class _ParsedDocument(msgspec.Struct):
@@ -58,19 +63,29 @@ class _ParsedDocument(msgspec.Struct):
 class LocalIon:
     """An ION whose data is one SQLite file in a directory."""
 
-    def __init__(self, data_dir: Path, clock: Callable[[], str] = now_rfc3339) -> None:
-        self.catalog = load_catalog()
+    def __init__(
+        self,
+        data_dir: Path,
+        clock: Callable[[], str] = now_rfc3339,
+        quirks: Quirks | None = None,
+        version: Version = "all",
+    ) -> None:
+        self.quirks = quirks or Quirks()
+        self.version: Version = version
+        self.catalog = load_catalog().of_version(version)
         self.schema = self.catalog.schema
         data_dir.mkdir(parents=True, exist_ok=True)
-        self.store = Store(data_dir / "ion.db", self.catalog, clock)
+        self.store = Store(data_dir / "ion.db", load_catalog(), clock)
         self.on_commit: Callable[[], None] | None = None
         self.handlers = create_handlers(self.catalog)
         resources = self.catalog.resources.values()
         self.list_resources = {r.list: r for r in resources if r.list}
         self.single_resources = {r.single: r for r in resources if r.single}
+        self._rules = rules_of(version)
         self._parsed: OrderedDict[str, _ParsedDocument] = OrderedDict()
         self._lock = Lock()
-        seed(self.store, self.catalog)
+        strict = not self.quirks.has("reads_need_no_permission")
+        seed(self.store, load_catalog(), read_permissions=strict)
 
     def close(self) -> None:
         """Close the store."""
@@ -123,7 +138,12 @@ class LocalIon:
             message = "Must provide operation name if query contains multiple operations."
             return {"errors": [{"message": message}]}
         definitions = definition.variable_definitions or ()
-        coerced = coerce_variables(self.schema, definitions, variables or {})
+        coerced = coerce_variables(
+            self.schema,
+            definitions,
+            variables or {},
+            every_scalar=self.quirks.has("every_scalar_is_converted"),
+        )
         values = get_variable_values(self.schema, definitions, coerced)
         if isinstance(values, list):
             return {"errors": [error.formatted for error in values]}
@@ -144,7 +164,8 @@ class LocalIon:
             fragments = {
                 d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)
             }
-            parsed = _ParsedDocument(document, list(validate(self.schema, document)), fragments)
+            errors = validate(self.schema, document, self._rules, max_errors=MAX_ERRORS)
+            parsed = _ParsedDocument(document, list(errors), fragments)
         with self._lock:
             self._parsed[query] = parsed
             if len(self._parsed) > MAX_CACHED_DOCUMENTS:
@@ -262,9 +283,12 @@ class _Operation:
         definition = root.fields[name]
         with self.ion.store.write(self.viewer.user_id) as tx:
             tx.permissions = self.viewer.permissions
+            tx.version, tx.quirks = self.ion.version, self.ion.quirks
             last_action_id = audit_log.last_action_id(tx.connection)
             context = self._context(tx.connection)
             payload = handler(tx, context.arguments(definition, nodes[0]))
+            if self.ion.version != "2023":
+                boms.add_build_requirements(tx, last_action_id)
             action_rules.check_rules(tx, last_action_id, self.ion.query_in_transaction)
             response = Reader(context).object(object_type(definition), nodes, payload)
         if self.ion.on_commit is not None:

@@ -7,12 +7,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graphql import GraphQLError
+from msgspec import structs
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Field, Relation, Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.local_ion.graphql.computed_fields import computed_sql
-from ultraviolet.local_ion.graphql.derived_relations import own_key, relation_source
+from ultraviolet.local_ion.graphql.derived_relations import (
+    FILTERED_TARGETS,
+    derived_pairs,
+    own_key,
+    relation_source,
+)
+from ultraviolet.local_ion.graphql.special_filters import (
+    SESSION_VALUES,
+    SPECIAL_VALUES,
+    session_owner,
+    special_sort,
+)
 from ultraviolet.local_ion.store.columns import encode, storage
 
 Sql = tuple[str, list[Any]]
@@ -83,31 +95,99 @@ class Conditions:
             conditions = [self.where(resource, member, alias) for member in value]
             joined = f" {name[:-1].upper()} ".join(f"({sql})" for sql, _ in conditions)
             return f"({joined or '1'})", [p for _, params in conditions for p in params]
+        special = SPECIAL_VALUES.get((resource.name, name))
+        if special is not None:
+            sql, params = operators_sql(special.field, "v", value)
+            values = special.select.replace("{t}", alias)
+            return f"EXISTS (SELECT 1 FROM ({values}) WHERE {sql})", params
         names = (name, _STAMP_SYNONYMS.get(name))
         field = next((f for f in resource.fields if f.name in names), None)
+        field = field or next((f for f in resource.fields if f.column in {name, name[1:]}), None)
         if field is not None:
             return operators_sql(field, column_sql(resource, field, alias), value)
+        if name == "sessions":
+            return self._sessions(resource, value, alias)
+        if name == "ionValue":
+            return self._ion_value(value, alias)
+        return self._related(resource, name, value, alias)
+
+    def _related(self, resource: Resource, name: str, value: Any, alias: str) -> Sql:
         link = next((x for x in resource.links if x.field == name), None)
         relation = next((x for x in resource.relations if x.field == name), None)
-        other = link or relation
-        if other is None or (isinstance(other, Relation) and other.kind == "none"):
-            raise GraphQLError(
-                f"Filter {name} of {resource.type} is not served by this local ION yet"
-            )
+        other = link or relation or self._derived(resource, name)
+        if other is None:
+            raise GraphQLError(f"Filter {name} of {resource.type} is not served by this local ION")
         target, inner = self._catalog.resources[other.resource], self.new_alias()
         sql, params = self.where(target, value, inner)
         if isinstance(other, Relation):
             source = relation_source(resource, other, target, inner, self.new_alias())
-            assert source is not None
+            if source is None:  # never has any
+                return "0", []
             (table, owner), key = source, own_key(resource, other)
         else:
             table, owner, key = f'"{target.name}" {inner}', f"{inner}.id", other.column
         condition = f'{owner} = {alias}."{key}" AND {sql}'
         return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
 
+    def _derived(self, resource: Resource, name: str) -> Relation | None:
+        """Return a relation to one object without a foreign key."""
+        target = FILTERED_TARGETS.get(name)
+        if target is None or derived_pairs(resource.name, name) is None:
+            return None
+        return Relation(name, self._catalog.resources[target].type, target, "none")
+
+    def _sessions(self, resource: Resource, value: Mapping[str, Any], alias: str) -> Sql:
+        """Return whether a session passes a filter: a check-in and the check-out after it."""
+        inner = self.new_alias()
+        passes, params = self.sessions_where(value, inner)
+        owner = session_owner(resource, inner, alias)
+        where = f"{inner}.event_type = 'check_in' AND {owner} AND {passes}"
+        return f"EXISTS (SELECT 1 FROM session_events {inner} WHERE {where})", params
+
+    def sessions_where(self, value: Mapping[str, Any], inner: str) -> Sql:
+        """Return the condition of a filter of sessions on their check-in."""
+        conditions: list[str] = []
+        params: list[Any] = []
+        for name, member in value.items():
+            expression = SESSION_VALUES.get(name)
+            if name in {"or_", "and_"}:
+                each = [self.sessions_where(one, inner) for one in member]
+                sql = f" {name[:-1].upper()} ".join(f"({text})" for text, _ in each) or "1"
+                sql, bound = f"({sql})", [p for _, some in each for p in some]
+            elif expression is None:
+                sql, bound = self.where(
+                    self._catalog.resources["session_events"], {name: member}, inner
+                )
+            else:
+                kind, text = expression
+                field = Field(name, name, kind, enum=kind == "Eventtypeenum")
+                sql, bound = operators_sql(field, text.replace("{t}", inner), member)
+            conditions.append(sql)
+            params.extend(bound)
+        return " AND ".join(conditions) or "1", params
+
+    def _ion_value(self, value: Mapping[str, Any], alias: str) -> Sql:
+        """Return whether the value is a part or user that passes a filter, by its id (assumed)."""
+        parts: list[str] = []
+        params: list[Any] = []
+        for name, member in value.items():
+            inner = self.new_alias()
+            target = self._catalog.resources[f"{name}s"]
+            sql, bound = self.where(target, member, inner)
+            found = f"json_extract({alias}.value, '$')"
+            parts.append(
+                f'EXISTS (SELECT 1 FROM "{target.name}" {inner} WHERE {inner}.id = {found} AND {sql})'
+            )
+            params.extend(bound)
+        return " AND ".join(parts) or "1", params
+
 
 def operators_sql(field: Field, column: str, value: Mapping[str, Any]) -> Sql:
     """Return the condition of a field's operators; all of them must hold."""
+    if field.list and set(value) - {"isnull"}:  # any element of a list
+        each = structs.replace(field, list=False)
+        sql, params = operators_sql(each, "each.value", value)
+        return f"EXISTS (SELECT 1 FROM json_each({column}) each WHERE {sql})", params
     parts: list[str] = []
     params: list[Any] = []
     if field.type == "ScalarValue":
@@ -153,11 +233,14 @@ def order_by(resource: Resource, sort: Iterable[str] | None, alias: str) -> str:
 
 def sort_sql(resource: Resource, name: str, alias: str) -> str:
     """Return the expression of a sort value without its direction."""
+    special = special_sort(resource.name, name, alias)
+    if special is not None:
+        return special
     for field in resource.fields:
         constants = (constant(field.name), field.column.upper())
         if name in constants or name in (f"_{each}" for each in constants):
             return column_sql(resource, field, alias)
-    raise GraphQLError(f"Sorting {resource.type} by {name} is not served by this local ION yet")
+    raise GraphQLError(f"Sorting {resource.type} by {name} is not served by this local ION")
 
 
 def encode_cursor(offset: int) -> str:

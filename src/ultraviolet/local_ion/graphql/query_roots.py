@@ -7,9 +7,13 @@ from typing import Any
 import msgspec
 from graphql import GraphQLObjectType
 
+from ultraviolet.local_ion.graphql.connections import page_of, render_connection
+from ultraviolet.local_ion.graphql.filters import Conditions
+from ultraviolet.local_ion.graphql.labels import label_values
 from ultraviolet.local_ion.graphql.resolvers import Reader
 from ultraviolet.local_ion.graphql.selection import Nodes
 from ultraviolet.local_ion.mutations import build_requirements
+from ultraviolet.local_ion.mutations.sessions import load_sessions
 
 
 class RootRequest(msgspec.Struct, frozen=True):
@@ -39,6 +43,21 @@ def _serves(name: str) -> Callable[[RootField], RootField]:
     return register
 
 
+@_serves("sessions")
+def _sessions(request: RootRequest) -> Any:
+    conditions = Conditions(request.reader.catalog)
+    where, params = conditions.sessions_where(request.args.get("filters") or {}, "i")
+    reader, context = request.reader, request.reader.context
+    page = page_of(load_sessions(reader.connection, where, params), request.args)
+    assert not isinstance(page.edges, msgspec.Raw)
+    session = context.schema.type_map["Session"]
+    nodes = context.connection_nodes(request.kind, request.nodes)
+    edges = [(place, reader.value(session, nodes, values)) for place, values in page.edges]
+    shown = msgspec.structs.replace(page, edges=edges)
+    return render_connection(context, request.kind, request.nodes, shown, reader.value)
+
+
+@_serves("currentUser")
 @_serves("me")
 def _me(request: RootRequest) -> Any:
     reader = request.reader
@@ -101,7 +120,7 @@ def _scan_barcode(request: RootRequest) -> Any:
 def _template_field_options(request: RootRequest) -> Any:
     entity_type: str = request.args["templateEntityType"]
     resource = request.reader.catalog.resources[entity_type.lower()]
-    names = [f.name for f in resource.fields if not f.name.startswith("_")]
+    names = [name for name in label_values(resource) if not name.startswith("_")]
     return request.respond({"options": names, "templateEntityType": entity_type})
 
 

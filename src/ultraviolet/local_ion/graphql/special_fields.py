@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
 from ultraviolet.ion.model import Field, Resource
 from ultraviolet.local_ion.graphql import timeline
+from ultraviolet.local_ion.mutations import sessions
 from ultraviolet.local_ion.store import audit_log
 
 EMPTY_DOCUMENTS: Mapping[tuple[str, str], Any] = {
@@ -16,12 +16,6 @@ EMPTY_DOCUMENTS: Mapping[tuple[str, str], Any] = {
     ("run_steps", "datagrid"): None,
 }
 """Fields that show a JSON document, and their value without a document."""
-# check-ins with the next check-out of the same user at the same step
-_SELECT_SESSIONS = """
-SELECT i.id, i.run_step_id, i._created, i.created_by_id,
-       (SELECT min(o._created) FROM session_events o WHERE o.run_step_id = i.run_step_id
-           AND o.created_by_id IS i.created_by_id AND o.event_type = 'check_out' AND o.id > i.id)
-  FROM session_events i WHERE i.event_type = 'check_in' AND"""
 _SESSION_CONDITIONS = {
     "run_steps": "i.run_step_id = ?",
     "runs": "i.run_step_id IN (SELECT id FROM run_steps WHERE run_id = ?)",
@@ -38,32 +32,8 @@ def load_sessions(
     connection: Connection, resource: Resource, keys: Iterable[Any]
 ) -> list[list[dict[str, Any]]]:
     """Return the sessions of runs or steps: each check-in with the check-out after it."""
-    sql = f"{_SELECT_SESSIONS} {_SESSION_CONDITIONS[resource.name]} ORDER BY i.id"
-    loaded: list[list[dict[str, Any]]] = []
-    for key in keys:
-        sessions: list[dict[str, Any]] = []
-        for id_, step, check_in, user, check_out in connection.execute(sql, (key,)):
-            duration = None
-            if check_out:
-                difference = datetime.fromisoformat(check_out) - datetime.fromisoformat(check_in)
-                duration = difference.total_seconds()
-            session: dict[str, Any] = {
-                "id": str(id_),
-                "runStepId": step,
-                "Created": check_in,
-                "createdById": user,
-                "eventType": "CHECK_OUT" if check_out else "CHECK_IN",
-                "checkIn": check_in,
-                "checkOut": check_out,
-                "duration": duration,
-                "isValidGrouping": check_out is not None,
-                "runStep": step,
-                "createdBy": user,
-                "timeline": [],
-            }
-            sessions.append(session)
-        loaded.append(sessions)
-    return loaded
+    condition = _SESSION_CONDITIONS[resource.name]
+    return [sessions.load_sessions(connection, condition, (key,)) for key in keys]
 
 
 def load_documents(resource: Resource, name: str, texts: Iterable[str | None]) -> list[Any]:

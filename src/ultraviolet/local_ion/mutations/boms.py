@@ -12,7 +12,7 @@ from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.inventory import check_installed, check_tree
 from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
 from ultraviolet.local_ion.store.columns import encode_input
-from ultraviolet.local_ion.store.transaction import Transaction
+from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 MUTATIONS = Handlers()
 """Handlers by mutation name."""
@@ -72,9 +72,35 @@ def _create_abom(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Create the aBOM of an inventory from the latest mBOM of its part."""
     inventory = require_row(tx, "parts_inventory", int(args["id"]))
     check_etag(tx, "parts_inventory", inventory, args["etag"])
-    if tx.find("abom_items", part_inventory_id=inventory["id"]):
+    existing = tx.find("abom_items", part_inventory_id=inventory["id"])
+    if existing and tx.version != "2023":
+        return {"abomItem": existing[0]["id"]}  # since its inventory was created
+    if existing:
         raise GraphQLError("This inventory already has an aBOM.")
-    root = tx.insert(
+    return {"abomItem": _add_abom(tx, inventory)}
+
+
+def add_build_requirements(tx: Transaction, after_action_id: int) -> None:
+    """Create the aBOMs of new inventory of parts with an mBOM, as ION does since 2024."""
+    found = tx.connection.execute(SELECT_NEW_ASSEMBLIES, (after_action_id,)).fetchall()
+    for (inventory_id,) in found:
+        _add_abom(tx, require_row(tx, "parts_inventory", inventory_id))
+
+
+# inventory created after an action, of parts whose mBOM has items
+SELECT_NEW_ASSEMBLIES = """
+SELECT v.id FROM logged_actions a JOIN parts_inventory v ON v.id = CAST(a.row_id AS INTEGER)
+ WHERE a.action_id > ? AND a.table_name = 'parts_inventory' AND a.action = 'CREATE'
+   AND EXISTS (SELECT 1 FROM mboms m JOIN mbom_item i ON i.mbom_id = m.id WHERE m.part_id = v.part_id)
+   AND NOT EXISTS (SELECT 1 FROM abom_items x WHERE x.part_inventory_id = v.id)"""
+# the released mBOM of a part, else the latest
+SELECT_MBOM = """
+SELECT id FROM mboms WHERE part_id = ? ORDER BY status IS 'released' DESC, version DESC LIMIT 1"""
+
+
+def _add_abom(tx: Transaction, inventory: Row) -> int:
+    """Create the aBOM of an inventory from the mBOM of its part; return its root."""
+    root: int = tx.insert(
         "abom_items",
         {
             "part_inventory_id": inventory["id"],
@@ -82,9 +108,7 @@ def _create_abom(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
             "quantity": inventory["quantity"],
         },
     )
-    mbom = tx.scalar(
-        "SELECT id FROM mboms WHERE part_id = ? ORDER BY version DESC LIMIT 1", inventory["part_id"]
-    )
+    mbom = tx.scalar(SELECT_MBOM, inventory["part_id"])
     for item in tx.find("mbom_item", "id", mbom_id=mbom) if mbom else ():
         child = tx.insert(
             "abom_items",
@@ -96,7 +120,7 @@ def _create_abom(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
             },
         )
         tx.insert("abom_edges", {"parent_abom_item_id": root, "child_abom_item_id": child})
-    return {"abomItem": root}
+    return root
 
 
 @MUTATIONS.handles("createAbomItem")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ultraviolet.local_ion.mutations.handler import Handler, Handlers
+from ultraviolet.local_ion.rules.attributes import add_unset_attributes
 from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.organization import ATTRIBUTE_SECTIONS
 from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
@@ -82,6 +83,19 @@ def _entry_handler(section: str, kind: str, key: str, *actions: str) -> Handler:
     return handle
 
 
+def _definition_handler(resource: str) -> Handler:
+    """Return a handler that defines an attribute, which existing objects then have unset."""
+    change = _entry_handler(ATTRIBUTE_SECTIONS[resource], "attributes", "key", "create", "update")
+
+    def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+        payload = change(tx, args)
+        if tx.quirks.has("attributes_on_existing_objects"):
+            add_unset_attributes(tx, tx.catalog.resources[resource], args["input"]["key"])
+        return payload
+
+    return handle
+
+
 def _require_pending_invite(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     invite = require_row(tx, "invites", int(args["id"]))
     check_etag(tx, "invites", invite, args["etag"])
@@ -112,7 +126,7 @@ for _scheme, _kind in _SCHEMES.items():
     for _verb in ("create", "update", "delete"):
         MUTATIONS[f"{_verb}Organization{_scheme}"] = _entry_handler("parts", _kind, "name", _verb)
 for _type, _resource in _ATTRIBUTE_RESOURCES.items():
-    for _name, _actions in (("update", ("create", "update")), ("delete", ("delete",))):
-        MUTATIONS[f"{_name}Organization{_type}Attributes"] = _entry_handler(
-            ATTRIBUTE_SECTIONS[_resource], "attributes", "key", *_actions
-        )
+    MUTATIONS[f"updateOrganization{_type}Attributes"] = _definition_handler(_resource)
+    MUTATIONS[f"deleteOrganization{_type}Attributes"] = _entry_handler(
+        ATTRIBUTE_SECTIONS[_resource], "attributes", "key", "delete"
+    )

@@ -16,12 +16,14 @@ from ultraviolet.local_ion.mutations import (
     datagrids,
     files,
     inventory,
+    mbom_import,
     notifications,
     organization,
     planning,
     positions,
     procedures,
     runs,
+    sessions,
 )
 from ultraviolet.local_ion.mutations.crud import create, delete, find, update
 from ultraviolet.local_ion.mutations.handler import Handler
@@ -59,6 +61,8 @@ SPECIAL_MUTATIONS: Mapping[str, Handler] = {
     **positions.MUTATIONS,
     **planning.MUTATIONS,
     **notifications.MUTATIONS,
+    **mbom_import.MUTATIONS,
+    **sessions.MUTATIONS,
 }
 """Mutations that do more than create, update or delete one object."""
 

@@ -9,6 +9,7 @@ from graphql import GraphQLError
 from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.rules.organization import load_attribute_definitions
 from ultraviolet.local_ion.rules.validation import check_etag, check_value, require_row
+from ultraviolet.local_ion.store.audit_log import last_action_id
 from ultraviolet.local_ion.store.columns import dump_json
 from ultraviolet.local_ion.store.transaction import Transaction
 
@@ -23,6 +24,33 @@ def create_attributes(
     values = {**dict.fromkeys(definitions), **{a["key"]: a.get("value") for a in given}}
     for key, value in values.items():
         _insert(tx, resource, owner_id, key, value, definitions.get(key))
+
+
+def add_unset_attributes(tx: Transaction, owner: Resource, key: str) -> None:
+    """Insert the unset rows of an attribute for the objects without it.
+
+    ION sends no events about them (assumed), because no object changes.
+    """
+    assert owner.attributes is not None
+    attributes = tx.catalog.resources[owner.attributes]
+    column = next(f.column for f in attributes.fields if f.name == attributes.owner_key)
+    definition = load_attribute_definitions(tx, owner.name)[key]
+    before = last_action_id(tx.connection)
+    without = tx.connection.execute(
+        f'SELECT o.id FROM "{owner.name}" o WHERE NOT EXISTS (SELECT 1 FROM "{attributes.name}" a'
+        f' WHERE a."{column}" = o.id AND a.key = ?)',
+        (key,),
+    ).fetchall()
+    for (owner_id,) in without:
+        _insert(tx, attributes, owner_id, key, None, definition)
+    tx.connection.execute(
+        f'UPDATE "{attributes.name}" SET type = ? WHERE key = ? AND value IS NULL',
+        (str(definition.get("type") or "string").lower(), key),
+    )
+    tx.connection.execute(
+        "DELETE FROM logged_actions WHERE action_id > ? AND table_name = ?",
+        (before, attributes.name),
+    )
 
 
 def update_attributes(

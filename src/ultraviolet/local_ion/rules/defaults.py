@@ -33,7 +33,7 @@ DEFAULTS: Mapping[str, Row] = {
     "steps": {"version": 1, "type": "content", "family_id": None},
     "run_steps": {"status": "todo", "type": "content"},
     "mboms": {"status": "draft", "version": 1},
-    "mbom_item": {"made_on_assembly": 0},
+    "mbom_item": {"_deleted": 0, "made_on_assembly": 0},
     "runs": {"archived": 0},
     "issues": {"status": "pending"},
     "comments": {"depth": 0, "resolved": 0, "procedure_feedback": 0},

@@ -12,8 +12,8 @@ _UNITS = ("each", "kg", "m", "L", "ft", "in", "lb")
 _CURRENCIES = ("USD", "EUR", "GBP")
 
 
-def seed(store: Store, catalog: Catalog) -> None:
-    """Insert the predefined data into an empty store."""
+def seed(store: Store, catalog: Catalog, *, read_permissions: bool = False) -> None:
+    """Insert the predefined data into an empty store; reads need permissions if requested."""
     with store.write(ADMINISTRATOR_ID) as tx:
         if tx.scalar("SELECT count(*) FROM organizations"):
             return
@@ -28,7 +28,7 @@ def seed(store: Store, catalog: Catalog) -> None:
             },
         )
         add_user(tx, "Ada Admin", "admin@ultraviolet.example")
-        permissions.seed(tx, catalog)
+        permissions.seed(tx, catalog, for_queries=read_permissions)
         tx.insert("user_roles", {"user_id": ADMINISTRATOR_ID, "role_id": 1})
         for name in _UNITS:
             tx.insert("units_of_measurements", {"type": name})

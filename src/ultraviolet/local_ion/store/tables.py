@@ -17,8 +17,8 @@ EXTRA_COLUMNS: Mapping[str, tuple[tuple[str, Storage], ...]] = {
     "part_kit_inventories": (("quantity", "real"),),
     "plan_plan_items": (("plan_input_id", "integer"),),
     "organizations": (("settings", "json"),),
-    "steps": (("datagrid", "json"),),
-    "run_steps": (("datagrid", "json"),),
+    "steps": (("datagrid", "json"), ("last_session_id", "text")),
+    "run_steps": (("datagrid", "json"), ("last_session_id", "text")),
     "session_events": (("event_type", "enum"),),
     "api_keys": (("permissions", "json"),),
 }

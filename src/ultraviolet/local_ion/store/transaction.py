@@ -2,9 +2,11 @@
 
 import secrets
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.store.files import FileStore
 from ultraviolet.local_ion.store.tables import StoreSchema, Table
 
@@ -39,6 +41,11 @@ class Transaction:
         self.now = now
         self.permissions: frozenset[str] | None = None
         """Permissions of the actor; None allows everything."""
+        self.session_id = str(uuid.uuid4())
+        """The `LastSessionId` of the rows that it writes (assumed)."""
+        self.quirks = Quirks()
+        self.version = "all"
+        """The version of ION's API."""
         self.after_commit: list[Callable[[], None]] = []
         """Callbacks to run after the commit."""
 
@@ -121,6 +128,8 @@ class Transaction:
             stamps[table.updated] = self.now
         if "updated_by_id" in table.columns:
             stamps["updated_by_id"] = self.actor_id
+        if "last_session_id" in table.columns:
+            stamps["last_session_id"] = self.session_id
         if table.etag:
             stamps[table.etag] = secrets.token_hex(16)
         return stamps

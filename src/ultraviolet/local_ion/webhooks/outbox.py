@@ -10,11 +10,17 @@ import msgspec
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import encode
+from ultraviolet.local_ion.quirks import Changes, Quirks
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.audit_log import LoggedAction
 from ultraviolet.local_ion.store.store import Store
+from ultraviolet.local_ion.webhooks.delivered_rows import (
+    DELETED_MARK,
+    row_changes,
+    row_key,
+    soft_deletion,
+)
 from ultraviolet.local_ion.webhooks.delivery import Attempt, Delivery
-from ultraviolet.local_ion.webhooks.quirks import Changes, Quirks
 
 CREATE_CURSOR = (
     "CREATE TABLE IF NOT EXISTS _outbox_cursor"
@@ -104,13 +110,13 @@ class Outbox:
             ids = itertools.count((tx.scalar(SELECT_LAST_EVENT_ID) or 0) + 1)
             deliveries: list[Delivery] = []
             for event_id, (subscription, action, changes) in zip(ids, events, strict=False):
-                row_id = action.row_id
+                own_id = self._quirks.has("own_event_ids")
                 body = encode(
-                    event_id=event_id,
+                    event_id=event_id if own_id else action.action_id,
                     subscription_id=subscription.id,
                     resource=action.table_name,
                     action=action.action,
-                    object_id=int(row_id) if row_id.isdecimal() else row_id,
+                    key=row_key(action, self._store.schema.catalog, self._quirks),
                     transaction_id=action.transaction_id,
                     timestamp=action.action_tstamp,
                     actor_id=action.actor_id,
@@ -150,15 +156,19 @@ class Outbox:
         if not subscriptions:
             return
         quirks, catalog = self._quirks, self._store.schema.catalog
-        for action in deliverable_actions(actions, quirks, catalog):
+        for logged in deliverable_actions(actions, quirks, catalog):
+            is_soft = soft_deletion(logged, quirks)
+            action = msgspec.structs.replace(logged, action="UPDATE") if is_soft else logged
             matching = subscriptions.get((action.table_name, action.action.lower()), ())
             if not matching or quirks.suppresses(action.table_name, action.action):
                 continue
-            changes = quirks.apply(
-                action.action, action_changes(action, partial=quirks.partial_creates)
-            )
-            if not quirks.links_as_keys:
-                changes |= linked_objects(connection, catalog, action.table_name, changes)
+            changes = DELETED_MARK
+            if not is_soft:
+                found = action_changes(action, partial=quirks.partial_creates)
+                changes = quirks.apply(action.action, found)
+                if not quirks.links_as_keys:
+                    changes |= linked_objects(connection, catalog, action.table_name, changes)
+            changes = row_changes(action, changes, catalog, quirks)
             for subscription in matching:
                 yield subscription, action, changes
 

@@ -4,7 +4,12 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
-from graphql import GraphQLArgument, GraphQLInputObjectType, GraphQLObjectType, is_leaf_type
+from graphql import (
+    GraphQLArgument,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    is_leaf_type,
+)
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.graphql_types import named_type, object_type
@@ -45,7 +50,10 @@ def list_document(catalog: Catalog, roots: Iterable[ListRoot]) -> tuple[str, dic
     for root in roots:
         list_ = str(root.resource.list)
         arguments = query_arguments(catalog, list_)
-        given = [f"first: {root.first}", f"sort: [{'ID_DESC' if root.newest_first else 'ID_ASC'}]"]
+        order = named_type(arguments["sort"]) if "sort" in arguments else None
+        column = "ID" if "ID_ASC" in getattr(order, "values", ()) else "_CREATED"
+        direction = "DESC" if root.newest_first else "ASC"
+        given = [f"first: {root.first}", f"sort: [{column}_{direction}]"]
         if root.filters:
             name = f"{root.alias}Filters"
             declared.append(f"${name}: {_type_text(arguments['filters'])}")

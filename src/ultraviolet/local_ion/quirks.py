@@ -1,4 +1,4 @@
-"""Documented limitations of ION's webhooks, each switchable."""
+"""Reported, seen and assumed behaviour of ION, each switchable."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self, get_args
@@ -12,6 +12,13 @@ Quirk = Literal[
     "empty_to_populated_without_old",
     "links_as_foreign_keys",
     "creates_are_partial",
+    "every_scalar_is_converted",
+    "reads_need_no_permission",
+    "attributes_on_existing_objects",
+    "rows_without_id",
+    "typed_value_columns",
+    "soft_deletes",
+    "own_event_ids",
 ]
 QUIRKS: tuple[Quirk, ...] = get_args(Quirk)
 SILENT_CREATES = frozenset({"purchase_order_lines"})
@@ -20,7 +27,7 @@ Changes = dict[str, dict[str, Any]]
 
 
 class Quirks(msgspec.Struct, frozen=True):
-    """The active limitations; all by default."""
+    """The active quirks; all by default."""
 
     active: frozenset[str] = frozenset(QUIRKS)
 
@@ -34,6 +41,10 @@ class Quirks(msgspec.Struct, frozen=True):
                 f"Unknown quirk {', '.join(sorted(unknown))}. Quirks: {', '.join(QUIRKS)}."
             )
         return cls(frozenset(QUIRKS) - disabled)
+
+    def has(self, quirk: Quirk) -> bool:
+        """Return whether a quirk is active."""
+        return quirk in self.active
 
     def suppresses(self, resource: str, action: str) -> bool:
         """Return whether a change is never delivered (`no_event_for_new_po_lines`)."""

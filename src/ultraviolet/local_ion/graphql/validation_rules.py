@@ -1,0 +1,207 @@
+"""The rules by which documents are validated: the specified ones, with two replaced.
+
+Fields are checked for conflicts in linear time, because generated documents have thousands of them.
+A newer ION also accepts a variable of type Int for an ID, and of one value for a list, as its
+documentation and scripts use them.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
+
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNamedType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    get_named_type,
+    is_leaf_type,
+    print_ast,
+)
+from graphql.validation import (
+    ASTValidationRule,
+    OverlappingFieldsCanBeMergedRule,
+    ValidationContext,
+    ValidationRule,
+    VariablesInAllowedPositionRule,
+    specified_rules,
+)
+
+from ultraviolet.ion.contract.derive import Version
+
+
+class _Field(NamedTuple):
+    """A selected field with the type that has it."""
+
+    parent: GraphQLNamedType | None
+    node: FieldNode
+    kind: Any
+
+
+Fields = dict[str, list[_Field]]
+
+
+class FieldsCanBeMergedRule(ValidationRule):
+    """Fields with one response key must be the same field, or belong to different objects."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self._checked: set[tuple[str, frozenset[int]]] = set()
+        self._reported: set[tuple[int, int]] = set()
+
+    def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
+        """Check the fields of an operation."""
+        root = self.context.schema.get_root_type(node.operation)
+        self._check([(root, node.selection_set)], "parent")
+        self._check([(root, node.selection_set)], "shape")
+
+    def _check(
+        self, selections: Sequence[tuple[GraphQLNamedType | None, SelectionSetNode]], what: str
+    ) -> None:
+        """Check selections that are merged, each once."""
+        key = (what, frozenset(id(selected) for _, selected in selections))
+        if key in self._checked:
+            return
+        self._checked.add(key)
+        fields: Fields = defaultdict(list)
+        seen: set[str] = set()
+        for kind, selected in selections:
+            self._collect(kind, selected, fields, seen)
+        for name, group in fields.items():
+            if what == "shape":
+                self._check_shapes(name, group)
+            else:
+                self._check_parents(name, group)
+
+    def _collect(
+        self,
+        kind: GraphQLNamedType | None,
+        selected: SelectionSetNode,
+        fields: Fields,
+        seen: set[str],
+    ) -> None:
+        for node in selected.selections:
+            if isinstance(node, FieldNode):
+                definition = (
+                    kind.fields.get(node.name.value)
+                    if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType)
+                    else None
+                )
+                key = (node.alias or node.name).value
+                fields[key].append(_Field(kind, node, definition and definition.type))
+            elif isinstance(node, InlineFragmentNode):
+                condition = node.type_condition
+                inner = self._named(condition.name.value) if condition else kind
+                self._collect(inner, node.selection_set, fields, seen)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
+                seen.add(node.name.value)
+                fragment = self.context.get_fragment(node.name.value)
+                if fragment is not None:
+                    inner = self._named(fragment.type_condition.name.value)
+                    self._collect(inner, fragment.selection_set, fields, seen)
+
+    def _named(self, name: str) -> GraphQLNamedType | None:
+        return self.context.schema.type_map.get(name)
+
+    def _check_shapes(self, name: str, group: Sequence[_Field]) -> None:
+        """Check that values under one key look alike, even in different objects."""
+        typed = [field for field in group if field.kind is not None]
+        for field in typed[1:]:
+            if _shape(field.kind) != _shape(typed[0].kind):
+                kinds = f"'{typed[0].kind}' and '{field.kind}'"
+                self._report(name, typed[0], field, f"they return conflicting types {kinds}")
+                return
+        self._check(_selections(group), "shape")
+
+    def _check_parents(self, name: str, group: Sequence[_Field]) -> None:
+        """Check that fields that one object may have are the same, with the same arguments."""
+        concrete: dict[str, list[_Field]] = defaultdict(list)
+        shared: list[_Field] = []
+        for field in group:
+            if isinstance(field.parent, GraphQLObjectType):
+                concrete[field.parent.name].append(field)
+            else:
+                shared.append(field)
+        for fields in concrete.values() or [[]]:
+            same = [*fields, *shared]
+            for field in same[1:]:
+                first, other = same[0].node, field.node
+                if first is other:
+                    continue
+                if first.name.value != other.name.value:
+                    names = f"'{first.name.value}' and '{other.name.value}'"
+                    self._report(name, same[0], field, f"{names} are different fields")
+                    return
+                if _arguments(first) != _arguments(other):
+                    self._report(name, same[0], field, "they have differing arguments")
+                    return
+            self._check(_selections(same), "parent")
+
+    def _report(self, name: str, first: _Field, other: _Field, reason: str) -> None:
+        pair = (id(first.node), id(other.node))
+        if pair in self._reported:
+            return
+        self._reported.add(pair)
+        message = (
+            f"Fields '{name}' conflict because {reason}. Use different aliases on the fields"
+            " to fetch both if this was intentional."
+        )
+        self.report_error(GraphQLError(message, [first.node, other.node]))
+
+
+def _selections(
+    fields: Iterable[_Field],
+) -> list[tuple[GraphQLNamedType | None, SelectionSetNode]]:
+    return [
+        (get_named_type(field.kind) if field.kind is not None else None, field.node.selection_set)
+        for field in fields
+        if field.node.selection_set is not None
+    ]
+
+
+def _shape(kind: Any) -> str:
+    """Return lists, non-nulls and the scalar of a type; all objects have one shape."""
+    if isinstance(kind, GraphQLNonNull):
+        return f"{_shape(cast('Any', kind).of_type)}!"
+    if isinstance(kind, GraphQLList):
+        return f"[{_shape(cast('Any', kind).of_type)}]"
+    return kind.name if is_leaf_type(kind) else "{}"
+
+
+def _arguments(node: FieldNode) -> list[tuple[str, str]]:
+    return sorted((a.name.value, print_ast(a.value)) for a in node.arguments or ())
+
+
+_USED = re.compile(r"of type '(.+?)' used in position expecting type '(.+?)'")
+
+
+class LooseVariablesRule(VariablesInAllowedPositionRule):
+    """Variables have the type of their place; also an Int for an ID, and one value for a list."""
+
+    def report_error(self, error: GraphQLError) -> None:
+        """Report an error unless only the types Int and ID differ."""
+        used = _USED.search(error.message)
+        if used is not None:
+            given, expected = used.group(1).replace("Int", "ID"), used.group(2)
+            one = expected.removesuffix("!").removeprefix("[").removesuffix("]")
+            if expected in {given, given.removesuffix("!")} or one in {given, given[:-1]}:
+                return
+        super().report_error(error)
+
+
+def rules_of(version: Version) -> list[type[ASTValidationRule]]:
+    """Return the rules for documents of a version of ION."""
+    replaced: dict[Any, type[ASTValidationRule]] = {
+        OverlappingFieldsCanBeMergedRule: FieldsCanBeMergedRule
+    }
+    if version != "2023":
+        replaced[VariablesInAllowedPositionRule] = LooseVariablesRule
+    return [replaced.get(rule, rule) for rule in specified_rules]
