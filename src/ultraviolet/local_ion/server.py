@@ -57,6 +57,7 @@ _FILES = (
     "plant.begun",
     "plant.done",
     "files",
+    "loading",
     "snapshots",
     "tls",
 )
@@ -162,6 +163,7 @@ class LocalIonServer:
             try:
                 if not self.marker.finished:
                     await asyncio.to_thread(self.simulator.set_up)
+                if not self.snapshots.has_plant:
                     await asyncio.to_thread(self.snapshots.save_plant)
             except PlantStoppedError:
                 return
@@ -175,7 +177,7 @@ def serve(options: ServeOptions) -> None:
 
     ION_CLIENT_ID and ION_CLIENT_SECRET set its credentials.
     """
-    ensure_private_dir(options.data, _FILES)
+    prepare_folder(options.data)
     raise_open_files_limit()
     with open_listener(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])
@@ -199,6 +201,11 @@ def serve(options: ServeOptions) -> None:
             signal.signal(number, server.handle_exit)
         announce(options, local_ion.credentials, tls)
         server.run(sockets=[listener])
+
+
+def prepare_folder(data: Path) -> None:
+    """Create the data directory, readable by its owner only."""
+    ensure_private_dir(data, _FILES)
 
 
 def open_listener(host: str, port: int) -> socket.socket:

@@ -1,0 +1,59 @@
+"""Reads the objects of an integration from a hub, for a local ION."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ultraviolet.cli.support.api import Json, to
+
+if TYPE_CHECKING:
+    from ultraviolet.cli.support.session import Session
+    from ultraviolet.ion.model import Resource
+
+MAX_OBJECTS = 1 << 40
+MAX_RESOURCES = 1000
+PROGRESS_OBJECTS = 5_000
+"""Number of objects between two lines of progress."""
+
+
+class MirrorReader:
+    """The objects of one integration, read a page at a time."""
+
+    def __init__(self, session: "Session", integration: Json) -> None:
+        self._session = session
+        self.integration = integration
+        self.read = 0
+        self.unconfirmed = 0
+        """Number of objects that were not fresh: the hub has not confirmed their content yet."""
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """The numbers of objects by resource."""
+        found = self._session.api.items(
+            "/objects", MAX_RESOURCES, integration=self.integration["id"]
+        )
+        return {one["resource"]: one["objects"] for one in found if one["objects"]}
+
+    def documents(self, resource: "Resource") -> Iterator[Mapping[str, Any]]:
+        """Return the documents of a resource; print the progress."""
+        for found in self.objects(resource):
+            yield found["fields"]
+
+    def objects(self, resource: "Resource") -> Iterator[Json]:
+        """Return the objects of a resource with their states; print the progress."""
+        path = to("/objects/{}", resource.name)
+        integration = self.integration["id"]
+        for found in self._session.api.items(path, MAX_OBJECTS, integration=integration):
+            self.read += 1
+            self.unconfirmed += found["state"] != "fresh"
+            if self.read % PROGRESS_OBJECTS == 0:
+                self._show_progress()
+            yield found
+
+    def _show_progress(self) -> None:
+        total = sum(self.counts.values())
+        end = "\r" if sys.stderr.isatty() else "\n"
+        typer.echo(f"{self.read:,} of {total:,} objects read{end}", err=True, nl=False)
