@@ -27,6 +27,7 @@ app.command("snapshot")(ion_snapshots.snapshot)
 app.command("restore")(ion_snapshots.restore)
 app.command("reset")(ion_snapshots.reset)
 app.command("load")(ion_sandbox.load)
+app.command("compare")(ion_sandbox.compare)
 
 
 @app.command()

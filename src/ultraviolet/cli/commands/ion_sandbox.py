@@ -1,20 +1,25 @@
 """`ultraviolet ion load` and `--from-hub`: a local ION with the objects of a hub's mirror."""
 
 import os
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from ultraviolet.characters import escape_controls
+from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json
 from ultraviolet.cli.support.connection import DATA, HubAddress, connect
 from ultraviolet.cli.support.mirror_reader import MirrorReader
+from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session
 from ultraviolet.client.transport import ProblemError
 from ultraviolet.errors import InvalidError, UnauthenticatedError
+from ultraviolet.files import atomic_write
 
 if TYPE_CHECKING:
     from ultraviolet.local_ion.sandbox.document_masking import DocumentMask
@@ -69,6 +74,43 @@ def load(
         with loader.new_database(file) as folder:
             found = loader.load(folder, mirror, create_mask(mask=mask, mask_key=mask_key))
         report(mirror, found)
+
+
+@returns("ultraviolet.local_ion.sandbox.fidelity:FidelityReport")
+def compare(
+    *,
+    hub: Annotated[str, typer.Option(metavar="URL", help="Address of the hub.")],
+    key: Key = None,
+    integration: Integration = None,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", help="Write a report without data of objects.")
+    ] = None,
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Compare the fields that ION computed with the local ION's results for the same objects.
+
+    The hub's mirror is loaded into a temporary local ION. The schema of the integration's ION is
+    compared with the contract. The report contains names, states and counts, but no values.
+
+    Example: `ultraviolet ion compare --hub http://127.0.0.1:8000 --report fidelity.md`
+    """
+    from ultraviolet.local_ion.sandbox import fidelity, fidelity_report
+
+    with (
+        open_mirror(hub, key, integration) as mirror,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        found = fidelity.compare(Path(folder), mirror, mirror.ion_types())
+    if report_file is not None:
+        with atomic_write(report_file) as file:
+            file.write(fidelity_report.as_markdown(found).encode())
+        typer.echo(escape_controls(f"Wrote {report_file}."), err=True)
+    if as_json:
+        output.write_json(msgspec.to_builtins(found))
+    elif report_file is None:
+        typer.echo(fidelity_report.as_markdown(found))
+    else:
+        typer.echo(fidelity_report.summary(found))
 
 
 def prepare(

@@ -1,7 +1,7 @@
 """Reads the objects of an integration from a hub, for a local ION."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,21 +37,22 @@ class MirrorReader:
         )
         return {one["resource"]: one["objects"] for one in found if one["objects"]}
 
-    def documents(self, resource: "Resource") -> Iterator[Mapping[str, Any]]:
-        """Return the documents of a resource; print the progress."""
-        for found in self.objects(resource):
-            yield found["fields"]
-
-    def objects(self, resource: "Resource") -> Iterator[Json]:
-        """Return the objects of a resource with their states; print the progress."""
+    def objects(self, resource: "Resource") -> Iterator[tuple[Mapping[str, Any], bool]]:
+        """Return the documents of a resource and whether they are fresh; print the progress."""
         path = to("/objects/{}", resource.name)
         integration = self.integration["id"]
         for found in self._session.api.items(path, MAX_OBJECTS, integration=integration):
             self.read += 1
-            self.unconfirmed += found["state"] != "fresh"
+            fresh = found["state"] == "fresh"
+            self.unconfirmed += not fresh
             if self.read % PROGRESS_OBJECTS == 0:
                 self._show_progress()
-            yield found
+            yield found["fields"], fresh
+
+    def ion_types(self) -> Mapping[str, Sequence[str]] | None:
+        """Return the members of the types of ION's schema; None if the hub has not read it."""
+        found = self._session.api.get(to("/integrations/{}/ion-schema", self.integration["id"]))
+        return found["types"] if found["read"] else None
 
     def _show_progress(self) -> None:
         total = sum(self.counts.values())

@@ -57,8 +57,8 @@ class Mirror(Protocol):
         """The numbers of objects by resource."""
         ...
 
-    def documents(self, resource: Resource) -> Iterator[Document]:
-        """Return the documents of a resource, a page at a time."""
+    def objects(self, resource: Resource) -> Iterator[tuple[Document, bool]]:
+        """Return the documents of a resource, and whether the hub has confirmed them."""
         ...
 
 
@@ -111,9 +111,9 @@ class SandboxLoader:
         self._administrators: list[int] = []
         self._labels: dict[int, list[str]] = {}
 
-    def load(self, resource: Resource, documents: Iterable[Document]) -> None:
+    def load(self, resource: Resource, objects: Iterable[tuple[Document, bool]]) -> None:
         """Write the objects of a resource."""
-        for document in documents:
+        for document, _ in objects:
             content = dict(document)
             if self._mask is not None:
                 content = self._mask.document(resource, content)
@@ -291,7 +291,7 @@ def load(folder: Path, mirror: Mirror, mask: DocumentMask | None) -> Loaded:
     with closing(SandboxLoader(folder, counts, mask)) as loader:
         for resource in loader.catalog.mirrorable:
             if counts.get(resource.name):
-                loader.load(resource, mirror.documents(resource))
+                loader.load(resource, mirror.objects(resource))
         return loader.finish()
 
 
