@@ -39,10 +39,10 @@ class Catalog:
 
     @property
     def schema(self) -> "GraphQLSchema":
-        """The complete GraphQL schema with derived types. Loading takes 20 MB and half a second."""
-        from ultraviolet.ion.contract import derive  # noqa: PLC0415
+        """The complete GraphQL schema with derived types. Loading takes 20 MB and 0.2 seconds."""
+        from ultraviolet.ion.contract import compiled  # noqa: PLC0415
 
-        return derive.schema()
+        return compiled.schema()
 
     def sdl(self) -> str:
         """Return the complete schema as SDL."""

@@ -67,7 +67,13 @@ def domains() -> Mapping[str, str]:
 
 @cache
 def schema() -> GraphQLSchema:
-    """Return the complete schema with derived types."""
+    """Derive the complete schema, which takes half a second; `compiled.schema` loads it."""
+    return build_ast_schema(document(), assume_valid=True)
+
+
+@cache
+def document() -> DocumentNode:
+    """Return the complete SDL with derived types."""
     derivation = Derivation(source())
     derived = parse(derivation.text(), no_location=True).definitions
     completed: list[DefinitionNode] = []
@@ -80,7 +86,7 @@ def schema() -> GraphQLSchema:
             completed.append(_described(node))
         elif not isinstance(node, DirectiveDefinitionNode):  # ION does not have our directives
             completed.append(node)
-    return build_ast_schema(DocumentNode(definitions=(*completed, *derived)), assume_valid=True)
+    return DocumentNode(definitions=(*completed, *derived))
 
 
 def directive(
