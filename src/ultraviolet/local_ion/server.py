@@ -39,6 +39,7 @@ from ultraviolet.local_ion.http.app import AppState, create_app
 from ultraviolet.local_ion.http.tls import Certificates, ensure_certificates
 from ultraviolet.local_ion.plant.pacing import PlantStoppedError
 from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
+from ultraviolet.local_ion.sandbox.loader import copy_into
 from ultraviolet.local_ion.webhooks.outbox import Outbox
 from ultraviolet.local_ion.webhooks.quirks import Quirks
 from ultraviolet.local_ion.webhooks.sender import DeliveryService, log_failure
@@ -78,6 +79,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     plant: bool = True
     tls: bool = False
     time_limit: float = 30.0
+    from_file: Path | None = None
 
     @property
     def url(self) -> str:
@@ -178,6 +180,8 @@ def serve(options: ServeOptions) -> None:
     ION_CLIENT_ID and ION_CLIENT_SECRET set its credentials.
     """
     prepare_folder(options.data)
+    if options.from_file is not None:
+        copy_into(options.data, options.from_file)
     raise_open_files_limit()
     with open_listener(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])

@@ -79,15 +79,18 @@ def serve(
 
     log_config.configure()
     server.prepare_folder(data)
-    is_filled = ion_sandbox.prepare(
-        data,
-        from_hub=from_hub,
-        key=key,
-        integration=integration,
-        mask=mask,
-        mask_key=mask_key,
-        from_file=from_file,
-    )
+    if from_hub is not None:
+        if from_file is not None:
+            raise InvalidError("Use either --from-hub or --from-file.")
+        ion_sandbox.load_into(
+            data,
+            from_hub,
+            key=key,
+            integration=integration,
+            mask=ion_sandbox.create_mask(mask=mask, mask_key=mask_key),
+        )
+    elif mask or integration is not None:
+        raise InvalidError("--mask and --integration need --from-hub.")
     server.serve(
         server.ServeOptions(
             host=host,
@@ -98,9 +101,10 @@ def serve(
             changes_per_second=changes_per_second,
             no_quirk=tuple(no_quirk or ()),
             token_lifetime=token_lifetime,
-            plant=plant or is_filled,
+            plant=plant or from_hub is not None,
             tls=tls,
             time_limit=time_limit,
+            from_file=from_file,
         )
     )
 

@@ -113,30 +113,14 @@ def compare(
         typer.echo(fidelity_report.summary(found))
 
 
-def prepare(
-    data: Path,
-    *,
-    from_hub: str | None,
-    key: str | None,
-    integration: str | None,
-    mask: bool,
-    mask_key: str | None,
-    from_file: Path | None,
-) -> bool:
-    """Fill a new local ION from a hub or a file; return whether one was given."""
+def load_into(
+    data: Path, url: str, *, key: str | None, integration: str | None, mask: "DocumentMask | None"
+) -> None:
+    """Fill the data directory of a new local ION from a hub."""
     from ultraviolet.local_ion.sandbox import loader
 
-    if from_hub and from_file:
-        raise InvalidError("Use either --from-hub or --from-file.")
-    if not from_hub and (mask or integration):
-        raise InvalidError("--mask and --integration need --from-hub.")
-    if from_file is not None:
-        loader.copy_into(data, from_file)
-    elif from_hub is not None:
-        with open_mirror(from_hub, key, integration) as mirror:
-            found = loader.load_into(data, mirror, create_mask(mask=mask, mask_key=mask_key))
-            report(mirror, found)
-    return bool(from_hub or from_file)
+    with open_mirror(url, key, integration) as mirror:
+        report(mirror, loader.load_into(data, mirror, mask))
 
 
 @contextmanager

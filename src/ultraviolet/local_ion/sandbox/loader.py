@@ -306,6 +306,7 @@ def copy_into(data: Path, file: Path) -> None:
             with new_database(data / "ion.db") as folder:
                 create_private(folder / "ion.db")
                 with closing(sqlite3.connect(folder / "ion.db")) as target:
+                    target.execute("PRAGMA synchronous = OFF")
                     source.backup(target)
     except sqlite3.Error as error:
         raise InvalidError(
