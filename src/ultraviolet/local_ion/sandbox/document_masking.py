@@ -66,7 +66,7 @@ class DocumentMask:
                 masked[relation.field] = related
         attributes: Mapping[str, Document] = document.get("attributes") or {}
         masked["attributes"] = {
-            name: {**row, "key": name, "value": self._json(row.get("value"))}
+            name: {"key": name, "type": row.get("type"), "value": self._json(row.get("value"))}
             for name, row in ((self._mask.text(n), r) for n, r in attributes.items())
         }
         if resource.name == "rules":  # masked code would fail

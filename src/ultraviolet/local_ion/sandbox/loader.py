@@ -129,6 +129,7 @@ class SandboxLoader:
     def finish(self) -> Loaded:
         """Complete the database and close it."""
         self._flush()
+        self._remove_attributes_of_rejected()
         notes = self._ensure_administrator()
         self._write_labels()
         self._define_attributes()
@@ -196,6 +197,17 @@ class SandboxLoader:
         self._connection.execute("COMMIT")
         self._buffers.clear()
         self._buffered = 0
+
+    def _remove_attributes_of_rejected(self) -> None:
+        for name in self._rejected:
+            resource = self.catalog.resources[name]
+            if resource.attributes:
+                attributes = self.catalog.resources[resource.attributes]
+                owner = next(f.column for f in attributes.fields if f.name == attributes.owner_key)
+                self._connection.execute(
+                    f'DELETE FROM "{attributes.name}" WHERE "{owner}" NOT IN'
+                    f' (SELECT id FROM "{name}")'
+                )
 
     def _ensure_administrator(self) -> list[str]:
         """Ensure that user 1, who owns the API key, can sign in; return notes about changes."""
