@@ -2,12 +2,11 @@
 
 import copy
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.local_ion.sandbox.ion_mirror import Documents, IonMirror, read_documents
+
 from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
 
@@ -25,6 +24,6 @@ def plant_documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
 
 
 @pytest.fixture
-def mirror(plant_documents: Documents) -> Iterator[IonMirror]:
+def mirror(plant_documents: Documents) -> IonMirror:
     """A mirror of the plant that the test may change."""
-    yield IonMirror(copy.deepcopy(plant_documents))
+    return IonMirror(copy.deepcopy(plant_documents))

@@ -15,7 +15,9 @@ Documents = dict[str, list[dict[str, Any]]]
 class IonMirror:
     """The documents of an ION, as a hub would have them; tests change `documents`."""
 
-    def __init__(self, documents: Documents, stale: frozenset[tuple[str, int]] = frozenset()) -> None:
+    def __init__(
+        self, documents: Documents, stale: frozenset[tuple[str, int]] = frozenset()
+    ) -> None:
         self.documents = documents
         self.stale = stale
 

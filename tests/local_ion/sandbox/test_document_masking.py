@@ -39,7 +39,12 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             {"id": 10, "filename": "report.wolfgang", "contentType": "text/zanzibar"},
         ],
         "attributes": {
-            "zanzibar": {"id": "7-zanzibar", "key": "zanzibar", "type": "STRING", "value": "quetzal"},
+            "zanzibar": {
+                "id": "7-zanzibar",
+                "key": "zanzibar",
+                "type": "STRING",
+                "value": "quetzal",
+            },
             "Budget": {"id": "7-Budget", "key": "Budget", "type": "NUMBER", "value": 48213.77},
             "Tags": {"id": "7-Tags", "key": "Tags", "type": "MULTISELECT", "value": ["quetzal"]},
             "Link": {"key": "Link", "type": "ION", "value": {"id": 7, "name": "quetzal"}},

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import msgspec
-
 from tests.local_ion.sandbox.ion_mirror import IonMirror
+
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.local_ion.sandbox import fidelity_report
 from ultraviolet.local_ion.sandbox.fidelity import FidelityReport, compare

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.local_ion.in_process_ion import Ion
 from tests.local_ion.sandbox.ion_mirror import IonMirror, read_documents
+
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.local_ion.auth.viewers import Credentials, ensure_first_key
@@ -130,9 +130,7 @@ def test_incomplete_and_unusual_documents_are_loaded_and_reported(
     assert files == [{"filename": "drawing.pdf"}]
 
 
-def test_masked_database_contains_no_original(
-    tmp_path: Path, mirror: IonMirror, load: Any
-) -> None:
+def test_masked_database_contains_no_original(tmp_path: Path, mirror: IonMirror, load: Any) -> None:
     texts = {
         value
         for name, field in (

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -134,7 +135,9 @@ def open_mirror(url: str, key: str | None, integration: str | None) -> Generator
     except UnauthenticatedError as error:
         raise UnauthenticatedError(f"{error} {_KEY_HINT}") from error
     except ProblemError as error:
-        if error.status in (401, 403):
+        if error.status == HTTPStatus.NOT_FOUND:
+            raise InvalidError(f"{url} is not a hub: it has no API at /api/v1.") from error
+        if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             error.add_note(_KEY_HINT)
         raise
 
