@@ -18,7 +18,6 @@ from ultraviolet.cli.support.connection import DATA, HubAddress, connect
 from ultraviolet.cli.support.mirror_reader import MirrorReader
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session
-from ultraviolet.client.transport import ProblemError
 from ultraviolet.errors import InvalidError, UnauthenticatedError
 from ultraviolet.files import atomic_write
 
@@ -55,7 +54,9 @@ MaskKey = Annotated[
 
 
 def load(
-    file: Annotated[Path, typer.Argument(help="Database to create, for `serve --from-file`.")],
+    file: Annotated[
+        Path, typer.Argument(help="Database to create, for `ion serve` with `--from-file`.")
+    ],
     *,
     from_hub: Annotated[str, typer.Option(metavar="URL", help="Address of the hub.")],
     key: Key = None,
@@ -63,7 +64,7 @@ def load(
     mask: Mask = False,
     mask_key: MaskKey = None,
 ) -> None:
-    """Write the objects of a hub's mirror to a database for `ultraviolet ion serve --from-file`.
+    """Write the objects of a hub's mirror to a database, for `ion serve` with `--from-file`.
 
     The tests of another project can use a masked copy of a plant as their fixture.
 
@@ -127,6 +128,8 @@ def load_into(
 @contextmanager
 def open_mirror(url: str, key: str | None, integration: str | None) -> Generator[MirrorReader]:
     """Connect to the hub with this address; without a key, use that of a hub of this machine."""
+    from ultraviolet.client.transport import ProblemError
+
     address = HubAddress(url, key, Path(os.environ.get("ULTRAVIOLET_DATA", DATA)))
     try:
         with connect(address) as api:
@@ -161,7 +164,7 @@ def create_mask(*, mask: bool, mask_key: str | None) -> "DocumentMask | None":
 
 
 def report(mirror: MirrorReader, loaded: "Loaded") -> None:
-    """Print on stderr what was loaded and what was not."""
+    """Print the loaded and the omitted objects on stderr."""
     masked = "masked" if loaded.masked else "not masked: people, prices and texts are the originals"
     resources = f"{len(loaded.objects)} resources, {masked}."
     lines = [f"Loaded {loaded.total:,} objects of “{mirror.integration['name']}” in {resources}"]

@@ -63,7 +63,7 @@ class Mirror(Protocol):
 
 
 class Loaded(msgspec.Struct):
-    """The content of a sandbox, and what it does not have of the mirror."""
+    """The content of a sandbox, and the parts of the mirror that it does not have."""
 
     objects: dict[str, int]
     """Numbers of loaded objects by resource."""

@@ -38,7 +38,7 @@ FIRST_GENERATED_ENTITY_ID = 1_000_000_000
 
 
 class RowBuilder:
-    """Converts documents to rows, and counts what the rows do not contain."""
+    """Converts documents to rows, and counts files and unreadable values."""
 
     def __init__(self, catalog: Catalog, schema: StoreSchema) -> None:
         self._catalog = catalog
