@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
-
-import ultraviolet
 
 _PLANT_OPTIONS = frozenset({"--size", "--seed", "--plant", "--no-plant"})
 """Options that may be given with a cached plant; others may change its content."""
@@ -47,13 +46,13 @@ def _is_cacheable(options: Sequence[str]) -> bool:
 
 def _key(options: Sequence[str]) -> str:
     """Return the day with a hash of the options and of the program."""
-    content = "\n".join([ultraviolet.__version__, *_program_state(), *options])
+    content = "\n".join([version("ultraviolet"), *_program_state(), *options])
     return f"{_today()}-{blake2b(content.encode(), digest_size=12).hexdigest()}"
 
 
 def _program_state() -> Iterator[str]:
     """Return the times of change of the files that determine a plant."""
-    root = Path(ultraviolet.__file__).parent
+    root = Path(__file__).parents[1]
     for folder in ("local_ion", "ion"):
         for file in sorted((root / folder).rglob("*.[pgj][yrs]*")):
             yield f"{file.name} {file.stat().st_mtime_ns}"

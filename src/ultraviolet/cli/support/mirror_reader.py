@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -25,17 +24,20 @@ class MirrorReader:
     def __init__(self, session: "Session", integration: Json) -> None:
         self._session = session
         self.integration = integration
+        self._counts: dict[str, int] | None = None
         self.read = 0
         self.unconfirmed = 0
         """Number of objects that were not fresh: the hub has not confirmed their content yet."""
 
-    @cached_property
+    @property
     def counts(self) -> Mapping[str, int]:
         """The numbers of objects by resource."""
-        found = self._session.api.items(
-            "/objects", MAX_RESOURCES, integration=self.integration["id"]
-        )
-        return {one["resource"]: one["objects"] for one in found if one["objects"]}
+        if self._counts is None:
+            found = self._session.api.items(
+                "/objects", MAX_RESOURCES, integration=self.integration["id"]
+            )
+            self._counts = {one["resource"]: one["objects"] for one in found if one["objects"]}
+        return self._counts
 
     def objects(self, resource: "Resource") -> Iterator[tuple[Mapping[str, Any], bool]]:
         """Return the documents of a resource and whether they are fresh; print the progress."""
