@@ -1,10 +1,12 @@
 """A sandbox from a hub: `ion serve --from-hub`, `ion load` and `ion compare`."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.conftest import HubProcess, wait_for
 
@@ -121,6 +123,46 @@ def test_fidelity_report_of_a_local_ion_has_no_difference(
     assert report["compared_types"] > 100
     assert report["schema"] == []
     assert "## Contents of this file" in file.read_text()
+
+
+def test_page_of_an_integration_starts_and_stops_a_sandbox(
+    hub: HubProcess, plant: dict[str, Any]
+) -> None:
+    hub.api("POST", "/users", {"name": "ann", "role": "admin"})
+    link = hub.api("POST", "/users/ann/sign-in-links")["url"]
+    page = f"/integrations/{plant['id']}/sandbox"
+    origin = {"origin": hub.url}
+    with httpx.Client(
+        base_url=hub.url, headers=origin, follow_redirects=True, timeout=60, trust_env=False
+    ) as browser:
+        browser.post(link)
+        form = browser.get(page).text
+        csrf = {"csrf": re.findall(r'name="csrf" value="([^"]+)"', form)[-1]}
+        started = browser.post(page, data={**csrf, "mask": "yes"})
+        assert started.status_code == 200, started.text
+
+        def running() -> str | None:
+            found = re.search(r'href="(http://127[^"]+)/home"', browser.get(page).text)
+            return found and found[1]
+
+        address = wait_for(running, 60, "the sandbox")
+        shown = browser.get(page).text
+        home = httpx.get(f"{address}/resources/suppliers", trust_env=False)
+        assert "masked data" in shown
+        assert "not masked" not in shown
+        again = browser.post(page, data=csrf)
+        assert "Stop it first" in again.text
+        stopped = browser.post(f"{page}/stop", data=csrf)
+        assert "Start" in stopped.text
+
+    suppliers = documents(hub, plant["id"], "suppliers").values()
+    assert home.status_code == 200
+    assert [one["name"] for one in suppliers if one["name"] in home.text] == []
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address, trust_env=False)
+    assert not (hub.data / "sandboxes" / str(plant["id"])).exists()
+    keys = hub.api("GET", "/api-keys")["items"]
+    assert not any("sandbox" in key["name"] for key in keys)
 
 
 @pytest.mark.parametrize(
