@@ -64,11 +64,28 @@ def test_any_client_can_connect(local_ion):
 '''
 
 
-def run(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+CACHED_TESTS = """
+MAKE = "mutation($v: String!) { createLabel(input: {value: $v}) { label { id } } }"
+LABELS = "{ labels { edges { node { value } } } }"
+
+def test_state_is_restored(local_ion):
+    assert local_ion.execute(MAKE, v="new")
+
+def test_plant_is_from_the_cache(local_ion):
+    found = local_ion.execute(LABELS)["labels"]["edges"]
+    assert found
+    assert "new" not in [edge["node"]["value"] for edge in found]
+    print("cached:", "--from-file" in local_ion.child.command)
+"""
+
+
+def run(
+    folder: Path, text: str, *options: str, cache: str = "no:cacheprovider"
+) -> subprocess.CompletedProcess[str]:
     """Run the tests of a project; pytest finds the plugin through its entry point."""
     (folder / "test_other.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_other.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", cache, *options, "test_other.py"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "ION_"))}
     return subprocess.run(
         command,
@@ -87,9 +104,25 @@ def test_fixture_works_in_another_project(tmp_path: Path) -> None:
 
 
 def test_unused_plugin_does_not_import_the_package(tmp_path: Path) -> None:
-    text = "import sys\n\n\ndef test_it():\n    assert 'ultraviolet.testing.local_ion_process' not in sys.modules\n"
+    text = """
+import sys
+
+def test_it():
+    loaded = {name for name in sys.modules if name.partition(".")[0] == "ultraviolet"}
+    package = "ultraviolet.testing"
+    assert loaded == {"ultraviolet", package, f"{package}.pytest_plugin"}
+    assert not {"msgspec", "httpx", "graphql", "litestar", "sqlalchemy"} & sys.modules.keys()
+"""
     done = run(tmp_path, text)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_second_session_starts_with_the_cached_plant(tmp_path: Path) -> None:
+    outputs = [run(tmp_path, CACHED_TESTS, "-s", cache="cacheprovider").stdout for _ in range(2)]
+
+    assert ["cached: False" in outputs[0], "cached: True" in outputs[1]] == [True, True], outputs
+    assert all("2 passed" in output for output in outputs), outputs
+    assert len(list((tmp_path / ".pytest_cache").rglob("*.db"))) == 1
 
 
 def test_documented_example_runs(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
-"""Write the generated catalog of resources from the contract: `make catalog`; `--check` only compares."""
+"""Write the catalog and the schema that are generated from the contract: `make catalog`.
+
+With `--check`, only compare.
+"""
 
 import sys
 from pathlib import Path
 
 import msgspec
 
+from ultraviolet.ion.contract import compiled, derive
 from ultraviolet.ion.contract.parse import parse_contract
 
 CATALOG = Path(__file__).parent.parent / "src/ultraviolet/ion/contract/catalog.json"
+SCHEMA = compiled.FILE
 
 
 def generate() -> bytes:
@@ -22,13 +27,17 @@ def generate() -> bytes:
 
 def main() -> int:
     """Write the file, or with `--check` report whether it is up to date."""
-    content = generate()
+    content, document = generate(), derive.document()
+    # pickled bytes depend on the identity of strings, so the documents are compared
+    is_current = SCHEMA.exists() and compiled.decode(SCHEMA.read_bytes()) == document
     if "--check" in sys.argv:
-        if CATALOG.read_bytes() == content:
+        if CATALOG.read_bytes() == content and is_current:
             return 0
-        print(f"{CATALOG.name} is out of date: run `make catalog`", file=sys.stderr)
+        print("The generated files are out of date: run `make catalog`", file=sys.stderr)
         return 1
     CATALOG.write_bytes(content)
+    if not is_current:
+        SCHEMA.write_bytes(compiled.encode(document))
     return 0
 
 

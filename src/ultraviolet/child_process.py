@@ -39,14 +39,15 @@ class Child:
         environment: Mapping[str, str],
         *,
         restarts: int = 0,
+        module: str = "ultraviolet",
     ) -> None:
-        """Configure the process; entering starts it.
+        """Configure the process, which runs a module; entering starts it.
 
         `restarts` is the number of times that it is restarted after a signal ended it.
         """
         self.restarts_left = restarts
         self.name = name
-        self.command = [sys.executable, "-m", "ultraviolet", *arguments]
+        self.command = [sys.executable, "-m", module, *arguments]
         self.log = log
         # Settings of a real hub must not leak into a child process.
         inherited = {

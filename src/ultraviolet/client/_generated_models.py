@@ -429,6 +429,13 @@ class IntegrationStatus(Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class IonSchema(Struct, frozen=True, kw_only=True):
+    """The part of ION's GraphQL schema that the hub uses, as ION's introspection showed it."""
+
+    read: bool
+    types: dict[str, list[str]]
+
+
 class LinkValue(Struct, frozen=True, kw_only=True):
     """The target of a link; `found` is true if the mirror has it."""
 

@@ -29,6 +29,7 @@ from ultraviolet.client._generated_models import (
     IndexResult,
     Integration,
     IntegrationFreshness,
+    IonSchema,
     Me,
     ObjectAt,
     ObjectDetail,
@@ -197,6 +198,15 @@ class Operations(Transport):
         """
         return self._items(
             f"/integrations/{path_segment(integration)}/resources", (SelectableResource,), limit, {}
+        )
+
+    def get_ion_schema(self, integration: str | int) -> IonSchema:
+        """Get ION's schema.
+
+        Returns the members of the types that the hub uses, as this ION offers them.
+        """
+        return self._ask(
+            "GET", f"/integrations/{path_segment(integration)}/ion-schema", (IonSchema,)
         )
 
     def list_findings(

@@ -38,11 +38,12 @@ from ultraviolet.hub.runtime.leases import Role, create_command_leases, create_l
 from ultraviolet.hub.runtime.one_off import OneOffRunner
 from ultraviolet.hub.runtime.requests import Requests
 from ultraviolet.hub.runtime.retention import Purger
+from ultraviolet.hub.runtime.sandboxes import Sandboxes
 from ultraviolet.hub.runtime.search_indexer import SearchIndexer
 from ultraviolet.hub.runtime.view_updater import ViewUpdater
 from ultraviolet.ion.catalog import Catalog, load_catalog
 
-_DATA_FILES = ("hub.db*", "hub.json", "alive_at*", "secret.key", "secret.[0-9]*")
+_DATA_FILES = ("hub.db*", "hub.json", "alive_at*", "secret.key", "secret.[0-9]*", "sandboxes")
 """Files that a hub writes to its data folder."""
 
 
@@ -102,6 +103,9 @@ class Hub:
         self.requests = Requests(database, changes, self.connections, self.pool, self._one_off)
         self.field_indexes = FieldIndexer(database)
         self.alerts = AlertService(settings, database, secrets, self.targets, self.freshness)
+        self.sandboxes = Sandboxes(
+            database, settings.data, settings.public_url, available=local and role == "all"
+        )
         self._deleter = IntegrationDeleter(database, changes)
         self._tasks: list[PeriodicTask | SearchIndexer | ViewUpdater] = [
             self._deleter.task,
@@ -151,6 +155,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Finish the current transactions; unfinished work is in the tables."""
+        await self.sandboxes.stop_all()
         await asyncio.gather(*(task.stop() for task in self._tasks), self._deleter.stop())
         if self._one_off is not None:
             await self._one_off.stop()

@@ -48,10 +48,10 @@ class Catalog:
 
     @property
     def schema(self) -> "GraphQLSchema":
-        """The complete GraphQL schema with derived types. Loading takes 20 MB and half a second."""
-        from ultraviolet.ion.contract import derive  # noqa: PLC0415
+        """The complete GraphQL schema with derived types. Loading takes 20 MB and 0.2 seconds."""
+        from ultraviolet.ion.contract import compiled  # noqa: PLC0415
 
-        return derive.schema(self._version)
+        return compiled.schema(self._version)
 
     def sdl(self) -> str:
         """Return the complete schema as SDL."""

@@ -41,6 +41,7 @@ from ultraviolet.local_ion.http.tls import Certificates, ensure_certificates
 from ultraviolet.local_ion.plant.pacing import PlantStoppedError
 from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
 from ultraviolet.local_ion.quirks import Quirks
+from ultraviolet.local_ion.sandbox.loader import copy_into
 from ultraviolet.local_ion.webhooks.outbox import Outbox
 from ultraviolet.local_ion.webhooks.sender import DeliveryService, log_failure
 from ultraviolet.process import force_exit_after
@@ -58,6 +59,7 @@ _FILES = (
     "plant.begun",
     "plant.done",
     "files",
+    "loading",
     "snapshots",
     "tls",
 )
@@ -79,6 +81,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     plant: bool = True
     tls: bool = False
     time_limit: float = 30.0
+    from_file: Path | None = None
 
     @property
     def url(self) -> str:
@@ -164,6 +167,7 @@ class LocalIonServer:
             try:
                 if not self.marker.finished:
                     await asyncio.to_thread(self.simulator.set_up)
+                if not self.snapshots.has_plant:
                     await asyncio.to_thread(self.snapshots.save_plant)
             except PlantStoppedError:
                 return
@@ -177,7 +181,9 @@ def serve(options: ServeOptions) -> None:
 
     ION_CLIENT_ID and ION_CLIENT_SECRET set its credentials.
     """
-    ensure_private_dir(options.data, _FILES)
+    prepare_folder(options.data)
+    if options.from_file is not None:
+        copy_into(options.data, options.from_file)
     raise_open_files_limit()
     with open_listener(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])
@@ -201,6 +207,11 @@ def serve(options: ServeOptions) -> None:
             signal.signal(number, server.handle_exit)
         announce(options, local_ion.credentials, tls)
         server.run(sockets=[listener])
+
+
+def prepare_folder(data: Path) -> None:
+    """Create the data directory, readable by its owner only."""
+    ensure_private_dir(data, _FILES)
 
 
 def open_listener(host: str, port: int) -> socket.socket:

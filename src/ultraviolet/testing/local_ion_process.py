@@ -15,6 +15,7 @@ from ultraviolet.child_process import Child
 from ultraviolet.errors import UltravioletError
 
 TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"  # noqa: S105  a path
+MODULE = "ultraviolet.local_ion"
 CLIENT_ID = "test"
 CLIENT_SECRET = "test-secret-0123456789"  # noqa: S105  for tests
 TIMEOUT_SECONDS = 120.0
@@ -156,10 +157,14 @@ class LocalIonProcess:
 def running_local_ion(
     data: Path, options: Sequence[str] = (), *, port: int = 0, seconds: float = 120
 ) -> Generator[LocalIonProcess]:
-    """Run a local ION for the duration of the block, ready from its start."""
-    arguments = ["ion", "serve", "--port", str(port), "--data", str(data), *options]
+    """Run a local ION for the duration of the block, ready from its start.
+
+    The options are those of `ultraviolet ion serve`, except those that read from a hub.
+    """
+    arguments = ["--port", str(port), "--data", str(data), *options]
     environment = {"ION_CLIENT_ID": CLIENT_ID, "ION_CLIENT_SECRET": CLIENT_SECRET}
-    with Child("The local ION", arguments, data.parent / "ion.log", environment) as child:
+    log = data.parent / "ion.log"
+    with Child("The local ION", arguments, log, environment, module=MODULE) as child:
         address = data / "local-ion.json"
 
         def is_listening() -> bool:

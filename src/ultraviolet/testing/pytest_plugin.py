@@ -22,14 +22,25 @@ def local_ion_options() -> list[str]:
 
 @pytest.fixture(scope="session")
 def local_ion_process(
-    tmp_path_factory: pytest.TempPathFactory, local_ion_options: list[str]
+    tmp_path_factory: pytest.TempPathFactory,
+    pytestconfig: pytest.Config,
+    local_ion_options: list[str],
 ) -> Iterator[LocalIonProcess]:
-    """Return a local ION with a small plant, shared by the session (by each worker of xdist)."""
+    """Return a local ION with a small plant, shared by the session (by each worker of xdist).
+
+    The database of the plant is kept in pytest's cache for the next session of the same day.
+    """
     # Imported on use, so that other projects with this plugin do not load the package.
     from ultraviolet.testing import running_local_ion  # noqa: PLC0415
+    from ultraviolet.testing.plant_cache import PlantCache  # noqa: PLC0415
 
-    with running_local_ion(tmp_path_factory.mktemp("local-ion") / "data", local_ion_options) as ion:
+    has_cache = pytestconfig.pluginmanager.hasplugin("cacheprovider")
+    folder = pytestconfig.cache.mkdir("ultraviolet") if has_cache and pytestconfig.cache else None
+    plants = PlantCache(folder, local_ion_options)
+    data = tmp_path_factory.mktemp("local-ion") / "data"
+    with running_local_ion(data, plants.options) as ion:
         ion.snapshot(INITIAL_SNAPSHOT)
+        plants.save(data / "snapshots" / f"{INITIAL_SNAPSHOT}.db")
         yield ion
 
 

@@ -105,6 +105,8 @@ WITHOUT_INPUT = {
     "/integrations/{integration_id:int}/verify",
     "/integrations/{integration_id:int}/pause",
     "/integrations/{integration_id:int}/resume",
+    "/integrations/{integration_id:int}/sandbox",
+    "/integrations/{integration_id:int}/sandbox/stop",
     "/integrations/{integration_id:int}/set-up/url",
     "/integrations/{integration_id:int}/set-up/automatic",
     "/webhooks/{url_id:int}/rotate",

@@ -52,7 +52,7 @@ def test_each_tab_has_its_own_url(signed_in: Any, integration: dict[str, Any]) -
     tabs = re.search(r'<nav class="tabs".+?</nav>', page, re.DOTALL)
     assert tabs
     addresses = re.findall(r'href="([^"]+)"', tabs.group())
-    assert len(addresses) == 6
+    assert len(addresses) == 7
     for address in addresses:
         shown = signed_in.send("GET", address).text
         current = re.search(r'<nav class="tabs".+?href="([^"]+)" aria-current', shown, re.DOTALL)

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from ultraviolet.cli.commands import ion_faults, ion_snapshots
+from ultraviolet.cli.commands import ion_faults, ion_sandbox, ion_snapshots
+from ultraviolet.cli.commands.ion_sandbox import (
+    FromFile,
+    FromHub,
+    Integration,
+    Key,
+    Mask,
+    MaskKey,
+)
 from ultraviolet.cli.support.local_ion_client import URL
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.errors import InvalidError
@@ -18,6 +26,8 @@ app.add_typer(ion_faults.app, name="fault")
 app.command("snapshot")(ion_snapshots.snapshot)
 app.command("restore")(ion_snapshots.restore)
 app.command("reset")(ion_snapshots.reset)
+app.command("load")(ion_sandbox.load)
+app.command("compare")(ion_sandbox.compare)
 
 
 @app.command()
@@ -51,6 +61,12 @@ def serve(
         min=0.001,
         help="Seconds until a response that has not started becomes a 502, as at ION's gateway.",
     ),
+    from_hub: FromHub = None,
+    key: Key = None,
+    integration: Integration = None,
+    mask: Mask = False,
+    mask_key: MaskKey = None,
+    from_file: FromFile = None,
 ) -> None:
     """Run a local ION: OAuth, GraphQL, webhooks, query runner, simulated plant.
 
@@ -58,7 +74,8 @@ def serve(
     printed once. The address is printed and stored in DATA/local-ion.json.
 
     Examples: `ultraviolet ion serve`, `ultraviolet ion serve --size medium --changes-per-second 5`,
-    `ultraviolet ion serve --port 0 --no-plant --tls`
+    `ultraviolet ion serve --port 0 --no-plant --tls`,
+    `ultraviolet ion serve --from-hub http://127.0.0.1:8000 --data sandbox --mask`
     """
     from ultraviolet import log_config
     from ultraviolet.local_ion import server
@@ -66,6 +83,19 @@ def serve(
     if api not in {"all", "2023", "newer"}:
         raise typer.BadParameter("VERSION is 2023, newer or all.", param_hint="--api")
     log_config.configure()
+    server.prepare_folder(data)
+    if from_hub is not None:
+        if from_file is not None:
+            raise InvalidError("Use either --from-hub or --from-file.")
+        ion_sandbox.load_into(
+            data,
+            from_hub,
+            key=key,
+            integration=integration,
+            mask=ion_sandbox.create_mask(mask=mask, mask_key=mask_key),
+        )
+    elif mask or integration is not None:
+        raise InvalidError("--mask and --integration need --from-hub.")
     server.serve(
         server.ServeOptions(
             host=host,
@@ -77,9 +107,10 @@ def serve(
             no_quirk=tuple(no_quirk or ()),
             api=api,
             token_lifetime=token_lifetime,
-            plant=plant,
+            plant=plant or from_hub is not None,
             tls=tls,
             time_limit=time_limit,
+            from_file=from_file,
         )
     )
 

@@ -212,6 +212,12 @@ def offered_schema(connection: Connection, catalog: Catalog, integration_id: int
     return _offered_schema(catalog, saved)
 
 
+def introspected_types(connection: Connection, integration_id: int) -> dict[str, list[str]] | None:
+    """Return the members of ION's types as last read; None if the hub has not read them."""
+    query = select(integrations.c.offered).where(integrations.c.id == integration_id)
+    return connection.execute(query).scalar() or None
+
+
 @lru_cache(16)
 def _offered_schema(catalog: Catalog, saved: str | None) -> OfferedSchema:
     if not saved:

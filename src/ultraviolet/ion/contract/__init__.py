@@ -6,5 +6,5 @@ To add a resource:
    `purchasing.graphql`. Directives state what the schema does not (`directives.graphql`).
 2. If ION sends events about it, add its name to `ResourceEnum` in `webhooks.graphql`.
 3. Write its names, group and meaning in `labels.json`, and those of new fields.
-4. Run `make catalog`, which generates `catalog.json`, and `make reference`.
+4. Run `make catalog`, which generates `catalog.json` and `schema.bin`, and `make reference`.
 """

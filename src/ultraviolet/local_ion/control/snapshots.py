@@ -46,6 +46,11 @@ class Snapshots:
         new_file.replace(path)
         return Snapshot(name, path.stat().st_size)
 
+    @property
+    def has_plant(self) -> bool:
+        """Whether the plant was saved after its setup."""
+        return self._path(PLANT_SNAPSHOT).exists()
+
     def save_plant(self) -> None:
         """Save the plant after its setup, unless it is large."""
         if self._ion.store.path.stat().st_size <= MAX_PLANT_SNAPSHOT_BYTES:

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
 import structlog
 
 from ultraviolet import clock
-from ultraviolet.ion.signatures import sign
 from ultraviolet.local_ion.webhooks.delivery import (
     Attempt,
     Delivery,
@@ -19,11 +18,12 @@ from ultraviolet.local_ion.webhooks.delivery import (
     plan_unchanged,
 )
 from ultraviolet.local_ion.webhooks.outbox import Outbox
-from ultraviolet.outgoing import get_proxy
+
+if TYPE_CHECKING:
+    from ultraviolet.local_ion.webhooks.post import Poster
 
 log = structlog.get_logger()
 
-MAX_RECORDED_RESPONSE_BYTES = 2_000
 MAX_RECORDED_ATTEMPTS = 200
 """Attempts recorded in one transaction."""
 
@@ -56,7 +56,8 @@ class Sender:
         self._outbox = outbox
         self._plan = plan
         self._retry_policy = retry_policy or RetryPolicy()
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._timeout_seconds = timeout_seconds
+        self._poster: Poster | None = None
         self._slots = asyncio.Semaphore(concurrency)
         self._concurrency = concurrency
         self._committed = asyncio.Event()
@@ -70,39 +71,39 @@ class Sender:
 
     async def run(self) -> None:
         """Send until cancelled; on cancellation, record the finished attempts."""
-        connector = aiohttp.TCPConnector(limit=self._concurrency)
-        async with aiohttp.ClientSession(connector=connector, timeout=self._timeout) as session:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._publish_loop(session))
-                    while True:
-                        await self._record_batch([await self._attempts.get()])
-            finally:
-                for task in self._tasks:
-                    task.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
-                if not self._attempts.empty():
-                    await self._record_batch([self._attempts.get_nowait()])
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._publish_loop())
+                while True:
+                    await self._record_batch([await self._attempts.get()])
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if not self._attempts.empty():
+                await self._record_batch([self._attempts.get_nowait()])
+            if self._poster is not None:
+                await self._poster.close()
 
-    async def _publish_loop(self, session: aiohttp.ClientSession) -> None:
-        self._start(session, await asyncio.to_thread(self._plan_from, self._outbox.unfinished))
+    async def _publish_loop(self) -> None:
+        self._start(await asyncio.to_thread(self._plan_from, self._outbox.unfinished))
         while True:
             self._committed.clear()
             planned = await asyncio.to_thread(self._plan_from, self._outbox.publish)
-            self._start(session, planned)
+            self._start(planned)
             if not planned:
                 await self._committed.wait()
 
     def _plan_from(self, load: Callable[[], list[Delivery]]) -> list[Transmission]:
         return self._plan(load())
 
-    def _start(self, session: aiohttp.ClientSession, planned: list[Transmission]) -> None:
+    def _start(self, planned: list[Transmission]) -> None:
         for transmission in planned:
-            task = asyncio.create_task(self._send(session, transmission))
+            task = asyncio.create_task(self._send(transmission))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, session: aiohttp.ClientSession, transmission: Transmission) -> None:
+    async def _send(self, transmission: Transmission) -> None:
         if transmission.pause_seconds:
             await asyncio.sleep(transmission.pause_seconds)
         delivery, reason = transmission.delivery, transmission.lost_reason
@@ -111,15 +112,15 @@ class Sender:
                 Attempt(delivery.event_id, "failed", delivery.retries, None, reason, None)
             )
         elif transmission.recorded:
-            await self._deliver(session, delivery)
+            await self._deliver(delivery)
         else:
             async with self._slots:
-                await self._attempt(session, delivery)
+                await self._attempt(delivery)
 
-    async def _deliver(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         while True:
             async with self._slots:
-                attempt = await self._attempt(session, delivery)
+                attempt = await self._attempt(delivery)
             await self._attempts.put(attempt)
             if attempt.status != "retrying":
                 return
@@ -133,11 +134,13 @@ class Sender:
                 return
             delivery = msgspec.structs.replace(current, retries=attempt.retries + 1)
 
-    async def _attempt(self, session: aiohttp.ClientSession, delivery: Delivery) -> Attempt:
-        try:
-            response_status, text = await _post(session, delivery)
-        except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
-            response_status, text = None, f"{type(error).__name__}: {error}"
+    async def _attempt(self, delivery: Delivery) -> Attempt:
+        if self._poster is None:
+            # Imported on use: aiohttp takes a tenth of the start of a local ION.
+            from ultraviolet.local_ion.webhooks.post import Poster  # noqa: PLC0415
+
+            self._poster = Poster(self._concurrency, self._timeout_seconds)
+        response_status, text = await self._poster.post(delivery)
         if response_status is not None and is_success(response_status, delivery.expected_status):
             status = "succeeded"
         elif delivery.retries < self._retry_policy.max_retries:
@@ -193,23 +196,6 @@ def log_failure(task: asyncio.Task[None]) -> None:
     """Log the error of a background task that failed."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("local_ion.failed", error=str(error), exc_info=error)
-
-
-async def _post(session: aiohttp.ClientSession, delivery: Delivery) -> tuple[int, str]:
-    """Post one delivery; return the response status and the start of its body."""
-    headers = dict(delivery.headers) | {
-        "content-type": "application/json",
-        "x-ion-signature": sign(delivery.secret, delivery.signed_body or delivery.body),
-    }
-    async with session.post(
-        delivery.url,
-        data=delivery.body,
-        headers=headers,
-        allow_redirects=False,
-        proxy=get_proxy(delivery.url),
-    ) as response:
-        content = await response.content.read(MAX_RECORDED_RESPONSE_BYTES)
-        return response.status, content.decode("utf-8", "replace")
 
 
 def is_success(status: int, expected: int) -> bool:

@@ -209,6 +209,30 @@ async def list_integration_resources(
     return part_of(await hub.database.read(read), cursor, limit)
 
 
+class IonSchema(msgspec.Struct, frozen=True):
+    """The part of ION's GraphQL schema that the hub uses, as ION's introspection showed it."""
+
+    read: bool
+    """Whether the hub has read it: at the last connection test or full fetch."""
+    types: dict[str, list[str]]
+    """The names of the fields or values of each type; empty if it was not read."""
+
+
+@get("/integrations/{integration:str}/ion-schema", guards=[require_role("viewer")], tags=TAGS)
+async def get_ion_schema(hub: GivenHub, integration: FromPath[str]) -> IonSchema:
+    """Get ION's schema.
+
+    Returns the members of the types that the hub uses, as this ION offers them.
+    """
+
+    def read(connection: Connection) -> IonSchema:
+        found = integrations.find(connection, integration)
+        types = integrations.introspected_types(connection, found.id)
+        return IonSchema(types is not None, types or {})
+
+    return await hub.database.read(read)
+
+
 @get("/integrations/{integration:str}/findings", guards=[require_role("viewer")], tags=TAGS)
 async def list_findings(
     hub: GivenHub,
@@ -288,6 +312,7 @@ HANDLERS = [
     resume_integration,
     get_freshness,
     list_integration_resources,
+    get_ion_schema,
     list_findings,
     get_retention,
     update_retention,

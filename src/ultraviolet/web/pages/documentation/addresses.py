@@ -13,6 +13,7 @@ _PAGES = {
     "/freshness": ("operations", "freshness"),
     "/integrations": ("pages", "integrations"),
     "/integrations/{}/freshness": ("operations", "freshness"),
+    "/integrations/{}/sandbox": ("local-ion", "a-sandbox-from-your-own-data"),
     "/integrations/{}/set-up": ("set-up", "4-set-up-webhooks-in-ion"),
     "/objects": ("pages", "objects"),
     "/objects/{}/columns": ("how-to/lists-and-filters", "columns"),

@@ -7,6 +7,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
+from ultraviolet.command_text import command
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
@@ -28,6 +29,7 @@ TABS = {
     "webhooks": "Webhooks",
     "resources": "Resources",
     "findings": "Findings",
+    "sandbox": "Sandbox",
     "settings": "Settings",
 }
 """Labels of the tabs by the end of their address."""
@@ -121,6 +123,15 @@ def _read_findings(connection: Connection, hub: Hub, integration: Integration) -
     }
 
 
+def _read_sandbox(_: Connection, hub: Hub, integration: Integration) -> dict[str, Any]:
+    options = {"from_hub": hub.public_url, "integration": integration.name}
+    return {
+        "available": hub.sandboxes.available,
+        "sandbox": hub.sandboxes.get(integration.id),
+        "command": f"{command('ion serve', **options)} --mask",
+    }
+
+
 def _read_settings(connection: Connection, _: Hub, integration: Integration) -> dict[str, Any]:
     found = summary.get_summary(connection, integration.id)
     urls = len(webhook_urls.list_urls(connection, integration.id))
@@ -137,6 +148,7 @@ _READ = {
     "webhooks": _read_webhooks,
     "resources": _read_resources,
     "findings": _read_findings,
+    "sandbox": _read_sandbox,
     "settings": _read_settings,
 }
 """What each tab shows."""

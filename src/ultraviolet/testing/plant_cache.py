@@ -1,0 +1,62 @@
+"""Keeps the database of a set-up plant for later sessions of the same day."""
+
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+
+_PLANT_OPTIONS = frozenset({"--size", "--seed", "--plant", "--no-plant"})
+"""Options that may be given with a cached plant; others may change its content."""
+
+
+class PlantCache:
+    """The cached plant of some options; without a folder, nothing is cached.
+
+    The history of a plant ends on the day of its set-up, so a plant is used on that day only.
+    """
+
+    def __init__(self, folder: Path | None, options: Sequence[str]) -> None:
+        """Use this folder, and the options of a local ION."""
+        self._file = folder / f"{_key(options)}.db" if folder and _is_cacheable(options) else None
+        self._found = self._file is not None and self._file.exists()
+        self.options = [*options, "--from-file", str(self._file)] if self._found else [*options]
+        """The options to start the local ION with."""
+
+    def save(self, database: Path) -> None:
+        """Cache a new plant, and delete those of earlier days; ignore a full disk."""
+        if self._file is None or self._found:
+            return
+        with suppress(OSError):
+            for other in self._file.parent.glob("*.db"):
+                if not other.name.startswith(_today()):
+                    other.unlink(missing_ok=True)
+            new_file = self._file.with_suffix(f".{secrets.token_hex(4)}.new")
+            shutil.copyfile(database, new_file)
+            new_file.replace(self._file)
+
+
+def _is_cacheable(options: Sequence[str]) -> bool:
+    names = {option.partition("=")[0] for option in options if option.startswith("--")}
+    return names <= _PLANT_OPTIONS
+
+
+def _key(options: Sequence[str]) -> str:
+    """Return the day with a hash of the options and of the program."""
+    content = "\n".join([version("ultraviolet"), *_program_state(), *options])
+    return f"{_today()}-{blake2b(content.encode(), digest_size=12).hexdigest()}"
+
+
+def _program_state() -> Iterator[str]:
+    """Return the times of change of the files that determine a plant."""
+    root = Path(__file__).parents[1]
+    for folder in ("local_ion", "ion"):
+        for file in sorted((root / folder).rglob("*.[pgj][yrs]*")):
+            yield f"{file.name} {file.stat().st_mtime_ns}"
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
