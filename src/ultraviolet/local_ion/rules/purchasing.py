@@ -25,15 +25,18 @@ def recalculate_order(tx: Transaction, order_id: int) -> None:
     if not found:
         return
     status = next((s for s in STATUS_PRECEDENCE if s in found), "canceled")
-    current = tx.get("purchase_orders", order_id)
-    if current is not None and current["status"] != status:
-        values = {"status": status, **_ordered_at(tx, current, status)}
-        tx.update("purchase_orders", order_id, values)
+    _set_order_status(tx, order_id, status)
 
 
-def _ordered_at(tx: Transaction, order: Row, status: object) -> Row:
-    is_first = status == "ordered" and order["ordered_at"] is None
-    return {"ordered_at": tx.now} if is_first else {}
+def _set_order_status(tx: Transaction, order_id: int, status: str) -> None:
+    """Set an order's status and, once, the time of its order; its etag stays (seen)."""
+    order = tx.get("purchase_orders", order_id)
+    if order is None or order["status"] == status:
+        return
+    values: Row = {"status": status}
+    if status == "ordered" and order["ordered_at"] is None:
+        values["ordered_at"] = tx.now
+    tx.update("purchase_orders", order_id, values, computed=values)
 
 
 def update_received_status(tx: Transaction, line_id: int | None) -> None:
@@ -53,18 +56,22 @@ def update_received_status(tx: Transaction, line_id: int | None) -> None:
 
 
 class _Orders(Hooks, frozen=True):
-    def before_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-        for column, value in _ordered_at(tx, old, row.get("status")).items():
-            row.setdefault(column, value)
+    def before_update(self, _tx: Transaction, _old: Row, row: Row, extra: ExtraInput) -> None:
+        """Take the status out of the order's own values: it is set on the lines."""
+        extra["status"] = row.pop("status", None)
 
-    def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-        status = row.get("status")
-        if status is None or status == old["status"]:
+    def after_update(self, tx: Transaction, old: Row, _row: Row, extra: ExtraInput) -> None:
+        status = extra["status"]
+        if status is None:
             return
-        for line in tx.find("purchase_order_lines", "id", purchase_order_id=old["id"]):
+        lines = tx.find("purchase_order_lines", "id", purchase_order_id=old["id"])
+        for line in lines:
             if line["status"] not in _CLOSED_STATUSES | {status}:
                 tx.update("purchase_order_lines", line["id"], {"status": status})
-        recalculate_order(tx, old["id"])
+        if lines:
+            recalculate_order(tx, old["id"])
+        else:
+            _set_order_status(tx, old["id"], status)
 
 
 class _Lines(OrderedHooks, frozen=True):
