@@ -69,6 +69,14 @@ _ZPL = (
     " FROM barcode_templates p WHERE p.id = {t}.template_id)"
 )
 
+_FILE_URL = "download_url({t}.id, {t}.filename)"
+# the value of an attribute is the URL of its file, if it has one (seen)
+ATTRIBUTE_VALUE = (
+    "CASE WHEN {t}.file_attachment_id IS NULL THEN {t}.value ELSE json_quote((SELECT "
+    + _FILE_URL.replace("{t}", "f")
+    + " FROM file_attachments f WHERE f.id = {t}.file_attachment_id)) END"
+)
+
 EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "purchase_orders": {
         "isOpen": "{t}.status NOT IN ('canceled', 'received')",
@@ -186,8 +194,15 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
             " {t}.id)"
         ),
         "isStandardStep": "{t}.standard_step_status IS NOT NULL",
-        "isDerivedStep": "{t}.origin_step_id IS NOT NULL",
-        "isChildStandardStep": "0",
+        "isDerivedStep": (
+            "EXISTS (SELECT 1 FROM steps o WHERE o.id = {t}.origin_step_id"
+            " AND o.standard_step_status IS NOT NULL)"
+        ),
+        "isChildStandardStep": (
+            "EXISTS (WITH RECURSIVE up (id) AS (SELECT {t}.parent_id UNION SELECT s.parent_id"
+            " FROM up JOIN steps s ON s.id = up.id) SELECT 1 FROM up JOIN steps p ON p.id = up.id"
+            " WHERE p.standard_step_status IS NOT NULL)"
+        ),
         "fieldCount": "(SELECT count(*) FROM steps_fields f WHERE f.step_id = {t}.id)",
         "isLatestVersion": (
             "{t}.version = (SELECT max(o.version) FROM steps o WHERE o.family_id = {t}.family_id)"
@@ -315,7 +330,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         )
     },
     "session_events": {"eventType": "{t}.event_type"},
-    "file_attachments": {"downloadUrl": "download_url({t}.id)", "url": "download_url({t}.id)"},
+    "file_attachments": {"downloadUrl": _FILE_URL, "url": _FILE_URL},
     "part_procedures": {"id": "{t}.rowid"},
 }
 """Expressions by resource and field over the row `{t}`.

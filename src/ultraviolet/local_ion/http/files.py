@@ -38,7 +38,7 @@ def create_files_router(files: FileStore, describe: DescribeFile) -> Router:
         etag = await files.put(file_id, request.stream())
         return Response(None, headers={"etag": f'"{etag}"'})
 
-    @get("/{file_id:int}", sync_to_thread=False)
+    @get(["/{file_id:int}", "/{file_id:int}/{_name:str}"], sync_to_thread=False)
     def download(file_id: FromPath[int], signature: FromQuery[str] = "") -> File:
         name, content_type = load_description("GET", file_id, signature)
         path = files.path(file_id)

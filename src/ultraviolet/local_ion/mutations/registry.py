@@ -21,6 +21,7 @@ from ultraviolet.local_ion.mutations import (
     planning,
     positions,
     procedures,
+    receiving,
     runs,
 )
 from ultraviolet.local_ion.mutations.crud import create, delete, find, update
@@ -49,6 +50,7 @@ SPECIAL_MUTATIONS: Mapping[str, Handler] = {
     **associations.MUTATIONS,
     **files.MUTATIONS,
     **inventory.MUTATIONS,
+    **receiving.MUTATIONS,
     **organization.MUTATIONS,
     **approvals.MUTATIONS,
     **boms.MUTATIONS,

@@ -9,6 +9,7 @@ from ultraviolet.local_ion.rules.hooks import (
     changed_columns,
     ensure,
 )
+from ultraviolet.local_ion.rules.on_order import create_on_order, follow_line, remove_on_order
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 STATUS_PRECEDENCE = ("draft", "requested", "approved", "ordered", "received")
@@ -92,17 +93,22 @@ class _Lines(OrderedHooks, frozen=True):
     def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
         line = tx.get("purchase_order_lines", key)
         assert line is not None
+        create_on_order(tx, line, line["quantity"])
         recalculate_order(tx, line["purchase_order_id"])
 
     def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-        if not changed_columns(old, row) & {"status", "quantity", "purchase_order_id"}:
+        changed = changed_columns(old, row)
+        if changed & {"part_id", "quantity", "cost"}:
+            follow_line(tx, {**old, **row})
+        if not changed & {"status", "quantity", "purchase_order_id"}:
             return
         recalculate_order(tx, old["purchase_order_id"])
         if row.get("purchase_order_id") not in {None, old["purchase_order_id"]}:
             recalculate_order(tx, row["purchase_order_id"])
 
-    def before_delete(self, _tx: Transaction, old: Row) -> None:
+    def before_delete(self, tx: Transaction, old: Row) -> None:
         ensure(old["status"] == "draft", "A line can be deleted only while it is a draft.")
+        remove_on_order(tx, old["id"])
 
     def after_delete(self, tx: Transaction, old: Row) -> None:
         recalculate_order(tx, old["purchase_order_id"])

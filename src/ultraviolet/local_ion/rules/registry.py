@@ -30,6 +30,15 @@ class _Procedures(Hooks, frozen=True):
 
 
 class _Steps(StepHooks, frozen=True):
+    def before_create(self, tx: Transaction, row: Row, extra: ExtraInput) -> None:
+        """Make a step without a procedure a standard step in draft (seen)."""
+        super().before_create(tx, row, extra)
+        if row.get("procedure_id") is None and row.get("parent_id") is not None:
+            sql = "SELECT procedure_id FROM steps WHERE id = ?"
+            row["procedure_id"] = tx.scalar(sql, row["parent_id"])
+        elif row.get("procedure_id") is None:
+            row["standard_step_status"] = "draft"
+
     def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
         _start_family(tx, "steps", key)
 
