@@ -174,7 +174,9 @@ class Factory(RuleBasedStateMachine):
         wrong = (
             "SELECT id FROM parts_inventory i WHERE quantity < 0 OR quantity_scrapped NOT BETWEEN 0 AND quantity"
             " OR (quantity NOT IN (0, 1) AND EXISTS (SELECT 1 FROM parts p WHERE p.id = part_id"
-            " AND p.tracking_type = 'serial')) UNION ALL SELECT id FROM purchase_order_lines WHERE quantity <= 0"
+            " AND p.tracking_type = 'serial') AND NOT EXISTS (SELECT 1 FROM purchase_order_line_inventories l"
+            "  WHERE l.part_inventory_id = i.id AND NOT EXISTS (SELECT 1 FROM receipt_items r"
+            "   WHERE r.part_inventory_id = i.id))) UNION ALL SELECT id FROM purchase_order_lines WHERE quantity <= 0"
         )
         assert [] == self.sql(wrong)
 

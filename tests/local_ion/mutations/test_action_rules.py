@@ -84,35 +84,38 @@ def test_expensive_order_requires_a_manager(ion: Ion) -> None:
     ion.update("purchaseOrder", order, status="ORDERED")
 
 
-def test_a_lot_tracked_part_is_received_with_its_lot(ion: Ion) -> None:
+def test_receiving_requires_a_location(ion: Ion) -> None:
     rule(
         ion,
-        title="Receiving wants a lot",
+        title="Receiving wants a location",
         target="RECEIPTITEM",
         eventType="CREATE",
-        context="{ receiptItem(id: $id) { id partInventory {lotNumber part{trackingType}} } }",
+        context="{ receiptItem(id: $id) { id partInventory {locationId part{trackingType}} } }",
         code=(
-            "if not context.get('receiptItem', {}).get('partInventory', {}).get('lotNumber') and"
+            "if not context.get('receiptItem', {}).get('partInventory', {}).get('locationId') and"
             " context.get('receiptItem', {}).get('partInventory', {}).get('part', {}).get('trackingType') == 'LOT':"
             " raise ValidationError()"
         ),
     )
     part = ion.create("Part", partNumber="P", trackingType="LOT")["id"]
+    dock = ion.create("Location", name="Dock")["id"]
     order = ion.create("PurchaseOrder")["id"]
     line = ion.create("PurchaseOrderLine", purchaseOrderId=order, partId=part, quantity=2)["id"]
+    ion.update("purchaseOrder", order, status="ORDERED")
     receipt = ion.create("Receipt")
     item = {
         "etag": receipt["_etag"],
         "receiptId": receipt["id"],
         "purchaseOrderLineId": line,
         "quantity": 2,
+        "lotNumber": "L1",
     }
     add = (
         "mutation($i: [AddItemToReceiptInput]) { addItemsToReceipt(input: $i) { receipt { id } } }"
     )
-    assert "Receiving wants a lot" == ion.error(add, i=[item])
+    assert "Receiving wants a location" == ion.error(add, i=[item])
     assert [] == nodes(ion.data("{ receiptItems { edges { node { id } } } }"))
-    ion.data(add, i=[{**item, "lotNumber": "L1"}])
+    ion.data(add, i=[{**item, "locationId": dock}])
 
 
 def test_procedure_with_unordered_steps_cannot_be_reviewed(ion: Ion) -> None:

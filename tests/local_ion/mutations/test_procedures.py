@@ -153,7 +153,7 @@ def test_step_is_copied_with_its_content(ion: Ion) -> None:
     ion.mutate("createStepFieldValidation", fieldId=field(ion, step), functionId=function, value=5)
     shown = "step { id procedureId parentId originStepId isDerivedStep position fields { validations { value } } }"
     here = ion.mutate("copyStep", shown, stepId=step)["step"]
-    assert (made, step, True, 2) == (
+    assert (made, step, False, 2) == (
         here["procedureId"],
         here["originStepId"],
         here["isDerivedStep"],

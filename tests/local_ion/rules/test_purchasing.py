@@ -214,7 +214,7 @@ def test_received_items_become_inventory_and_complete_line_and_order(ion: Ion) -
         "receipts": [{"id": receipt}],
     } == ion.get("partInventory", item["partInventoryId"], shown)
     shown = "status receivedQuantity inventoryQuantity"
-    assert {"status": "ORDERED", "receivedQuantity": 4, "inventoryQuantity": 4} == ion.get(
+    assert {"status": "ORDERED", "receivedQuantity": 4, "inventoryQuantity": 10} == ion.get(
         "purchaseOrderLine", line, shown
     )
     receive(ion, receipt, line, 6)
@@ -292,7 +292,7 @@ def test_invalid_receipt_is_rejected_completely(ion: Ion) -> None:
     receipt = ion.create("Receipt")
     item = {"receiptId": receipt["id"], "etag": receipt["_etag"], "quantity": 1}
     both = [{**item, "purchaseOrderLineId": good}, {**item, "purchaseOrderLineId": canceled}]
-    assert "A canceled line cannot be received." == ion.mutation_error(
+    assert "Only an ordered line can be received, and this line is canceled." == ion.mutation_error(
         "addItemsToReceipt", input=both
     )
     assert {"receivedQuantity": 0} == ion.get("purchaseOrderLine", good, "receivedQuantity")
@@ -307,19 +307,26 @@ def test_invalid_receipt_is_rejected_completely(ion: Ion) -> None:
 
 def test_inventory_of_a_line_is_on_order(ion: Ion) -> None:
     _, (line,) = order(ion, 3)
+    shown = "partInventories { id status quantity cost }"
+    (ordered,) = ion.get("purchaseOrderLine", line, shown)["partInventories"]
+    assert ("ON_ORDER", 3, 2) == (ordered["status"], ordered["quantity"], ordered["cost"])
     part = ion.get("purchaseOrderLine", line, "partId")["partId"]
     stock = ion.create("PartInventory", partId=part, quantity=3)["id"]
     tie = {"purchaseOrderLineId": line, "partInventoryId": stock}
     ion.mutate("addInventoryToPurchaseOrderLine", **tie, etag=ion.etag("purchaseOrderLine", line))
     assert {"status": "ON_ORDER"} == ion.get("partInventory", stock, "status")
-    assert {"inventoryQuantity": 3, "receivedQuantity": 0} == ion.get(
+    assert {"inventoryQuantity": 6, "receivedQuantity": 0} == ion.get(
         "purchaseOrderLine", line, "inventoryQuantity receivedQuantity"
     )
     ion.mutate(
         "removeInventoryFromPurchaseOrderLine", **tie, etag=ion.etag("purchaseOrderLine", line)
     )
     assert {"status": "AVAILABLE"} == ion.get("partInventory", stock, "status")
-    assert [] == ion.get("purchaseOrderLine", line, "partInventories { id }")["partInventories"]
+    assert [ordered] == ion.get("purchaseOrderLine", line, shown)["partInventories"]
+    ion.update("purchaseOrderLine", line, quantity=5)
+    assert {"quantity": 5} == ion.get("partInventory", ordered["id"], "quantity")
+    ion.update("purchaseOrderLine", line, status="CANCELED")
+    assert {"status": "UNAVAILABLE"} == ion.get("partInventory", ordered["id"], "status")
 
 
 def test_order_is_deleted_with_fees_and_approvals_but_not_with_lines(ion: Ion) -> None:

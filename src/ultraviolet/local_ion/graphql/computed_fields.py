@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from ultraviolet.ion.model import Field
 
-_LINE_COST = "coalesce({l}.cost, 0) * coalesce({l}.quantity, 0)"
+_LINE_COST = "round(coalesce({l}.cost, 0) * coalesce({l}.quantity, 0), 3)"
 _LINES = "FROM purchase_order_lines l WHERE l.purchase_order_id = {t}.id"
 _RUN = "FROM run_steps s WHERE s.run_id = {t}.id"
 _ISSUED = "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_inventory_id = {t}.id)"
 _IN_OPEN_KITS = (
     "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki"
     " JOIN part_kit_items i ON i.id = ki.part_kit_item_id JOIN parts_kits k ON k.id = i.part_kit_id"
-    " WHERE ki.part_inventory_id = {t}.id AND k.status NOT IN ('completed', 'canceled'))"
+    " WHERE ki.part_inventory_id = {t}.id AND k.status <> 'completed')"
 )
 _INSTALLED = (
     "(SELECT coalesce(sum(a.quantity), 0) FROM abom_items a JOIN abom_edges e ON"
@@ -22,7 +22,7 @@ _INSTALLED = (
 _IN_KITS = f"max(0, {_IN_OPEN_KITS} - {_INSTALLED})"
 _RUN_STATUS = (
     "(SELECT CASE"
-    " WHEN count(*) = 0 THEN 'todo'"
+    " WHEN count(*) = 0 THEN 'complete'"
     " WHEN sum(s.status = 'redline') THEN 'redline'"
     " WHEN sum(s.status = 'hold') THEN 'hold'"
     " WHEN sum(s.status = 'failed') THEN 'failed'"
@@ -32,20 +32,28 @@ _RUN_STATUS = (
     " WHEN sum(s.status IN ('in_progress', 'complete')) THEN 'in_progress'"
     " ELSE 'todo' END " + _RUN + ")"
 )
-_ON_ORDER = (
+_RECEIVED = "EXISTS (SELECT 1 FROM receipt_items ri WHERE ri.part_inventory_id = {t}.id)"
+_ORDERED_BY_LINE = (
     "EXISTS (SELECT 1 FROM purchase_order_line_inventories li JOIN purchase_order_lines l"
-    " ON l.id = li.purchase_order_line_id WHERE li.part_inventory_id = {t}.id"
-    " AND l.status IN ('draft', 'requested', 'approved', 'ordered'))"
+    " ON l.id = li.purchase_order_line_id WHERE li.part_inventory_id = {t}.id AND l.status IN"
+)
+_ON_ORDER = (
+    f"(NOT {_RECEIVED} AND {_ORDERED_BY_LINE} ('draft', 'requested', 'approved', 'ordered')))"
+)
+_CANCELED = (
+    f"(NOT {_RECEIVED} AND {_ORDERED_BY_LINE} ('canceled'))"
+    f" AND NOT {_ORDERED_BY_LINE} ('received')))"
 )
 _STATUS = (
-    "CASE WHEN {t}.quantity > 0 AND {t}.quantity_scrapped >= {t}.quantity THEN 'scrapped'"
-    f" WHEN {{t}}.quantity > 0 AND {_INSTALLED} >= {{t}}.quantity THEN 'installed'"
-    f" WHEN {{t}}.quantity > 0 AND {_IN_KITS} >= {{t}}.quantity THEN 'kitted'"
+    "CASE WHEN {t}.quantity <= 0 THEN 'unavailable'"
+    " WHEN {t}.quantity_scrapped >= {t}.quantity THEN 'scrapped'"
+    f" WHEN {_INSTALLED} >= {{t}}.quantity THEN 'installed'"
+    f" WHEN {_IN_KITS} >= {{t}}.quantity THEN 'kitted'"
     " WHEN EXISTS (SELECT 1 FROM runs r WHERE r.part_inventory_id = {t}.id AND "
     + _RUN_STATUS.replace("{t}", "r")
     + " IN ('todo', 'in_progress', 'redline', 'hold', 'failed')) THEN 'wip'"
     f" WHEN {_ON_ORDER} THEN 'on_order'"
-    " WHEN {t}.quantity <= 0 OR EXISTS (SELECT 1 FROM locations o WHERE o.id = {t}.location_id"
+    f" WHEN {_CANCELED} OR EXISTS (SELECT 1 FROM locations o WHERE o.id = {{t}}.location_id"
     " AND NOT o.available)"
     " THEN 'unavailable' ELSE 'available' END"
 )
@@ -69,6 +77,14 @@ _ZPL = (
     " FROM barcode_templates p WHERE p.id = {t}.template_id)"
 )
 
+# the seconds of the scheduled span, else the lead time (its unit is assumed to be the second)
+_LEAD_TIME = (
+    "CAST(coalesce(round((julianday({t}.scheduled_end) - julianday({t}.scheduled_start)) * 86400),"
+    " {t}.lead_time, 0) AS INTEGER)"
+)
+_STEP_STATUS_IS = (
+    "EXISTS (SELECT 1 FROM run_steps s WHERE s.id = {{t}}.run_step_id AND s.status = '{0}')"
+)
 _FILE_URL = "download_url({t}.id, {t}.filename)"
 # the value of an attribute is the URL of its file, if it has one (seen)
 ATTRIBUTE_VALUE = (
@@ -81,6 +97,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "purchase_orders": {
         "isOpen": "{t}.status NOT IN ('canceled', 'received')",
         "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
+        "paid": f"(SELECT count(*) > 0 AND min(l.paid) {_LINES})",
         "estimatedCost": f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES})",
         "estimatedTotalCost": (
             f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES}) + (SELECT coalesce(sum(CASE"
@@ -133,12 +150,15 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "quantityAvailable": (
             f"max(0, {{t}}.quantity - {{t}}.quantity_scrapped - {_IN_KITS} - {_INSTALLED})"
         ),
-        "kitted": f"{_IN_KITS} > 0",
-        "installed": f"{_INSTALLED} > 0",
-        "received": "EXISTS (SELECT 1 FROM receipt_items ri WHERE ri.part_inventory_id = {t}.id)",
+        "kitted": f"{{t}}.quantity > 0 AND {_IN_KITS} >= {{t}}.quantity",
+        "installed": f"{{t}}.quantity > 0 AND {_INSTALLED} >= {{t}}.quantity",
+        "received": _RECEIVED,
         "cost": "{t}._cost",
         "estimatedTotalCost": "{t}._cost * {t}.quantity",
-        "trackingType": "(SELECT p.tracking_type FROM parts p WHERE p.id = {t}.part_id)",
+        "trackingType": (
+            "CASE WHEN {t}.serial_number IS NOT NULL THEN 'serial'"
+            " WHEN {t}.lot_number IS NOT NULL THEN 'lot' END"
+        ),
         "identity": "coalesce({t}.serial_number, {t}.lot_number)",
         "identifiable": "{t}.serial_number IS NOT NULL OR {t}.lot_number IS NOT NULL",
     },
@@ -152,21 +172,20 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "part_kit_items": {
         "fulfilled": f"{_FULFILLED} >= {{t}}.quantity",
         "quantityFulfilled": _FULFILLED,
-        "quantityUnfulfilled": f"max(0, {{t}}.quantity - {_FULFILLED})",
+        "quantityUnfulfilled": f"{{t}}.quantity - {_FULFILLED}",
     },
     "runs": {
         "status": _RUN_STATUS,
-        "isOpen": f"{_RUN_STATUS} NOT IN ('complete', 'canceled', 'partial_complete')",
+        "isOpen": f"{_RUN_STATUS} IN ('todo', 'hold', 'redline', 'in_progress')",
         "percentComplete": (
             "(SELECT CAST(coalesce(100 * sum(s.status = 'complete') / count(*), 0) AS INTEGER)"
             f" {_RUN})"
         ),
         "startTime": f"(SELECT min(s.start_time) {_RUN})",
-        "endTime": (
-            f"CASE WHEN {_RUN_STATUS} IN ('complete', 'partial_complete') THEN (SELECT"
-            f" max(s.end_time) {_RUN}) END"
-        ),
-        "calculatedLeadTime": f"(SELECT sum(s.lead_time) {_RUN})",
+        "endTime": f"(SELECT max(s.end_time) {_RUN})",
+        "scheduledStart": f"(SELECT min(s.scheduled_start) {_RUN})",
+        "scheduledEnd": f"(SELECT max(s.scheduled_end) {_RUN})",
+        "calculatedLeadTime": f"(SELECT coalesce(sum({_LEAD_TIME.replace('{t}', 's')}), 0) {_RUN})",
         "batched": "{t}.run_batch_id IS NOT NULL",
     },
     "run_steps": {
@@ -179,9 +198,15 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
             " {t}.id)"
         ),
         "availableToWork": (
-            "{t}.status = 'todo' AND NOT EXISTS (SELECT 1 FROM run_steps_dags d JOIN run_steps u"
+            "{t}.status IN ('todo', 'in_progress')"
+            " AND NOT EXISTS (SELECT 1 FROM run_steps_dags d JOIN run_steps u"
             " ON u.id = d.upstream_step_id WHERE d.step_id = {t}.id AND u.status <> 'complete')"
+            " AND NOT EXISTS (SELECT 1 FROM run_steps p WHERE p.id = {t}.parent_id"
+            " AND p.status NOT IN ('in_progress', 'complete'))"
         ),
+        "settable": "CASE {t}.status WHEN 'in_progress' THEN 'true' ELSE 'false' END",
+        "editable": "CASE {t}.status WHEN 'redline' THEN 'true' ELSE 'false' END",
+        "calculatedLeadTime": _LEAD_TIME,
         "isChildStandardStep": "0",
     },
     "steps": {
@@ -283,8 +308,8 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "run_steps_fields": {
-        "editable": "1",
-        "settable": "1",
+        "editable": _STEP_STATUS_IS.format("redline"),
+        "settable": _STEP_STATUS_IS.format("in_progress"),
         "valid": (
             "NOT EXISTS (SELECT 1 FROM run_step_field_validations v"
             " WHERE v.run_step_field_id = {t}.id AND v.result = 'fail')"

@@ -13,7 +13,7 @@ from ultraviolet.local_ion.store.transaction import Row, Transaction
 SELECT_ALLOCATED = """
 SELECT max((SELECT coalesce(sum(k.quantity), 0) FROM part_kit_inventories k
               JOIN part_kit_items i ON i.id = k.part_kit_item_id JOIN parts_kits p ON p.id = i.part_kit_id
-             WHERE k.part_inventory_id = ?1 AND p.status NOT IN ('completed', 'canceled')),
+             WHERE k.part_inventory_id = ?1 AND p.status <> 'completed'),
            (SELECT coalesce(sum(a.quantity), 0) FROM abom_items a
              WHERE a.part_inventory_id = ?1
                AND EXISTS (SELECT 1 FROM abom_edges e WHERE e.child_abom_item_id = a.id)))"""

@@ -63,9 +63,12 @@ class _Orders(Hooks, frozen=True):
 
     def after_update(self, tx: Transaction, old: Row, _row: Row, extra: ExtraInput) -> None:
         status = extra["status"]
+        lines = tx.find("purchase_order_lines", "id", purchase_order_id=old["id"])
+        if extra.get("paid") is not None:
+            for line in lines:
+                tx.update("purchase_order_lines", line["id"], {"paid": int(extra["paid"])})
         if status is None:
             return
-        lines = tx.find("purchase_order_lines", "id", purchase_order_id=old["id"])
         for line in lines:
             if line["status"] not in _CLOSED_STATUSES | {status}:
                 tx.update("purchase_order_lines", line["id"], {"status": status})
