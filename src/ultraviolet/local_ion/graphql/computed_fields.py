@@ -71,6 +71,24 @@ _KIT_FULFILLED = (
 _KIT_QUANTITY = "(SELECT sum(i.quantity) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
 
 _HAS_RESULTS = "EXISTS (SELECT 1 FROM plan_item_results r WHERE r.plan_item_id = {t}.id)"
+_IN_STOCK = (
+    "(SELECT coalesce(sum(v.quantity - v.quantity_scrapped - "
+    + _INSTALLED.replace("{t}", "v")
+    + "), 0) FROM parts_inventory v WHERE v.part_id = c.part_id AND NOT "
+    + _ON_ORDER.replace("{t}", "v")
+    + ")"
+)
+# whether all components of a plan item are in inventory: those of its mBOM and of its allocations
+_READY = (
+    "({t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM ("
+    "SELECT m.part_id, m.quantity * coalesce({t}.quantity, 1) AS needed FROM mbom_item m"
+    " WHERE m.mbom_id = (SELECT b.id FROM mboms b WHERE b.part_id = {t}.part_id"
+    " ORDER BY b.status = 'released' DESC, b.version DESC LIMIT 1)"
+    " UNION ALL SELECT i.part_id, a.quantity FROM plan_item_allocations a"
+    " JOIN plan_items i ON i.id = a.child_plan_item_id"
+    " WHERE a.parent_plan_item_id = {t}.id AND i.part_id IS NOT NULL"
+    f") c WHERE c.needed > {_IN_STOCK})"
+)
 # the template of a label with its number (assumed)
 _ZPL = (
     "(SELECT replace(replace(p.template, '{{iuid}}', {t}.iuid), '{{entityId}}', {t}.entity_id)"
@@ -330,7 +348,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         )
     },
     "plan_items": {
-        "ready": "{t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL",
+        "ready": _READY,
         "editable": f"NOT {_HAS_RESULTS}",
         "status": f"CASE WHEN {_HAS_RESULTS} THEN 'scheduled' ELSE 'draft' END",
         "percentComplete": "0",
