@@ -184,3 +184,32 @@ def test_rule_can_block_a_delete(ion: Ion) -> None:
     made = ion.create("Supplier", name="A")
     assert "Keep it" == ion.mutation_error("deleteSupplier", id=made["id"], etag=made["_etag"])
     assert made == ion.get("supplier", made["id"])
+
+
+def test_warning_does_not_block_and_executions_are_logged(ion: Ion) -> None:
+    rule(
+        ion,
+        title="Name the defect",
+        target="ISSUEAPPROVALREQUEST",
+        eventType="CREATE",
+        context="{ issueApprovalRequest { id issue { title status } } me { id } }",
+        code=(
+            "request = context.get('issueApprovalRequest') or {}\n"
+            "if request.get('issue', {}).get('title') == 'blocked': raise ValidationError('Rename it')\n"
+            "if not context.get('changes').get('issue_approval_requests').get('role_id'):"
+            " raise ValidationError('No changes')\n"
+            "raise ValidationWarning('Check ' + request.get('issue').get('status'))"
+        ),
+    )
+    gate = {"issueApprovalGateType": "RESOLVED", "roleId": 1}
+    fine, blocked = (ion.create("Issue", title=t)["id"] for t in ("fine", "blocked"))
+    made = ion.mutate("createIssueApprovalRequest", **gate, issueId=fine)["approvalRequest"]["id"]
+    assert "Rename it" == ion.mutation_error("createIssueApprovalRequest", **gate, issueId=blocked)
+    warned, stopped = list(ion.ion.action_rules.executions)[-2:]
+    assert ("warned", "Check PENDING", str(made)) == (
+        warned.outcome,
+        warned.message,
+        warned.record_id,
+    )
+    assert ("blocked", "Rename it") == (stopped.outcome, stopped.message)
+    assert stopped.context["issueApprovalRequest"]["issue"]["title"] == "blocked"

@@ -386,3 +386,33 @@ def test_update_of_inventory_returns_no_split_inventory(ion: Ion) -> None:
     assert {"partInventory": {"quantity": 4}, "splitInventory": None} == ion.update(
         "partInventory", made, shown, quantity=4
     )
+
+
+def test_status_of_an_order_leaves_its_etag_and_needs_no_lines(ion: Ion) -> None:
+    for made in (order(ion, 1)[0], ion.create("PurchaseOrder")["id"]):
+        etag = ion.etag("purchaseOrder", made)
+        for wanted in ("ORDERED", "DRAFT", "DRAFT"):
+            ion.mutate("updatePurchaseOrder", id=made, etag=etag, status=wanted)
+            assert wanted == status(ion, made)
+        ion.mutate("updatePurchaseOrder", id=made, etag=etag, description="x")
+        assert "etag does not match" in ion.mutation_error(
+            "updatePurchaseOrder", id=made, etag=etag, status="ORDERED"
+        )
+
+
+def test_order_is_paid_when_all_its_lines_are(ion: Ion) -> None:
+    made, lines = order(ion, 1, 1)
+    for line, paid in zip(lines, (False, True), strict=True):
+        ion.update("purchaseOrderLine", line, paid=True)
+        assert {"paid": paid} == ion.get("purchaseOrder", made, "paid")
+    ion.update("purchaseOrder", made, paid=False)
+    assert [{"paid": False}] * 2 == [ion.get("purchaseOrderLine", line, "paid") for line in lines]
+
+
+def test_cost_of_a_line_has_three_decimals(ion: Ion) -> None:
+    made, (line,) = order(ion, 1)
+    ion.update("purchaseOrderLine", line, quantity=3, cost=0.33333)
+    assert {"estimatedCost": 1.0} == ion.get("purchaseOrderLine", line, "estimatedCost")
+    ion.update("purchaseOrderLine", line, cost=None)
+    assert {"estimatedCost": 0} == ion.get("purchaseOrderLine", line, "estimatedCost")
+    assert {"estimatedCost": 0} == ion.get("purchaseOrder", made, "estimatedCost")

@@ -1,6 +1,7 @@
 """The inventory that is on order for a line of a purchase order, from its draft on (manual)."""
 
 from ultraviolet.local_ion.rules.attributes import create_attributes
+from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 # the inventory of a line that was not received
@@ -60,10 +61,12 @@ def follow_line(tx: Transaction, line: Row) -> None:
 
 
 def remove_on_order(tx: Transaction, line_id: int) -> None:
-    """Delete the inventory of a line; raise InUseError if a kit or an aBOM uses it (seen)."""
+    """Delete the inventory of a line; raise an error if a kit or an aBOM uses it (seen)."""
     attributes = tx.catalog.resources[tx.catalog.resources["parts_inventory"].attributes or ""]
     owner = next(f.column for f in attributes.fields if f.name == attributes.owner_key)
     for inventory in load_on_order(tx, line_id):
+        kitted = tx.find("part_kit_inventories", part_inventory_id=inventory["id"])
+        ensure(not kitted, "The inventory of this line is still used: it was issued to a kit.")
         tx.delete_where("purchase_order_line_inventories", part_inventory_id=inventory["id"])
         tx.delete_where(attributes.name, **{owner: inventory["id"]})
         tx.delete("parts_inventory", inventory["id"])
