@@ -159,7 +159,7 @@ def test_conversion_of_several_items_is_atomic(ion: Ion, part: int) -> None:
 def test_items_of_the_last_mrp_job_are_the_latest(ion: Ion, part: int) -> None:
     first = ion.mutate("createMrpJob", input={})["mrpJob"]
     made = item(ion, partId=part, mrpJobId=first["id"])
-    assert {"isLatest": True, "mrpJob": {"status": "QUEUED"}} == ion.get(
+    assert {"isLatest": True, "mrpJob": {"status": "COMPLETE"}} == ion.get(
         "planItem", made, "isLatest mrpJob { status }"
     )
     ion.mutate("createMrpJob", input={"startTime": DUE})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from graphql import GraphQLError
 
-from ultraviolet.local_ion.rules import approvals, inventory, purchasing, runs
+from ultraviolet.local_ion.rules import approvals, autoplan, inventory, purchasing, runs
 from ultraviolet.local_ion.rules.hooks import (
     ExtraInput,
     Hooks,
@@ -260,6 +260,7 @@ HOOKS: Mapping[str, Hooks] = {
     **purchasing.HOOKS,
     **inventory.HOOKS,
     **approvals.HOOKS,
+    **autoplan.HOOKS,
     **runs.HOOKS,
 }
 """Hooks by resource; other resources have none."""
