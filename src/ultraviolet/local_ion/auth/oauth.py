@@ -13,6 +13,7 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from jwt.algorithms import RSAAlgorithm
 from jwt.types import Options
 
 from ultraviolet.errors import UnauthenticatedError
@@ -122,7 +123,7 @@ class Tokens:
 
     def public_keys(self) -> dict[str, object]:
         """Return the keys that verify the tokens, as a JSON Web Key Set."""
-        key = jwt.algorithms.RSAAlgorithm.to_jwk(self._public, as_dict=True)
+        key: dict[str, object] = dict(RSAAlgorithm.to_jwk(self._public, as_dict=True))
         return {"keys": [{**key, "kid": self._key_id, "alg": "RS256", "use": "sig"}]}
 
     def discovery(self) -> dict[str, object]:

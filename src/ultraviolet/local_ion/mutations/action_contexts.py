@@ -6,7 +6,7 @@ schema has only a list of it; older contexts name an id or a list with edges (do
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     FieldNode,
@@ -48,7 +48,7 @@ def unwrap(target: Resource, data: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = dict(data)
     value = found.get(name)
     if isinstance(value, dict) and set(value) == {"edges"}:  # pyright: ignore[reportUnknownArgumentType]
-        edges: list[dict[str, Any]] = value["edges"]
+        edges = cast("list[dict[str, Any]]", value["edges"])
         found[name] = edges[0]["node"] if edges else None
     return found
 

@@ -94,7 +94,7 @@ class PlantClient:
             member = self._object_member(mutation)
             selection = " ".join(self._payload(mutation).fields)
             if member:
-                kind = get_named_type(self._payload(mutation).fields[member].type)
+                kind = cast(object, get_named_type(self._payload(mutation).fields[member].type))
                 has_id = isinstance(kind, GraphQLObjectType) and "id" in kind.fields
                 selection = f"{member} {{ {'id' if has_id else '__typename'} }}"
             call = f"{mutation}({given}) {{ {selection} }}"
