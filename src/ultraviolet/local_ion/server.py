@@ -137,6 +137,7 @@ class LocalIonServer:
             SchemaFaults(self.ion.schema, self.faults),
             self.deliveries,
             self.snapshots,
+            self.ion.action_rules.executions,
         )
         tokens = Tokens.from_data(
             options.data,

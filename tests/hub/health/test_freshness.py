@@ -167,6 +167,16 @@ def test_finding_is_a_cause_until_it_is_repaired(plant: Plant) -> None:
     assert kinds(plant.judge(40)) == []
 
 
+def test_missing_first_event_of_a_sandbox_names_its_sink(plant: Plant) -> None:
+    plant.connection.execute(text("DELETE FROM events"))
+    (found,) = plant.judge(40).findings
+    assert "sink" not in found.message
+    sandbox = "https://staging-api.buildwithion.com"
+    plant.integration = msgspec.structs.replace(plant.integration, api_url=sandbox)
+    (found,) = plant.judge(40).findings
+    assert "A sandbox of ION delivers webhooks to a sink by default" in found.message
+
+
 def test_missing_first_event_is_reported(plant: Plant) -> None:
     plant.connection.execute(text("DELETE FROM events"))
     judged = plant.judge(40)

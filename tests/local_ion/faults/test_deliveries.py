@@ -12,7 +12,7 @@ UPDATE = (
     "mutation($input: UpdateSupplierInput!) { updateSupplier(input: $input) { supplier { id } } }"
 )
 EVENTS = "{ webhookEvents { edges { node { status numberOfRetries responseStatusCode responseData } } } }"
-RECEIVERS = "{ webhookReceivers { edges { node { id active } } } }"
+RECEIVERS = '{ webhookReceivers(filters: {name: {eq: "test"}}) { edges { node { id active } } } }'
 
 
 def change(ion: LocalIonProcess, number: int = 1) -> list[int]:

@@ -254,7 +254,7 @@ def test_typical_page_is_one_statement(plant: LocalIon) -> None:
     assert compiled(plant, TYPICAL, variables)
     resolved, written = both(plant, TYPICAL, variables)
     assert written == resolved
-    assert len(msgspec.json.decode(written)["data"]["purchaseOrders"]["edges"]) == 5
+    assert len(msgspec.json.decode(written)["data"]["purchaseOrders"]["edges"]) > 1
 
 
 @pytest.mark.parametrize("rich", ["revisions { id }", "timeline { __typename }"])

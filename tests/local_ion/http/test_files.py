@@ -114,4 +114,38 @@ def test_file_is_shown_at_its_owner(client: TestClient[Any]) -> None:
     read = "query($id: ID!) { supplier(id: $id) { _etag fileAttachments { filename } } }"
     seen = ask(client, read, id=owner["id"])
     assert [{"filename": "b.txt"}] == seen["fileAttachments"]
-    assert owner["_etag"] != seen["_etag"]
+    assert owner["_etag"] == seen["_etag"]
+
+
+def test_url_of_a_file_ends_in_its_name_and_is_the_value_of_its_attribute(
+    client: TestClient[Any],
+) -> None:
+    org = ask(client, "{ me { organization { id _etag } } }")["organization"]
+    define = "mutation($i: UpdateAttributeSettingsInput!) { updateOrganizationSupplierAttributes(input: $i) { organization { id } } }"
+    given = {"id": org["id"], "etag": org["_etag"], "key": "Certificate", "type": "FILE_ATTACHMENT"}
+    ask(client, define, i=given)
+    owner = supplier(client)
+    name = "Prüf bericht/1.pdf"
+    made = ask(client, CREATE % "createFileAttachment", input={"filename": name})
+    client.put(made["uploadUrl"], content=b"pdf")
+    file = made["fileAttachment"]["id"]
+    url = ask(client, SEE, id=file)["downloadUrl"]
+    assert url.split("?")[0].endswith("/1.pdf")
+    assert b"pdf" == client.get(url).content
+    read = (
+        "query($id: ID!) { supplier(id: $id) { attributes { key value fileAttachmentId Etag } } }"
+    )
+    (unset,) = ask(client, read, id=owner["id"])["attributes"]
+    change = "mutation($i: UpdateSupplierAttributeInput!) { updateSupplierAttribute(input: $i) { supplierAttribute { value fileAttachmentId Etag } } }"
+    values = {"supplierId": owner["id"], "key": "Certificate", "etag": unset["Etag"]}
+    for value in (file, url):
+        answer = ask(client, change, i={**values, "value": value})["supplierAttribute"]
+        assert {"value": url, "fileAttachmentId": file} == {
+            n: answer[n] for n in ("value", "fileAttachmentId")
+        }
+        values["etag"] = answer["Etag"]
+    wrong = {"query": change, "variables": {"i": {**values, "value": "no file"}}}
+    shown = client.post("/graphql", json=wrong, headers=client.headers).json()
+    assert "expected a file attachment" in shown["errors"][0]["message"]
+    cleared = ask(client, change, i={**values, "value": None})["supplierAttribute"]
+    assert (None, None) == (cleared["value"], cleared["fileAttachmentId"])

@@ -84,35 +84,38 @@ def test_expensive_order_requires_a_manager(ion: Ion) -> None:
     ion.update("purchaseOrder", order, status="ORDERED")
 
 
-def test_lot_tracked_part_is_received_with_its_lot(ion: Ion) -> None:
+def test_receiving_requires_a_location(ion: Ion) -> None:
     rule(
         ion,
-        title="Receiving wants a lot",
+        title="Receiving wants a location",
         target="RECEIPTITEM",
         eventType="CREATE",
-        context="{ receiptItem(id: $id) { id partInventory {lotNumber part{trackingType}} } }",
+        context="{ receiptItem(id: $id) { id partInventory {locationId part{trackingType}} } }",
         code=(
-            "if not context.get('receiptItem', {}).get('partInventory', {}).get('lotNumber') and"
+            "if not context.get('receiptItem', {}).get('partInventory', {}).get('locationId') and"
             " context.get('receiptItem', {}).get('partInventory', {}).get('part', {}).get('trackingType') == 'LOT':"
             " raise ValidationError()"
         ),
     )
     part = ion.create("Part", partNumber="P", trackingType="LOT")["id"]
+    dock = ion.create("Location", name="Dock")["id"]
     order = ion.create("PurchaseOrder")["id"]
     line = ion.create("PurchaseOrderLine", purchaseOrderId=order, partId=part, quantity=2)["id"]
+    ion.update("purchaseOrder", order, status="ORDERED")
     receipt = ion.create("Receipt")
     item = {
         "etag": receipt["_etag"],
         "receiptId": receipt["id"],
         "purchaseOrderLineId": line,
         "quantity": 2,
+        "lotNumber": "L1",
     }
     add = (
         "mutation($i: [AddItemToReceiptInput]) { addItemsToReceipt(input: $i) { receipt { id } } }"
     )
-    assert "Receiving wants a lot" == ion.error(add, i=[item])
+    assert "Receiving wants a location" == ion.error(add, i=[item])
     assert [] == nodes(ion.data("{ receiptItems { edges { node { id } } } }"))
-    ion.data(add, i=[{**item, "lotNumber": "L1"}])
+    ion.data(add, i=[{**item, "locationId": dock}])
 
 
 def test_procedure_with_unordered_steps_cannot_be_reviewed(ion: Ion) -> None:
@@ -181,3 +184,32 @@ def test_rule_can_block_a_delete(ion: Ion) -> None:
     made = ion.create("Supplier", name="A")
     assert "Keep it" == ion.mutation_error("deleteSupplier", id=made["id"], etag=made["_etag"])
     assert made == ion.get("supplier", made["id"])
+
+
+def test_warning_does_not_block_and_executions_are_logged(ion: Ion) -> None:
+    rule(
+        ion,
+        title="Name the defect",
+        target="ISSUEAPPROVALREQUEST",
+        eventType="CREATE",
+        context="{ issueApprovalRequest { id issue { title status } } me { id } }",
+        code=(
+            "request = context.get('issueApprovalRequest') or {}\n"
+            "if request.get('issue', {}).get('title') == 'blocked': raise ValidationError('Rename it')\n"
+            "if not context.get('changes').get('issue_approval_requests').get('role_id'):"
+            " raise ValidationError('No changes')\n"
+            "raise ValidationWarning('Check ' + request.get('issue').get('status'))"
+        ),
+    )
+    gate = {"issueApprovalGateType": "RESOLVED", "roleId": 1}
+    fine, blocked = (ion.create("Issue", title=t)["id"] for t in ("fine", "blocked"))
+    made = ion.mutate("createIssueApprovalRequest", **gate, issueId=fine)["approvalRequest"]["id"]
+    assert "Rename it" == ion.mutation_error("createIssueApprovalRequest", **gate, issueId=blocked)
+    warned, stopped = list(ion.ion.action_rules.executions)[-2:]
+    assert ("warned", "Check PENDING", str(made)) == (
+        warned.outcome,
+        warned.message,
+        warned.record_id,
+    )
+    assert ("blocked", "Rename it") == (stopped.outcome, stopped.message)
+    assert stopped.context["issueApprovalRequest"]["issue"]["title"] == "blocked"

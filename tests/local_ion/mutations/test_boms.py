@@ -355,3 +355,36 @@ def test_mbom_is_deleted_with_its_items(ion: Ion) -> None:
     item = ion.get("mbom", made, "mbomItems { id }")["mbomItems"][0]["id"]
     ion.mutate("deleteMbom", id=made, etag=ion.etag("mbom", made))
     assert ion.get("mbomItem", item) is None
+
+
+def test_part_is_once_an_item_of_an_mbom(ion: Ion) -> None:
+    top, one, two = (ion.create("Part", partNumber=f"unique {n}")["id"] for n in range(3))
+    items = [
+        ion.mutate("createMbomItem", parentId=top, partId=part, quantity=1)["mbomItem"]
+        for part in (one, two)
+    ]
+    again = {"parentId": top, "partId": one, "quantity": 2}
+    assert "not unique" in ion.mutation_error("createMbomItem", **again)
+    given = {"id": items[1]["id"], "etag": items[1]["_etag"], "partId": one}
+    assert "not unique" in ion.mutation_error("updateMbomItem", **given)
+    for mutation, values in (
+        ("createMbomSubstitute", {"mbomItemId": items[0]["id"], "partId": top}),
+        ("createMbomItemReferenceDesignator", {"mbomItemId": items[0]["id"], "value": "R1"}),
+    ):
+        ion.mutate(mutation, **values)
+        assert "not unique" in ion.mutation_error(mutation, **values)
+
+
+def test_released_mbom_archives_the_previous_one(ion: Ion) -> None:
+    part = ion.create("Part", partNumber="versions")["id"]
+    first, second, third = (ion.mutate("createMbom", partId=part)["mbom"]["id"] for _ in range(3))
+    for mbom in (first, second):
+        ion.update("mbom", mbom, status="RELEASED")
+    statuses = [ion.get("mbom", m, "status")["status"] for m in (first, second, third)]
+    assert ["ARCHIVED", "RELEASED", "DRAFT"] == statuses
+    assert "cannot change from archived to draft" in ion.update_error("mbom", first, status="DRAFT")
+    assert "cannot change from released to draft" in ion.update_error(
+        "mbom", second, status="DRAFT"
+    )
+    ion.update("mbom", second, status="ARCHIVED")
+    assert {"latestReleasedMbom": None} == ion.get("part", part, "latestReleasedMbom { id }")

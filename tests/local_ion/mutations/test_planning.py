@@ -159,7 +159,7 @@ def test_conversion_of_several_items_is_atomic(ion: Ion, part: int) -> None:
 def test_items_of_the_last_mrp_job_are_the_latest(ion: Ion, part: int) -> None:
     first = ion.mutate("createMrpJob", input={})["mrpJob"]
     made = item(ion, partId=part, mrpJobId=first["id"])
-    assert {"isLatest": True, "mrpJob": {"status": "QUEUED"}} == ion.get(
+    assert {"isLatest": True, "mrpJob": {"status": "COMPLETE"}} == ion.get(
         "planItem", made, "isLatest mrpJob { status }"
     )
     ion.mutate("createMrpJob", input={"startTime": DUE})
@@ -178,3 +178,27 @@ def test_plan_items_have_allocations(ion: Ion, part: int) -> None:
     )
     ion.mutate("deletePlanItem", id=child, etag=ion.etag("planItem", child))
     assert {"childAllocations": []} == ion.get("planItem", parent, "childAllocations { quantity }")
+
+
+def test_plan_item_is_ready_when_all_its_components_are_in_inventory(ion: Ion) -> None:
+    top, bolt, nut = (ion.create("Part", partNumber=f"ready {n}")["id"] for n in range(3))
+    for part, quantity in ((bolt, 2), (nut, 1)):
+        ion.mutate("createMbomItem", parentId=top, partId=part, quantity=quantity)
+    item = ion.create("PlanItem", name="Two", partId=top, quantity=2)["id"]
+
+    def ready() -> bool:
+        return ion.get("planItem", item, "ready")["ready"]
+
+    order = ion.create("PurchaseOrder")["id"]
+    ion.create("PurchaseOrderLine", purchaseOrderId=order, partId=bolt, quantity=9)
+    ion.create("PartInventory", partId=nut, quantity=2)
+    stock = ion.create("PartInventory", partId=bolt, quantity=3)["id"]
+    assert not ready()
+    ion.update("partInventory", stock, quantity=4)
+    assert ready()
+    other = ion.create(
+        "PlanItem", name="Child", partId=ion.create("Part", partNumber="child")["id"]
+    )
+    pair = {"childPlanItemId": other["id"], "parentPlanItemId": item}
+    ion.mutate("createPlanItemAllocation", **pair, quantity=1)
+    assert not ready()

@@ -153,7 +153,7 @@ def test_step_is_copied_with_its_content(ion: Ion) -> None:
     ion.mutate("createStepFieldValidation", fieldId=field(ion, step), functionId=function, value=5)
     shown = "step { id procedureId parentId originStepId isDerivedStep position fields { validations { value } } }"
     here = ion.mutate("copyStep", shown, stepId=step)["step"]
-    assert (made, step, True, 2) == (
+    assert (made, step, False, 2) == (
         here["procedureId"],
         here["originStepId"],
         here["isDerivedStep"],
@@ -338,3 +338,37 @@ def test_procedure_is_associated_with_a_part(ion: Ion) -> None:
     )
     assert {"procedures": [{"id": made}]} == ion.get("part", part, "procedures { id }")
     assert {"parts": [{"id": part}]} == ion.get("procedure", made, "parts { id }")
+
+
+def test_steps_of_a_procedure_are_its_top_level(ion: Ion) -> None:
+    made = ion.data('mutation { createProcedure(title: "Levels") { procedure { id } } }')[
+        "procedure"
+    ]
+    parent = ion.create("Step", procedureId=made["id"], title="Parent")["id"]
+    child = ion.create("Step", "id procedureId", parentId=parent, title="Child")
+    assert made["id"] == child["procedureId"]
+    shown = ion.get("procedure", made["id"], "_StepsCount steps { id steps { id } }")
+    assert {"_StepsCount": 1, "steps": [{"id": parent, "steps": [{"id": child["id"]}]}]} == shown
+
+
+def test_step_without_a_procedure_is_a_standard_step_with_derived_steps(ion: Ion) -> None:
+    shown = "id isStandardStep standardStepStatus"
+    standard = ion.create("Step", shown, title="Torque")
+    assert (True, "DRAFT") == (standard["isStandardStep"], standard["standardStepStatus"])
+    made = ion.data('mutation { createProcedure(title: "Derived") { procedure { id } } }')[
+        "procedure"
+    ]
+    shown = "step { id isStandardStep isDerivedStep standardStep { id } }"
+    given = {"stepId": standard["id"], "procedureId": made["id"]}
+    derived = ion.mutate("copyStep", shown, **given)["step"]
+    expected = (False, True, {"id": standard["id"]})
+    assert expected == tuple(
+        derived[n] for n in ("isStandardStep", "isDerivedStep", "standardStep")
+    )
+    select = "steps { isStandardStep standardStep { id } }"
+    steps = ion.create("Run", select, procedureId=made["id"])["steps"]
+    assert [{"isStandardStep": True, "standardStep": {"id": standard["id"]}}] == steps
+    child = ion.create(
+        "Step", "isStandardStep isChildStandardStep", title="c", parentId=standard["id"]
+    )
+    assert {"isStandardStep": False, "isChildStandardStep": True} == child

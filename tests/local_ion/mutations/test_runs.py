@@ -114,6 +114,7 @@ def test_run_title_defaults_to_its_procedure(ion: Ion) -> None:
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
+        ([], "COMPLETE"),
         (["TODO", "TODO"], "TODO"),
         (["IN_PROGRESS", "TODO"], "IN_PROGRESS"),
         (["COMPLETE", "TODO"], "IN_PROGRESS"),
@@ -129,10 +130,10 @@ def test_run_status_follows_from_its_steps(ion: Ion, steps: list[str], expected:
     id_ = ion.create("Run", title="x")["id"]
     for wanted in steps:
         step = ion.mutate("createRunStep", runId=id_, title=wanted)["step"]["id"]
-        if wanted != "TODO":
+        if wanted != "REDLINE":
             go(ion, step, wanted)
     assert expected == status(ion, id_)
-    open_ = expected not in {"COMPLETE", "CANCELED", "PARTIAL_COMPLETE"}
+    open_ = expected in {"TODO", "HOLD", "REDLINE", "IN_PROGRESS"}
     assert {"isOpen": open_} == ion.get("run", id_, "isOpen")
 
 
@@ -455,3 +456,89 @@ def test_comments_and_replies_refer_to_their_step(ion: Ion) -> None:
     reply = ion.create("Comment", shown, parentId=made, content="yes")
     assert {"depth": 1, "entityId": entity, "runStepId": step} == reply
     assert 2 == len(ion.get("runStep", step, "comments { content }")["comments"])
+
+
+def test_step_with_an_empty_required_field_cannot_complete(ion: Ion) -> None:
+    made, _ = procedure(ion)
+    step = ion.create("Step", procedureId=made, title="Measure")["id"]
+    for name, kind in (("Length", "NUMBER"), ("Notes", "STRING"), ("Marks", "MULTISELECT")):
+        ion.create(
+            "StepField", stepId=step, name=name, type=kind, required=True, allowNotApplicable=True
+        )
+    shown = "steps { id fields { id name required } }"
+    copied = ion.create("Run", shown, procedureId=made)["steps"][-1]
+    fields = {f["name"]: f["id"] for f in copied["fields"] if f["required"]}
+    go(ion, copied["id"], "IN_PROGRESS")
+
+    def fill(name: str, **given: Any) -> None:
+        id_ = fields.pop(name)
+        ion.mutate("updateRunStepFieldValue", id=id_, etag=ion.etag("runStepField", id_), **given)
+
+    def refusal() -> str:
+        return ion.update_error("runStep", copied["id"], status="COMPLETE")
+
+    for name, given in (("Length", {"value": 0}), ("Notes", {"notApplicable": True})):
+        assert f"required field {name} is empty" in refusal()
+        fill(name, **given)
+    (marks,) = fields.values()
+    ion.mutate("updateRunStepFieldValue", id=marks, etag=ion.etag("runStepField", marks), value=[])
+    assert "required field Marks is empty" in refusal()
+    fill("Marks", value=["a"])
+    go(ion, copied["id"], "COMPLETE")
+
+
+@pytest.mark.parametrize("status", ["COMPLETE", "HOLD", "FAILED", "REDLINE", "TODO", None])
+def test_step_that_leaves_in_progress_checks_everyone_out(
+    ion: Ion, status: str | None
+) -> None:
+    run = ion.create("Run", title="x")["id"]
+    step = ion.mutate("createRunStep", runId=run, title="t")["step"]["id"]
+    go(ion, step, "IN_PROGRESS")
+    for user in (1, ion.create_user(f"At {status}").user_id):
+        ion.mutate("checkIn", runStepId=step, userId=user)
+    if status is None:
+        ion.mutate("cancelRun", id=run, etag=ion.etag("run", run))
+    else:
+        ion.update("runStep", step, status=status)
+    sessions = ion.get("runStep", step, "sessions { checkOut }")["sessions"]
+    assert [True, True] == [bool(each["checkOut"]) for each in sessions]
+
+
+def test_step_added_to_a_run_is_a_redline_until_it_is_done(ion: Ion) -> None:
+    run = ion.create("Run", title="x")["id"]
+    assert {"status": "COMPLETE", "isOpen": False} == ion.get("run", run, "status isOpen")
+    shown = "step { id status editable settable redlines { active } }"
+    step = ion.mutate("createRunStep", shown, runId=run, title="more")["step"]
+    expected = ("REDLINE", "true", "false", [{"active": "true"}])
+    assert expected == tuple(step[n] for n in ("status", "editable", "settable", "redlines"))
+    field = ion.create(
+        "RunStepField", "id editable settable", runStepId=step["id"], name="n", type="NUMBER"
+    )
+    assert (True, False) == (field["editable"], field["settable"])
+    go(ion, step["id"], "TODO")
+    go(ion, step["id"], "IN_PROGRESS")
+    assert {"editable": False, "settable": True, "step": {"settable": "true"}} == ion.get(
+        "runStepField", field["id"], "editable settable step { settable }"
+    )
+
+
+def test_schedule_of_a_run_spans_its_steps(ion: Ion) -> None:
+    run = ion.create("Run", title="x")["id"]
+    one, two = (ion.mutate("createRunStep", runId=run, title=t)["step"]["id"] for t in "ab")
+    start, end = "2026-12-01T08:00:00.000000+00:00", "2026-12-01T09:30:00.000000+00:00"
+    ion.update("runStep", one, scheduledStart=start, scheduledEnd="2026-12-01T08:30:00+00:00")
+    ion.update("runStep", two, scheduledEnd=end, leadTime=60)
+    shown = ion.get("run", run, "scheduledStart scheduledEnd calculatedLeadTime")
+    assert {"scheduledStart": start, "scheduledEnd": end, "calculatedLeadTime": 1860} == shown
+
+
+def test_sub_step_is_available_once_its_parent_is_started(ion: Ion) -> None:
+    run = ion.create("Run", title="x")["id"]
+    parent = ion.mutate("createRunStep", runId=run, title="p")["step"]["id"]
+    child = ion.mutate("createRunStep", runId=run, title="c", parentId=parent)["step"]["id"]
+    for step in (parent, child):
+        go(ion, step, "TODO")
+    assert {"availableToWork": False} == ion.get("runStep", child, "availableToWork")
+    go(ion, parent, "IN_PROGRESS")
+    for step in (parent, child):
+        assert {"availableToWork": True} == ion.get("runStep", step, "availableToWork")

@@ -125,7 +125,8 @@ PROBLEMS = (
     KnownProblem(
         ("silent", "no_event_yet"),
         "No deliveries arrive",
-        "The receiver does not reach the hub, or subscriptions are missing.",
+        "The receiver does not reach the hub, subscriptions are missing, or ION is a sandbox, which"
+        " delivers webhooks to a sink by default.",
         "Check the webhook events in ION, then run `ultraviolet setup plan`.",
     ),
     KnownProblem(

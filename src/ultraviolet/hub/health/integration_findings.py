@@ -14,7 +14,7 @@ from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding
 from ultraviolet.hub.health import controller_status, heartbeat
 from ultraviolet.hub.health.resource_freshness import ProcessStatus, age, age_seconds, span
-from ultraviolet.hub.integrations.models import Integration
+from ultraviolet.hub.integrations.models import Integration, is_sandbox
 from ultraviolet.hub.sync import invalid_values
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.errors import NEXT_STEPS, known_step
@@ -143,10 +143,23 @@ def _event_findings(
         message = (
             f"A fetch found {without_event} changes without a webhook event;"
             f" {arrived if last else 'no event has arrived yet'}"
+            f"{_sandbox_remark(integration)}"
         )
         step = f"Check the receiver and its subscriptions with `{command('setup plan', integration.name)}`"
         yield Finding("silent", "error", message, step, Action.REPAIR_WEBHOOKS)
     elif last is None:
-        message = "No webhook event has arrived yet, so changes appear only after the next fetch"
+        message = (
+            "No webhook event has arrived yet, so changes appear only after the next fetch"
+            f"{_sandbox_remark(integration)}"
+        )
         step = Action.SET_UP_WEBHOOKS.command(integration.name)
         yield Finding("no_event_yet", "warning", message, step, Action.SET_UP_WEBHOOKS)
+
+
+def _sandbox_remark(integration: Integration) -> str:
+    if not is_sandbox(integration.api_url):
+        return ""
+    return (
+        ". A sandbox of ION delivers webhooks to a sink by default: ask First Resonance to switch"
+        " its deliveries on"
+    )

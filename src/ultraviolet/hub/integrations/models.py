@@ -1,5 +1,7 @@
 """The structs of an integration, and the addresses of ION's environments."""
 
+from urllib.parse import urlsplit
+
 import msgspec
 
 from ultraviolet.hub.integrations.connection_test import TestResult
@@ -53,6 +55,15 @@ PRESETS: tuple[Preset, ...] = (
     ),
     Preset("local", "Local ION", "http://127.0.0.1:8100", "http://127.0.0.1:8100"),
 )
+
+
+def is_sandbox(api_url: str) -> bool:
+    """Return whether an address is of a staging environment of ION, where its sandboxes are.
+
+    A sandbox delivers webhooks to a sink by default (documented).
+    """
+    host = urlsplit(api_url).hostname or ""
+    return "staging" in host.split(".", 1)[0] or "sandbox" in host
 
 
 class NewIntegration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -137,7 +137,8 @@ class _Reader:
         links: list[Link] = []
         for field in node.fields or ():
             target, name = contract.named(field.type), field.name.value
-            key = stored.get(f"{name[0].lower()}{name[1:]}Id")
+            via = contract.directive(field, "via") or {}
+            key = stored.get(str(via.get("key") or f"{name[0].lower()}{name[1:]}Id"))
             if target in self.tables and not contract.is_list(field.type) and key:
                 links.append(Link(name, key.name, key.column, target, self.tables[target]))
         return tuple(links)

@@ -13,11 +13,17 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from jwt.algorithms import RSAAlgorithm
 from jwt.types import Options
 
 from ultraviolet.errors import UnauthenticatedError
 
-TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"  # noqa: S105  an address, not a secret
+REALM_PATH = "/realms/api-keys"
+TOKEN_PATH = f"{REALM_PATH}/protocol/openid-connect/token"
+CERTS_PATH = f"{REALM_PATH}/protocol/openid-connect/certs"
+DISCOVERY_PATH = f"{REALM_PATH}/.well-known/openid-configuration"
+OLD_TOKEN_PATH = "/oauth/token"  # noqa: S105  an address, not a secret
+"""The address of older scripts, from before Keycloak (seen); it also takes JSON."""
 SCHEMES = ("bearer", "token")
 
 
@@ -115,6 +121,25 @@ class Tokens:
             raise ExpiredTokenError(ExpiredTokenError.__doc__)
         return Claims(client_id=body["azp"], user_id=int(body["sub"]))
 
+    def public_keys(self) -> dict[str, object]:
+        """Return the keys that verify the tokens, as a JSON Web Key Set."""
+        key: dict[str, object] = dict(RSAAlgorithm.to_jwk(self._public, as_dict=True))
+        return {"keys": [{**key, "kid": self._key_id, "alg": "RS256", "use": "sig"}]}
+
+    def discovery(self) -> dict[str, object]:
+        """Return the OpenID configuration: the part of Keycloak's that API keys use (documented)."""
+        base = self._issuer.removesuffix(REALM_PATH)
+        return {
+            "issuer": self._issuer,
+            "token_endpoint": base + TOKEN_PATH,
+            "jwks_uri": base + CERTS_PATH,
+            "grant_types_supported": ["client_credentials"],
+            "response_types_supported": ["none"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        }
+
 
 def bare_token(authorization: str | None) -> str:
     """Return the token of an Authorization header; raise NoCredentialsError if it is missing."""
@@ -138,7 +163,7 @@ class TokenRequest(msgspec.Struct, frozen=True):
 
 def parse_token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
     """Parse a token request; the client may also authenticate by HTTP Basic."""
-    form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    form = _parse_body(headers.get("content-type", ""), body)
     client_id, client_secret = _parse_basic(headers.get("authorization", ""))
     return TokenRequest(
         grant_type=form.get("grant_type", ""),
@@ -179,6 +204,17 @@ def key_id(key: RSAPrivateKey) -> str:
     """Return an id derived from the modulus, so that tokens of other installations differ."""
     modulus = key.public_key().public_numbers().n
     return base64.urlsafe_b64encode(modulus.to_bytes(256, "big")[:12]).decode()
+
+
+def _parse_body(content_type: str, body: bytes) -> dict[str, str]:
+    """Return the parameters of a form or of a JSON object; none of a malformed body."""
+    if not content_type.startswith("application/json"):
+        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    try:
+        members = msgspec.json.decode(body, type=dict[str, object])
+    except msgspec.DecodeError:
+        return {}
+    return {name: value for name, value in members.items() if isinstance(value, str)}
 
 
 def _parse_basic(authorization: str) -> tuple[str, str]:

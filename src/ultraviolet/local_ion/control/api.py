@@ -1,7 +1,7 @@
 """The control API under /_local, for demos and tests; a real ION does not have it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from ultraviolet.local_ion.faults.kinds import (
 )
 from ultraviolet.local_ion.faults.registry import FaultRegistry, FaultState
 from ultraviolet.local_ion.faults.schema import SchemaFaults
+from ultraviolet.local_ion.mutations.action_rules import Execution
 from ultraviolet.local_ion.plant.simulator import PlantSimulator
 from ultraviolet.local_ion.webhooks.sender import DeliveryService
 
@@ -70,12 +71,14 @@ class ControlState:
         schema_faults: SchemaFaults,
         deliveries: DeliveryService,
         snapshots: Snapshots,
+        executions: Iterable[Execution] = (),
     ) -> None:
         self.simulator = simulator
         self.faults = faults
         self.schema_faults = schema_faults
         self.deliveries = deliveries
         self.snapshots = snapshots
+        self.executions = executions
         self.ready = False
         self._lock = asyncio.Lock()
 
@@ -111,7 +114,11 @@ def create_control_router(state: ControlState) -> Router:
         state.simulator.rate_limiter.changes_per_second = max(0.0, data.changes_per_second)
         return PlantState(state.simulator.rate_limiter.changes_per_second, state.simulator.changes)
 
-    handlers = [ready, get_plant, set_plant_rate]
+    @get("/action-executions", sync_to_thread=False)
+    def list_executions() -> list[Execution]:
+        return list(state.executions)[::-1]
+
+    handlers = [ready, get_plant, set_plant_rate, list_executions]
     return Router(
         "/_local",
         route_handlers=[*handlers, *_fault_handlers(state), *_snapshot_handlers(state)],

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from ultraviolet.ion.model import Field
 from ultraviolet.local_ion.graphql.labels import label_sql
 
-_LINE_COST = "coalesce({l}.cost, 0) * coalesce({l}.quantity, 0)"
+_LINE_COST = "round(coalesce({l}.cost, 0) * coalesce({l}.quantity, 0), 3)"
 _LINES = "FROM purchase_order_lines l WHERE l.purchase_order_id = {t}.id"
 _RUN = "FROM run_steps s WHERE s.run_id = {t}.id"
 _ISSUED = "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_inventory_id = {t}.id)"
 _IN_OPEN_KITS = (
     "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki"
     " JOIN part_kit_items i ON i.id = ki.part_kit_item_id JOIN parts_kits k ON k.id = i.part_kit_id"
-    " WHERE ki.part_inventory_id = {t}.id AND k.status NOT IN ('completed', 'canceled'))"
+    " WHERE ki.part_inventory_id = {t}.id AND k.status <> 'completed')"
 )
 _INSTALLED = (
     "(SELECT coalesce(sum(a.quantity), 0) FROM abom_items a JOIN abom_edges e ON"
@@ -23,7 +23,7 @@ _INSTALLED = (
 _IN_KITS = f"max(0, {_IN_OPEN_KITS} - {_INSTALLED})"
 _RUN_STATUS = (
     "(SELECT CASE"
-    " WHEN count(*) = 0 THEN 'todo'"
+    " WHEN count(*) = 0 THEN 'complete'"
     " WHEN sum(s.status = 'redline') THEN 'redline'"
     " WHEN sum(s.status = 'hold') THEN 'hold'"
     " WHEN sum(s.status = 'failed') THEN 'failed'"
@@ -33,20 +33,28 @@ _RUN_STATUS = (
     " WHEN sum(s.status IN ('in_progress', 'complete')) THEN 'in_progress'"
     " ELSE 'todo' END " + _RUN + ")"
 )
-_ON_ORDER = (
+_RECEIVED = "EXISTS (SELECT 1 FROM receipt_items ri WHERE ri.part_inventory_id = {t}.id)"
+_ORDERED_BY_LINE = (
     "EXISTS (SELECT 1 FROM purchase_order_line_inventories li JOIN purchase_order_lines l"
-    " ON l.id = li.purchase_order_line_id WHERE li.part_inventory_id = {t}.id"
-    " AND l.status IN ('draft', 'requested', 'approved', 'ordered'))"
+    " ON l.id = li.purchase_order_line_id WHERE li.part_inventory_id = {t}.id AND l.status IN"
+)
+_ON_ORDER = (
+    f"(NOT {_RECEIVED} AND {_ORDERED_BY_LINE} ('draft', 'requested', 'approved', 'ordered')))"
+)
+_CANCELED = (
+    f"(NOT {_RECEIVED} AND {_ORDERED_BY_LINE} ('canceled'))"
+    f" AND NOT {_ORDERED_BY_LINE} ('received')))"
 )
 _STATUS = (
-    "CASE WHEN {t}.quantity > 0 AND {t}.quantity_scrapped >= {t}.quantity THEN 'scrapped'"
-    f" WHEN {{t}}.quantity > 0 AND {_INSTALLED} >= {{t}}.quantity THEN 'installed'"
-    f" WHEN {{t}}.quantity > 0 AND {_IN_KITS} >= {{t}}.quantity THEN 'kitted'"
+    "CASE WHEN {t}.quantity <= 0 THEN 'unavailable'"
+    " WHEN {t}.quantity_scrapped >= {t}.quantity THEN 'scrapped'"
+    f" WHEN {_INSTALLED} >= {{t}}.quantity THEN 'installed'"
+    f" WHEN {_IN_KITS} >= {{t}}.quantity THEN 'kitted'"
     " WHEN EXISTS (SELECT 1 FROM runs r WHERE r.part_inventory_id = {t}.id AND "
     + _RUN_STATUS.replace("{t}", "r")
     + " IN ('todo', 'in_progress', 'redline', 'hold', 'failed')) THEN 'wip'"
     f" WHEN {_ON_ORDER} THEN 'on_order'"
-    " WHEN {t}.quantity <= 0 OR EXISTS (SELECT 1 FROM locations o WHERE o.id = {t}.location_id"
+    f" WHEN {_CANCELED} OR EXISTS (SELECT 1 FROM locations o WHERE o.id = {{t}}.location_id"
     " AND NOT o.available)"
     " THEN 'unavailable' ELSE 'available' END"
 )
@@ -64,10 +72,45 @@ _KIT_FULFILLED = (
 _KIT_QUANTITY = "(SELECT sum(i.quantity) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
 
 _HAS_RESULTS = "EXISTS (SELECT 1 FROM plan_item_results r WHERE r.plan_item_id = {t}.id)"
+_IN_STOCK = (
+    "(SELECT coalesce(sum(v.quantity - v.quantity_scrapped - "
+    + _INSTALLED.replace("{t}", "v")
+    + "), 0) FROM parts_inventory v WHERE v.part_id = c.part_id AND NOT "
+    + _ON_ORDER.replace("{t}", "v")
+    + ")"
+)
+# whether all components of a plan item are in inventory: those of its mBOM and of its allocations
+_READY = (
+    "({t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM ("
+    "SELECT m.part_id, m.quantity * coalesce({t}.quantity, 1) AS needed FROM mbom_item m"
+    " WHERE m.mbom_id = (SELECT b.id FROM mboms b WHERE b.part_id = {t}.part_id"
+    " ORDER BY b.status = 'released' DESC, b.version DESC LIMIT 1)"
+    " UNION ALL SELECT i.part_id, a.quantity FROM plan_item_allocations a"
+    " JOIN plan_items i ON i.id = a.child_plan_item_id"
+    " WHERE a.parent_plan_item_id = {t}.id AND i.part_id IS NOT NULL"
+    f") c WHERE c.needed > {_IN_STOCK})"
+)
+# the seconds of the scheduled span, else the lead time (its unit is assumed to be the second)
+_LEAD_TIME = (
+    "CAST(coalesce(round((julianday({t}.scheduled_end) - julianday({t}.scheduled_start)) * 86400),"
+    " {t}.lead_time, 0) AS INTEGER)"
+)
+_STEP_STATUS_IS = (
+    "EXISTS (SELECT 1 FROM run_steps s WHERE s.id = {{t}}.run_step_id AND s.status = '{0}')"
+)
+_FILE_URL = "download_url({t}.id, {t}.filename)"
+# the value of an attribute is the URL of its file, if it has one (seen)
+ATTRIBUTE_VALUE = (
+    "CASE WHEN {t}.file_attachment_id IS NULL THEN {t}.value ELSE json_quote((SELECT "
+    + _FILE_URL.replace("{t}", "f")
+    + " FROM file_attachments f WHERE f.id = {t}.file_attachment_id)) END"
+)
+
 EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "purchase_orders": {
         "isOpen": "{t}.status NOT IN ('canceled', 'received')",
         "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
+        "paid": f"(SELECT count(*) > 0 AND min(l.paid) {_LINES})",
         "estimatedCost": f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES})",
         "estimatedTotalCost": (
             f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES}) + (SELECT coalesce(sum(CASE"
@@ -120,12 +163,15 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "quantityAvailable": (
             f"max(0, {{t}}.quantity - {{t}}.quantity_scrapped - {_IN_KITS} - {_INSTALLED})"
         ),
-        "kitted": f"{_IN_KITS} > 0",
-        "installed": f"{_INSTALLED} > 0",
-        "received": "EXISTS (SELECT 1 FROM receipt_items ri WHERE ri.part_inventory_id = {t}.id)",
+        "kitted": f"{{t}}.quantity > 0 AND {_IN_KITS} >= {{t}}.quantity",
+        "installed": f"{{t}}.quantity > 0 AND {_INSTALLED} >= {{t}}.quantity",
+        "received": _RECEIVED,
         "cost": "{t}._cost",
         "estimatedTotalCost": "{t}._cost * {t}.quantity",
-        "trackingType": "(SELECT p.tracking_type FROM parts p WHERE p.id = {t}.part_id)",
+        "trackingType": (
+            "CASE WHEN {t}.serial_number IS NOT NULL THEN 'serial'"
+            " WHEN {t}.lot_number IS NOT NULL THEN 'lot' END"
+        ),
         "identity": "coalesce({t}.serial_number, {t}.lot_number)",
         "identifiable": "{t}.serial_number IS NOT NULL OR {t}.lot_number IS NOT NULL",
     },
@@ -139,21 +185,20 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "part_kit_items": {
         "fulfilled": f"{_FULFILLED} >= {{t}}.quantity",
         "quantityFulfilled": _FULFILLED,
-        "quantityUnfulfilled": f"max(0, {{t}}.quantity - {_FULFILLED})",
+        "quantityUnfulfilled": f"{{t}}.quantity - {_FULFILLED}",
     },
     "runs": {
         "status": _RUN_STATUS,
-        "isOpen": f"{_RUN_STATUS} NOT IN ('complete', 'canceled', 'partial_complete')",
+        "isOpen": f"{_RUN_STATUS} IN ('todo', 'hold', 'redline', 'in_progress')",
         "percentComplete": (
             "(SELECT CAST(coalesce(100 * sum(s.status = 'complete') / count(*), 0) AS INTEGER)"
             f" {_RUN})"
         ),
         "startTime": f"(SELECT min(s.start_time) {_RUN})",
-        "endTime": (
-            f"CASE WHEN {_RUN_STATUS} IN ('complete', 'partial_complete') THEN (SELECT"
-            f" max(s.end_time) {_RUN}) END"
-        ),
-        "calculatedLeadTime": f"(SELECT sum(s.lead_time) {_RUN})",
+        "endTime": f"(SELECT max(s.end_time) {_RUN})",
+        "scheduledStart": f"(SELECT min(s.scheduled_start) {_RUN})",
+        "scheduledEnd": f"(SELECT max(s.scheduled_end) {_RUN})",
+        "calculatedLeadTime": f"(SELECT coalesce(sum({_LEAD_TIME.replace('{t}', 's')}), 0) {_RUN})",
         "batched": "{t}.run_batch_id IS NOT NULL",
     },
     "run_steps": {
@@ -166,9 +211,15 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
             " {t}.id)"
         ),
         "availableToWork": (
-            "{t}.status = 'todo' AND NOT EXISTS (SELECT 1 FROM run_steps_dags d JOIN run_steps u"
+            "{t}.status IN ('todo', 'in_progress')"
+            " AND NOT EXISTS (SELECT 1 FROM run_steps_dags d JOIN run_steps u"
             " ON u.id = d.upstream_step_id WHERE d.step_id = {t}.id AND u.status <> 'complete')"
+            " AND NOT EXISTS (SELECT 1 FROM run_steps p WHERE p.id = {t}.parent_id"
+            " AND p.status NOT IN ('in_progress', 'complete'))"
         ),
+        "settable": "CASE {t}.status WHEN 'in_progress' THEN 'true' ELSE 'false' END",
+        "editable": "CASE {t}.status WHEN 'redline' THEN 'true' ELSE 'false' END",
+        "calculatedLeadTime": _LEAD_TIME,
         "isChildStandardStep": "0",
     },
     "steps": {
@@ -181,8 +232,15 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
             " {t}.id)"
         ),
         "isStandardStep": "{t}.standard_step_status IS NOT NULL",
-        "isDerivedStep": "{t}.origin_step_id IS NOT NULL",
-        "isChildStandardStep": "0",
+        "isDerivedStep": (
+            "EXISTS (SELECT 1 FROM steps o WHERE o.id = {t}.origin_step_id"
+            " AND o.standard_step_status IS NOT NULL)"
+        ),
+        "isChildStandardStep": (
+            "EXISTS (WITH RECURSIVE up (id) AS (SELECT {t}.parent_id UNION SELECT s.parent_id"
+            " FROM up JOIN steps s ON s.id = up.id) SELECT 1 FROM up JOIN steps p ON p.id = up.id"
+            " WHERE p.standard_step_status IS NOT NULL)"
+        ),
         "fieldCount": "(SELECT count(*) FROM steps_fields f WHERE f.step_id = {t}.id)",
         "isLatestVersion": (
             "{t}.version = (SELECT max(o.version) FROM steps o WHERE o.family_id = {t}.family_id)"
@@ -263,8 +321,8 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "run_steps_fields": {
-        "editable": "1",
-        "settable": "1",
+        "editable": _STEP_STATUS_IS.format("redline"),
+        "settable": _STEP_STATUS_IS.format("in_progress"),
         "valid": (
             "NOT EXISTS (SELECT 1 FROM run_step_field_validations v"
             " WHERE v.run_step_field_id = {t}.id AND v.result = 'fail')"
@@ -285,7 +343,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         )
     },
     "plan_items": {
-        "ready": "{t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL",
+        "ready": _READY,
         "editable": f"NOT {_HAS_RESULTS}",
         "status": f"CASE WHEN {_HAS_RESULTS} THEN 'scheduled' ELSE 'draft' END",
         "percentComplete": "0",
@@ -310,7 +368,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         )
     },
     "session_events": {"eventType": "{t}.event_type"},
-    "file_attachments": {"downloadUrl": "download_url({t}.id)", "url": "download_url({t}.id)"},
+    "file_attachments": {"downloadUrl": _FILE_URL, "url": _FILE_URL},
     "part_procedures": {"id": "{t}.rowid"},
 }
 """Expressions by resource and field over the row `{t}`.

@@ -79,11 +79,20 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
         "allChildren": _CHILDREN.format("run_steps"),
         "allParents": _PARENTS.format("run_steps"),
         "pdf": _PDF.format("run_steps"),
+        "standardStep": (
+            "SELECT r.id AS own, o.id AS other FROM run_steps r JOIN steps s ON s.id ="
+            " r.origin_step_id JOIN steps o ON o.id IN (s.id, s.origin_step_id)"
+            " WHERE o.standard_step_status IS NOT NULL"
+        ),
     },
     "steps": {
         "allChildren": _CHILDREN.format("steps"),
         "allParents": _PARENTS.format("steps"),
         "pdf": _PDF.format("steps"),
+        "standardStep": (
+            "SELECT s.id AS own, o.id AS other FROM steps s JOIN steps o ON o.id ="
+            " s.origin_step_id WHERE o.standard_step_status IS NOT NULL"
+        ),
     },
     "locations": {
         "allChildren": _CHILDREN.format("locations"),
@@ -236,6 +245,15 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+RELATION_CONDITIONS: Mapping[tuple[str, str], str] = {
+    ("procedures", "steps"): "parent_id IS NULL",
+}
+"""Conditions of relations that show only some of the rows with their key.
+
+The steps of a procedure are its top level; each has its own `steps` (seen).
+"""
+
+
 def derived_pairs(resource: str, field: str) -> str | None:
     """Return a query of the pairs `own` and `other` of a relation; None without a rule."""
     return DERIVED_PAIRS.get(resource, {}).get(field)
@@ -275,7 +293,11 @@ def relation_source(
         return table, f"{join_alias}.own"
     if relation.join is None:
         column = relation.column or "entity_id"
-        return f'"{target.name}" {alias}', f'{alias}."{column}"'
+        condition = RELATION_CONDITIONS.get((resource.name, relation.field))
+        table = f'"{target.name}"'
+        if condition is not None:
+            table = f"(SELECT * FROM {table} WHERE {condition})"
+        return f"{table} {alias}", f'{alias}."{column}"'
     join = relation.join
     other = own_column(target, join.other_column)
     condition = f'{alias}."{other}" = {join_alias}."{join.other_column}"'

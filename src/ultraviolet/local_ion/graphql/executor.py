@@ -38,7 +38,8 @@ from ultraviolet.local_ion.graphql.resolvers import Reader
 from ultraviolet.local_ion.graphql.selection import OperationContext
 from ultraviolet.local_ion.graphql.sql_compiler import CompiledPages
 from ultraviolet.local_ion.graphql.validation_rules import rules_of
-from ultraviolet.local_ion.mutations import action_rules, boms
+from ultraviolet.local_ion.mutations import boms
+from ultraviolet.local_ion.mutations.action_rules import ActionRules
 from ultraviolet.local_ion.mutations.registry import create_handlers
 from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.rules.seed import seed
@@ -78,6 +79,7 @@ class LocalIon:
         self.store = Store(data_dir / "ion.db", load_catalog(), clock)
         self.on_commit: Callable[[], None] | None = None
         self.handlers = create_handlers(self.catalog)
+        self.action_rules = ActionRules(self.query_in_transaction)
         resources = self.catalog.resources.values()
         self.list_resources = {r.list: r for r in resources if r.list}
         self.single_resources = {r.single: r for r in resources if r.single}
@@ -289,7 +291,7 @@ class _Operation:
             payload = handler(tx, context.arguments(definition, nodes[0]))
             if self.ion.version != "2023":
                 boms.add_build_requirements(tx, last_action_id)
-            action_rules.check_rules(tx, last_action_id, self.ion.query_in_transaction)
+            self.ion.action_rules.check(tx, last_action_id)
             response = Reader(context).object(object_type(definition), nodes, payload)
         if self.ion.on_commit is not None:
             self.ion.on_commit()

@@ -12,7 +12,7 @@ from msgspec import structs
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Field, Relation, Resource
 from ultraviolet.ion.naming import constant
-from ultraviolet.local_ion.graphql.computed_fields import computed_sql
+from ultraviolet.local_ion.graphql.computed_fields import ATTRIBUTE_VALUE, computed_sql
 from ultraviolet.local_ion.graphql.derived_relations import (
     FILTERED_TARGETS,
     derived_pairs,
@@ -56,6 +56,8 @@ def column_sql(resource: Resource, field: Field, alias: str) -> str:
     """Return the expression of a field; never show the secret of an API key."""
     if (resource.name, field.column) == ("api_keys", "client_secret"):
         return "NULL"
+    if resource.kind == "attribute" and field.name == "value":
+        return f"({ATTRIBUTE_VALUE.replace('{t}', alias)})"
     if field.stored:
         return f'{alias}."{field.column}"'
     return computed_sql(resource.name, field, alias)

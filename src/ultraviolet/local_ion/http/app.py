@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response, post, route
+from litestar import Litestar, Request, Response, get, post, route
 
 from ultraviolet.asgi import DESIGN, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
-from ultraviolet.local_ion.auth.oauth import TOKEN_PATH
+from ultraviolet.local_ion.auth.oauth import CERTS_PATH, DISCOVERY_PATH, OLD_TOKEN_PATH, TOKEN_PATH
 from ultraviolet.local_ion.control.api import create_control_router
 from ultraviolet.local_ion.http import graphql_http
 from ultraviolet.local_ion.http.files import create_files_router
@@ -26,11 +26,19 @@ def create_app(state: AppState, *, lifespan: Sequence[Callable[[Litestar], Any]]
     """Create the ASGI application of a local ION."""
     show_error = create_error_handler(state)
 
-    @post([TOKEN_PATH, f"/auth{TOKEN_PATH}"], status_code=200)
+    @post([TOKEN_PATH, f"/auth{TOKEN_PATH}", OLD_TOKEN_PATH], status_code=200)
     async def token(request: Request[Any, Any, Any]) -> Response[dict[str, object]]:
         body = await request.body()
         status, content = await state.run_in_thread(state.issue_token, body, request.headers)
         return Response(content, status_code=status)
+
+    @get([DISCOVERY_PATH, f"/auth{DISCOVERY_PATH}"], sync_to_thread=False)
+    def discovery() -> dict[str, object]:
+        return state.tokens.discovery()
+
+    @get([CERTS_PATH, f"/auth{CERTS_PATH}"], sync_to_thread=False)
+    def certs() -> dict[str, object]:
+        return state.tokens.public_keys()
 
     @route("/graphql", http_method=["GET", "POST"], status_code=200)
     async def graphql(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -57,6 +65,8 @@ def create_app(state: AppState, *, lifespan: Sequence[Callable[[Litestar], Any]]
     application = Litestar(
         [
             token,
+            discovery,
+            certs,
             graphql,
             create_control_router(state.control),
             create_files_router(store.files, store.file_description),

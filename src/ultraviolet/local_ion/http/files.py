@@ -14,6 +14,7 @@ from ultraviolet.local_ion.store.files import FileStore, Verb
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 MAX_FILE_BYTES = 1 << 30
 """The largest accepted file (assumed)."""
+NAMED = "/{file_id:int}/{_name:str}"
 FileDescription = tuple[str | None, str | None]
 DescribeFile = Callable[[int], FileDescription | None]
 """Return a file's name and content type, or None for an unknown file."""
@@ -30,7 +31,7 @@ def create_files_router(files: FileStore, describe: DescribeFile) -> Router:
             raise NotFoundException("Unknown file.")
         return description
 
-    @put("/{file_id:int}", status_code=200, request_max_body_size=MAX_FILE_BYTES)
+    @put(["/{file_id:int}", NAMED], status_code=200, request_max_body_size=MAX_FILE_BYTES)
     async def upload(
         request: Request[Any, Any, Any], file_id: FromPath[int], signature: FromQuery[str] = ""
     ) -> Response[None]:
@@ -38,7 +39,7 @@ def create_files_router(files: FileStore, describe: DescribeFile) -> Router:
         etag = await files.put(file_id, request.stream())
         return Response(None, headers={"etag": f'"{etag}"'})
 
-    @get("/{file_id:int}", sync_to_thread=False)
+    @get(["/{file_id:int}", NAMED], sync_to_thread=False)
     def download(file_id: FromPath[int], signature: FromQuery[str] = "") -> File:
         name, content_type = load_description("GET", file_id, signature)
         path = files.path(file_id)

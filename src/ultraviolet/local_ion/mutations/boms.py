@@ -10,6 +10,7 @@ from ultraviolet.local_ion.rules.attributes import copy_attributes
 from ultraviolet.local_ion.rules.copies import copy_row
 from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.inventory import check_installed, check_tree
+from ultraviolet.local_ion.rules.movement import move_to_assembly
 from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
 from ultraviolet.local_ion.store.columns import encode_input
 from ultraviolet.local_ion.store.transaction import Row, Transaction
@@ -131,6 +132,7 @@ def _create_abom_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     key: int = tx.insert("abom_items", {"quantity": 0.0, **row})
     _add_edge(tx, parent["id"], key)
     check_installed(tx, require_row(tx, "abom_items", key))
+    move_to_assembly(tx, key, row.get("part_inventory_id"))
     _set_designator(tx, key, rest.get("referenceDesignator"))
     return {"abomItem": key}
 
@@ -145,7 +147,10 @@ def _update_abom_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     if values.get("parentId") is not None:
         tx.delete_where("abom_edges", child_abom_item_id=item["id"])
         _add_edge(tx, int(values["parentId"]), item["id"])
-    check_installed(tx, require_row(tx, "abom_items", item["id"]))
+    installed = require_row(tx, "abom_items", item["id"])
+    check_installed(tx, installed)
+    if installed["part_inventory_id"] != item["part_inventory_id"]:
+        move_to_assembly(tx, item["id"], installed["part_inventory_id"])
     _set_designator(tx, item["id"], rest.get("referenceDesignator"))
     return {"abomItem": item["id"]}
 
@@ -167,6 +172,7 @@ def _install_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         if found is not None:
             tx.update("abom_items", item[0], {"part_inventory_id": found[0], "quantity": found[1]})
             check_installed(tx, require_row(tx, "abom_items", item[0]))
+            move_to_assembly(tx, item[0], found[0])
             installed.append(item[0])
     ensure(installed, "No inventory in this kit matches an item of this aBOM.")
     tx.touch("abom_items", root["id"])

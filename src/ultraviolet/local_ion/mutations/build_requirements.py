@@ -13,6 +13,7 @@ from typing import Any
 from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.inventory import check_installed
+from ultraviolet.local_ion.rules.movement import move_to_assembly
 from ultraviolet.local_ion.rules.validation import require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -103,4 +104,5 @@ def _create_installation(tx: Transaction, args: dict[str, Any]) -> dict[str, Any
             tx.insert("abom_edges", pair)
     tx.update("abom_items", free, row)
     check_installed(tx, require_row(tx, "abom_items", free))
+    move_to_assembly(tx, free, inventory)
     return {"abomInstallation": _installation(requirement, inventory, values["quantity"])}

@@ -1,11 +1,10 @@
 """Mutations of inventory: receive, split, merge and issue it to kits."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from graphql import GraphQLError
 
-from ultraviolet.local_ion.mutations.crud import create, delete
+from ultraviolet.local_ion.mutations.crud import create
 from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.attributes import copy_attributes, create_attributes
 from ultraviolet.local_ion.rules.hooks import ensure
@@ -13,11 +12,9 @@ from ultraviolet.local_ion.rules.inventory import (
     allocated_quantity,
     check_quantities,
     free_quantity,
-    generate_lot_number,
-    generate_serial_number,
     load_tracking_type,
 )
-from ultraviolet.local_ion.rules.purchasing import update_received_status
+from ultraviolet.local_ion.rules.movement import move_kit_contents, move_to_kit
 from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -27,108 +24,6 @@ MUTATIONS = Handlers()
 SELECT_ISSUED_QUANTITY = (
     "SELECT coalesce(sum(quantity), 0) FROM part_kit_inventories WHERE part_kit_item_id = ?"
 )
-
-
-@MUTATIONS.handles("addItemsToReceipt", "addInventoriesToReceipt", "addInventoryToReceipt")
-def _add_items_to_receipt(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    given: dict[str, Any] | list[dict[str, Any]] = args["input"] or []
-    items = given if isinstance(given, list) else [given]
-    receipts: set[int] = set()
-    for item in items:
-        if item["receiptId"] not in receipts:
-            require_current(tx, "receipts", item, "receiptId")
-            receipts.add(item["receiptId"])
-        receive(tx, item)
-    for receipt in receipts:
-        tx.touch("receipts", receipt)
-    if not receipts:
-        raise GraphQLError("There is nothing to receive.")
-    return {"receipt": items[-1]["receiptId"]}
-
-
-def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
-    """Add an item to a receipt: create or move its inventory and update its order line."""
-    if item["quantity"] <= 0:
-        raise GraphQLError("A received quantity must be more than 0.")
-    line_id, inventory_id = item.get("purchaseOrderLineId"), item.get("partInventoryId")
-    line = require_row(tx, "purchase_order_lines", line_id) if line_id is not None else None
-    ensure(line is None or line["status"] != "canceled", "A canceled line cannot be received.")
-    if inventory_id is not None:
-        inventory = require_row(tx, "parts_inventory", inventory_id)
-        values = {
-            "location_id": item.get("locationId"),
-            **_tracking_numbers(tx, inventory["part_id"], item),
-        }
-        row = {k: v for k, v in values.items() if v is not None}
-        if row:
-            tx.update("parts_inventory", inventory_id, row)
-    elif line is not None and line["part_id"] is not None:
-        inventory_id = _create_inventory(tx, line, item)
-    key = tx.insert(
-        "receipt_items",
-        {
-            "receipt_id": item["receiptId"],
-            "part_inventory_id": inventory_id,
-            "purchase_order_line_id": line_id,
-            "quantity": item["quantity"],
-        },
-    )
-    update_received_status(tx, line_id)
-    return key
-
-
-def _create_inventory(tx: Transaction, line: Row, item: Mapping[str, Any]) -> int:
-    order = require_row(tx, "purchase_orders", line["purchase_order_id"])
-    part = require_row(tx, "parts", line["part_id"])
-    row = {
-        "part_id": line["part_id"],
-        "quantity": item["quantity"],
-        "quantity_scrapped": 0.0,
-        "location_id": item.get("locationId"),
-        "supplier_id": order["supplier_id"],
-        "unit_of_measure_id": part["unit_of_measure_id"],
-        "_cost": line["cost"],
-        **_tracking_numbers(tx, line["part_id"], item),
-    }
-    check_quantities(tx, row, part["tracking_type"])
-    inventory_id: int = tx.insert("parts_inventory", row)
-    create_attributes(tx, tx.catalog.resources["parts_inventory"], inventory_id)
-    tx.insert(
-        "purchase_order_line_inventories",
-        {"purchase_order_line_id": line["id"], "part_inventory_id": inventory_id},
-    )
-    return inventory_id
-
-
-def _tracking_numbers(tx: Transaction, part_id: int, item: Mapping[str, Any]) -> Row:
-    serial, lot = item.get("serialNumber"), item.get("lotNumber")
-    if serial is None and item.get("autogenerateSerialNumber"):
-        serial = generate_serial_number(tx, part_id)
-    if lot is None and item.get("autogenerateLotNumber"):
-        lot = generate_lot_number(tx)
-    return {"serial_number": serial, "lot_number": lot}
-
-
-@MUTATIONS.handles("removeItemFromReceipt")
-def _remove_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    receipt = require_current(tx, "receipts", args["input"], "receiptId")
-    item = require_row(tx, "receipt_items", int(args["input"]["id"]))
-    ensure(item["receipt_id"] == receipt["id"], f"Item {item['id']} is not of this receipt.")
-    delete(tx, tx.catalog.resources["receipt_items"], item["id"], item)
-    tx.touch("receipts", receipt["id"])
-    return {"receipt": receipt["id"]}
-
-
-@MUTATIONS.handles("removeInventoryFromReceipt")
-def _remove_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    receipt = require_current(tx, "receipts", args["input"], "receiptId")
-    inventory_id = int(args["input"]["partInventoryId"])
-    for item in tx.find(
-        "receipt_items", "id", receipt_id=receipt["id"], part_inventory_id=inventory_id
-    ):
-        delete(tx, tx.catalog.resources["receipt_items"], item["id"], item)
-    tx.touch("receipts", receipt["id"])
-    return {"receipt": receipt["id"]}
 
 
 _SPLIT_COLUMNS = (
@@ -213,7 +108,8 @@ def _issue(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         0 < quantity <= free_quantity(tx, inventory),
         "The quantity to issue is larger than the available quantity.",
     )
-    status = tx.scalar("SELECT status FROM parts_kits WHERE id = ?", item["part_kit_id"])
+    kit = require_row(tx, "parts_kits", item["part_kit_id"])
+    status = kit["status"]
     ensure(status not in {"completed", "canceled"}, f"A {status} kit accepts no more inventory.")
     origin = item["origin_mbom_item_id"]
     substitutes = tx.find("mbom_substitute", mbom_item_id=origin) if origin else []
@@ -232,6 +128,7 @@ def _issue(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "part_kit_inventories",
         {"part_inventory_id": inventory_id, "part_kit_item_id": item["id"], "quantity": quantity},
     )
+    move_to_kit(tx, kit, inventory_id)
     tx.touch("part_kit_items", item["id"])
     return {"partInventory": inventory_id, "splitInventory": rest}
 
@@ -283,11 +180,7 @@ def _move_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     kit = require_current(tx, "parts_kits", args["input"], "partKitId")
     location = int(args["input"]["locationId"])
     tx.update("parts_kits", kit["id"], {"location_id": location})
-    for item in tx.find("part_kit_items", part_kit_id=kit["id"]):
-        for association in tx.find("part_kit_inventories", part_kit_item_id=item["id"]):
-            tx.update(
-                "parts_inventory", association["part_inventory_id"], {"location_id": location}
-            )
+    move_kit_contents(tx, kit["id"], location)
     return {"partKit": kit["id"]}
 
 

@@ -91,6 +91,8 @@ def _copy_step(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "position": position,
         "family_id": None,
     }
+    if procedure is not None:
+        changed["standard_step_status"] = None
     return {"step": copy_step(tx, step, **changed, origin_step_id=step["id"])}
 
 

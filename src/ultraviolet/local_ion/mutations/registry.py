@@ -22,6 +22,7 @@ from ultraviolet.local_ion.mutations import (
     planning,
     positions,
     procedures,
+    receiving,
     runs,
     sessions,
 )
@@ -51,6 +52,7 @@ SPECIAL_MUTATIONS: Mapping[str, Handler] = {
     **associations.MUTATIONS,
     **files.MUTATIONS,
     **inventory.MUTATIONS,
+    **receiving.MUTATIONS,
     **organization.MUTATIONS,
     **approvals.MUTATIONS,
     **boms.MUTATIONS,

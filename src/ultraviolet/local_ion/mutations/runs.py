@@ -6,7 +6,7 @@ from typing import Any
 from ultraviolet.local_ion.mutations.crud import update
 from ultraviolet.local_ion.mutations.handler import Handler, Handlers
 from ultraviolet.local_ion.rules.hooks import ensure, next_position
-from ultraviolet.local_ion.rules.runs import copy_step, end_redline
+from ultraviolet.local_ion.rules.runs import check_out_everyone, copy_step, end_redline
 from ultraviolet.local_ion.rules.validation import (
     check_etag,
     check_value,
@@ -36,6 +36,7 @@ def _cancel_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     for step in tx.find("run_steps", "id", run_id=run["id"]):
         if step["status"] not in _CLOSED_STATUSES:
             tx.update("run_steps", step["id"], {"status": "canceled"})
+            check_out_everyone(tx, step["id"])
     tx.touch("runs", run["id"])
     return {"run": run["id"]}
 

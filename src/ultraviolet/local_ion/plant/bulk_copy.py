@@ -12,7 +12,9 @@ SHARED_TABLES = frozenset(
         "organizations", "currencies", "units_of_measurements", "labels", "locations",
         "locations_attributes", "issue_disposition_types", "validation_functions", "api_keys",
         "webhook_receivers", "webhook_receiver_headers", "webhook_subscriptions",
-        "webhook_headers", "webhook_events",
+        "webhook_headers", "webhook_events", "location_subtypes", "part_subtypes", "contacts",
+        "barcode_templates", "barcode_patterns", "mbom_approval_roles", "integrations", "invites",
+        "issue_disposition_type_roles", "requirements", "rules",
     }
 )  # fmt: skip
 """Tables that a company has only once."""
@@ -23,11 +25,22 @@ NAME_COLUMNS: Mapping[str, str] = {
 }
 """Columns that get the number of the copy as a suffix."""
 UNDECLARED_REFERENCES: Mapping[str, str] = {
+    "entity_id": "entities",
+    "part_id": "parts",
+    "part_kit_item_id": "part_kit_items",
+    "plan_id": "plans",
+    "plan_input_id": "plan_inputs",
+    "plan_item_id": "plan_items",
+    "run_id": "runs",
     "part_inventory_id": "parts_inventory",
     "purchase_order_line_id": "purchase_order_lines",
     "run_step_id": "run_steps",
 }
 """References of join tables that the catalog does not declare."""
+
+
+COMPOSED_IDS: Mapping[str, tuple[str, str]] = {"datagrid_values": ("row_id", "column_id")}
+"""Columns whose values compose the id of a row."""
 
 
 class BulkCopy:
@@ -67,8 +80,9 @@ class BulkCopy:
 
     def _value(self, table: Table, column: str, number: int) -> str:
         owner = _attribute_owner_column(table)
-        if column == "id" and owner is not None:
-            return f"({self._value(table, owner, number)}) || '-' || \"key\""
+        parts = (owner, "key") if owner else COMPOSED_IDS.get(table.name)
+        if column == "id" and parts is not None:
+            return " || '-' || ".join(f"({self._value(table, part, number)})" for part in parts)
         target = self._referenced_table(table, column)
         if target is not None and target in self._offsets:
             shifted = f'"{column}" + {number * self._offsets[target]}'
@@ -94,7 +108,7 @@ class BulkCopy:
 def _id_column(table: Table) -> str:
     if table.has_integer_id:
         return "id"
-    return _attribute_owner_column(table) or table.key[0]
+    return _attribute_owner_column(table) or COMPOSED_IDS.get(table.name, table.key)[0]
 
 
 def _attribute_owner_column(table: Table) -> str | None:

@@ -92,7 +92,11 @@ class PlantClient:
             declared = ", ".join(f"${name}: {field.args[name].type}" for name in names)
             given = ", ".join(f"{name}: ${name}" for name in names)
             member = self._object_member(mutation)
-            selection = f"{member} {{ id }}" if member else " ".join(self._payload(mutation).fields)
+            selection = " ".join(self._payload(mutation).fields)
+            if member:
+                kind = cast(object, get_named_type(self._payload(mutation).fields[member].type))
+                has_id = isinstance(kind, GraphQLObjectType) and "id" in kind.fields
+                selection = f"{member} {{ {'id' if has_id else '__typename'} }}"
             call = f"{mutation}({given}) {{ {selection} }}"
             self._documents[key] = f"mutation Plant({declared}) {{ {call} }}"
         return self._documents[key]

@@ -5,6 +5,9 @@ from typing import Any
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.local_ion.plant import sample_data
+from ultraviolet.local_ion.plant.administration import create_administration
+from ultraviolet.local_ion.plant.engineering import create_engineering_data, create_redline
+from ultraviolet.local_ion.plant.logistics import create_logistics
 from ultraviolet.local_ion.plant.workflows import (
     Plant,
     build,
@@ -16,6 +19,8 @@ from ultraviolet.local_ion.plant.workflows import (
 )
 
 SIZES = {"small": 500, "medium": 5_000, "large": 50_000}
+MAX_OBJECTS_OF_WORKFLOW = 20
+"""More objects than one workflow creates, so that the plant has exactly the size."""
 WORKFLOWS: tuple[tuple[Callable[[Plant], None], float], ...] = (
     (buy, 40),
     (receive, 24),
@@ -38,14 +43,21 @@ def parse_size(size: str) -> int:
 def set_up_plant(plant: Plant, objects: int, count: Callable[[], int]) -> None:
     """Create at least a number of objects; `count` returns their current number."""
     create_master_data(plant, objects)
+    create_engineering_data(plant)
+    create_logistics(plant)
+    create_redline(plant)
+    create_administration(plant)
     continue_history(plant, objects, count)
 
 
 def continue_history(plant: Plant, objects: int, count: Callable[[], int]) -> None:
-    """Run random workflows until there are enough objects."""
+    """Run random workflows until there are enough objects, and the last ones one by one."""
     workflows, weights = zip(*WORKFLOWS, strict=True)
-    while count() < objects:
-        plant.random.choices(workflows, weights)[0](plant)
+    while (missing := objects - count()) > 0:
+        if missing > MAX_OBJECTS_OF_WORKFLOW:
+            plant.random.choices(workflows, weights)[0](plant)
+        else:
+            stock(plant)
 
 
 def create_master_data(plant: Plant, objects: int) -> None:

@@ -21,6 +21,10 @@ class UnsupportedCodeError(UltravioletError):
     """The local ION does not support the code of this rule."""
 
 
+class _WarnedError(Exception):
+    """A rule warns of this change, which ends its code."""
+
+
 Names = Mapping[str, Any]
 
 
@@ -52,12 +56,18 @@ _METHODS = {
 }  # fmt: skip
 
 
-def run(code: str, context: Mapping[str, Any]) -> None:
-    """Run a rule's code; raise BlockedError if it raises ValidationError.
+def run(code: str, context: Mapping[str, Any]) -> str | None:
+    """Run a rule's code; return the text of its ValidationWarning, or None.
+
+    Raise BlockedError if it raises ValidationError.
 
     Raise UnsupportedCodeError for other code than the supported part of Python.
     """
-    _Interpreter({"context": context}).run(_parse(code).body)
+    try:
+        _Interpreter({"context": context}).run(_parse(code).body)
+    except _WarnedError as warning:
+        return str(warning)
+    return None
 
 
 @lru_cache(maxsize=256)
@@ -104,9 +114,9 @@ class _Interpreter:
             raise UnsupportedCodeError(
                 "A rule may raise ValidationError or ValidationWarning only."
             )
-        if name.id == "ValidationError":
-            arguments = [self.evaluate(a) for a in call.args] if call else []
-            raise BlockedError(str(arguments[0]) if arguments else "")
+        arguments = [self.evaluate(a) for a in call.args] if call else []
+        text = str(arguments[0]) if arguments else ""
+        raise BlockedError(text) if name.id == "ValidationError" else _WarnedError(text)
 
     def evaluate(self, node: ast.expr) -> Any:
         """Return the value of an expression."""

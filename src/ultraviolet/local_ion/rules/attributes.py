@@ -1,6 +1,7 @@
 """Custom attributes: one row per object and key."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,7 +12,10 @@ from ultraviolet.local_ion.rules.organization import load_attribute_definitions
 from ultraviolet.local_ion.rules.validation import check_etag, check_value, require_row
 from ultraviolet.local_ion.store.audit_log import last_action_id
 from ultraviolet.local_ion.store.columns import dump_json
-from ultraviolet.local_ion.store.transaction import Transaction
+from ultraviolet.local_ion.store.transaction import Row, Transaction
+
+_FILE = re.compile(r"(?:.*/files/)?(\d+)(?:[/?].*)?")
+"""The id of a file attachment, or the URL of the file."""
 
 
 def create_attributes(
@@ -73,7 +77,7 @@ def copy_attributes(
     column = next(f.column for f in resource.fields if f.name == resource.owner_key)
     rows = tx.find(resource.name, **{column: source_id})
     given = [
-        {"key": r["key"], "value": None if r["value"] is None else json.loads(r["value"])}
+        {"key": r["key"], "value": r["file_attachment_id"] or json.loads(r["value"] or "null")}
         for r in rows
     ]
     create_attributes(tx, target, target_id, given)
@@ -97,7 +101,7 @@ def set_attribute(
     if "value" in values:
         options = (definition or {}).get("options")
         check_value(key, row["type"], options, values["value"])
-        tx.update(resource.name, row_id, {"value": _encode(values["value"])})
+        tx.update(resource.name, row_id, _value_columns(tx, key, row["type"], values["value"]))
     return row_id
 
 
@@ -115,15 +119,27 @@ def _insert(
     inferred = "multiselect" if isinstance(value, list) else "string"
     if isinstance(value, bool | int | float):
         inferred = "boolean" if isinstance(value, bool) else "number"
+    kind = str((definition or {}).get("type") or inferred).lower()
     row = {
         "id": f"{owner_id}-{key}",
         "key": key,
         column: owner_id,
-        "type": str((definition or {}).get("type") or inferred).lower(),
-        "value": _encode(value),
+        "type": kind,
+        **_value_columns(tx, key, kind, value),
     }
     tx.insert(resource.name, row)
 
 
-def _encode(value: Any) -> str | None:
-    return None if value is None else dump_json(value)
+def _value_columns(tx: Transaction, key: str, kind: str, value: Any) -> Row:
+    """Return the columns of a value; the value of a file is the id of its attachment (seen)."""
+    if value is None or kind != "file_attachment":
+        text = None if value is None else dump_json(value)
+        return {
+            "value": text,
+            **({"file_attachment_id": None} if kind == "file_attachment" else {}),
+        }
+    found = _FILE.fullmatch(str(value))
+    if found is None:
+        raise GraphQLError(f"{value!r} is not a valid value of {key}: expected a file attachment.")
+    file = require_row(tx, "file_attachments", int(found[1]))
+    return {"value": None, "file_attachment_id": file["id"]}

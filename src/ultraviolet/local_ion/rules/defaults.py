@@ -14,7 +14,7 @@ _APPROVAL_DEFAULTS = {
 _REQUEST_DEFAULTS = {"status": "pending"}
 
 DEFAULTS: Mapping[str, Row] = {
-    "purchase_orders": {"status": "draft", "paid": 0},
+    "purchase_orders": {"status": "draft"},
     "purchase_order_lines": {"status": "draft", "quantity": 1.0, "paid": 0},
     "purchase_order_fees": {"type": "currency"},
     "receipts": {"received_at": attrgetter("now"), "received_by_id": attrgetter("actor_id")},

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from graphql import GraphQLError
 
 from ultraviolet.local_ion.rules.hooks import ExtraInput, Hooks, changed_columns, ensure
+from ultraviolet.local_ion.rules.movement import move_contents, move_kit_contents
+from ultraviolet.local_ion.rules.on_order import is_on_order
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 # the quantity in open kits or installed in an aBOM, whichever is larger
 SELECT_ALLOCATED = """
 SELECT max((SELECT coalesce(sum(k.quantity), 0) FROM part_kit_inventories k
               JOIN part_kit_items i ON i.id = k.part_kit_item_id JOIN parts_kits p ON p.id = i.part_kit_id
-             WHERE k.part_inventory_id = ?1 AND p.status NOT IN ('completed', 'canceled')),
+             WHERE k.part_inventory_id = ?1 AND p.status <> 'completed'),
            (SELECT coalesce(sum(a.quantity), 0) FROM abom_items a
              WHERE a.part_inventory_id = ?1
                AND EXISTS (SELECT 1 FROM abom_edges e WHERE e.child_abom_item_id = a.id)))"""
@@ -58,6 +60,14 @@ def check_quantities(tx: Transaction, row: Row, tracking: str | None) -> None:
             (quantity or 0) - (scrapped or 0) >= allocated_quantity(tx, row["id"]),
             "The quantity is less than the kitted and installed quantity.",
         )
+
+
+def check_tracked(row: Row, tracking: str | None) -> None:
+    """Raise GraphQLError for a tracked part without its number (manual, receiving)."""
+    if tracking is not None:
+        column = "serial_number" if tracking == "serial" else "lot_number"
+        words = column.replace("_", " ")
+        ensure(row.get(column), f"A {tracking} tracked part requires a {words}.")
 
 
 def load_tracking_type(tx: Transaction, part_id: int) -> str | None:
@@ -116,7 +126,9 @@ class _Inventory(Hooks, frozen=True):
         if part is not None and row.get("unit_of_measure_id") is None:
             row["unit_of_measure_id"] = part["unit_of_measure_id"]
         _set_numbers_and_cost(tx, row["part_id"], row, extra)
-        check_quantities(tx, row, part["tracking_type"] if part else None)
+        tracking = part["tracking_type"] if part else None
+        check_tracked(row, tracking)
+        check_quantities(tx, row, tracking)
 
     def before_update(self, tx: Transaction, old: Row, row: Row, extra: ExtraInput) -> None:
         after = {**old, **row}
@@ -124,8 +136,15 @@ class _Inventory(Hooks, frozen=True):
         row.update(
             {c: after[c] for c in ("serial_number", "lot_number", "_cost") if after[c] != old[c]}
         )
-        if changed_columns(old, row) & {"quantity", "quantity_scrapped", "part_id"}:
+        changed = changed_columns(old, row)
+        if changed & {"quantity", "quantity_scrapped", "part_id"}:
             check_quantities(tx, after, load_tracking_type(tx, after["part_id"]))
+        if changed & {"serial_number", "lot_number"} and not is_on_order(tx, old["id"]):
+            check_tracked(after, load_tracking_type(tx, after["part_id"]))
+
+    def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        if "location_id" in changed_columns(old, row):
+            move_contents(tx, old["id"], row["location_id"])
 
     def before_delete(self, tx: Transaction, old: Row) -> None:
         sql = "SELECT 1 FROM part_kit_inventories WHERE part_inventory_id = ?"
@@ -165,8 +184,16 @@ class _Locations(Hooks, frozen=True):
 
 
 class _Kits(Hooks, frozen=True):
-    def before_update(self, _tx: Transaction, old: Row, _row: Row, _extra: ExtraInput) -> None:
-        ensure(old["status"] != "canceled", "A canceled kit cannot change.")
+    def before_write(self, _tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        """Place a kit that becomes delivered at its delivery location (manual, kit statuses)."""
+        after = {**old, **row}
+        is_delivered = after["status"] == "delivered" and old.get("status") != "delivered"
+        if is_delivered and after.get("delivery_location_id") is not None:
+            row["location_id"] = after["delivery_location_id"]
+
+    def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        if "location_id" in changed_columns(old, row):
+            move_kit_contents(tx, old["id"], row["location_id"])
 
     def before_delete(self, tx: Transaction, old: Row) -> None:
         sql = (

@@ -9,6 +9,7 @@ from ultraviolet.local_ion.rules.hooks import (
     changed_columns,
     ensure,
 )
+from ultraviolet.local_ion.rules.on_order import create_on_order, follow_line, remove_on_order
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 STATUS_PRECEDENCE = ("draft", "requested", "approved", "ordered", "received")
@@ -25,15 +26,18 @@ def recalculate_order(tx: Transaction, order_id: int) -> None:
     if not found:
         return
     status = next((s for s in STATUS_PRECEDENCE if s in found), "canceled")
-    current = tx.get("purchase_orders", order_id)
-    if current is not None and current["status"] != status:
-        values = {"status": status, **_ordered_at(tx, current, status)}
-        tx.update("purchase_orders", order_id, values)
+    _set_order_status(tx, order_id, status)
 
 
-def _ordered_at(tx: Transaction, order: Row, status: object) -> Row:
-    is_first = status == "ordered" and order["ordered_at"] is None
-    return {"ordered_at": tx.now} if is_first else {}
+def _set_order_status(tx: Transaction, order_id: int, status: str) -> None:
+    """Set an order's status and, once, the time of its order; its etag stays (seen)."""
+    order = tx.get("purchase_orders", order_id)
+    if order is None or order["status"] == status:
+        return
+    values: Row = {"status": status}
+    if status == "ordered" and order["ordered_at"] is None:
+        values["ordered_at"] = tx.now
+    tx.update("purchase_orders", order_id, values, computed=values)
 
 
 def update_received_status(tx: Transaction, line_id: int | None) -> None:
@@ -53,18 +57,25 @@ def update_received_status(tx: Transaction, line_id: int | None) -> None:
 
 
 class _Orders(Hooks, frozen=True):
-    def before_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-        for column, value in _ordered_at(tx, old, row.get("status")).items():
-            row.setdefault(column, value)
+    def before_update(self, _tx: Transaction, _old: Row, row: Row, extra: ExtraInput) -> None:
+        """Take the status out of the order's own values: it is set on the lines."""
+        extra["status"] = row.pop("status", None)
 
-    def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-        status = row.get("status")
-        if status is None or status == old["status"]:
+    def after_update(self, tx: Transaction, old: Row, _row: Row, extra: ExtraInput) -> None:
+        status = extra["status"]
+        lines = tx.find("purchase_order_lines", "id", purchase_order_id=old["id"])
+        if extra.get("paid") is not None:
+            for line in lines:
+                tx.update("purchase_order_lines", line["id"], {"paid": int(extra["paid"])})
+        if status is None:
             return
-        for line in tx.find("purchase_order_lines", "id", purchase_order_id=old["id"]):
+        for line in lines:
             if line["status"] not in _CLOSED_STATUSES | {status}:
                 tx.update("purchase_order_lines", line["id"], {"status": status})
-        recalculate_order(tx, old["id"])
+        if lines:
+            recalculate_order(tx, old["id"])
+        else:
+            _set_order_status(tx, old["id"], status)
 
 
 class _Lines(OrderedHooks, frozen=True):
@@ -85,17 +96,22 @@ class _Lines(OrderedHooks, frozen=True):
     def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
         line = tx.get("purchase_order_lines", key)
         assert line is not None
+        create_on_order(tx, line, line["quantity"])
         recalculate_order(tx, line["purchase_order_id"])
 
     def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-        if not changed_columns(old, row) & {"status", "quantity", "purchase_order_id"}:
+        changed = changed_columns(old, row)
+        if changed & {"part_id", "quantity", "cost"}:
+            follow_line(tx, {**old, **row})
+        if not changed & {"status", "quantity", "purchase_order_id"}:
             return
         recalculate_order(tx, old["purchase_order_id"])
         if row.get("purchase_order_id") not in {None, old["purchase_order_id"]}:
             recalculate_order(tx, row["purchase_order_id"])
 
-    def before_delete(self, _tx: Transaction, old: Row) -> None:
+    def before_delete(self, tx: Transaction, old: Row) -> None:
         ensure(old["status"] == "draft", "A line can be deleted only while it is a draft.")
+        remove_on_order(tx, old["id"])
 
     def after_delete(self, tx: Transaction, old: Row) -> None:
         recalculate_order(tx, old["purchase_order_id"])

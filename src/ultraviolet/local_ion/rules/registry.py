@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from graphql import GraphQLError
 
-from ultraviolet.local_ion.rules import approvals, inventory, purchasing, runs
+from ultraviolet.local_ion.rules import approvals, autoplan, inventory, purchasing, runs
 from ultraviolet.local_ion.rules.hooks import (
     ExtraInput,
     Hooks,
@@ -30,6 +30,15 @@ class _Procedures(Hooks, frozen=True):
 
 
 class _Steps(StepHooks, frozen=True):
+    def before_create(self, tx: Transaction, row: Row, extra: ExtraInput) -> None:
+        """Make a step without a procedure a standard step in draft (seen)."""
+        super().before_create(tx, row, extra)
+        if row.get("procedure_id") is None and row.get("parent_id") is not None:
+            sql = "SELECT procedure_id FROM steps WHERE id = ?"
+            row["procedure_id"] = tx.scalar(sql, row["parent_id"])
+        elif row.get("procedure_id") is None:
+            row["standard_step_status"] = "draft"
+
     def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
         _start_family(tx, "steps", key)
 
@@ -42,6 +51,8 @@ class _Mboms(Hooks, frozen=True):
     def after_create(self, tx: Transaction, key: int, extra: ExtraInput) -> None:
         mbom = tx.get("mboms", key)
         assert mbom is not None
+        if mbom["status"] == "released":
+            _archive_other_mboms(tx, mbom)
         if not extra.get("copyMbom"):
             return
         source = extra.get("mbomId") or tx.scalar(
@@ -56,6 +67,25 @@ class _Mboms(Hooks, frozen=True):
             ):
                 for each in tx.find(table, "id", mbom_item_id=item["id"]):
                     tx.insert(table, {"mbom_item_id": copied, column: each[column]})
+
+    def before_update(self, _tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        """Allow only the way of a version: draft, released, archived (documented)."""
+        status = row.get("status", old["status"])
+        ensure(
+            old["status"] not in {"released", "archived"} or status in {old["status"], "archived"},
+            f"The status of this mBOM cannot change from {old['status']} to {status}.",
+        )
+
+    def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+        if row.get("status") == "released" != old["status"]:
+            _archive_other_mboms(tx, old)
+
+
+def _archive_other_mboms(tx: Transaction, released: Row) -> None:
+    """Archive the previous released mBOM of a part: only one is released (documented)."""
+    for mbom in tx.find("mboms", "id", part_id=released["part_id"], status="released"):
+        if mbom["id"] != released["id"]:
+            tx.update("mboms", mbom["id"], {"status": "archived"})
 
 
 class _MbomItems(Hooks, frozen=True):
@@ -230,6 +260,7 @@ HOOKS: Mapping[str, Hooks] = {
     **purchasing.HOOKS,
     **inventory.HOOKS,
     **approvals.HOOKS,
+    **autoplan.HOOKS,
     **runs.HOOKS,
 }
 """Hooks by resource; other resources have none."""

@@ -12,6 +12,7 @@ from ultraviolet.local_ion.rules.hooks import (
     StepHooks,
     ensure,
 )
+from ultraviolet.local_ion.rules.movement import move_to_step
 from ultraviolet.local_ion.rules.organization import load_setting
 from ultraviolet.local_ion.store.columns import dump_json
 from ultraviolet.local_ion.store.transaction import Row, Transaction
@@ -24,6 +25,16 @@ SELECT u.title FROM run_steps_dags d JOIN run_steps u ON u.id = d.upstream_step_
 # an open issue that must be closed before a step
 SELECT_OPEN_ISSUE = """
 SELECT id FROM issues WHERE must_close_by_run_step_id = ? AND status <> 'resolved' LIMIT 1"""
+# the name of a required field without a value
+SELECT_EMPTY_FIELD = """
+SELECT name FROM run_steps_fields WHERE run_step_id = ? AND required AND NOT not_applicable
+   AND coalesce(value, 'null') IN ('null', '""', '[]')
+   AND file_attachment_id IS NULL AND part_inventory_id IS NULL ORDER BY position, id LIMIT 1"""
+# the users whose last event at a step is a check-in
+SELECT_CHECKED_IN = """
+SELECT created_by_id FROM session_events e WHERE run_step_id = ? AND event_type = 'check_in'
+   AND NOT EXISTS (SELECT 1 FROM session_events later WHERE later.run_step_id = e.run_step_id
+                      AND later.created_by_id IS e.created_by_id AND later.id > e.id)"""
 # whether a step is upstream of another
 SELECT_IS_UPSTREAM = """
 WITH RECURSIVE up (id) AS (SELECT ?1 UNION SELECT e.upstream_step_id FROM up
@@ -74,7 +85,9 @@ def copy_edges(tx: Transaction, created: Mapping[int, int], table: str) -> None:
 
 def copy_step(tx: Transaction, step: Row, run_id: int, parent_id: int | None) -> int:
     """Copy a step to a run with its fields, validations, datagrid, assets and attributes."""
-    defaults = {"status": "todo", "is_standard_step": int(step["standard_step_status"] is not None)}
+    is_standard = "SELECT 1 FROM steps WHERE id IN (?, ?) AND standard_step_status IS NOT NULL"
+    standard = tx.scalar(is_standard, step["id"], step["origin_step_id"]) or 0
+    defaults = {"status": "todo", "is_standard_step": standard}
     copied = {c: step[c] for c in _STEP_COLUMNS if c in step}
     row = {
         **defaults,
@@ -193,7 +206,24 @@ class _Runs(Hooks, frozen=True):
             copy_steps(tx, run["procedure_id"], key)
 
 
+def check_out_everyone(tx: Transaction, step_id: int) -> None:
+    """Check out all users of a step, which is no longer in progress (manual, step states)."""
+    for (user,) in tx.connection.execute(SELECT_CHECKED_IN, (step_id,)).fetchall():
+        values = {"run_step_id": step_id, "event_type": "check_out", "created_by_id": user}
+        tx.insert("session_events", values)
+
+
 class _RunSteps(StepHooks, frozen=True):
+    def before_create(self, tx: Transaction, row: Row, extra: ExtraInput) -> None:
+        """Make a step that is added to a run a redline (seen in a script)."""
+        super().before_create(tx, row, extra)
+        row["status"] = "redline"
+
+    def after_create(self, tx: Transaction, key: int, _extra: ExtraInput) -> None:
+        step = tx.get("run_steps", key)
+        assert step is not None
+        start_redline(tx, step)
+
     def before_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
         status = row.get("status")
         if status is None or status == old["status"]:
@@ -205,6 +235,10 @@ class _RunSteps(StepHooks, frozen=True):
             if load_setting(tx, "issues", "enforceIssuesResolvedBeforeStepContinuation"):
                 issue = tx.scalar(SELECT_OPEN_ISSUE, old["id"])
                 ensure(issue is None, f"{prefix} issue {issue} is not resolved.")
+        if status == "complete":
+            empty = tx.scalar(SELECT_EMPTY_FIELD, old["id"])
+            message = f"Step {old['title']} cannot complete: its required field {empty} is empty."
+            ensure(empty is None, message)
         if status == "in_progress" and old["start_time"] is None:
             row.update(start_time=tx.now, started_by_id=tx.actor_id)
         if status == "complete" and old["end_time"] is None:
@@ -214,6 +248,10 @@ class _RunSteps(StepHooks, frozen=True):
         status = row.get("status")
         if status is None or status == old["status"]:
             return
+        if status == "in_progress":
+            move_to_step(tx, {**old, **row})
+        elif old["status"] == "in_progress":
+            check_out_everyone(tx, old["id"])
         if status == "redline":
             start_redline(tx, old)
         elif old["status"] == "redline":

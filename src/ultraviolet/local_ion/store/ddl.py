@@ -9,6 +9,11 @@ from ultraviolet.local_ion.store.tables import StoreSchema, Table
 UNIQUE_COLUMNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "parts": (("part_number", "revision"),),
     "parts_inventory": (("part_id", "serial_number"),),
+    "part_subtypes": (("name",),),
+    "mboms": (("part_id", "version"),),
+    "mbom_item": (("mbom_id", "part_id"),),
+    "mbom_substitute": (("mbom_item_id", "part_id"),),
+    "mbom_item_reference_designators": (("mbom_item_id", "value"),),
     "labels": (("value",),),
     "currencies": (("type",),),
     "units_of_measurements": (("type",),),
@@ -17,7 +22,7 @@ UNIQUE_COLUMNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "api_keys": (("client_id",),),
     "webhook_subscriptions": (("receiver_id", "resource", "action"),),
 }
-"""Unique constraints (assumed, except for parts)."""
+"""Unique constraints: of parts (documented), of items of an mBOM (seen), the others are assumed."""
 
 
 def create_script(schema: StoreSchema) -> str:

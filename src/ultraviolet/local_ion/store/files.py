@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 Verb = Literal["GET", "PUT"]
 
@@ -29,9 +30,10 @@ class FileStore:
         """Return the URL to upload a file to."""
         return self._url("PUT", file_id)
 
-    def download_url(self, file_id: int) -> str:
-        """Return the URL to download a file from."""
-        return self._url("GET", file_id)
+    def download_url(self, file_id: int, name: str | None) -> str:
+        """Return the URL to download a file from; its path ends in the file's name (seen)."""
+        last = quote((name or "").replace("\\", "/").rpartition("/")[2], safe="")
+        return self._url("GET", file_id, f"/{last}" if last else "")
 
     def is_signed(self, verb: Verb, file_id: int, signature: str) -> bool:
         """Return whether a signature is valid for a verb and file."""
@@ -58,8 +60,9 @@ class FileStore:
         """Delete a file's content."""
         self.path(file_id).unlink(missing_ok=True)
 
-    def _url(self, verb: Verb, file_id: int) -> str:
-        return f"{self.base_url}/files/{file_id}?signature={self._signature(verb, file_id)}"
+    def _url(self, verb: Verb, file_id: int, name: str = "") -> str:
+        signature = self._signature(verb, file_id)
+        return f"{self.base_url}/files/{file_id}{name}?signature={signature}"
 
     def _signature(self, verb: Verb, file_id: int) -> str:
         return hmac.new(self._key, f"{verb} {file_id}".encode(), sha256).hexdigest()

@@ -12,13 +12,13 @@ import msgspec
 _PLACEHOLDER = re.compile(r"\$\{\s*([\w.]+)\s*\}|\{\{\s*([\w.]+)\s*\}\}")
 
 
-def register(connection: Connection, download_url: Callable[[int], str]) -> None:
+def register(connection: Connection, download_url: Callable[[int, str | None], str]) -> None:
     """Add the functions to a connection."""
     connection.create_function("similarity", 2, _similarity, deterministic=True)
     connection.create_function("json_text", 1, _json_text, deterministic=True)
     connection.create_function("document_text", 1, _document_text, deterministic=True)
     connection.create_function("label_text", 2, _label_text, deterministic=True)
-    connection.create_function("download_url", 1, download_url)
+    connection.create_function("download_url", 2, download_url)
 
 
 def _similarity(left: str | None, right: str | None) -> float:

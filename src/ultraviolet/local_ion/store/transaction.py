@@ -3,7 +3,7 @@
 import secrets
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from ultraviolet.local_ion.quirks import Quirks
@@ -67,20 +67,41 @@ class Transaction:
         key = [row[k] for k in table.key]
         return tuple(key) if len(key) > 1 else key[0]
 
-    def update(self, table_name: str, key: Any, values: Row) -> None:
-        """Update a row and its stamps."""
-        table = self.schema.tables[table_name]
-        row = {**self._stamps(table, created=False), **values}
-        if not row:
+    def update(
+        self, table_name: str, key: Any, values: Row, *, computed: Collection[str] = ()
+    ) -> None:
+        """Update a row; an etag is the row's own, and without a change its stamps stay as well.
+
+        Columns that ION computes from other rows (`computed`) leave the etag. (Both seen in
+        scripts that use an etag again after such changes.)
+        """
+        if not values:
             return
+        table = self.schema.tables[table_name]
+        stamps = self._stamps(table, created=False)
+        if table.etag and computed and not set(values) - set(computed):
+            del stamps[table.etag]
+        row = {**stamps, **values}
         sets = ", ".join(f'"{n}" = ?' for n in row)
         where, params = _key_condition(table, key)
-        sql = f'UPDATE "{table_name}" SET {sets} WHERE {where}'
-        self._execute(sql, (*row.values(), *params), table)
+        changed = " OR ".join(f'"{n}" IS NOT ?' for n in values)
+        sql = f'UPDATE "{table_name}" SET {sets} WHERE {where} AND ({changed})'
+        self._execute(sql, (*row.values(), *params, *values.values()), table)
 
     def touch(self, table_name: str, key: Any) -> None:
-        """Update only the stamps of a row because something that belongs to it changed (assumed)."""
-        self.update(table_name, key, {})
+        """Update only the time of a row because something that belongs to it changed (assumed).
+
+        Its etag stays: files, labels and comments leave the etag of their owner (seen).
+        """
+        table = self.schema.tables[table_name]
+        row = self._stamps(table, created=False)
+        row.pop(table.etag or "", None)
+        if row:
+            sets = ", ".join(f'"{n}" = ?' for n in row)
+            where, params = _key_condition(table, key)
+            self._execute(
+                f'UPDATE "{table_name}" SET {sets} WHERE {where}', (*row.values(), *params), table
+            )
 
     def delete(self, table_name: str, key: Any) -> None:
         """Delete a row."""

@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions, webhook_setup
+from ultraviolet.hub.integrations.models import is_sandbox
 from ultraviolet.hub.integrations.setup_guide import SubscriptionState
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE, find_secret
@@ -83,6 +84,7 @@ async def show(
         repairable=any(group.repairable and group.pairs for group in groups)
         or bool(found.plan and found.plan.problems),
         actions=_ACTIONS,
+        sandbox=is_sandbox(integration.api_url),
         way=way or usual,
         current=next((i for i, step in enumerate(found.steps) if not step.done), len(found.steps)),
         poll_interval="10s" if done else "2s",
