@@ -1,7 +1,6 @@
 """Cases that other mirrors fail, against `apply` and the decoding of events."""
 
 import json
-from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -13,7 +12,7 @@ from tests.truth.model import BEGIN, answer, event, moment
 from ultraviolet.clock import Clock, normalize_rfc3339
 from ultraviolet.db import dialect
 from ultraviolet.db.tables import events as tables_events
-from ultraviolet.hub.ingest.service import event_row
+from ultraviolet.hub.ingest.event_row import event_row
 from ultraviolet.hub.sync import apply_events
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
@@ -299,7 +298,10 @@ def test_a_read_that_began_before_an_event_and_ended_after_it(mirror: Mirror) ->
 def test_a_clock_that_jumps_forwards_and_back(mirror: Mirror) -> None:
     """What is told after the clock was set right is news all the same, and a read settles it at once."""
     machine = {"wall": 0.0, "elapsed": 0.0}
-    clock = Clock(lambda: BEGIN + timedelta(seconds=machine["wall"]), lambda: machine["elapsed"])
+    clock = Clock(
+        lambda: round((BEGIN.timestamp() + machine["wall"]) * 1e6),
+        lambda: round(machine["elapsed"] * 1e6),
+    )
 
     def at(wall: float, elapsed: float) -> float:
         machine.update(wall=wall, elapsed=elapsed)

@@ -8,7 +8,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
@@ -179,7 +178,7 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
     """
     try:
         found = _decode_assumed_body(body) if whole else _decode_assumed_envelope(body)
-        moment = datetime.fromisoformat(found.timestamp)
+        source_time = clock.normalize_rfc3339(found.timestamp)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return _decode(catalog, body, whole=whole)
     resource = catalog.resources.get(found.resource)
@@ -189,7 +188,6 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
     if (
         resource is None
         or action is None
-        or moment.tzinfo is not UTC
         or not 0 < len(object_id) <= LONGEST_ID
         or len(event_id) > LONGEST_ID
         or len(subscription_id) > LONGEST_ID
@@ -221,7 +219,7 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
         resource.name,
         action,
         object_id,
-        moment.isoformat(timespec="microseconds"),
+        source_time,
         new,
         old,
         keys,

@@ -16,7 +16,7 @@ from ultraviolet import clock
 from ultraviolet.db.event_store import insert_events
 from ultraviolet.db.tables.events import event_keys
 from ultraviolet.hub.health import heartbeat
-from ultraviolet.hub.ingest.service import event_row
+from ultraviolet.hub.ingest.event_row import event_row
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.deliveries import decode_envelope, is_id

@@ -15,7 +15,7 @@ from ultraviolet.clock import now_rfc3339
 from ultraviolet.db import bulk, locks
 from ultraviolet.db.tables.events import events
 from ultraviolet.failpoints import failpoint
-from ultraviolet.hub.ingest.service import TRACE_HEADER
+from ultraviolet.hub.ingest.event_row import TRACE_HEADER
 from ultraviolet.hub.sync import fetch, invalid_values
 from ultraviolet.hub.sync.event_targets import find_targets
 from ultraviolet.ion.catalog import Catalog
