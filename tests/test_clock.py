@@ -17,10 +17,10 @@ class Machine:
     def __init__(self) -> None:
         self.offset = 0.0
         self.elapsed = 0.0
-        self.clock = Clock(self.wall, lambda: round(self.elapsed * 1e6))
+        self.clock = Clock(self.wall, lambda: round(self.elapsed * 1e9))
 
     def wall(self) -> int:
-        return round((BEGIN.timestamp() + self.offset + self.elapsed) * 1e6)
+        return round((BEGIN.timestamp() + self.offset + self.elapsed) * 1e9)
 
     def seconds(self) -> float:
         return (self.clock.now() - BEGIN).total_seconds()
@@ -52,7 +52,7 @@ def test_clock_follows_a_machine_that_caught_up() -> None:
 @given(moment=st.datetimes(min_value=BEGIN.replace(year=1970, tzinfo=None), timezones=st.just(UTC)))
 def test_text_of_the_clock_is_the_time_with_microseconds(moment: datetime) -> None:
     microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    clock = Clock(lambda: microseconds, lambda: 0)
+    clock = Clock(lambda: microseconds * 1000, lambda: 0)
     for _ in range(2):
         assert clock.text() == moment.isoformat(timespec="microseconds")
     assert clock.now() == moment

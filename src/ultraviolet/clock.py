@@ -12,26 +12,18 @@ _MICROSECOND = timedelta(microseconds=1)
 _TEXT_CHARACTERS = len("2026-11-23T23:40:50.123456+00:00")
 
 
-def _machine_microseconds() -> int:
-    return time.time_ns() // 1000
-
-
-def _elapsed_microseconds() -> int:
-    return time.monotonic_ns() // 1000
-
-
 class Clock:
     """The machine's clock, except that it never goes back.
 
     If the machine's clock is set back, this clock continues from its last time until the other has
-    caught up. Later observations therefore never get an earlier time. `wall` returns microseconds
-    since 1970, `elapsed` microseconds since any time.
+    caught up. Later observations therefore never get an earlier time. `wall` returns nanoseconds since
+    1970, `elapsed` nanoseconds since any time.
     """
 
     def __init__(
         self,
-        wall: Callable[[], int] = _machine_microseconds,
-        elapsed: Callable[[], int] = _elapsed_microseconds,
+        wall: Callable[[], int] = time.time_ns,
+        elapsed: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._wall = wall
         self._elapsed = elapsed
@@ -40,33 +32,33 @@ class Clock:
         self._last_second = (0, "")
         """A second and its text, which are the same for most calls."""
 
-    def microseconds(self) -> int:
-        """Return the current time in microseconds since 1970."""
+    def nanoseconds(self) -> int:
+        """Return the current time in nanoseconds since 1970."""
         elapsed = self._elapsed()
         self._offset = offset = max(self._offset, self._wall() - elapsed)
         return elapsed + offset
 
     def now(self) -> datetime:
         """Return the current time."""
-        return _EPOCH + timedelta(microseconds=self.microseconds())
+        return _EPOCH + timedelta(microseconds=self.nanoseconds() // 1000)
 
     def text(self) -> str:
         """Return the current time as RFC 3339 text."""
-        second, microsecond = divmod(self.microseconds(), 1_000_000)
+        second, nanosecond = divmod(self.nanoseconds(), 1_000_000_000)
         last, beginning = self._last_second
         if second != last:
             beginning = datetime.fromtimestamp(second, UTC).isoformat()[:19]
             self._last_second = second, beginning
-        return f"{beginning}.{microsecond:06}+00:00"
+        return f"{beginning}.{nanosecond // 1000:06}+00:00"
 
     def advance_to(self, moment: datetime) -> None:
         """Continue from a later time, seen by an earlier process; ignore an earlier one."""
-        later = (moment - _EPOCH) // _MICROSECOND - self._elapsed()
+        later = (moment - _EPOCH) // _MICROSECOND * 1000 - self._elapsed()
         self._offset = max(self._offset, later)
 
     def seconds_ahead(self) -> float:
         """Return by how many seconds this clock is ahead of the machine's."""
-        return max(0, self.microseconds() - self._wall()) / 1e6
+        return max(0, self.nanoseconds() - self._wall()) / 1e9
 
 
 CLOCK = Clock()
@@ -78,9 +70,8 @@ def utc_now() -> datetime:
     return CLOCK.now()
 
 
-def now_rfc3339() -> str:
-    """Return the current time, such as `2026-11-23T23:40:50.123456+00:00`."""
-    return CLOCK.text()
+now_rfc3339 = CLOCK.text
+"""Returns the current time, such as `2026-11-23T23:40:50.123456+00:00`."""
 
 
 def format_rfc3339(moment: datetime) -> str:

@@ -134,6 +134,7 @@ class Exchange:
 
     def __init__(self, protocol: "LimitedProtocol") -> None:
         self._protocol = protocol
+        self.server_state = protocol.server_state
         self.keep_alive = True
         self.disconnected = self.response_started = self.response_complete = False
 
@@ -145,12 +146,7 @@ class Exchange:
             protocol.transport.write(response)
             if close or not self.keep_alive:
                 protocol.transport.close()
-        protocol.on_response_complete()
-
-    @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers of every response; another list once a second."""
-        return self._protocol.server_state.default_headers
+        protocol.on_exchange_complete()
 
 
 Shortcut = Callable[[PlainRequest, Exchange], bool]
@@ -190,6 +186,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._body_complete = True
         self._discarding = False
         self._refusal = 0
+        self._exchanged_at = 0.0
+        """When a shortcut last answered, by the loop's clock."""
 
     def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, transport: asyncio.Transport
@@ -214,21 +212,24 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse data within the limits."""
-        self._unset_keepalive_if_required()
         if self._discarding:
+            self._unset_keepalive_if_required()
             return
         self._received = True
         if (
             self._shortcut
             and self._body_complete
-            and not (self._unframed_bytes or self._is_answering())
+            and not self._unframed_bytes
+            and (self.cycle is None or self.cycle.response_complete)
             and (request := read_plain_request(data, self.client))
         ):
             exchange = Exchange(self)
             if self._shortcut(request, exchange):
                 self.cycle: Any = exchange
-                self._end_head()
+                if self._head_timer is not None or not self._head_complete:
+                    self._end_head()
                 return
+        self._unset_keepalive_if_required()
         try:
             self._feed(data)
         except httptools.HttpParserUpgrade:
@@ -310,6 +311,29 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._refusal and self.cycle.response_complete and not self.transport.is_closing():
             self._write_problem(self._refusal)
+
+    def on_exchange_complete(self) -> None:
+        """Continue after a response of a shortcut.
+
+        Its timeout for the next request keeps running during the request, because setting it again
+        for each request costs more than reading one.
+        """
+        self._exchanged_at = self.loop.time()
+        if self.timeout_keep_alive_task is None or self.pipeline or self._refusal:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for the whole time."""
+        idle = self.loop.time() - self._exchanged_at
+        if self._is_answering() or idle < self.timeout_keep_alive:
+            rest = max(0.0, self.timeout_keep_alive - idle) or self.timeout_keep_alive
+            self.timeout_keep_alive_task = self.loop.call_later(
+                rest, self.timeout_keep_alive_handler
+            )
+        else:
+            super().timeout_keep_alive_handler()
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]

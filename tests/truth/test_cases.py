@@ -299,8 +299,8 @@ def test_a_clock_that_jumps_forwards_and_back(mirror: Mirror) -> None:
     """What is told after the clock was set right is news all the same, and a read settles it at once."""
     machine = {"wall": 0.0, "elapsed": 0.0}
     clock = Clock(
-        lambda: round((BEGIN.timestamp() + machine["wall"]) * 1e6),
-        lambda: round(machine["elapsed"] * 1e6),
+        lambda: round((BEGIN.timestamp() + machine["wall"]) * 1e9),
+        lambda: round(machine["elapsed"] * 1e9),
     )
 
     def at(wall: float, elapsed: float) -> float:

@@ -5,7 +5,6 @@ which URLs exist.
 """
 
 import asyncio
-import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -82,14 +81,12 @@ class WebhookEndpoint:
             return
         if body is None:
             return
-        started_at = time.perf_counter()
         with tracing.span("delivery", links=filter(None, [headers.get("traceparent")])) as span:
             status = await self._submit(token, headers, body)
             span.set_attributes(**{"http.response.status_code": status})
         if status == _NOT_FOUND:
             self._throttle.record_guess(source)
         await _respond(send, status)
-        metrics.count_deliveries(status, time.perf_counter() - started_at)
 
     def accept(self, request: PlainRequest, exchange: Exchange) -> bool:
         """Answer a valid delivery without ASGI; return False for any other request."""
@@ -100,12 +97,12 @@ class WebhookEndpoint:
             if not self._throttle.admits(source):
                 return False
         token = request.path[len(WEBHOOK_PATH_PREFIX) :]
-        answer = partial(self._answer, exchange, time.perf_counter())
+        answer = partial(self._answer, exchange)
         return self._ingest.accept(token, request.headers, request.body, answer)
 
-    def _answer(self, exchange: Exchange, started_at: float, status: int) -> None:
+    def _answer(self, exchange: Exchange, status: int) -> None:
         """Write the response to an accepted delivery."""
-        default_headers = exchange.default_headers
+        default_headers = exchange.server_state.default_headers
         if default_headers is not self._default_headers:  # once a second
             self._default_headers = default_headers
             self._closes = _CLOSE_HEADER in default_headers
@@ -114,16 +111,16 @@ class WebhookEndpoint:
         exchange.respond(
             self._ok if ok else _response_bytes(status, default_headers), close=self._closes
         )
-        metrics.count_deliveries(status, time.perf_counter() - started_at)
 
     async def _submit(self, token: str, headers: dict[str, str], body: bytes) -> int:
         try:
             return await self._ingest.submit(token, headers, body)
         except StoreUnavailableError:
-            return 503
+            pass
         except Exception:
             log.exception("delivery.failed")
-            return 503
+        metrics.count_deliveries(503)
+        return 503
 
 
 async def _reject(send: Send, status: int, header: tuple[bytes, bytes]) -> None:

@@ -30,7 +30,6 @@ from ultraviolet.hub.ingest.group_commit import (
     _interleave_urls,  # pyright: ignore[reportPrivateUsage]
 )
 from ultraviolet.hub.ingest.spool import Spool, SpooledDelivery
-from ultraviolet.hub.ingest.webhook_urls import UrlEntry
 from ultraviolet.ion.signatures import SignatureFormat
 
 
@@ -42,9 +41,9 @@ def pending(
     status: "asyncio.Future[int] | None" = None,
 ) -> PendingDelivery:
     """Return a delivery that sets `status`; a cancelled one raises."""
-    url = UrlEntry(url_id, integration_id, None, None, "active", None)
     answer = status.set_result if status else None
-    return PendingDelivery(url, "token", {}, body(number), now_rfc3339(), form, answer)
+    content, now = body(number), now_rfc3339()
+    return PendingDelivery(integration_id, url_id, "token", {}, content, now, 0.0, form, answer)
 
 
 def event_id(delivery: PendingDelivery | SpooledDelivery) -> str:

@@ -63,8 +63,13 @@ def event_row(
                 envelope.source_time,
             )
         )
+    dedupe_key = hashlib.sha256(identity).digest()
     change_key = None
     if envelope.source_time is not None:
+        # Keys of consecutive events are neighbours in the index, so a commit writes few pages.
+        moment = round(datetime.fromisoformat(envelope.source_time).timestamp() * 1e6)
+        time_bytes = moment.to_bytes(_KEY_TIME_BYTES, "big", signed=True)
+        dedupe_key = time_bytes + dedupe_key[:-_KEY_TIME_BYTES]
         envelope_bytes = _DELIVERY_IDS.sub(b"", body[:_ENVELOPE_BYTES], count=_MAX_DELIVERY_IDS)
         change = hashlib.sha256(envelope_bytes)
         change.update(body[_ENVELOPE_BYTES:])
@@ -72,7 +77,7 @@ def event_row(
     return {
         "integration_id": integration_id,
         "webhook_url_id": url_id,
-        "dedupe_key": _dedupe_key(identity, envelope.source_time),
+        "dedupe_key": dedupe_key,
         "event_id": envelope.event_id,
         "subscription_id": envelope.subscription_id,
         "resource": envelope.resource,
@@ -85,21 +90,6 @@ def event_row(
         "headers": msgspec.json.encode(stored).decode(),
         "signature": signature,
     }
-
-
-def _dedupe_key(identity: bytes, source_time: str | None) -> bytes:
-    """Return a hash of an event's identity that starts with its time.
-
-    Keys of consecutive events are neighbours in the index, so that a commit writes few pages.
-    """
-    digest = hashlib.sha256(identity).digest()
-    if source_time is None:
-        return digest
-    moment = datetime.fromisoformat(source_time).timestamp()
-    return (
-        round(moment * 1e6).to_bytes(_KEY_TIME_BYTES, "big", signed=True)
-        + digest[:-_KEY_TIME_BYTES]
-    )
 
 
 @lru_cache(256)

@@ -19,12 +19,12 @@ from ultraviolet.db.database import Database, StoreUnavailableError
 from ultraviolet.db.driver_errors import first_line
 from ultraviolet.db.event_store import insert_events
 from ultraviolet.failpoints import failpoint
+from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.log_throttle import OutageLog
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.ingest.counters import DeliveryCounters
 from ultraviolet.hub.ingest.event_row import TRACE_HEADER, event_row
 from ultraviolet.hub.ingest.spool import Spool, SpooledDelivery, SpoolFullError
-from ultraviolet.hub.ingest.webhook_urls import UrlEntry
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
 from ultraviolet.ion.signatures import SignatureFormat
@@ -60,26 +60,19 @@ _INTEGRATION_IDS = text("SELECT id FROM integrations")
 class PendingDelivery(msgspec.Struct):
     """A checked delivery that waits for its commit."""
 
-    url: UrlEntry
+    integration_id: int
+    url_id: int
     token: str
     headers: Mapping[str, str]
     body: bytes
     received_at: str
+    started_at: float
+    """The same time by `time.perf_counter`."""
     signature_format: SignatureFormat | None
     """None if the shared secret of the URL is not known."""
     answer: Callable[[int], None] | None
     """Sends the status of the response; None afterwards."""
     trace: str | None = None
-
-    @property
-    def url_id(self) -> int:
-        """The webhook URL."""
-        return self.url.url_id
-
-    @property
-    def integration_id(self) -> int:
-        """The integration."""
-        return self.url.integration_id
 
 
 class _UrlUse(msgspec.Struct, frozen=True):
@@ -156,7 +149,8 @@ class GroupCommit:
             try:
                 await self._commit_group(group)
             finally:  # after an unexpected error, no sender waits forever
-                self._answer([delivery for delivery in group if delivery.answer], 503)
+                if unanswered := [delivery for delivery in group if delivery.answer]:
+                    self._answer(unanswered, 503)
 
     async def _commit_group(self, group: Sequence[PendingDelivery]) -> None:
         if self._spool and (
@@ -235,6 +229,10 @@ class GroupCommit:
                     answer(status)
             except Exception:  # the others are answered all the same
                 log.exception("delivery.not_answered")
+        metrics.count_deliveries(status, len(group))
+        if status == 200:  # noqa: PLR2004
+            now = time.perf_counter()
+            metrics.observe_acknowledgements([now - delivery.started_at for delivery in group])
         outcome = "taken" if status == 200 else "put_off"  # noqa: PLR2004
         for url_id, count in Counter([delivery.url_id for delivery in group]).items():
             self._counters.add(url_id, outcome, count)
@@ -298,7 +296,7 @@ class GroupCommit:
         insert_events(connection, [delivery.row for delivery in group])
         by_url: dict[int, list[SpooledDelivery]] = {}
         for delivery in group:
-            by_url.setdefault(delivery.url_id, []).append(delivery)
+            by_url.setdefault(delivery.row["webhook_url_id"], []).append(delivery)
         uses: list[_CommittedUse] = []
         for url_id, deliveries in sorted(by_url.items()):  # lock rows in the order of `counters`
             format_: SignatureFormat | None = next(

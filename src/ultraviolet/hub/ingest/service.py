@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from ultraviolet import tracing
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.database import Database
+from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.encryption import SecretBox, hash_token
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.ingest.counters import DeliveryCounters
@@ -76,7 +77,16 @@ class IngestService:
                 return False
         self._commits.add(
             PendingDelivery(
-                url, token, headers, body, now_rfc3339(), signature_format, answer, trace
+                url.integration_id,
+                url.url_id,
+                token,
+                headers,
+                body,
+                now_rfc3339(),
+                time.perf_counter(),
+                signature_format,
+                answer,
+                trace,
             )
         )
         return True
@@ -90,12 +100,15 @@ class IngestService:
             if known is None or self._spool is None:
                 if known:
                     self._counters.add(known.url_id, "put_off")
+                metrics.count_deliveries(503)
                 return 503
         url = await self._urls.get(token_hash, offline=unavailable or self.spooled > 0)
         if url is None:
+            metrics.count_deliveries(404)
             return 404
         if len(body) > MAX_BODY_BYTES:
             self._counters.add(url.url_id, "too_large")
+            metrics.count_deliveries(413)
             return 413
         trace = tracing.current_traceparent()
         status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -106,6 +119,7 @@ class IngestService:
 
         if not self.accept(token, headers, body, answer, url, trace):
             self._counters.add(url.url_id, "wrong_signature")
+            metrics.count_deliveries(401)
             return 401
         return await status
 
