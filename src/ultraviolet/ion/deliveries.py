@@ -469,20 +469,16 @@ _CONVERT: dict[str, Any] = {
 def _keys(resource: Resource | None, old: Row, new: Row) -> Row:
     if resource is None:
         return {}
-    names = (
-        *resource.key,
-        *(link.key for link in resource.links),
-        *((resource.owner_key,) if resource.owner_key else ()),
-    )
-    either = {
-        **old,
-        **{name: value for name, value in new.items() if value is not None or name not in old},
-    }
-    return {
-        name: either[name]
-        for name in names
-        if name in either and len(str(either[name])) <= LONGEST_ID
-    }
+    keys: Row = {}
+    for name in resource.key_names:
+        value = new.get(name)
+        if name in old and value is None:
+            value = old[name]
+        elif name not in new:
+            continue
+        if len(str(value)) <= LONGEST_ID:
+            keys[name] = value
+    return keys
 
 
 def _object_id(resource: Resource | None, body_fields: Row, row: Row) -> str | None:
