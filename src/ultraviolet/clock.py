@@ -96,3 +96,13 @@ def normalize_rfc3339(value: str) -> str:
         return format_rfc3339(moment)
     except OverflowError as error:
         raise ValueError(value) from error  # before the year 1 or after 9999 in UTC
+
+
+def valid_time(value: object) -> str | None:
+    """Return a time in this form; None for any other value."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return normalize_rfc3339(value)
+    except ValueError:
+        return None

@@ -21,7 +21,6 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.deliveries import decode_envelope, is_id
 from ultraviolet.ion.errors import IonUnreadableError
-from ultraviolet.ion.queries import valid_time
 
 PAGE_SIZE = 500
 _MIN_COMPARABLE = 20
@@ -118,7 +117,7 @@ def _sent(edge: Any) -> SentDelivery | None:
         str(shown.get("status")),
         str(shown.get("subscriptionId")),
         body if isinstance(body, str) else None,
-        valid_time(shown.get("_created")) or "",
+        clock.valid_time(shown.get("_created")) or "",
     )
 
 
