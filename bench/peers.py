@@ -142,7 +142,7 @@ def engine_flood(url: str, first: int, number: int) -> Flood:
     moment = int(time.time())
     sent: list[bytes] = []
     for event in range(first, first + number):
-        product = {
+        product: dict[str, Any] = {
             "id": f"prod_{event % OBJECTS:08}",
             "object": "product",
             "active": True,

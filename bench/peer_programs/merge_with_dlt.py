@@ -5,6 +5,8 @@ the second on the primary key. It prints the seconds of the second run by the cl
 processor seconds of this process and its children.
 """
 
+# pyright: basic, reportMissingImports=false
+
 import json
 import os
 import sys

@@ -165,6 +165,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     url: bytes
     parser: Any
+    cycle: Any
+    """The last request: a cycle of uvicorn or an `Exchange`; None before the first."""
 
     def __init__(
         self,
@@ -216,16 +218,17 @@ class LimitedProtocol(HttpToolsProtocol):
             self._unset_keepalive_if_required()
             return
         self._received = True
+        cycle = self.cycle
         if (
             self._shortcut
             and self._body_complete
             and not self._unframed_bytes
-            and (self.cycle is None or self.cycle.response_complete)
+            and (cycle is None or cycle.response_complete)
             and (request := read_plain_request(data, self.client))
         ):
             exchange = Exchange(self)
             if self._shortcut(request, exchange):
-                self.cycle: Any = exchange
+                self.cycle = exchange
                 if self._head_timer is not None or not self._head_complete:
                     self._end_head()
                 return
@@ -336,7 +339,7 @@ class LimitedProtocol(HttpToolsProtocol):
             super().timeout_keep_alive_handler()
 
     def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _feed(self, data: bytes) -> None:
         rest: bytes | memoryview = data

@@ -147,12 +147,16 @@ def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dic
     """
     found: dict[str, Any] = {}
     for field, value in document.items():
-        kind, type_ = kinds.get(field, "json"), type(value)
+        kind = kinds.get(field, "json")
         if (
             value is None
             or kind == "json"
-            or type_ is _ALWAYS_FITS.get(kind)
-            or (type_ is int and kind in _INTEGER_KINDS and MIN_INTEGER <= value <= MAX_INTEGER)
+            or type(value) is _ALWAYS_FITS.get(kind)
+            or (
+                type(value) is int
+                and kind in _INTEGER_KINDS
+                and MIN_INTEGER <= value <= MAX_INTEGER
+            )
         ):
             continue  # without calls, because most values do
         if not fits(kind, value):

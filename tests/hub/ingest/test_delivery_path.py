@@ -30,7 +30,7 @@ from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 DELIVERIES = 30
 MAX_FUNCTIONS = 34
-MAX_CALLS = 41
+MAX_CALLS = 44
 MAX_FILES = 14
 SECRET = "shared secret"
 SOURCE = str(Path(ultraviolet.__file__).parent)
