@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 import uvicorn
 
 from ultraviolet import http_protocol
-from ultraviolet.http_protocol import ConnectionCounter, Limits, make_protocol
+from ultraviolet.http_protocol import ConnectionCounter, Exchange, Limits, make_protocol
+from ultraviolet.plain_request import PlainRequest
 
 HOST = "127.0.0.1"
 OK = b"HTTP/1.1 200"
@@ -21,18 +24,20 @@ OK = b"HTTP/1.1 200"
 class Server:
     """A server with these limits that answers with the number of headers and bytes it read."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, timeout_keep_alive: float = 60) -> None:
+        self.exchanges: queue.SimpleQueue[Exchange] = queue.SimpleQueue()
+        """The requests at /short, which wait for their response."""
         self.held = threading.Event()
         self.entered = threading.Semaphore(0)
         config = uvicorn.Config(
             self.application,
-            http=make_protocol(limits),
+            http=make_protocol(limits, shortcut=self.shortcut),
             ws="none",
             loop="uvloop",
             lifespan="off",
             log_config=None,
             interface="asgi3",
-            timeout_keep_alive=60,
+            timeout_keep_alive=timeout_keep_alive,  # pyright: ignore[reportArgumentType]
         )
         self.server = uvicorn.Server(config)
         self.listening = socket.create_server((HOST, 0), backlog=1000)
@@ -56,6 +61,22 @@ class Server:
         headers = [(b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def shortcut(self, request: PlainRequest, exchange: Exchange) -> bool:
+        self.loop = asyncio.get_running_loop()
+        if request.path == "/short":
+            self.exchanges.put(exchange)
+        return request.path == "/short"
+
+    def wait_for_exchange(self) -> None:
+        while self.exchanges.empty():
+            time.sleep(0.001)
+
+    def respond(self) -> None:
+        """Answer the next request at /short."""
+        exchange = self.exchanges.get(timeout=30)
+        response = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n[short]"
+        self.loop.call_soon_threadsafe(exchange.respond, response)
 
     def connect(self, source: str = HOST) -> socket.socket:
         return socket.create_connection((HOST, self.port), timeout=30, source_address=(source, 0))
@@ -321,3 +342,64 @@ def test_trusted_proxy_is_not_limited(serve: Callable[..., Server]) -> None:
 )
 def test_source_of_an_address_is_its_network(peer: str, source: str) -> None:
     assert ConnectionCounter(3, ["10.0.0.0/8"]).get_source(peer) == source
+
+
+def short(target: bytes = b"/short") -> bytes:
+    return head(b"content-length: 3", method=b"POST", target=target, close=False) + b"abc"
+
+
+def test_requests_behind_one_with_a_shortcut_are_answered_in_order(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(short())
+        server.wait_for_exchange()
+        connection.sendall(short(b"/other") + head(b"a: b"))
+        server.respond()
+        read = read_all(connection)
+    assert read.count(OK) == 3
+    assert read.index(b"[short]") < read.index(b"[2, 3]") < read.index(b"[3, 0]")
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_invalid_data_behind_a_shortcut_is_refused_after_its_response(
+    server: Server, waits: bool
+) -> None:
+    with server.connect() as connection:
+        connection.sendall(short())
+        server.wait_for_exchange()
+        if waits:
+            connection.sendall(b"\0\r\n\r\n")
+        server.respond()
+        if not waits:
+            assert read_response(connection).endswith(b"[short]")
+            connection.sendall(b"\0\r\n\r\n")
+        read = read_all(connection)
+    assert read.rindex(b"HTTP/1.1 400") > read.find(b"[short]")
+    assert (b"[short]" in read) is waits
+
+
+def test_idle_connection_is_closed_but_not_one_that_waits_for_its_response() -> None:
+    server = Server(Limits(), timeout_keep_alive=0.2)
+    with contextlib.closing(server), server.connect() as connection:
+        connection.sendall(short())
+        server.respond()
+        assert read_response(connection).endswith(b"[short]")
+        connection.sendall(short())
+        server.wait_for_exchange()
+        connection.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(30)
+        server.respond()
+        assert read_response(connection).endswith(b"[short]")
+        assert connection.recv(1) == b"", "closed when idle"
+
+
+def test_shutdown_waits_for_the_response_of_a_shortcut() -> None:
+    server = Server(Limits())
+    with server.connect() as connection:
+        connection.sendall(short())
+        server.wait_for_exchange()
+        server.server.should_exit = True
+        server.respond()
+        assert read_all(connection).endswith(b"[short]")
+    server.close()

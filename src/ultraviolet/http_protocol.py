@@ -8,16 +8,16 @@ import asyncio
 import functools
 import http
 import ipaddress
-import re
 import resource
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ultraviolet.plain_request import PlainRequest, is_valid_host, read_plain_request
 
 MAX_HEAD_BYTES = 65_536
 """Limit of a request head, of trailers, and of the framing around one chunk of a body."""
@@ -32,9 +32,6 @@ LINGER_SECONDS = 5.0
 CONNECTIONS_PER_SOURCE = 1000
 MAX_OPEN_FILES = 65_536
 
-_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
-_MAX_HOST_BYTES = 300
-"""More than a name of 253 characters with a port."""
 _IPV6_PREFIX_BITS = 64
 """One client usually has a whole IPv6 network of this prefix length."""
 _CLOSE_AT_ONCE = (408, 429)
@@ -51,18 +48,6 @@ _DETAILS = {
 }
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@functools.lru_cache(1000)
-def _is_valid_host(host: bytes) -> bool:
-    """Return whether a Host header is an authority (RFC 9110); the application builds URLs from it."""
-    if not _HOST.fullmatch(host):
-        return False
-    try:
-        urlsplit(b"//" + host).port  # noqa: B018  raises if it is out of range
-    except ValueError:
-        return False
-    return True
 
 
 class RefusedHeadError(Exception):
@@ -141,8 +126,31 @@ class Limits(msgspec.Struct, frozen=True, eq=False):
     head_timeout_seconds: float = HEAD_TIMEOUT_SECONDS
 
 
-Shortcut = Callable[[RequestResponseCycle], bool]
-"""Answers a complete request without ASGI; returns False if the application must answer it."""
+class Exchange:
+    """A request that a shortcut answers, in place of uvicorn's cycle of an ASGI request."""
+
+    message_event = asyncio.Event()
+    """Nothing waits for it."""
+
+    def __init__(self, protocol: "LimitedProtocol") -> None:
+        self._protocol = protocol
+        self.server_state = protocol.server_state
+        self.keep_alive = True
+        self.disconnected = self.response_started = self.response_complete = False
+
+    def respond(self, response: bytes, *, close: bool = False) -> None:
+        """Write the complete response, and continue with the next request."""
+        self.response_started = self.response_complete = True
+        protocol = self._protocol
+        if not protocol.transport.is_closing():
+            protocol.transport.write(response)
+            if close or not self.keep_alive:
+                protocol.transport.close()
+        protocol.on_exchange_complete()
+
+
+Shortcut = Callable[[PlainRequest, Exchange], bool]
+"""Answers a request without ASGI; returns False if the application must answer it."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -151,12 +159,14 @@ class LimitedProtocol(HttpToolsProtocol):
     The parser gets at most MAX_HEAD_BYTES without progress. This bounds the memory of everything
     except bodies, and the pieces that the parser joins. The application limits bodies.
 
-    A request that has arrived completely can be answered by a shortcut, which saves a task and the
-    messages between server and application.
+    A plain request can be answered by a shortcut, which saves the parser's callbacks, a task, and
+    the messages between server and application.
     """
 
     url: bytes
     parser: Any
+    cycle: Any
+    """The last request: a cycle of uvicorn or an `Exchange`; None before the first."""
 
     def __init__(
         self,
@@ -169,8 +179,6 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limits = limits or Limits()
         self._shortcut = shortcut
         self.url = b""
-        self._parsing: tuple[RequestResponseCycle, Any] | None = None
-        """A request whose body may be in the data being parsed, with its application."""
         self._source = ""
         self._head_timer: asyncio.TimerHandle | None = None
         self._unframed_bytes = 0
@@ -180,6 +188,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._body_complete = True
         self._discarding = False
         self._refusal = 0
+        self._exchanged_at = 0.0
+        """When a shortcut last answered, by the loop's clock."""
 
     def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, transport: asyncio.Transport
@@ -204,10 +214,25 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse data within the limits."""
-        self._unset_keepalive_if_required()
         if self._discarding:
+            self._unset_keepalive_if_required()
             return
         self._received = True
+        cycle = self.cycle
+        if (
+            self._shortcut
+            and self._body_complete
+            and not self._unframed_bytes
+            and (cycle is None or cycle.response_complete)
+            and (request := read_plain_request(data, self.client))
+        ):
+            exchange = Exchange(self)
+            if self._shortcut(request, exchange):
+                self.cycle = exchange
+                if self._head_timer is not None or not self._head_complete:
+                    self._end_head()
+                return
+        self._unset_keepalive_if_required()
         try:
             self._feed(data)
         except httptools.HttpParserUpgrade:
@@ -224,10 +249,6 @@ class LimitedProtocol(HttpToolsProtocol):
                 not self._head_complete or self.cycle.response_complete
             ):
                 self._start_head_timer()
-        if self._parsing:
-            (cycle, app), self._parsing = self._parsing, None
-            if cycle.more_body or not (self._shortcut and self._shortcut(cycle)):
-                super()._start_asgi_task(cycle, app)
 
     def eof_received(self) -> None:
         """Close a refused connection when its client has closed its side."""
@@ -267,19 +288,14 @@ class LimitedProtocol(HttpToolsProtocol):
         if head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             raise RefusedHeadError(431)
         hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) > 1 or not all(
-            len(host) <= _MAX_HOST_BYTES and _is_valid_host(host) for host in hosts
-        ):
+        if len(hosts) > 1 or not all(map(is_valid_host, hosts)):
             raise RefusedHeadError(400)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedHeadError(429)
         super().on_headers_complete()
         self.headers = []  # for trailers, which are dropped
-        self._progress = self._head_complete = True
-        if self._head_timer is not None:
-            self._cancel_head_timer()
-            if self._source:
-                self._limits.sources.mark_requested(self._source, self)
+        self._progress = True
+        self._end_head()
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of a body."""
@@ -299,9 +315,31 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._refusal and self.cycle.response_complete and not self.transport.is_closing():
             self._write_problem(self._refusal)
 
+    def on_exchange_complete(self) -> None:
+        """Continue after a response of a shortcut.
+
+        Its timeout for the next request keeps running during the request, because setting it again
+        for each request costs more than reading one.
+        """
+        self._exchanged_at = self.loop.time()
+        if self.timeout_keep_alive_task is None or self.pipeline or self._refusal:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for the whole time."""
+        idle = self.loop.time() - self._exchanged_at
+        if self._is_answering() or idle < self.timeout_keep_alive:
+            rest = max(0.0, self.timeout_keep_alive - idle) or self.timeout_keep_alive
+            self.timeout_keep_alive_task = self.loop.call_later(
+                rest, self.timeout_keep_alive_handler
+            )
+        else:
+            super().timeout_keep_alive_handler()
+
     def _is_answering(self) -> bool:
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        return cycle is not None and not cycle.response_complete
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _feed(self, data: bytes) -> None:
         rest: bytes | memoryview = data
@@ -316,12 +354,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self.parser.feed_data(piece)
             self._unframed_bytes = 0 if self._progress else self._unframed_bytes + len(piece)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        # A pipelined request can start later, after its head has been completed.
-        if self._shortcut and cycle.more_body and not self._head_complete:
-            self._parsing = cycle, app
-        elif not (self._shortcut and not cycle.more_body and self._shortcut(cycle)):
-            super()._start_asgi_task(cycle, app)
+    def _end_head(self) -> None:
+        self._head_complete = True
+        if self._head_timer is not None:
+            self._cancel_head_timer()
+            if self._source:
+                self._limits.sources.mark_requested(self._source, self)
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(

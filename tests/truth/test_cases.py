@@ -1,7 +1,6 @@
 """Difficult cases for `apply` and the decoding of events."""
 
 import json
-from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -13,7 +12,7 @@ from tests.truth.model import BEGIN, answer, event, moment
 from ultraviolet.clock import Clock, normalize_rfc3339
 from ultraviolet.db import dialect
 from ultraviolet.db.tables import events as tables_events
-from ultraviolet.hub.ingest.service import event_row
+from ultraviolet.hub.ingest.event_row import event_row
 from ultraviolet.hub.sync import apply_events
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
@@ -297,7 +296,10 @@ def test_read_that_overlaps_an_event_does_not_confirm_the_object(mirror: Mirror)
 def test_changes_are_applied_after_the_clock_was_corrected(mirror: Mirror) -> None:
     """An event after the correction is applied, and a read confirms the object at once."""
     machine = {"wall": 0.0, "elapsed": 0.0}
-    clock = Clock(lambda: BEGIN + timedelta(seconds=machine["wall"]), lambda: machine["elapsed"])
+    clock = Clock(
+        lambda: round((BEGIN.timestamp() + machine["wall"]) * 1e9),
+        lambda: round(machine["elapsed"] * 1e9),
+    )
 
     def at(wall: float, elapsed: float) -> float:
         machine.update(wall=wall, elapsed=elapsed)

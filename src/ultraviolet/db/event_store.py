@@ -79,6 +79,31 @@ def insert_events(
     A new event counts `deliveries` deliveries, unless its row has its own number; a known event
     counts `again` more.
     """
+    claims = {
+        (row["integration_id"], row["dedupe_key"]): (
+            hashlib.sha256(row["body"]).digest(),
+            row.get("deliveries", deliveries),
+        )
+        for row in rows
+    }
+    claimed = None
+    if len(claims) == len(rows):
+        claimed = _claim(connection, claims)
+        if len(claimed) == len(rows):  # the usual case
+            values = [(*_VALUES(row), row.get("conflicting", False)) for row in rows]
+            bulk.insert(connection, events, _EVENT, values)
+            return len(rows)
+    return _insert_repeated(connection, rows, claimed, deliveries, again)
+
+
+def _insert_repeated(
+    connection: Connection,
+    rows: Sequence[Mapping[str, Any]],
+    claimed: set[Key] | None,
+    deliveries: int,
+    again: int,
+) -> int:
+    """Record events some of which are known or have the same key; some may be `claimed`."""
     rows_of: dict[_Body, Mapping[str, Any]] = {}
     times: Counter[_Body] = Counter()
     first: dict[Key, _Body] = {}
@@ -91,15 +116,14 @@ def insert_events(
             rows_of[body] = row
             times[body] = row.get("deliveries", deliveries)
             first.setdefault(key, body)
-    new = _claim(connection, {key: (body[2], times[body]) for key, body in first.items()})
+    new = claimed
+    if new is None:
+        new = _claim(connection, {key: (body[2], times[body]) for key, body in first.items()})
     written = [
         (*_VALUES(rows_of[body]), rows_of[body].get("conflicting", False))
         for key, body in first.items()
         if key in new
     ]
-    if len(written) == len(rows_of):  # the usual case
-        bulk.insert(connection, events, _EVENT, written)
-        return len(written)
     digests = {key: first[key][2] for key in new}
     digests |= _digests(connection, first.keys() - new)
     written_now = {first[key] for key in new}

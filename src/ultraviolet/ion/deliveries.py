@@ -8,7 +8,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
@@ -186,7 +185,7 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
     """
     try:
         found = _decode_assumed_body(body) if whole else _decode_assumed_envelope(body)
-        moment = datetime.fromisoformat(found.timestamp)
+        source_time = clock.normalize_rfc3339(found.timestamp)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return _decode(catalog, body, whole=whole)
     resource = catalog.resources.get(found.resource)
@@ -196,7 +195,6 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
     if (
         resource is None
         or action is None
-        or moment.tzinfo is not UTC
         or not 0 < len(object_id) <= LONGEST_ID
         or len(event_id) > LONGEST_ID
         or len(subscription_id) > LONGEST_ID
@@ -230,7 +228,7 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
         resource.name,
         action,
         object_id,
-        moment.isoformat(timespec="microseconds"),
+        source_time,
         new,
         old,
         keys,
@@ -485,20 +483,16 @@ _CONVERT: dict[str, Any] = {
 def _keys(resource: Resource | None, old: Row, new: Row) -> Row:
     if resource is None:
         return {}
-    names = (
-        *resource.key,
-        *(link.key for link in resource.links),
-        *((resource.owner_key,) if resource.owner_key else ()),
-    )
-    either = {
-        **old,
-        **{name: value for name, value in new.items() if value is not None or name not in old},
-    }
-    return {
-        name: either[name]
-        for name in names
-        if name in either and len(str(either[name])) <= LONGEST_ID
-    }
+    keys: Row = {}
+    for name in resource.key_names:
+        value = new.get(name)
+        if name in old and value is None:
+            value = old[name]
+        elif name not in new:
+            continue
+        if len(str(value)) <= LONGEST_ID:
+            keys[name] = value
+    return keys
 
 
 def _object_id(resource: Resource | None, body_fields: Row, row: Row) -> str | None:

@@ -142,6 +142,12 @@ class Resource(Struct, frozen=True, dict=True, omit_defaults=True):
             kinds[field.name] = "id" if is_id else kind
         return kinds
 
+    @cached_property
+    def key_names(self) -> tuple[str, ...]:
+        """The fields of its own key, its foreign keys, and the key of its owner."""
+        owner = (self.owner_key,) if self.owner_key else ()
+        return tuple(dict.fromkeys((*self.key, *(link.key for link in self.links), *owner)))
+
     def field(self, name: str) -> Field | None:
         """Return a field by its GraphQL name or column name."""
         return self._fields.get(name)

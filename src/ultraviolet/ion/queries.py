@@ -3,13 +3,12 @@
 An ION may be older or newer than the contract, so every query selects only fields that both have.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, cast
 
 from msgspec import Struct
 
-from ultraviolet.clock import normalize_rfc3339
+from ultraviolet.clock import valid_time
 from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.ion.model import Relation, Resource
 from ultraviolet.ion.naming import constant
@@ -18,13 +17,6 @@ INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { 
   types { kind name fields(includeDeprecated: true) { name } inputFields { name }
     enumValues(includeDeprecated: true) { name } } } }"""
 """Reads only the names of ION's types and fields."""
-
-_CANONICAL = re.compile(
-    r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d)"
-    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}\+00:00",
-    re.ASCII,
-)
-"""Times certainly in the mirror's form. Those of the 30th and 31st are parsed."""
 BUILD_REQUIREMENTS = "buildRequirements"
 """The field of an inventory with its installations; a newer ION has no lists of them."""
 _REQUIREMENT = ("id", "partId", "quantity")
@@ -228,18 +220,6 @@ def _rows(name: str, value: Any, key: str) -> list[dict[str, Any]]:
         if isinstance(named, bool) or not isinstance(named, int | str):
             raise UnreadableValueError(f"entry {index} of {name} has no {key}")
     return rows
-
-
-def valid_time(value: object) -> str | None:
-    """Return a time in the mirror's form; None for any other value."""
-    if not isinstance(value, str) or not value:
-        return None
-    if _CANONICAL.fullmatch(value):
-        return value
-    try:
-        return normalize_rfc3339(value)
-    except ValueError:
-        return None
 
 
 def is_read(name: str) -> bool:

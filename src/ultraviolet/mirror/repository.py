@@ -50,6 +50,7 @@ _DRIFT = (
 _KINDS = "SELECT id, field, target_resource FROM link_kinds WHERE resource = :resource"
 
 _KIND = ("resource", "field", "target_resource")
+_ID_TYPES = frozenset({int, str})
 _STALE = (*_KEY, "reason", "since", "marked_at", "marks", "attempts", "next_attempt_at")
 _MARKED_AGAIN = """ON CONFLICT (integration_id, resource, id) DO UPDATE
   SET marked_at = excluded.marked_at, marks = excluded.marks, reason = excluded.reason,
@@ -257,17 +258,20 @@ def _targets(
     field: str, documents: Iterable[tuple[str, Mapping[str, Any]]], *, listed: bool
 ) -> set[tuple[str, str]]:
     """Return the target ids in a field of documents, each with the id of its document."""
-    found = [(doc.get(field), id_) for id_, doc in documents]
+    found = ((doc.get(field), id_) for id_, doc in documents)
     if listed:
-        found = [
+        found = (
             (cast("dict[str, Any]", row).get("id"), id_)
             for value, id_ in found
             if isinstance(value, list)
             for row in cast("list[Any]", value)
             if isinstance(row, dict)
-        ]
-    ids = ((str(value), id_) for value, id_ in found if type(value) in (int, str))
-    return {(target, id_) for target, id_ in ids if 0 < len(target) <= LONGEST_ID}
+        )
+    return {
+        (target, id_)
+        for value, id_ in found
+        if type(value) in _ID_TYPES and 0 < len(target := str(value)) <= LONGEST_ID
+    }
 
 
 def _link_kinds(

@@ -7,8 +7,7 @@ mirror if ION's `_updated` says so, or if its read began after the last full rea
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-from ultraviolet.clock import format_rfc3339
-from ultraviolet.ion.queries import valid_time
+from ultraviolet.clock import format_rfc3339, valid_time
 from ultraviolet.mirror.object_state import ObjectState
 from ultraviolet.mirror.observation import Observation
 from ultraviolet.mirror.stale_reasons import DELETION, NOT_SHOWN, SHOWN_AGAIN

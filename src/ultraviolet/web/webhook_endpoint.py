@@ -5,19 +5,19 @@ which URLs exist.
 """
 
 import asyncio
-import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 import msgspec
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ultraviolet import tracing
 from ultraviolet.db.database import StoreUnavailableError
+from ultraviolet.http_protocol import Exchange
 from ultraviolet.hub.core import metrics
-from ultraviolet.hub.ingest.group_commit import Verdict
 from ultraviolet.hub.ingest.service import MAX_BODY_BYTES, IngestService
+from ultraviolet.plain_request import PlainRequest
 from ultraviolet.web.http.asgi import WEBHOOK_PATH_PREFIX, Asgi, Receive, Scope, Send
 from ultraviolet.web.http.problem_details import problem_body
 from ultraviolet.web.middleware.throttle import WebhookThrottle
@@ -81,66 +81,46 @@ class WebhookEndpoint:
             return
         if body is None:
             return
-        started_at = time.perf_counter()
         with tracing.span("delivery", links=filter(None, [headers.get("traceparent")])) as span:
             status = await self._submit(token, headers, body)
             span.set_attributes(**{"http.response.status_code": status})
         if status == _NOT_FOUND:
             self._throttle.record_guess(source)
         await _respond(send, status)
-        metrics.count_deliveries(status, time.perf_counter() - started_at)
 
-    def accept(self, cycle: RequestResponseCycle) -> bool:
-        """Answer a complete valid delivery without ASGI; return False for any other request."""
-        scope = cycle.scope
-        path = scope["path"]
-        if (
-            not path.startswith(WEBHOOK_PATH_PREFIX)
-            or scope["method"] != "POST"
-            or not cycle.keep_alive
-        ):
+    def accept(self, request: PlainRequest, exchange: Exchange) -> bool:
+        """Answer a valid delivery without ASGI; return False for any other request."""
+        if not request.path.startswith(WEBHOOK_PATH_PREFIX):
             return False
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
         if self._throttle.allowed:
-            source = self._throttle.source((scope["client"] or ("", 0))[0], headers)
+            source = self._throttle.source((request.client or ("", 0))[0], request.headers)
             if not self._throttle.admits(source):
                 return False
-        stored = self._ingest.accept(path[len(WEBHOOK_PATH_PREFIX) :], headers, bytes(cycle.body))
-        if stored is None:
-            return False
-        stored.add_done_callback(partial(self._answer, cycle, time.perf_counter()))
-        return True
+        token = request.path[len(WEBHOOK_PATH_PREFIX) :]
+        answer = partial(self._answer, exchange)
+        return self._ingest.accept(token, request.headers, request.body, answer)
 
-    def _answer(
-        self, cycle: RequestResponseCycle, started_at: float, stored: asyncio.Future[Verdict]
-    ) -> None:
+    def _answer(self, exchange: Exchange, status: int) -> None:
         """Write the response to an accepted delivery."""
-        status = stored.result().status
-        if not cycle.disconnected:
-            if cycle.default_headers is not self._default_headers:  # once a second
-                self._default_headers = cycle.default_headers
-                self._closes = _CLOSE_HEADER in cycle.default_headers
-                self._ok = _response_bytes(200, cycle.default_headers)
-            ok = status == 200  # noqa: PLR2004
-            cycle.transport.write(
-                self._ok if ok else _response_bytes(status, cycle.default_headers)
-            )
-            cycle.response_started = cycle.response_complete = True
-            if self._closes:
-                cycle.transport.close()
-            cycle.on_response()
-        metrics.count_deliveries(status, time.perf_counter() - started_at)
+        default_headers = exchange.server_state.default_headers
+        if default_headers is not self._default_headers:  # once a second
+            self._default_headers = default_headers
+            self._closes = _CLOSE_HEADER in default_headers
+            self._ok = _response_bytes(200, default_headers)
+        ok = status == 200  # noqa: PLR2004
+        exchange.respond(
+            self._ok if ok else _response_bytes(status, default_headers), close=self._closes
+        )
 
     async def _submit(self, token: str, headers: dict[str, str], body: bytes) -> int:
         try:
-            return (await self._ingest.submit(token, headers, body)).status
+            return await self._ingest.submit(token, headers, body)
         except StoreUnavailableError:
-            return 503
+            pass
         except Exception:
             log.exception("delivery.failed")
-            return 503
+        metrics.count_deliveries(503)
+        return 503
 
 
 async def _reject(send: Send, status: int, header: tuple[bytes, bytes]) -> None:

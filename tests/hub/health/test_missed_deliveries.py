@@ -17,7 +17,7 @@ from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health import heartbeat, missed_deliveries
 from ultraviolet.hub.health.missed_deliveries import MissedDeliveries, SentDelivery
 from ultraviolet.hub.health.watchdog import max_silence
-from ultraviolet.hub.ingest.service import event_row
+from ultraviolet.hub.ingest.event_row import event_row
 from ultraviolet.hub.sync import fetch
 from ultraviolet.ion.deliveries import decode_envelope
 

@@ -1,6 +1,7 @@
 """Group commit: one transaction for waiting deliveries, fair to all URLs, spooled during an outage."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,13 +27,29 @@ from ultraviolet.hub.ingest.group_commit import (
     MAX_GROUP_DELIVERIES,
     GroupCommit,
     PendingDelivery,
-    Verdict,
     _interleave_urls,  # pyright: ignore[reportPrivateUsage]
 )
-from ultraviolet.hub.ingest.service import event_row
-from ultraviolet.hub.ingest.spool import Spool
-from ultraviolet.ion.deliveries import decode_envelope
+from ultraviolet.hub.ingest.spool import Spool, SpooledDelivery
 from ultraviolet.ion.signatures import SignatureFormat
+
+
+def pending(
+    number: int,
+    integration_id: int,
+    url_id: int,
+    form: SignatureFormat | None = None,
+    status: "asyncio.Future[int] | None" = None,
+) -> PendingDelivery:
+    """Return a delivery that sets `status`; a cancelled one raises."""
+    answer = status.set_result if status else None
+    content, now = body(number), now_rfc3339()
+    return PendingDelivery(integration_id, url_id, "token", {}, content, now, 0.0, form, answer)
+
+
+def event_id(delivery: PendingDelivery | SpooledDelivery) -> str:
+    if isinstance(delivery, SpooledDelivery):
+        return delivery.row["event_id"]
+    return str(json.loads(delivery.body)["eventId"])
 
 
 class Outage:
@@ -67,7 +84,7 @@ class Recorded:
         return getattr(self._database, name)
 
     async def write_delivery(self, work: Any, group: Any) -> Any:
-        ids = [delivery.row["event_id"] for delivery in group]
+        ids = [event_id(delivery) for delivery in group]
         self.groups.append(ids)
         self.began.set()
         await self.open.wait()
@@ -100,7 +117,13 @@ class Commits:
         self.url = idle.rows(webhook_urls)[0]
         self.counters = DeliveryCounters(idle.hub.database)
         self.commit = GroupCommit(
-            database, PubSub(), self.counters, self.woken.append, self._expire, spool
+            database,
+            idle.hub.catalog,
+            PubSub(),
+            self.counters,
+            self.woken.append,
+            self._expire,
+            spool,
         )
 
     def _expire(self) -> None:
@@ -108,24 +131,18 @@ class Commits:
 
     def add(
         self, number: int, url_id: int | None = None, form: SignatureFormat | None = None
-    ) -> "asyncio.Future[Verdict]":
-        row = event_row(
-            self.idle.integration_id,
-            url_id or self.url.id,
-            body(number),
-            decode_envelope(self.idle.hub.catalog, body(number)),
-            received_at=now_rfc3339(),
-            signature="verified" if form else "unverified",
+    ) -> "asyncio.Future[int]":
+        status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.commit.add(
+            pending(number, self.idle.integration_id, url_id or self.url.id, form, status)
         )
-        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self.commit.add(PendingDelivery(row, form, verdict))
-        return verdict
+        return status
 
     async def deliver(
         self, *numbers: int, url_id: int | None = None, form: SignatureFormat | None = None
     ) -> list[int]:
-        verdicts = [self.add(number, url_id, form) for number in numbers]
-        return [(await verdict).status for verdict in verdicts]
+        statuses = [self.add(number, url_id, form) for number in numbers]
+        return [await status for status in statuses]
 
     async def close(self) -> None:
         await self.commit.close()
@@ -222,7 +239,7 @@ def test_deliveries_during_a_commit_wait_for_it_and_share_the_next_one(idle: Idl
         await asyncio.sleep(0)
         assert (database.groups, first.done()) == ([["1"]], False)
         database.open.set()
-        assert [(await each).status for each in (first, *others)] == [200] * 4
+        assert [await each for each in (first, *others)] == [200] * 4
         assert database.groups == [["1"], ["2", "3", "4"]]
         await commits.close()
 
@@ -237,9 +254,9 @@ def test_flood_at_one_url_does_not_delay_a_delivery_at_another(idle: IdleHub) ->
         commits = Commits(idle, database)
         flood = [commits.add(number) for number in range(1, MAX_GROUP_DELIVERIES + 501)]
         late = commits.add(9999, other)
-        assert (await late).status == 200
+        assert await late == 200
         assert not flood[-1].done(), "the flood has another group"
-        assert {(await each).status for each in flood} == {200}
+        assert {await each for each in flood} == {200}
         assert [len(group) for group in database.groups] == [MAX_GROUP_DELIVERIES, 501]
         assert "9999" in database.groups[0]
         await commits.close()
@@ -251,12 +268,11 @@ def test_flood_at_one_url_does_not_delay_a_delivery_at_another(idle: IdleHub) ->
 @given(drawn=st.lists(st.integers(1, 4), min_size=1, max_size=40), flood=st.integers(1, 4))
 def test_turns_are_fair_and_keep_the_order_within_each_url(drawn: list[int], flood: int) -> None:
     url_ids = [flood] * MAX_GROUP_DELIVERIES + drawn
-    verdict: Any = None
-    pending = [PendingDelivery({"webhook_url_id": url_id}, None, verdict) for url_id in url_ids]
-    ordered = _interleave_urls(pending)
+    waiting = [pending(1, 1, url_id) for url_id in url_ids]
+    ordered = _interleave_urls(waiting)
     for url_id in set(url_ids):
-        mine = [each for each in pending if each.row["webhook_url_id"] == url_id]
-        assert [id(each) for each in ordered if each.row["webhook_url_id"] == url_id] == [
+        mine = [each for each in waiting if each.url_id == url_id]
+        assert [id(each) for each in ordered if each.url_id == url_id] == [
             id(each) for each in mine
         ]
         others = len(set(url_ids)) - 1
@@ -286,9 +302,9 @@ def test_sender_that_disconnects_neither_loses_its_delivery_nor_stops_the_others
 ) -> None:
     async def deliver() -> None:
         commits = Commits(idle, idle.hub.database)
-        verdicts = [commits.add(number) for number in (1, 2, 3)]
-        verdicts[0].cancel()
-        assert [(await verdict).status for verdict in verdicts[1:]] == [200, 200]
+        statuses = [commits.add(number) for number in (1, 2, 3)]
+        statuses[0].cancel()
+        assert [await status for status in statuses[1:]] == [200, 200]
         await commits.close()
 
     run(deliver())
@@ -298,9 +314,9 @@ def test_sender_that_disconnects_neither_loses_its_delivery_nor_stops_the_others
 def test_closing_waits_for_pending_deliveries(idle: IdleHub) -> None:
     async def deliver() -> None:
         commits = Commits(idle, idle.hub.database)
-        verdicts = [commits.add(number) for number in (1, 2)]
+        statuses = [commits.add(number) for number in (1, 2)]
         await commits.close()
-        assert [verdict.result().status for verdict in verdicts] == [200, 200]
+        assert [status.result() for status in statuses] == [200, 200]
 
     run(deliver())
     assert counted(idle) == {"taken": 2}

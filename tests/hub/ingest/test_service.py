@@ -5,6 +5,7 @@ import base64
 import hmac
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 from tests.idle_hub import IdleHub, body, run
 
+from ultraviolet import clock
 from ultraviolet.db.tables.events import delivery_counts, event_keys, events
 from ultraviolet.db.tables.events import webhook_urls as url_table
 from ultraviolet.db.tables.mirror import objects
@@ -22,7 +24,8 @@ from ultraviolet.db.tables.sync import stale
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import event_files, webhook_urls
-from ultraviolet.hub.ingest.service import MAX_BODY_BYTES, event_row
+from ultraviolet.hub.ingest.event_row import event_row
+from ultraviolet.hub.ingest.service import MAX_BODY_BYTES
 from ultraviolet.hub.sync.replay import Range, Replayed
 from ultraviolet.ion.deliveries import Envelope
 from ultraviolet.ion.signatures import FORMATS, SignatureFormat, sign
@@ -94,7 +97,7 @@ def test_secret_headers_are_not_stored(idle_hub: IdleHub) -> None:
 
     async def submit() -> None:
         await idle_hub.hub.ingest.refresh()
-        assert (await idle_hub.hub.ingest.submit(idle_hub.token, headers, body(1))).status == 200
+        assert await idle_hub.hub.ingest.submit(idle_hub.token, headers, body(1)) == 200
 
     run(submit())
     [event] = idle_hub.rows(events)
@@ -161,7 +164,7 @@ def submit(idle_hub: IdleHub, body: bytes, token: str = "", **headers: str) -> i
 
     async def once() -> int:
         await idle_hub.hub.ingest.refresh()
-        status = (await idle_hub.hub.ingest.submit(token or idle_hub.token, named, body)).status
+        status = await idle_hub.hub.ingest.submit(token or idle_hub.token, named, body)
         await idle_hub.hub.ingest._counters.close()  # pyright: ignore[reportPrivateUsage]
         return status
 
@@ -240,7 +243,7 @@ def test_old_url_accepts_its_own_secret_until_the_first_use_of_the_new_url(
 
     async def at_the_old_url() -> int:
         headers = {"x-ion-signature": before}
-        return (await idle_hub.hub.ingest.submit(idle_hub.token, headers, body(1))).status
+        return await idle_hub.hub.ingest.submit(idle_hub.token, headers, body(1))
 
     assert run(at_the_old_url()) == 404, "at once, not at the next reload of the cache"
     assert [row.deliveries for row in idle_hub.rows(event_keys)] == [2]
@@ -253,19 +256,23 @@ def test_old_url_accepts_its_own_secret_until_the_first_use_of_the_new_url(
 def test_only_a_current_url_is_accepted_without_further_checks(idle_hub: IdleHub) -> None:
     async def accept() -> None:
         ingest = idle_hub.hub.ingest
-        assert ingest.accept(idle_hub.token, {}, body(1)) is None, "the cache is empty"
+        status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def accepts(token: str, content: bytes) -> bool:
+            return ingest.accept(token, {}, content, status.set_result, trace="00-trace")
+
+        assert not accepts(idle_hub.token, body(1)), "the cache is empty"
         assert not ingest.knows(idle_hub.token)
         await ingest.refresh()
         assert ingest.knows(idle_hub.token)
-        assert ingest.accept("unknown", {}, body(1)) is None
-        assert ingest.accept(idle_hub.token, {}, bytes(MAX_BODY_BYTES + 1)) is None
-        accepted = ingest.accept(idle_hub.token, {}, body(1), trace="00-trace")
-        assert accepted
-        assert (await accepted).status == 200
+        assert not accepts("unknown", body(1))
+        assert not accepts(idle_hub.token, bytes(MAX_BODY_BYTES + 1))
+        assert accepts(idle_hub.token, body(1))
+        assert await status == 200
         await idle_hub.hub.database.write(webhook_urls.rotate_url, "kim", 1)
         await ingest.refresh()
-        assert ingest.accept(idle_hub.token, {}, body(2)) is None, "it has an end, which is checked"
-        assert (await ingest.submit(idle_hub.token, {}, body(2))).status == 200
+        assert not accepts(idle_hub.token, body(2)), "it has an end, which is checked"
+        assert await ingest.submit(idle_hub.token, {}, body(2)) == 200
 
     run(accept())
     assert [row.headers for row in idle_hub.rows(events)] == [{"traceparent": "00-trace"}, {}]
@@ -310,7 +317,9 @@ ENVELOPES = st.builds(
     resource=TEXTS,
     action=TEXTS,
     object_id=TEXTS,
-    source_time=TEXTS,
+    source_time=st.one_of(
+        st.none(), st.datetimes(timezones=st.just(UTC)).map(clock.format_rfc3339)
+    ),
 )
 
 
@@ -358,9 +367,9 @@ def test_outage_is_answered_at_once_and_counted_only_for_known_urls(idle_hub: Id
         ingest._commits.unavailable_until = float("inf")  # pyright: ignore[reportPrivateUsage]
         tokens = [idle_hub.token, "unknown", idle_hub.token]
         verdicts = await asyncio.gather(*(ingest.submit(token, {}, body(1)) for token in tokens))
-        assert ingest.accept(idle_hub.token, {}, body(1)) is None
+        assert not ingest.accept(idle_hub.token, {}, body(1), verdicts.append)
         await ingest.close()
-        return [verdict.status for verdict in verdicts]
+        return verdicts
 
     assert run(fail()) == [503] * 3
     assert (counted(idle_hub), idle_hub.rows(events)) == ({"put_off": 2}, [])

@@ -211,7 +211,7 @@ def test_invalid_unicode_is_replaced_and_all_objects_are_read(
 
 
 def test_answer_may_begin_with_a_byte_order_mark(plant: MirroredPlant, truth: Truth) -> None:
-    part = next(iter(truth["parts"].values()))
+    part = next(part for part in truth["parts"].values() if not part["partSubtypes"])
     page: dict[str, Any] = {
         "edges": [{"node": {**part, "attributes": []}}],
         "pageInfo": {"hasNextPage": False},

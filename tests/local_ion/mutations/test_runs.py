@@ -488,9 +488,7 @@ def test_step_with_an_empty_required_field_cannot_complete(ion: Ion) -> None:
 
 
 @pytest.mark.parametrize("status", ["COMPLETE", "HOLD", "FAILED", "REDLINE", "TODO", None])
-def test_step_that_leaves_in_progress_checks_everyone_out(
-    ion: Ion, status: str | None
-) -> None:
+def test_step_that_leaves_in_progress_checks_everyone_out(ion: Ion, status: str | None) -> None:
     run = ion.create("Run", title="x")["id"]
     step = ion.mutate("createRunStep", runId=run, title="t")["step"]["id"]
     go(ion, step, "IN_PROGRESS")

@@ -30,7 +30,7 @@ def tokens(signed_in: Any, integration: dict[str, Any]) -> tuple[str, str]:
 
 
 def deliver(edge: Any, token: str, body: bytes, headers: Mapping[str, str] | None = None) -> int:
-    return edge.runner.run(edge.hub.ingest.submit(token, headers or {}, body)).status
+    return edge.runner.run(edge.hub.ingest.submit(token, headers or {}, body))
 
 
 def kept(edge: Any) -> None:

@@ -5,7 +5,7 @@ of them exports the metrics of all.
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -74,11 +74,15 @@ def count_spool_refused() -> None:
     _SPOOL_REFUSED.inc()
 
 
-def count_deliveries(status: int, seconds: float = 0.0) -> None:
-    """Count a delivery by the status of its response."""
-    _delivery_counter(status).inc()
-    if status == 200:  # noqa: PLR2004
-        _ACKNOWLEDGED.observe(seconds)
+def count_deliveries(status: int, count: int = 1) -> None:
+    """Count deliveries by the status of their response."""
+    _delivery_counter(status).inc(count)
+
+
+def observe_acknowledgements(seconds: Iterable[float]) -> None:
+    """Record the time that each delivery waited for its acknowledgement."""
+    for each in seconds:
+        _ACKNOWLEDGED.observe(each)
 
 
 @cache

@@ -16,12 +16,11 @@ from ultraviolet import clock
 from ultraviolet.db.event_store import insert_events
 from ultraviolet.db.tables.events import event_keys
 from ultraviolet.hub.health import heartbeat
-from ultraviolet.hub.ingest.service import event_row
+from ultraviolet.hub.ingest.event_row import event_row
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.deliveries import decode_envelope, is_id
 from ultraviolet.ion.errors import IonUnreadableError
-from ultraviolet.ion.queries import valid_time
 
 PAGE_SIZE = 500
 _MIN_COMPARABLE = 20
@@ -118,7 +117,7 @@ def _sent(edge: Any) -> SentDelivery | None:
         str(shown.get("status")),
         str(shown.get("subscriptionId")),
         body if isinstance(body, str) else None,
-        valid_time(shown.get("_created")) or "",
+        clock.valid_time(shown.get("_created")) or "",
     )
 
 

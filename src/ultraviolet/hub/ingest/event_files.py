@@ -15,7 +15,7 @@ from ultraviolet import clock
 from ultraviolet.db.event_store import DELIVERIES, insert_events
 from ultraviolet.db.tables.events import events
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.ingest.service import event_row
+from ultraviolet.hub.ingest.event_row import event_row
 from ultraviolet.ion import answers
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode_envelope

@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -19,10 +19,14 @@ from ultraviolet.db.database import Database, StoreUnavailableError
 from ultraviolet.db.driver_errors import first_line
 from ultraviolet.db.event_store import insert_events
 from ultraviolet.failpoints import failpoint
+from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.log_throttle import OutageLog
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.ingest.counters import DeliveryCounters
+from ultraviolet.hub.ingest.event_row import TRACE_HEADER, event_row
 from ultraviolet.hub.ingest.spool import Spool, SpooledDelivery, SpoolFullError
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.deliveries import decode
 from ultraviolet.ion.signatures import SignatureFormat
 
 MAX_GROUP_DELIVERIES = 1000
@@ -53,16 +57,21 @@ _REVOKE_REPLACED = text(
 _INTEGRATION_IDS = text("SELECT id FROM integrations")
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """The answer to a delivery."""
+class PendingDelivery(msgspec.Struct):
+    """A checked delivery that waits for its commit."""
 
-    status: int
-
-
-class PendingDelivery(SpooledDelivery):
-    """A delivery that waits for its commit."""
-
-    verdict: "asyncio.Future[Verdict]"
+    integration_id: int
+    url_id: int
+    token: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: str
+    started_at: float
+    """The same time by `time.perf_counter`."""
+    signature_format: SignatureFormat | None
+    """None if the shared secret of the URL is not known."""
+    answer: Callable[[int], None] | None
+    """Sends the status of the response; None afterwards."""
     trace: str | None = None
 
 
@@ -88,6 +97,7 @@ class GroupCommit:
     def __init__(
         self,
         database: Database,
+        catalog: Catalog,
         changes: PubSub,
         counters: DeliveryCounters,
         wake: Callable[[int], None],
@@ -95,6 +105,7 @@ class GroupCommit:
         spool: Spool | None = None,
     ) -> None:
         self._database = database
+        self._catalog = catalog
         self._changes = changes
         self._counters = counters
         self._wake = wake
@@ -112,7 +123,7 @@ class GroupCommit:
         self._outage_log = OutageLog("delivery.not_kept", "delivery.kept_again")
 
     def add(self, delivery: PendingDelivery) -> None:
-        """Commit a delivery with the next group; its `verdict` is set then."""
+        """Commit a delivery with the next group, and then answer it."""
         self._pending.append(delivery)
         if self._commit_task is None or self._commit_task.done():
             self._commit_task = asyncio.create_task(self._commit_pending())
@@ -138,9 +149,8 @@ class GroupCommit:
             try:
                 await self._commit_group(group)
             finally:  # after an unexpected error, no sender waits forever
-                for delivery in group:
-                    if not delivery.verdict.done():
-                        delivery.verdict.set_result(Verdict(503))
+                if unanswered := [delivery for delivery in group if delivery.answer]:
+                    self._answer(unanswered, 503)
 
     async def _commit_group(self, group: Sequence[PendingDelivery]) -> None:
         if self._spool and (
@@ -177,7 +187,7 @@ class GroupCommit:
     async def _add_to_spool(self, spool: Spool, group: Sequence[PendingDelivery]) -> None:
         """Spool deliveries; answer 503 if the spool is full or fails, so that ION repeats them."""
         try:
-            await spool.add([SpooledDelivery(d.row, d.signature_format) for d in group])
+            await spool.add(self._with_rows(group))
         except (SpoolFullError, sqlite3.Error) as error:
             log.warning("delivery.not_spooled", count=len(group), error=str(error) or error.__doc__)
             self._answer(group, 503)
@@ -212,16 +222,23 @@ class GroupCommit:
 
     def _answer(self, group: Sequence[PendingDelivery], status: int) -> None:
         """Answer deliveries and count them by URL."""
-        verdict = Verdict(status)
         for delivery in group:
-            if not delivery.verdict.done():
-                delivery.verdict.set_result(verdict)
+            answer, delivery.answer = delivery.answer, None
+            try:
+                if answer:
+                    answer(status)
+            except Exception:  # the others are answered all the same
+                log.exception("delivery.not_answered")
+        metrics.count_deliveries(status, len(group))
+        if status == 200:  # noqa: PLR2004
+            now = time.perf_counter()
+            metrics.observe_acknowledgements([now - delivery.started_at for delivery in group])
         outcome = "taken" if status == 200 else "put_off"  # noqa: PLR2004
-        for url_id, count in Counter(d.row["webhook_url_id"] for d in group).items():
+        for url_id, count in Counter([delivery.url_id for delivery in group]).items():
             self._counters.add(url_id, outcome, count)
 
     def _after_commit(
-        self, group: Sequence[SpooledDelivery], uses: Sequence[_CommittedUse]
+        self, group: Sequence[PendingDelivery | SpooledDelivery], uses: Sequence[_CommittedUse]
     ) -> None:
         """Remember the URL uses that are on disk, and wake the apply controllers."""
         self._outage_log.record_success()
@@ -232,7 +249,7 @@ class GroupCommit:
                 self.signature_formats[use.url_id] = use.recorded.signature_format
             if use.revoked_others:
                 self._expire_urls()
-        for integration_id in {delivery.row["integration_id"] for delivery in group}:
+        for integration_id in {delivery.integration_id for delivery in group}:
             self._wake(integration_id)
             self._changes.publish("event", integration_id)
 
@@ -241,12 +258,38 @@ class GroupCommit:
     ) -> list[_CommittedUse]:
         """Write spooled deliveries, except those of integrations that have been removed."""
         known = set(connection.execute(_INTEGRATION_IDS).scalars())
-        kept = [delivery for delivery in deliveries if delivery.row["integration_id"] in known]
+        kept = [delivery for delivery in deliveries if delivery.integration_id in known]
         if len(kept) < len(deliveries):
             log.warning("spool.of_removed_integration", count=len(deliveries) - len(kept))
-        return self._write(connection, kept)
+        return self._write_rows(connection, kept)
+
+    def _with_rows(self, group: Sequence[PendingDelivery]) -> list[SpooledDelivery]:
+        return [
+            SpooledDelivery(
+                event_row(
+                    delivery.integration_id,
+                    delivery.url_id,
+                    delivery.body,
+                    decode(self._catalog, delivery.body, whole=False),
+                    received_at=delivery.received_at,
+                    signature="verified" if delivery.signature_format else "unverified",
+                    headers={**delivery.headers, TRACE_HEADER: delivery.trace}
+                    if delivery.trace
+                    else delivery.headers,
+                    token=delivery.token,
+                ),
+                delivery.signature_format,
+            )
+            for delivery in group
+        ]
 
     def _write(
+        self, connection: Connection, group: Sequence[PendingDelivery]
+    ) -> list[_CommittedUse]:
+        """Build the rows here instead of in the event loop, where other work runs between them."""
+        return self._write_rows(connection, self._with_rows(group))
+
+    def _write_rows(
         self, connection: Connection, group: Sequence[SpooledDelivery]
     ) -> list[_CommittedUse]:
         """Insert events and record the use of their URLs; return uses, valid after the commit."""
@@ -286,7 +329,7 @@ def _interleave_urls(pending: list[PendingDelivery]) -> list[PendingDelivery]:
     counts: Counter[int] = Counter()
     turns: list[int] = []
     for delivery in pending:
-        url_id = delivery.row["webhook_url_id"]
+        url_id = delivery.url_id
         turns.append(counts[url_id])
         counts[url_id] += 1
     return [pending[n] for n in sorted(range(len(pending)), key=turns.__getitem__)]

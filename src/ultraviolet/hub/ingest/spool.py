@@ -57,6 +57,16 @@ class SpooledDelivery(msgspec.Struct):
     row: dict[str, Any]
     signature_format: SignatureFormat | None
 
+    @property
+    def url_id(self) -> int:
+        """The webhook URL."""
+        return self.row["webhook_url_id"]
+
+    @property
+    def integration_id(self) -> int:
+        """The integration."""
+        return self.row["integration_id"]
+
 
 class Spool:
     """The spool file of this process."""

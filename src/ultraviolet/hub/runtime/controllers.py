@@ -39,6 +39,10 @@ TICK_SECONDS = 1.0
 """Interval at which the scheduler wakes controllers with due work."""
 _DEBOUNCE_SECONDS = 0.1
 """How long to collect changes of the same objects before they are read."""
+_FLOOD_EVENTS = 16
+"""Events in a batch from which on the next batch is collected for a moment."""
+_FLOOD_PAUSE_SECONDS = 0.02
+"""A batch of four times as many events takes about half the time per event."""
 _POLL_SECONDS = 1.0
 _MAX_POLLS_PER_SECOND = 5.0
 """Polls of quiet integrations per process; with more integrations, each is polled less often."""
@@ -206,7 +210,9 @@ class Controllers:
                 self.wake("heal")
             if applied.lost:
                 self.wake("fetch")
-            if not applied.more:
+            if applied.count >= _FLOOD_EVENTS and not applied.more:
+                await asyncio.sleep(_FLOOD_PAUSE_SECONDS)
+            elif not applied.more:
                 return
 
     async def _apply_batch(self, context: SyncContext) -> AppliedBatch:

@@ -15,7 +15,7 @@ from ultraviolet.clock import now_rfc3339
 from ultraviolet.db import bulk, locks
 from ultraviolet.db.tables.events import events
 from ultraviolet.failpoints import failpoint
-from ultraviolet.hub.ingest.service import TRACE_HEADER
+from ultraviolet.hub.ingest.event_row import TRACE_HEADER
 from ultraviolet.hub.sync import fetch, invalid_values
 from ultraviolet.hub.sync.event_targets import find_targets
 from ultraviolet.ion.catalog import Catalog
@@ -113,7 +113,7 @@ def apply_pending(
         if (seen := event.observation) and outcome != "changed"
     ]
     drift.mark_late(connection, integration_id, unchanged)
-    _record_outcomes(connection, [_outcome_row(event, outcome) for event, outcome in results])
+    _record_outcomes(connection, results)
     lost = any(event.problem for event in parsed)
     if lost:
         fetch.request_followup_fetch(connection, integration_id, _FETCH_REASON)
@@ -161,7 +161,7 @@ def mark_not_applied(
     marks = [Mark(name, id_, EVENT, row.received_at) for name, id_ in refs]
     marked = mark_stale(connection, integration_id, marks)
     event = ParsedEvent(seq, row.received_at, problem=why)
-    _record_outcomes(connection, [_outcome_row(event, None)])
+    _record_outcomes(connection, [(event, None)])
     fetch.request_followup_fetch(connection, integration_id, _FETCH_REASON)
     return AppliedBatch(1, (), marked, [seq], lost=True)
 
@@ -183,7 +183,7 @@ def reparse_events(
     refs = {ref for event in parsed for ref in event.refs}
     moment = now_rfc3339()
     mark_stale(connection, integration_id, [Mark(*ref, REPLAY, moment) for ref in refs])
-    _record_outcomes(connection, [_outcome_row(event, "replayed") for event in parsed])
+    _record_outcomes(connection, [(event, "replayed") for event in parsed])
     not_understood = sum(bool(event.problem) for event in parsed)
     return ReappliedEvents(len(parsed), frozenset(refs), not_understood, applied.changes)
 
@@ -206,8 +206,15 @@ def _apply_parsed(
     return applied
 
 
-def _record_outcomes(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    bulk.update(connection, events, _OUTCOME_COLUMNS, list(rows), _KEY_COLUMNS)
+def _record_outcomes(
+    connection: Connection, results: Iterable[tuple[ParsedEvent, str | None]]
+) -> None:
+    """Write the outcome of events; each result is that of `apply`, or `replayed`."""
+    now = now_rfc3339()
+    rows = [
+        (*_outcome(event, result), now, event.seq, event.received_at) for event, result in results
+    ]
+    bulk.update(connection, events, _OUTCOME_COLUMNS, rows, _KEY_COLUMNS)
 
 
 def _parse_recorded(
@@ -255,12 +262,11 @@ def _parse_object(row: Any, resource: Resource, envelope: Envelope) -> ParsedEve
         reason = DELETION if _is_deletion(envelope) else EVENT
         event.marks = [Mark(resource.name, id_, reason, row.received_at)]
     else:
-        known = {field.name for field in resource.fields}
         event.observation = Observation(
             resource.name,
             id_,
             "partial",
-            {name: value for name, value in envelope.fields.items() if name in known},
+            envelope.fields,
             observed_at=row.received_at,
             origin=Origin("event", str(row.seq), lost=row.signature == "recovered"),
             source_time=envelope.source_time,
@@ -307,8 +313,8 @@ def _parse_unselected(
     return ParsedEvent(row.seq, row.received_at, marks=marks, not_chosen=True)
 
 
-def _outcome_row(event: ParsedEvent, outcome: str | None) -> tuple[Any, ...]:
-    """Return the values of `_OUTCOME_COLUMNS`; `outcome` is that of `apply`, or `replayed`."""
+def _outcome(event: ParsedEvent, outcome: str | None) -> tuple[str, str | None]:
+    """Return the outcome of an event, and its detail."""
     detail = _CONFLICTING if event.conflicting else None
     if event.problem:
         result, detail = "not_understood", event.problem
@@ -323,4 +329,4 @@ def _outcome_row(event: ParsedEvent, outcome: str | None) -> tuple[Any, ...]:
         result, detail = "nothing_new", _UNRELATED
     else:
         result = "applied"
-    return result, detail, now_rfc3339(), event.seq, event.received_at
+    return result, detail

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ultraviolet.clock import now_rfc3339
+from ultraviolet.clock import now_rfc3339, valid_time
 from ultraviolet.hub.sync.answer_lists import AnswerList, check_order, parse_list, parse_rows
 from ultraviolet.hub.sync.ion_access import Client
 from ultraviolet.hub.sync.object_reader import ObjectReader
@@ -170,7 +170,7 @@ class IonReader(ObjectReader):
         )
         answer = (await self.client.execute(document)).must()
         rows = parse_rows(resource, answer.get("page"))
-        return queries.valid_time(rows[0].node.get("_updated")) if rows else None
+        return valid_time(rows[0].node.get("_updated")) if rows else None
 
     async def children(
         self, resource: Resource, key: str, owners: Sequence[str], origin: Origin

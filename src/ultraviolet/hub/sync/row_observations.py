@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from ultraviolet.clock import now_rfc3339
+from ultraviolet.clock import now_rfc3339, valid_time
 from ultraviolet.hub.sync.answer_lists import Row
 from ultraviolet.ion import queries
 from ultraviolet.ion.model import Resource
@@ -64,7 +64,7 @@ class RowObserver:
                     doc,
                     observed_at=observed,
                     origin=origin,
-                    source_time=queries.valid_time(doc.get("_updated")),
+                    source_time=valid_time(doc.get("_updated")),
                     read_started_at=began,
                 )
             )
