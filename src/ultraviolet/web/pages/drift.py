@@ -13,7 +13,7 @@ from ultraviolet import clock
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.http.pagination import number, page_of
-from ultraviolet.web.http.params import optional_integration
+from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.templating import GivenRenderer, cause_label
@@ -66,7 +66,7 @@ async def show(
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
-        given = optional_integration(connection, integration) or next((one.id for one in choice), 0)
+        given = required_integration(connection, integration) if choice else 0
         one_by_one = bool(resource or cause or before)
         wanted = DriftFilter(resource, cause) if one_by_one else recent
         limit = _SHOWN + 1 if one_by_one else _READ_SAMPLES

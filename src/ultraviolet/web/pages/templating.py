@@ -26,6 +26,7 @@ from ultraviolet.web.middleware.auth import AnyRequest, known_caller
 from ultraviolet.web.pages.access.device_names import device_name
 from ultraviolet.web.pages.charts import seconds, share
 from ultraviolet.web.pages.documentation.addresses import documentation_of
+from ultraviolet.web.pages.integration_choice import viewed_integration
 from ultraviolet.web.pages.navigation import current_address, visible_groups
 from ultraviolet.web.pages.objects.cells import changes
 
@@ -162,7 +163,10 @@ class Renderer:
         }
         html = self._environment.get_template(template).render(given | context)
         headers = {"Cache-Control": "no-store"}
-        return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
+        cookies = viewed_integration(request) if status == 200 else []  # noqa: PLR2004
+        return Response(
+            html, status_code=status, media_type=MediaType.HTML, headers=headers, cookies=cookies
+        )
 
 
 get_renderer = cache(Renderer)

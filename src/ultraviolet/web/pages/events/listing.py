@@ -79,6 +79,7 @@ async def show_all(
         request,
         "events.html",
         **context,
+        names=names,
         chips=list_chips(asked, {name: text for name, text in labels.items() if text}),
         more_count=sum(bool(asked.get(name)) for name in MORE),
         live=cursor is None,
