@@ -28,7 +28,7 @@ _OPTION = Parameter(
     annotation=Annotated[
         str | None,
         typer.Option(
-            "--integration", help="The same as an option.", autocompletion=complete_integration
+            "--integration", help="The argument as an option.", autocompletion=complete_integration
         ),
     ],
 )
