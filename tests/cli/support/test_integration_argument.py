@@ -41,7 +41,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             seen = Observation("suppliers", "1", "full", doc, now, origin, read_started_at=now)
             apply(connection, hub.catalog, made.id, [seen], [])
             webhook_urls.create_url(connection, "test", made.id, "Ultraviolet")
-            add_findings(connection, made.id, [Finding("x", "error", f"Wrong in {name}", "")])
+            add_findings(
+                connection, made.id, [Finding("permission", "error", f"Wrong in {name}", "")]
+            )
 
     hub.database.write_now(fill)
     hub.close()
