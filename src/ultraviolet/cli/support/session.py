@@ -7,7 +7,15 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Concatenate,
+    LiteralString,
+    ParamSpec,
+    TypeVar,
+)
 
 import typer
 from typer.core import TyperCommand
@@ -83,7 +91,12 @@ class Session:
         return found if name is None and found else [find_integration(found, name)]
 
     def list_of_each(
-        self, integrations: list[Json], path: str, limit: int, newest: str, **query: Any
+        self,
+        integrations: list[Json],
+        path: LiteralString,
+        limit: int,
+        newest: str,
+        **query: Any,
     ) -> Iterator[Json]:
         """Return a list of one integration, or the newest items of several by this field.
 
