@@ -2,12 +2,19 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.web.conftest import NEW
 
 ORDER = "/objects/purchase_orders"
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """SQLite only: nothing here depends on the database."""
+    return f"sqlite:///{tmp_path / 'hub.db'}"
 
 
 @pytest.fixture
