@@ -30,7 +30,7 @@ from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 DELIVERIES = 30
 MAX_FUNCTIONS = 35
-MAX_CALLS = 44
+MAX_CALLS = 45
 MAX_FILES = 14
 SECRET = "shared secret"
 SOURCE = str(Path(ultraviolet.__file__).parent)

@@ -14,7 +14,7 @@ from ultraviolet.hub.ingest.webhook_urls import create_url
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.hub.integrations.setup_guide import Plan
 from ultraviolet.hub.integrations.webhook_setup import SetupResult
-from ultraviolet.web.pages.schedules import describe
+from ultraviolet.web.pages.integrations.schedules import describe
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,13 @@ PATHS = [
     "/integrations/1",
     "/objects/suppliers?integration=1",
     "/objects/suppliers/17?integration=1",
+    "/objects/suppliers/17",
     "/objects?integration=1",
     "/search?q=nothing",
     "/events",
     "/events?since=2026-01-15T00:00&until=2026-02-15T00:00",
     "/fetches",
-    "/drift",
+    "/drift?integration=1",
     "/integrations/1/freshness",
     "/api/v1/objects?integration=1",
     "/api/v1/objects/suppliers?integration=1",
@@ -100,7 +101,7 @@ def test_no_page_scans_a_large_table_sequentially(
             if path.startswith("/api")
             else {}
         )
-        assert signed_in.send("GET", path, headers=headers).status_code == 200, path
+        assert signed_in.send("GET", path, headers=headers).status_code in (200, 303), path
     event.remove(engine, "before_cursor_execute", record_statement)
 
     scanned = []

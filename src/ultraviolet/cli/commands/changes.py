@@ -8,6 +8,7 @@ import typer
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json
+from ultraviolet.cli.support.integration_argument import Option
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session
 
@@ -27,9 +28,7 @@ POLL_INTERVAL_SECONDS = 1.0
 def changes(
     session: Session,
     *,
-    integration: Annotated[
-        str | None, typer.Option(help="Name or id; optional if there is only one.")
-    ] = None,
+    integration: Option = None,
     resource: Annotated[
         list[str] | None, typer.Option(help="Only changes of this resource; repeatable.")
     ] = None,

@@ -6,11 +6,12 @@ from typing import IO, Annotated
 
 import typer
 
-from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.completion import complete_integration
+from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time
-from ultraviolet.cli.support.session import Session, command
+from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.files import atomic_write
 
 app = typer.Typer(no_args_is_help=True, help="Recorded events: list, show, replay, export, import.")
@@ -38,6 +39,10 @@ CHANGES = {
 
 _CHUNK_BYTES = 1_000_000
 
+Selected = Annotated[
+    str | None,
+    typer.Option(help="Name or id; default: all.", autocompletion=complete_integration),
+]
 Seq = Annotated[int, typer.Argument(help="Number of the event, from `ultraviolet event list`.")]
 
 
@@ -46,7 +51,7 @@ Seq = Annotated[int, typer.Argument(help="Number of the event, from `ultraviolet
 def list_(
     session: Session,
     *,
-    integration: Annotated[str | None, typer.Option(help="Name or id.")] = None,
+    integration: Selected = None,
     resource: Annotated[str | None, typer.Option(help="Only events of this resource.")] = None,
     action: Annotated[
         str | None, typer.Option(help="Only CREATE, UPDATE or DELETE events.")
@@ -63,18 +68,27 @@ def list_(
     `ultraviolet event list --resource purchase_orders --outcome not_understood`,
     `ultraviolet event list --watch`
     """
-    found = session.integration(integration) if integration else None
+    each = (
+        [session.integration(integration)]
+        if integration
+        else list(session.api.items("/integrations", 1000))
+    )
+    names = {one["id"]: one["name"] for one in each}
     items = session.api.items(
         "/events",
         limit,
-        integration=found["id"] if found else None,
+        integration=each[0]["id"] if integration else None,
         resource=resource,
         action=action,
         outcome=outcome,
         object=object_id,
     )
+    if not session.as_json:
+        items = ({**one, "integration": names.get(one["integration_id"])} for one in items)
     session.show_list(
-        items, COLUMNS, "No events. Next, if webhooks are not set up yet: ultraviolet setup apply"
+        items,
+        with_integration(COLUMNS, each),
+        "No events. Next, if webhooks are not set up yet: ultraviolet setup apply",
     )
 
 
@@ -104,7 +118,7 @@ def replay(
     until: Annotated[
         str | None, typer.Option(help=f"Received before this time. {TIME_HELP}")
     ] = None,
-    integration: Annotated[str | None, typer.Option(help="Name or id.")] = None,
+    integration: Selected = None,
     resource: Annotated[str | None, typer.Option(help="Only events of this resource.")] = None,
     action: Annotated[
         str | None, typer.Option(help="Only CREATE, UPDATE or DELETE events.")

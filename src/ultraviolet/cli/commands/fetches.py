@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.progress import follow_fetch
-from ultraviolet.cli.support.session import Session, command
+from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(no_args_is_help=True, help="Read an integration from ION: run, list, show.")
@@ -74,7 +74,10 @@ def run(
 
 
 @command(app, "list", watchable=True)
-@returns("[GET /integrations/{integration}/fetches]")
+@returns(
+    "[GET /integrations/{integration}/fetches]",
+    plus={"integration": "name of the integration, in a list of several"},
+)
 def list_(
     session: Session, integration: Name = None, *, limit: Annotated[int, typer.Option(min=1)] = 20
 ) -> None:
@@ -82,9 +85,11 @@ def list_(
 
     Examples: `ultraviolet fetch list plant-1`, `ultraviolet fetch list --watch`
     """
-    found = session.integration(integration)
-    items = session.api.items(to("/integrations/{}/fetches", found["id"]), limit)
-    session.show_list(items, COLUMNS, "No fetches yet. Next: ultraviolet fetch run")
+    found = session.integrations(integration)
+    items = session.list_of_each(found, "/integrations/{}/fetches", limit, "id")
+    session.show_list(
+        items, with_integration(COLUMNS, found), "No fetches yet. Next: ultraviolet fetch run"
+    )
 
 
 @command(app, "show", watchable=True)

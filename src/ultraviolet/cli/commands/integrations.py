@@ -7,10 +7,10 @@ import msgspec
 import typer
 
 from ultraviolet.cli.support.api import Json, to
-from ultraviolet.cli.support.completion import complete_integration
 from ultraviolet.cli.support.findings import next_step
+from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.cli.support.session import Session, command
+from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.text import did_you_mean
@@ -52,13 +52,6 @@ RETENTION = {
 _DAYS_PER_UNIT = {"d": 1, "w": 7, "y": 365}
 
 Days = Annotated[str | None, typer.Option(metavar="TIME", help="90d, 12w, 2y, or forever.")]
-
-Name = Annotated[
-    str | None,
-    typer.Argument(
-        help="Name or id; optional if there is only one.", autocompletion=complete_integration
-    ),
-]
 
 
 class TestFailedError(UltravioletError):
@@ -169,7 +162,10 @@ def check(session: Session, name: Name = None) -> None:
 
 
 @command(app, "findings", watchable=True)
-@returns("[GET /integrations/{integration}/findings]")
+@returns(
+    "[GET /integrations/{integration}/findings]",
+    plus={"integration": "name of the integration, in a list of several"},
+)
 def findings(
     session: Session,
     name: Name = None,
@@ -177,15 +173,21 @@ def findings(
     only_open: Annotated[bool, typer.Option("--open", help="Only open findings.")] = False,
     limit: Annotated[int, typer.Option(min=1)] = 20,
 ) -> None:
-    """List the problems of an integration, with automatic repairs and next steps.
+    """List the problems of integrations, with automatic repairs and next steps.
 
-    Example: `ultraviolet integration findings plant-1 --open`
+    Examples: `ultraviolet integration findings --open`,
+    `ultraviolet integration findings plant-1`
     """
-    found = session.integration(name)
-    items = session.api.items(to("/integrations/{}/findings", found["id"]), limit, open=only_open)
+    found = session.integrations(name)
+    items = session.list_of_each(
+        found, "/integrations/{}/findings", limit, "found_at", open=only_open
+    )
     if not session.as_json:
-        items = ({**one, "next_step": next_step(one, found["name"])} for one in items)
-    session.show_list(items, FINDINGS, "No findings.")
+        items = (
+            {**one, "next_step": next_step(one, one.get("integration", found[0]["name"]))}
+            for one in items
+        )
+    session.show_list(items, with_integration(FINDINGS, found), "No findings.")
 
 
 @command(app, "resources")
@@ -253,10 +255,7 @@ def resume(session: Session, name: Name = None) -> None:
 @returns(plus={"removed": "name of the integration"})
 def remove(
     session: Session,
-    name: Annotated[
-        str,
-        typer.Argument(help="Name or id; required.", autocompletion=complete_integration),
-    ],
+    name: Name = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
@@ -265,7 +264,7 @@ def remove(
     Example: `ultraviolet integration remove plant-1`
     """
     if not name:
-        raise InvalidError("Specify the integration to remove.")
+        raise InvalidError("Specify the integration to remove, by its name or id.")
     integration = session.integration(name)
     session.confirm(
         f"Permanently delete “{integration['name']}” with its objects, history and events?", yes=yes

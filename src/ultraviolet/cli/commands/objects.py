@@ -8,10 +8,11 @@ import typer
 
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json, to
-from ultraviolet.cli.support.completion import complete_integration, complete_resource
+from ultraviolet.cli.support.completion import complete_resource
+from ultraviolet.cli.support.integration_argument import Option
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import FILTER_HELP, TIME_HELP, parse_filters, parse_time
-from ultraviolet.cli.support.session import Session, command
+from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.files import atomic_write
 from ultraviolet.text import did_you_mean
@@ -70,20 +71,17 @@ Columns = Annotated[
     ),
 ]
 Sort = Annotated[str | None, typer.Option(help="Field to sort by; -field for descending order.")]
-Integration = Annotated[
-    str | None,
-    typer.Option(
-        help="Name or id; optional if there is only one.", autocompletion=complete_integration
-    ),
-]
-
 _MAX_SHOWN_CHANGES = 5
 _MAX_ATTRIBUTES = 10_000
 _MAX_VALUE_LENGTH = 40
 
 
 @command(app, "list", watchable=True)
-@returns("[GET /objects]", "[GET /objects/{resource}]")
+@returns(
+    "[GET /objects]",
+    "[GET /objects/{resource}]",
+    plus={"integration": "name of the integration, in a list of several"},
+)
 def list_(
     session: Session,
     resource: Annotated[
@@ -94,7 +92,7 @@ def list_(
         ),
     ] = None,
     *,
-    integration: Integration = None,
+    integration: Option = None,
     query: Query = None,
     state: State = None,
     filters: Filters = None,
@@ -111,14 +109,20 @@ def list_(
     `ultraviolet object list purchase_orders --filter status=ORDERED --columns status,supplier.name`,
     `ultraviolet object list purchase_order_lines --filter 'estimatedArrivalDate>@needDate'`
     """
-    found = session.integration(integration)["id"]
     if resource is None:
+        each = session.integrations(integration)
+        rows = (
+            {**({"integration": one["name"]} if len(each) > 1 else {}), **row}
+            for one in each
+            for row in session.api.items("/objects", 1000, integration=one["id"])
+        )
         session.show_list(
-            session.api.items("/objects", 1000, integration=found),
-            RESOURCES,
+            rows,
+            with_integration(RESOURCES, each),
             "The mirror is empty. Next: ultraviolet fetch run --mode full",
         )
         return
+    found = session.integration(integration)["id"]
     time = {"at": parse_time(at), "clock": clock}
     catalog = _catalog(session, found, columns, sort, *(filters or []))
     known = _find(resource, catalog)
@@ -150,7 +154,7 @@ def show(
     resource: Resource,
     object_id: Id,
     *,
-    integration: Integration = None,
+    integration: Option = None,
     at: At = None,
     clock: Clock = "hub",
 ) -> None:
@@ -174,7 +178,7 @@ def history(
     resource: Resource,
     object_id: Id,
     *,
-    integration: Integration = None,
+    integration: Option = None,
     limit: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
     """List the versions of one object with their origins, newest first.
@@ -201,7 +205,7 @@ def diff(
     *,
     since: Annotated[str, typer.Option("--from", help=TIME_HELP)],
     until: Annotated[str | None, typer.Option("--to", help=f"{TIME_HELP} Default: now.")] = None,
-    integration: Integration = None,
+    integration: Option = None,
     clock: Clock = "hub",
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of objects.")] = 1000,
 ) -> None:
@@ -244,7 +248,7 @@ def index(
     resource: Resource,
     fields: Annotated[list[str], typer.Argument(help="Fields to sort or filter by.")],
     *,
-    integration: Integration = None,
+    integration: Option = None,
 ) -> None:
     """Create indexes that speed up sorting and filtering by these fields.
 
@@ -263,7 +267,7 @@ def export(
     session: Session,
     resource: Resource,
     *,
-    integration: Integration = None,
+    integration: Option = None,
     query: Query = None,
     state: State = None,
     filters: Filters = None,

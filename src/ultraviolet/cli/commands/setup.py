@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import to
+from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.errors import UltravioletError

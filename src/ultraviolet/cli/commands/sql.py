@@ -76,10 +76,11 @@ def sql(
 ) -> None:
     """Query the mirror with SQL; each resource has a view, such as ion_purchase_orders.
 
-    The connection is read-only. Columns of the same name are numbered: id, id_2.
+    A view has the objects of all integrations: select or group by its column integration, their
+    name. The connection is read-only. Columns of the same name are numbered: id, id_2.
 
     Examples: `ultraviolet sql`,
-    `ultraviolet sql "SELECT status, count(*) FROM ion_purchase_orders GROUP BY status"`,
+    `ultraviolet sql "SELECT integration, count(*) FROM ion_purchase_orders GROUP BY integration"`,
     `ultraviolet sql --format parquet "SELECT * FROM ion_parts" > parts.parquet`,
     `ultraviolet sql < report.sql`
     """

@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import to
 from ultraviolet.cli.support.findings import next_step
+from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time
-from ultraviolet.cli.support.session import Session, command
+from ultraviolet.cli.support.session import Session, command, with_integration
 
 app = typer.Typer()
 
@@ -61,17 +61,24 @@ def status(session: Session) -> None:
 def freshness(session: Session, integration: Name = None) -> None:
     """Show per resource when the mirror was last proven, by what, and the latency of changes.
 
+    With --json, one integration.
+
     Examples: `ultraviolet freshness plant-1`, `ultraviolet freshness --watch`
     """
-    found = session.integration(integration)
-    report = session.api.get(to("/integrations/{}/freshness", found["id"]))
     if session.as_json:
-        session.show(report)
+        found = session.integration(integration)
+        session.show(session.api.get(to("/integrations/{}/freshness", found["id"])))
         return
-    session.show_list(iter(report["resources"]), FRESHNESS, "No resources yet.")
-    session.say(report["sentence"])
-    for finding in report["findings"]:
-        session.say(f"- {finding['message']}. Next: {next_step(finding, found['name'])}")
+    each = session.integrations(integration)
+    reports = [
+        (one["name"], session.api.get(to("/integrations/{}/freshness", one["id"]))) for one in each
+    ]
+    rows = [{"integration": name, **row} for name, one in reports for row in one["resources"]]
+    session.show_list(iter(rows), with_integration(FRESHNESS, each), "No resources yet.")
+    for name, report in reports:
+        session.say(f"{name}: {report['sentence']}" if len(each) > 1 else report["sentence"])
+        for finding in report["findings"]:
+            session.say(f"- {finding['message']}. Next: {next_step(finding, name)}")
 
 
 @command(app, "drift", watchable=True)
@@ -90,22 +97,36 @@ def drift(
 ) -> None:
     """Show the differences that webhooks alone would have left, by resource, cause and time.
 
+    With --json, one integration.
+
     Examples: `ultraviolet drift`,
     `ultraviolet drift plant-1 --since 6h --by hour --cause no_event_sent`
     """
-    found = session.integration(integration)
-    report = session.api.get(
-        to("/integrations/{}/drift", found["id"]),
-        resource=resource,
-        cause=cause,
-        since=parse_time(since),
-        until=parse_time(until),
-        by=by,
-    )
+    query = {
+        "resource": resource,
+        "cause": cause,
+        "since": parse_time(since),
+        "until": parse_time(until),
+        "by": by,
+    }
     if session.as_json:
-        session.show(report)
+        found = session.integration(integration)
+        session.show(session.api.get(to("/integrations/{}/drift", found["id"]), **query))
         return
-    session.show_list(iter(report["causes"]), CAUSES, "No drift: webhooks reported every change.")
-    over_time = ({**each, "wrong": sum(each["causes"].values())} for each in report["over_time"])
-    session.show_list(over_time, OVER_TIME, "No changes in that time.")
-    session.say(f"{report['wrong']} of {report['changes']} changes; --json adds samples.")
+    each = session.integrations(integration)
+    reports = [
+        (one["name"], session.api.get(to("/integrations/{}/drift", one["id"]), **query))
+        for one in each
+    ]
+    causes = ({"integration": name, **row} for name, one in reports for row in one["causes"])
+    session.show_list(
+        causes, with_integration(CAUSES, each), "No drift: webhooks reported every change."
+    )
+    over_time = (
+        {"integration": name, **row, "wrong": sum(row["causes"].values())}
+        for name, one in reports
+        for row in one["over_time"]
+    )
+    session.show_list(over_time, with_integration(OVER_TIME, each), "No changes in that time.")
+    wrong, changes = (sum(one[name] for _, one in reports) for name in ("wrong", "changes"))
+    session.say(f"{wrong} of {changes} changes; --json adds samples.")

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.progress import follow
-from ultraviolet.cli.support.session import Session, command
+from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.errors import UltravioletError
 
 COUNTS = (
@@ -104,7 +104,10 @@ def run(
 
 
 @command(app, "list", watchable=True)
-@returns("[GET /integrations/{integration}/verifications]")
+@returns(
+    "[GET /integrations/{integration}/verifications]",
+    plus={"integration": "name of the integration, in a list of several"},
+)
 def list_(
     session: Session, integration: Name = None, *, limit: Annotated[int, typer.Option(min=1)] = 20
 ) -> None:
@@ -112,9 +115,11 @@ def list_(
 
     Example: `ultraviolet verify list plant-1`
     """
-    found = session.integration(integration)
-    items = session.api.items(to("/integrations/{}/verifications", found["id"]), limit)
-    session.show_list(items, COLUMNS, "No verifications yet. Next: ultraviolet verify")
+    found = session.integrations(integration)
+    items = session.list_of_each(found, "/integrations/{}/verifications", limit, "id")
+    session.show_list(
+        items, with_integration(COLUMNS, found), "No verifications yet. Next: ultraviolet verify"
+    )
 
 
 @command(app, "show", watchable=True)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import to
+from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.cli.support.session import Session, command
+from ultraviolet.cli.support.session import Session, command, with_integration
 
 app = typer.Typer(no_args_is_help=True, help="Webhook URLs: create, list, rotate, revoke.")
 
@@ -44,15 +44,22 @@ def create(
 
 
 @command(app, "list", watchable=True)
-@returns("[GET /integrations/{integration}/webhook-urls]")
+@returns(
+    "[GET /integrations/{integration}/webhook-urls]",
+    plus={"integration": "name of the integration, in a list of several"},
+)
 def list_(session: Session, integration: Name = None) -> None:
-    """List the webhook URLs of an integration by their last four characters.
+    """List the webhook URLs by their last four characters.
 
-    Example: `ultraviolet webhook list plant-1`
+    Examples: `ultraviolet webhook list`, `ultraviolet webhook list plant-1`
     """
-    found = session.integration(integration)
-    items = session.api.items(to("/integrations/{}/webhook-urls", found["id"]), 1000)
-    session.show_list(items, COLUMNS, "No webhook URLs yet. Next: ultraviolet webhook create")
+    found = session.integrations(integration)
+    items = session.list_of_each(found, "/integrations/{}/webhook-urls", 1000, "id")
+    session.show_list(
+        items,
+        with_integration(COLUMNS, found),
+        "No webhook URLs yet. Next: ultraviolet webhook create",
+    )
 
 
 @command(app, "rotate")

@@ -7,16 +7,29 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Concatenate,
+    LiteralString,
+    ParamSpec,
+    TypeVar,
+)
 
 import typer
 from typer.core import TyperCommand
 
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import connection, output
-from ultraviolet.cli.support.api import Json
+from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.integration_argument import (
+    find_integration,
+    merge_option,
+    option_for,
+    remember_command,
+)
 from ultraviolet.errors import InvalidError, UltravioletError
-from ultraviolet.text import did_you_mean
 
 if TYPE_CHECKING:
     from ultraviolet.cli.support.transports import Api
@@ -26,7 +39,6 @@ R = TypeVar("R")
 
 WATCH_INTERVAL_SECONDS = 2.0
 CLEAR_SCREEN = "\x1b[2J\x1b[H"
-_NONE = "No integrations yet. Add one with `ultraviolet integration add`."
 
 
 class Session:
@@ -71,21 +83,38 @@ class Session:
 
     def integration(self, name: str | None) -> Json:
         """Return an integration by name or id, or the only one. Raise InvalidError."""
-        found = list(self.api.items("/integrations", limit=1000))
-        if name is None:
-            if len(found) == 1:
-                return found[0]
-            raise InvalidError(f"Specify an integration. {_available(found)}" if found else _NONE)
-        for integration in found:
-            if name in (str(integration["id"]), integration["name"]):
-                return integration
-        hint = did_you_mean(name, [str(integration["name"]) for integration in found])
-        raise InvalidError(f"No integration “{name}”.{hint or f' {_available(found)}'}")
+        return find_integration(self._integrations(), name)
+
+    def integrations(self, name: str | None) -> list[Json]:
+        """Return an integration by name or id, or all without a name. Raise InvalidError."""
+        found = self._integrations()
+        return found if name is None and found else [find_integration(found, name)]
+
+    def list_of_each(
+        self,
+        integrations: list[Json],
+        path: LiteralString,
+        limit: int,
+        newest: str,
+        **query: Any,
+    ) -> Iterator[Json]:
+        """Return a list of one integration, or the newest items of several by this field.
+
+        Items of several integrations have the name of their integration as `integration`.
+        """
+        lists = [(one, self.api.items(to(path, one["id"]), limit, **query)) for one in integrations]
+        if len(lists) == 1:
+            return lists[0][1]
+        rows = [{"integration": one["name"], **item} for one, items in lists for item in items]
+        return iter(sorted(rows, key=lambda row: row[newest], reverse=True)[:limit])
+
+    def _integrations(self) -> list[Json]:
+        return list(self.api.items("/integrations", limit=1000))
 
 
-def _available(integrations: list[Json]) -> str:
-    names = ", ".join(str(integration["name"]) for integration in integrations)
-    return f"Available: {names}." if names else _NONE
+def with_integration(columns: output.Columns, integrations: list[Json]) -> output.Columns:
+    """Return columns with that of the integration first, if the rows are of several."""
+    return {"integration": "integration", **columns} if len(integrations) > 1 else columns
 
 
 def command(
@@ -93,8 +122,8 @@ def command(
 ) -> Callable[[Callable[Concatenate[Session, P], R]], Callable[..., R]]:
     """Register a function of a `Session` as a command with the common options.
 
-    These are `--json`, `--url`, `--key` and `--data`. A `watchable` command also has `--watch`,
-    which repeats it every few seconds.
+    These are `--json`, `--url`, `--key` and `--data`, and `--integration` for a command with the
+    argument. A `watchable` command also has `--watch`, which repeats it every few seconds.
     """
 
     def register(function: Callable[Concatenate[Session, P], R]) -> Callable[..., R]:
@@ -108,6 +137,7 @@ def command(
             watch: bool = False,
             **options: Any,
         ) -> R:
+            merge_option(parameters, options)
             with open_session(url, key, data, as_json=as_json) as session:
                 while watch:
                     if sys.stdout.isatty():
@@ -118,7 +148,7 @@ def command(
                 return function(session, **options)  # pyright: ignore[reportCallIssue]
 
         parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        parameters += [_WATCH] if watchable else []
+        parameters += [*option_for(parameters), *([_WATCH] if watchable else [])]
         vars(run)["__signature__"] = inspect.Signature([*parameters, *_COMMON])
         run.__annotations__ = {one.name: one.annotation for one in [*parameters, *_COMMON]}
         return app.command(name, cls=_Command)(run)
@@ -130,6 +160,7 @@ class _Command(TyperCommand):
     """A command that suggests to quote a name if it is followed by an unexpected argument."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        remember_command(ctx, args)
         words = " ".join(word for word in args if not word.startswith("-"))
         try:
             return super().parse_args(ctx, args)

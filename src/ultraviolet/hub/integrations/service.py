@@ -102,6 +102,11 @@ def list_page(
     return [_integration(row) for row in connection.execute(query).mappings()]
 
 
+def has_several(connection: Connection) -> bool:
+    """Return whether more than one integration exists, so that its name must be shown."""
+    return len(connection.execute(select(integrations.c.id).limit(2)).all()) > 1
+
+
 def edit(
     connection: Connection,
     secrets: SecretBox,

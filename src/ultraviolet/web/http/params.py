@@ -1,6 +1,6 @@
 """Query parameters: those shared by routes, and rejection of those a route does not have."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, cast
@@ -23,13 +23,15 @@ REJECT_UNKNOWN = "reject_unknown_parameters"
 """Option of a route: whether it rejects query parameters that its handler does not declare."""
 EXTRA_PARAMETERS = "query_parameters"
 """Option of a route: query parameters that its handler reads without declaring them."""
+_MAX_NAMED = 20
+"""Limit for integrations that an error names."""
 
 IntegrationName = Annotated[
     str | None,
     QueryParameter(
         name="integration",
         required=False,
-        description="Id or name of an integration. Optional if there is exactly one.",
+        description="Id or name of an integration. Required if there are several.",
     ),
 ]
 
@@ -89,16 +91,28 @@ def integrations_page(connection: Connection, cursor: str | None, size: int) -> 
 def required_integration(connection: Connection, name: str | None) -> int:
     """Return the id of an integration by name, or of the only one.
 
-    Raise NotFoundError or InvalidError.
+    Raise NotFoundError or IntegrationRequiredError.
     """
     if name:
         return integrations.find(connection, name).id
-    ids = connection.execute(select(tables_integrations.integrations.c.id).limit(2)).scalars().all()
-    if not ids:
+    choices = integration_choices(connection)
+    if len(choices) > 1:
+        raise IntegrationRequiredError(choices)
+    return choices[0][0]
+
+
+def integration_choices(connection: Connection) -> list[tuple[int, str]]:
+    """Return the id and name of each integration that a request may mean.
+
+    Those being deleted count only if there are no others. Raise NotFoundError without integrations.
+    """
+    known = tables_integrations.integrations.c
+    rows = connection.execute(select(known.id, known.name, known.removed).order_by(known.id)).all()
+    if not rows:
         raise NotFoundError("No integration exists yet. Create one first.")
-    if len(ids) > 1:
-        raise InvalidError("Several integrations exist. Select one with `?integration=`.")
-    return ids[0]
+    return [(row.id, row.name) for row in rows if not row.removed] or [
+        (row.id, row.name) for row in rows
+    ]
 
 
 def optional_integration(connection: Connection, name: str | None) -> int | None:
@@ -140,3 +154,18 @@ def reject_unknown_parameters(request: Request[Any, Any, State]) -> None:
 
 class UnknownParameterError(InvalidError):
     """This URL does not have this query parameter."""
+
+
+class IntegrationRequiredError(InvalidError):
+    """Several integrations exist and the request does not select one."""
+
+    def __init__(self, choices: Sequence[tuple[int, str]], *, ask: bool = False) -> None:
+        """Name the possible integrations; a page asks people which one, or selects one for them."""
+        self.choices = choices
+        self.ask = ask
+        named = ", ".join(f"{id_} ({name})" for id_, name in choices[:_MAX_NAMED])
+        more = f" and {len(choices) - _MAX_NAMED} more" if len(choices) > _MAX_NAMED else ""
+        super().__init__(
+            f"Several integrations exist. Set `integration` to an id or a name: {named}{more}.",
+            field="integration",
+        )

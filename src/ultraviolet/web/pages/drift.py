@@ -13,7 +13,7 @@ from ultraviolet import clock
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.http.pagination import number, page_of
-from ultraviolet.web.http.params import optional_integration, parse_choice
+from ultraviolet.web.http.params import parse_choice, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.list_filters import resource_choices
@@ -69,7 +69,7 @@ async def show(
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
-        given = optional_integration(connection, integration) or next((one.id for one in choice), 0)
+        given = required_integration(connection, integration) if choice else 0
         found = drift.list_samples(connection, given, wanted, before, _SHOWN + 1)
         page = page_of(found, _SHOWN, lambda one: one.seq)
         report = drift.get_report(connection, given, wanted, by)

@@ -52,6 +52,17 @@ _LABELS: dict[State, tuple[str, str, str]] = {
     State.FRESH: ("up to date", "good", "The mirror is up to date with ION."),
 }
 """Label, colour and sentence of each state; {} is the leading finding."""
+_URGENCY = (
+    State.FAILING,
+    State.STALE,
+    State.UNREAD,
+    State.UNKNOWN,
+    State.PAUSED,
+    State.AGEING,
+    State.DELETING,
+    State.FRESH,
+)
+"""States in the order of the integrations on the page."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -84,7 +95,10 @@ class Status(msgspec.Struct, frozen=True):
     label: str
     tone: str
     text: str
+    leading: Finding | None
+    """The finding that the text states."""
     findings: list[Finding]
+    """The other findings."""
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -117,7 +131,10 @@ async def show(
 
     def read(connection: Connection) -> dict[str, Any]:
         page = integrations_page(connection, cursor, _SHOWN)
-        cards = [_card(connection, hub, one, span) for one in page.items]
+        cards = sorted(
+            (_card(connection, hub, one, span) for one in page.items),
+            key=lambda card: _URGENCY.index(card.judged.state),
+        )
         return {"cards": cards, "next": page.next}
 
     found = await hub.database.read(read)
@@ -155,14 +172,16 @@ def status_of(judged: Freshness) -> Status:
     """Return the status of an integration with this freshness."""
     label, tone, text = _LABELS[judged.state]
     if judged.state == State.DELETING:
-        return Status(label, tone, text, [])
+        return Status(label, tone, text, None, [])
     if judged.state == State.UNREAD:
         leading = [finding for finding in judged.findings if finding.kind == "unread"]
     else:
         leading = [finding for finding in judged.findings if finding.severity == "error"]
     found = [*leading, *(finding for finding in judged.findings if finding not in leading)]
     reason = f"{found[0].message.rstrip('.')}." if found else judged.sentence
-    return Status(label, tone, text.format(reason), found[:_SHOWN_FINDINGS])
+    stated = found[0] if found and "{}" in text else None
+    others = [finding for finding in found if finding is not stated][:_SHOWN_FINDINGS]
+    return Status(label, tone, text.format(reason), stated, others)
 
 
 def _changes(points: list[Activity], span: Range) -> Chart:

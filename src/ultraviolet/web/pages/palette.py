@@ -5,6 +5,7 @@ from litestar import get
 from litestar.params import FromQuery
 from sqlalchemy import Connection
 
+from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import GivenHub, require_role
@@ -43,13 +44,15 @@ async def suggest(
     def read(connection: Connection) -> list[Suggestion]:
         chosen = optional_integration(connection, integration)
         hits = search(connection, hub.catalog, text, name, chosen).hits[:MAX_OBJECTS]
+        known = integrations.list_page(connection)
+        of = {one.id: f" · {one.name}" for one in known} if len(known) > 1 else {}
         return [
             Suggestion(
                 hit.title or hit.id,
-                f"{resource_label(hit.resource).singular} {hit.id}"
+                f"{resource_label(hit.resource).singular} {hit.id}{of.get(hit.integration_id, '')}"
                 if hit.field == "id" or hit.text == hit.title
                 else f"{resource_label(hit.resource).singular} {hit.id}"
-                f" · {field_label(hit.field).label}: {hit.text[:80]}",
+                f"{of.get(hit.integration_id, '')} · {field_label(hit.field).label}: {hit.text[:80]}",
                 f"/objects/{hit.resource}/{hit.id}?integration={hit.integration_id}",
                 "database",
                 hit.id,

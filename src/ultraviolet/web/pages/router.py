@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.web.http.params import REJECT_UNKNOWN
+from ultraviolet.web.http.params import REJECT_UNKNOWN, IntegrationRequiredError
 from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.middleware.auth import AnyRequest
 from ultraviolet.web.middleware.throttle import SignInThrottle
@@ -36,6 +36,7 @@ from ultraviolet.web.pages.access import account, sign_in, sso
 from ultraviolet.web.pages.documentation import api_reference, routes
 from ultraviolet.web.pages.events import detail, listing, replay
 from ultraviolet.web.pages.forms.rejected_page import IS_PAGE, RejectedPage, is_mistake
+from ultraviolet.web.pages.integration_choice import page_addresses
 from ultraviolet.web.pages.objects import filter_builder, record, table, views
 from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
@@ -129,7 +130,15 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
 
 
 def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response[str] | Redirect:
-    """Return the page of a rejected form, the error page, or a redirect to the sign-in page."""
+    """Return the page of a rejected form, the error page, or a redirect.
+
+    It redirects to the page of one integration, or to the sign-in page.
+    """
+    if isinstance(error, IntegrationRequiredError) and request.method == "GET":
+        choices = page_addresses(request, error)
+        if len(choices) == 1:
+            return Redirect(choices[0][0], status_code=303)
+        return render.page(request, "which_integration.html", choices=choices)
     problem = log_server_error(request, error)
     if is_mistake(request, error):
         error_page = _error_page(request, error, problem, render)

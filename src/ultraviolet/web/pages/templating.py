@@ -32,6 +32,7 @@ from ultraviolet.web.pages.audit_labels import (
 )
 from ultraviolet.web.pages.charts import seconds, share
 from ultraviolet.web.pages.documentation.addresses import documentation_of
+from ultraviolet.web.pages.integration_choice import viewed_integration
 from ultraviolet.web.pages.navigation import current_address, visible_groups
 from ultraviolet.web.pages.objects.cells import changes, item_names
 
@@ -170,7 +171,10 @@ class Renderer:
         }
         html = self._environment.get_template(template).render(given | context)
         headers = {"Cache-Control": "no-store"}
-        return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
+        cookies = viewed_integration(request) if status == 200 else []  # noqa: PLR2004
+        return Response(
+            html, status_code=status, media_type=MediaType.HTML, headers=headers, cookies=cookies
+        )
 
 
 get_renderer = cache(Renderer)

@@ -72,6 +72,7 @@ async def show_all(
         request,
         "events.html",
         **context,
+        names=names,
         chips=list_chips(NAMES, asked, labels),
         more_count=sum(bool(asked.get(name)) for name in MORE),
         live=cursor is None,

@@ -12,8 +12,8 @@ from ultraviolet.hub.integrations import tested_changes
 from ultraviolet.hub.integrations.models import PRESETS, NewIntegration
 from ultraviolet.web.http.params import integrations_page
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.pages.integrations.schedules import describe
 from ultraviolet.web.pages.overview import status_of
-from ultraviolet.web.pages.schedules import describe
 from ultraviolet.web.pages.templating import GivenRenderer
 
 _SHOWN = 100

@@ -3,20 +3,22 @@
 from typing import Any
 
 from litestar import Response, get
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.command_text import command
+from ultraviolet.errors import NotFoundError
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.hub.integrations.resource_selection import list_selectable
+from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.pages.integrations.schedules import schedule
 from ultraviolet.web.pages.overview import status_of
-from ultraviolet.web.pages.schedules import schedule
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.pages.webhook_urls import count_day
 from ultraviolet.web.queries import fetches, summary, verifications
@@ -155,11 +157,15 @@ _READ = {
 
 
 @get("/freshness", guards=[require_role("viewer")], include_in_schema=False)
-async def show_first_freshness(hub: GivenHub) -> Redirect:
-    """Redirect to the freshness of the first integration."""
-    first = await hub.database.read(integrations.list_page, limit=1)
-    address = f"/integrations/{first[0].id}/freshness" if first else "/integrations"
-    return Redirect(address, status_code=303)
+async def find_freshness(hub: GivenHub, integration: FromQuery[str] = "") -> Redirect:
+    """Redirect to the freshness of an integration, the last viewed one by default."""
+    try:
+        found = await hub.database.read(required_integration, integration)
+    except NotFoundError:
+        if integration:
+            raise
+        return Redirect("/integrations", status_code=303)
+    return Redirect(f"/integrations/{found}/freshness", status_code=303)
 
 
 @get(f"{PATH}/freshness", guards=[require_role("viewer")], include_in_schema=False)
@@ -180,6 +186,7 @@ async def show_freshness(
         health = status_of(judged)
         return {
             "integration": integration,
+            "integrations": integrations.list_page(connection),
             "judged": judged,
             "rows": rows,
             "health": health,
@@ -189,4 +196,4 @@ async def show_freshness(
     return render.page(request, "freshness.html", **await hub.database.read(read))
 
 
-HANDLERS = [show, show_first_freshness, show_freshness]
+HANDLERS = [show, find_freshness, show_freshness]

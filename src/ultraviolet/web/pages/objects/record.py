@@ -14,8 +14,8 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Resource
-from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.pages.integration_choice import integration_of_object
 from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer, runner
@@ -75,12 +75,13 @@ async def show_object(
     at = moment(time)
 
     def read(connection: Connection) -> dict[str, Any]:
-        chosen = required_integration(connection, integration)
+        chosen = integration_of_object(connection, integration, resource, object_id)
         place = (chosen, resource, object_id)
         known = versions.find_version_at(connection, *place, at) if at else None
         wanted = int(version) if version.isdecimal() else known
         return {
             "integration": integrations.get(connection, chosen),
+            "several": integrations.has_several(connection),
             "object": objects.get_object(connection, *place),
             "then": versions.get_version(connection, *place, wanted) if wanted else None,
             "moments": versions.list_version_starts(connection, *place),

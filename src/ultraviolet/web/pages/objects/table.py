@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
+from ultraviolet.command_text import command
 from ultraviolet.hub.accounts import saved_views
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.catalog import Catalog
@@ -69,11 +70,7 @@ async def show_resources(
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
-        chosen = (
-            integrations.find(connection, integration).id
-            if integration
-            else next((each.id for each in choice), None)
-        )
+        chosen = required_integration(connection, integration) if choice else None
         found = (
             objects.count_by_resource(connection, hub.catalog, chosen) if chosen is not None else []
         )
@@ -137,6 +134,7 @@ async def show_objects(
         return {
             "indexable": object_table.missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
+            "integrations": integrations.list_page(connection),
             "objects": found.rows,
             "linked": read_linked(connection, chosen, documents, columns),
             "part": _part(found, at, total),
@@ -177,6 +175,14 @@ async def show_objects(
         states=objects.STATES,
         direction="descending" if by.down else "ascending",
         export_path=f"/api/v1/exports/{resource.name}?{urlencode(shown)}",
+        index_command=command(
+            "object index",
+            resource.name,
+            *(field.name for field in found["indexable"]),
+            **(
+                {"integration": found["integration"].name} if len(found["integrations"]) > 1 else {}
+            ),
+        ),
         by=by,
         q=asked.get("q") or "",
         state=object_state,

@@ -1,0 +1,142 @@
+"""Pages of a hub with several integrations: which one they show, and that they name it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.web.conftest import NEW
+
+ORDER = "/objects/purchase_orders"
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """SQLite only: nothing here depends on the database."""
+    return f"sqlite:///{tmp_path / 'hub.db'}"
+
+
+@pytest.fixture
+def two(signed_in: Any, integration: dict[str, Any], keep: Callable[..., None]) -> Any:
+    """A hub with the integrations “plant” and “plant 2”, which share the order 1."""
+    answer = signed_in.api("POST", "/integrations", {**NEW, "name": "plant 2"})
+    assert answer.status_code == 201, answer.text
+    keep("purchase_orders", {"id": 1, "description": "Ours"}, {"id": 11, "description": "Ours"})
+    keep("purchase_orders", {"id": 1, "description": "Theirs"}, into=2)
+    keep("purchase_orders", {"id": 22, "description": "Theirs"}, into=2)
+    return signed_in
+
+
+def goal(edge: Any, address: str) -> str:
+    """Return the target of a redirect."""
+    answer = edge.send("GET", address)
+    assert answer.status_code == 303, (address, answer.status_code)
+    return answer.headers["location"]
+
+
+def shown(edge: Any, address: str) -> str:
+    answer = edge.send("GET", address)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def test_pages_without_an_integration_select_one_or_ask(two: Any) -> None:
+    # An object that one integration has, several have, or none has.
+    assert goal(two, f"{ORDER}/11") == f"{ORDER}/11?integration=1"
+    assert goal(two, f"{ORDER}/22?version=1") == f"{ORDER}/22?version=1&integration=2"
+    asked = shown(two, f"{ORDER}/1")
+    assert "Which integration?" in asked
+    links = re.findall(r'<a href="([^"]*integration=\d)">([^<]*)</a>', asked)
+    assert links == [
+        (f"{ORDER}/1?integration=1", "plant"),
+        (f"{ORDER}/1?integration=2", "plant 2"),
+    ]
+    missing = two.send("GET", f"{ORDER}/404")
+    assert missing.status_code == 404
+    assert "No integration has a purchase order with the ID 404" in missing.text
+
+    # Lists show the first integration, later the last viewed one, and keep their filters.
+    lists = (
+        "/objects",
+        f"{ORDER}?q=a&where=description%3Ahas%3AA%26B&sort=-id",
+        "/drift",
+        "/freshness",
+    )
+    for viewed in (1, 2):
+        for address in lists:
+            separator = "&" if "?" in address else "?"
+            assert goal(two, address) == f"{address}{separator}integration={viewed}"
+        if viewed == 1:
+            for address in ("/objects?integration=2", "/integrations/2/sync"):
+                shown(two, "/drift?integration=1")
+                assert goal(two, "/objects") == "/objects?integration=1"
+                shown(two, address)
+    assert goal(two, "/freshness?integration=2") == "/integrations/2/freshness"
+
+    # An update of a page in the background, or an invalid address, selects nothing.
+    two.send("GET", "/drift?integration=1", headers={"hx-request": "true"})
+    assert two.send("GET", "/drift?integration=99").status_code == 404
+    assert goal(two, "/drift") == "/drift?integration=2"
+
+    # An integration that is being deleted does not count.
+    assert two.api("DELETE", "/integrations/2").status_code < 300
+    assert "Purchase orders" in shown(two, ORDER)
+
+
+def test_pages_name_the_integration(two: Any) -> None:
+    for address in (
+        "/objects?integration=2",
+        f"{ORDER}?integration=2&q=x",
+        "/integrations/2/freshness",
+        "/drift?integration=2",
+    ):
+        page = shown(two, address)
+        assert re.search(r'<option value="2" selected>plant 2</option>', page), address
+    assert 'name="q" value="x"' in shown(two, f"{ORDER}?integration=2&q=x")
+    assert 'href="/integrations/2">plant 2</a>' in shown(two, f"{ORDER}/1?integration=2")
+
+    hits = [one for one in two.send("GET", "/palette?q=1").json() if one["id"] == "1"]
+    assert sorted(one["detail"] for one in hits) == [
+        "Purchase order 1 · plant",
+        "Purchase order 1 · plant 2",
+    ]
+    assert "<td>plant 2</td>" in shown(two, "/search?q=22")
+
+    for owner in (1, 2):
+        two.api("POST", f"/integrations/{owner}/webhook-urls", {"name": "Ultraviolet"})
+    webhooks = shown(two, "/webhooks")
+    assert re.search(r'<th class="">Integration</th>', webhooks)
+    assert "deliveries to “Ultraviolet” of plant 2 immediately" in webhooks
+
+
+def test_overview_shows_the_worst_integration_first(two: Any) -> None:
+    two.api("POST", "/integrations/2/pause")
+    two.api("POST", "/integrations/2/test")
+    overview = shown(two, "/")
+    sections = re.findall(r'<section id="integration-(\d)"', overview)
+    states = re.findall(r'data-state="(\w+)"', overview)
+    links = re.findall(r'href="#integration-(\d)"', overview)
+    assert (sections, links, states) == (["1", "2"], ["1", "2"], ["unread", "paused"])
+    two.api("POST", "/integrations/1/pause")
+    two.api("POST", "/integrations/2/resume")
+    overview = shown(two, "/")
+    assert re.findall(r'<section id="integration-(\d)"', overview) == ["2", "1"]
+    assert "<strong>plant 2:</strong>" in overview
+
+
+def test_requests_without_an_integration_name_the_choices(two: Any) -> None:
+    for method, path, body in (
+        ("GET", "/objects", None),
+        ("GET", "/objects/parts", None),
+        ("GET", "/objects/parts/1", None),
+        ("GET", "/changes", None),
+        ("GET", "/attributes", None),
+        ("GET", "/exports/parts", None),
+        ("POST", "/objects/parts/indexes", {"fields": ["description"]}),
+    ):
+        answer = two.api(method, path, body)
+        assert answer.status_code == 422, (path, answer.text)
+        problem = answer.json()
+        assert "1 (plant), 2 (plant 2)" in problem["detail"], path
+        assert problem["errors"][0]["field"] == "integration"
