@@ -102,7 +102,7 @@ def test_integration_without_a_fetch_is_unread(plant: Plant) -> None:
     expected = "Unread: Nothing has been read from ION yet. Next: ultraviolet fetch run plant."
     assert judged.sentence == expected
     request_fetch(plant.connection, 1, "full", "test")
-    assert "The first full sync is running" in plant.judge(0).sentence
+    assert "First sync: " in plant.judge(0).sentence
 
 
 def test_paused_integration_is_not_fresh(plant: Plant) -> None:
@@ -129,7 +129,7 @@ def test_waiting_or_unreadable_object_makes_the_resource_stale(plant: Plant) -> 
     judged = plant.judge(20)
     assert judged.state == "stale"
     assert judged.sentence.startswith(
-        "Stale: 1 parts cannot be read: User does not have permission."
+        "Stale: 1 part cannot be read: User does not have permission."
     )
 
 

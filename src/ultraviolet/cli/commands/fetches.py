@@ -9,6 +9,7 @@ from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.progress import follow_fetch
 from ultraviolet.cli.support.session import Session, command
+from ultraviolet.command_text import command as line
 from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(no_args_is_help=True, help="Read an integration from ION: run, list, show.")
@@ -84,7 +85,7 @@ def list_(
     """
     found = session.integration(integration)
     items = session.api.items(to("/integrations/{}/fetches", found["id"]), limit)
-    session.show_list(items, COLUMNS, "No fetches yet. Next: ultraviolet fetch run")
+    session.show_list(items, COLUMNS, f"No fetches yet. Next: {line('fetch run', found['name'])}")
 
 
 @command(app, "show", watchable=True)

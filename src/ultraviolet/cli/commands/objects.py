@@ -12,6 +12,7 @@ from ultraviolet.cli.support.completion import complete_integration, complete_re
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import FILTER_HELP, TIME_HELP, parse_filters, parse_time
 from ultraviolet.cli.support.session import Session, command
+from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.files import atomic_write
 from ultraviolet.text import did_you_mean
@@ -111,12 +112,13 @@ def list_(
     `ultraviolet object list purchase_orders --filter status=ORDERED --columns status,supplier.name`,
     `ultraviolet object list purchase_order_lines --filter 'estimatedArrivalDate>@needDate'`
     """
-    found = session.integration(integration)["id"]
+    selected = session.integration(integration)
+    found = selected["id"]
     if resource is None:
         session.show_list(
             session.api.items("/objects", 1000, integration=found),
             RESOURCES,
-            "The mirror is empty. Next: ultraviolet fetch run --mode full",
+            f"The mirror is empty. Next: {line('fetch run', selected['name'], mode='full')}",
         )
         return
     time = {"at": parse_time(at), "clock": clock}

@@ -11,6 +11,7 @@ from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.progress import follow
 from ultraviolet.cli.support.session import Session, command
+from ultraviolet.command_text import command as line
 from ultraviolet.errors import UltravioletError
 
 COUNTS = (
@@ -114,7 +115,9 @@ def list_(
     """
     found = session.integration(integration)
     items = session.api.items(to("/integrations/{}/verifications", found["id"]), limit)
-    session.show_list(items, COLUMNS, "No verifications yet. Next: ultraviolet verify")
+    session.show_list(
+        items, COLUMNS, f"No verifications yet. Next: {line('verify', found['name'])}"
+    )
 
 
 @command(app, "show", watchable=True)

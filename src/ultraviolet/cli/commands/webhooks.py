@@ -8,6 +8,7 @@ from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import to
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
+from ultraviolet.command_text import command as line
 
 app = typer.Typer(no_args_is_help=True, help="Webhook URLs: create, list, rotate, revoke.")
 
@@ -40,7 +41,8 @@ def create(
         to("/integrations/{}/webhook-urls", found["id"]), {"name": name} if name else {}
     )
     session.show(created)
-    session.say("Copy the URL now. It is shown only once. Next: ultraviolet setup text")
+    following = line("setup text", found["name"])
+    session.say(f"Copy the URL now. It is shown only once. Next: {following}")
 
 
 @command(app, "list", watchable=True)
@@ -52,7 +54,9 @@ def list_(session: Session, integration: Name = None) -> None:
     """
     found = session.integration(integration)
     items = session.api.items(to("/integrations/{}/webhook-urls", found["id"]), 1000)
-    session.show_list(items, COLUMNS, "No webhook URLs yet. Next: ultraviolet webhook create")
+    session.show_list(
+        items, COLUMNS, f"No webhook URLs yet. Next: {line('webhook create', found['name'])}"
+    )
 
 
 @command(app, "rotate")
