@@ -48,11 +48,16 @@ _PROSE_WORDS = (
 )
 
 
-def strings(path: Path, *, docstrings: bool = True) -> Iterator[str]:
-    """Return the texts of a module, with `1` in place of values."""
+def strings(path: Path, *, documentation: bool = True) -> Iterator[str]:
+    """Return the texts of a module, with `1` in place of values.
+
+    Without the `documentation`, which has docstrings and help texts, these are the messages.
+    """
     tree = ast.parse(path.read_text())
-    if not docstrings:
+    if not documentation:
         for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                node.keywords = [each for each in node.keywords if each.arg != "help"]
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
                 body = node.body[1:] if ast.get_docstring(node, clean=False) else node.body
                 node.body = body or [ast.Pass()]
@@ -160,7 +165,7 @@ def test_messages_name_the_integration_of_a_command() -> None:
     """A printed command works also if there are several integrations."""
     nameless: dict[str, Path] = {}
     for path in sorted((ROOT / "src").rglob("*.py")):
-        for text in strings(path, docstrings=False):
+        for text in strings(path, documentation=False):
             for match in _NAMED.finditer(_PLACE.sub("1", text)):
                 typed = " ".join(match.group().rstrip(".:").split())
                 if lacks_integration(typed):

@@ -35,8 +35,8 @@ def test_plant_changes_other_orders_under_its_own_name(
     ion: LocalIon, tmp_path: Path, wait: Any
 ) -> None:
     stop = threading.Event()
-    options = {"size": "300", "seed": 1, "changes_per_second": 1000.0}
-    plant = PlantSimulator(ion, SetupMarker(tmp_path), stop, **options)
+    marker = SetupMarker(tmp_path)
+    plant = PlantSimulator(ion, marker, stop, size="300", seed=1, changes_per_second=1000.0)
     plant.set_up()
     before = nodes(ion, ORDERS)
     assert len(before) > 5

@@ -331,7 +331,7 @@ def _find(name: str, catalog: "Catalog | None" = None) -> "IonResource":
     if (found := catalog.resolve(name)) is None:
         hint = did_you_mean(name, [resource.name for resource in catalog.mirrored])
         raise NotFoundError(
-            f"ION has no resource “{name}”.{hint} List all with `ultraviolet object list`."
+            f"ION has no resource “{name}”.{hint} List all with `ultraviolet object list --integration INTEGRATION`."
         )
     return found
 

@@ -150,8 +150,8 @@ PROBLEMS = (
         ("unreadable", "hopeless", "behind"),
         "Objects stay stale",
         "ION cannot return them, or changes exceed the request budget.",
-        "Run `ultraviolet object list RESOURCE --state stale`. Raise the requests per second,"
-        " unless ION limits them.",
+        "Run `ultraviolet object list RESOURCE --state stale --integration INTEGRATION`. Raise the"
+        " requests per second, unless ION limits them.",
     ),
     KnownProblem(
         ("paused", "healing_off"),

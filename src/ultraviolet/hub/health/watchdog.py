@@ -74,7 +74,7 @@ _LAST_EVENT = text(
 """Newest first by number; the plus keeps SQLite from reading all events by the index of objects."""
 _NEWEST_SEQ = text("SELECT coalesce(max(seq), 0) FROM events")
 _UNREADABLE_OBJECTS = text(
-    """SELECT resource, count(*) AS count, min(id) AS first, min(error) AS error FROM stale
+    """SELECT resource, count(*) AS objects, min(id) AS first, min(error) AS error FROM stale
     WHERE integration_id = :integration AND attempts >= :attempts AND error IS NOT NULL
     GROUP BY resource"""
 )
@@ -359,7 +359,7 @@ class Watchdog:
             Finding(
                 "hopeless",
                 "error",
-                f"{counted_objects(r.count, r.resource)} cannot be read, such as {r.first}: {r.error}",
+                f"{counted_objects(r.objects, r.resource)} cannot be read, such as {r.first}: {r.error}",
                 next_step(r.error),
                 Action.FULL_FETCH,
                 r.resource,

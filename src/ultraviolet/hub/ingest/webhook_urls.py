@@ -294,7 +294,7 @@ def _row(connection: Connection, url_id: int, *, to_change: bool = False) -> Row
     row = connection.execute(for_update(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(
-            f"Webhook URL {url_id} does not exist. `ultraviolet webhook list` shows all URLs."
+            f"Webhook URL {url_id} does not exist. `ultraviolet webhook list INTEGRATION` shows all URLs."
         )
     return row
 
