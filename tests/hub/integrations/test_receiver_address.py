@@ -20,7 +20,7 @@ SECRET = "uvh_secret"
         ("http://0.0.0.0:8000", f"http://127.0.0.1:8001/hooks/{SECRET}"),
     ],
 )
-def test_same_or_unknown_address_is_no_problem(hub: str, posts_to: str) -> None:
+def test_same_or_unknown_address_is_accepted(hub: str, posts_to: str) -> None:
     assert find_address_problem(receiver(posts_to), hub) is None
 
 
