@@ -106,8 +106,8 @@ PROBLEMS = (
     KnownProblem(
         ("receiver",),
         "The receiver in ION is missing, disabled, or posts to another address",
-        "The set-up was not finished, the receiver was changed in ION, or the address of the hub"
-        " changed.",
+        "The set-up was not finished, the receiver was deleted, changed or disabled in ION, or the"
+        " address of the hub changed.",
         "Run `ultraviolet setup apply INTEGRATION` to create or repair the receiver; it is safe to run again.",
     ),
     KnownProblem(
