@@ -105,6 +105,22 @@ def test_integration_without_a_fetch_is_unread(plant: Plant) -> None:
     assert "First sync: " in plant.judge(0).sentence
 
 
+def test_first_sync_is_unread_until_it_ends(plant: Plant) -> None:
+    """All resources that were read so far are confirmed, but the others are not known yet."""
+    for statement in (
+        "DELETE FROM fetches",
+        f"""INSERT INTO fetches (id, integration_id, mode, state, requested_by, accept_absence,
+          started_at)
+          VALUES (9, 1, 'full', 'running', 'test', false, '{at(-200)}')""",
+        """INSERT INTO fetch_steps (fetch_id, resource, state, read, changed, deleted)
+          VALUES (9, 'parts', 'done', 1, 1, 0), (9, 'runs', 'waiting', 0, 0, 0)""",
+    ):
+        plant.connection.execute(text(statement))
+    judged = plant.judge(0)
+    assert (judged.state, judged.proven_at) == ("unread", None)
+    assert judged.sentence.startswith("Unread: First sync: 1 of 2 resources.")
+
+
 def test_paused_integration_is_not_fresh(plant: Plant) -> None:
     plant.integration = msgspec.structs.replace(plant.integration, paused=True)
     judged = plant.judge(40)
