@@ -1,4 +1,4 @@
-"""Suggestions for mistyped names, commands and options."""
+"""Counts with their noun, and suggestions for mistyped names, commands and options."""
 
 from pathlib import Path
 
@@ -12,7 +12,16 @@ from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
-from ultraviolet.text import did_you_mean
+from ultraviolet.text import counted, did_you_mean
+
+
+def test_count_has_the_right_noun() -> None:
+    assert [counted(n, "delivery", "deliveries") for n in (0, 1, 2_000)] == [
+        "0 deliveries",
+        "1 delivery",
+        "2,000 deliveries",
+    ]
+    assert (counted(1, "object"), counted(2, "object")) == ("1 object", "2 objects")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Suggestions for mistyped names, and URL path segments."""
+"""Counts with their noun, suggestions for mistyped names, and URL path segments."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,6 +10,14 @@ _MAX_SUGGESTIONS = 3
 _MIN_SIMILARITY = 0.6
 _UNUSABLE_SEGMENTS = ("", ".", "..")
 """HTTP clients and proxies remove these from a path, which would then address something else."""
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its words, such as "1 delivery" or "2,000 deliveries are late".
+
+    `many` is by default `one` with an s.
+    """
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

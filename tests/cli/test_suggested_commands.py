@@ -48,9 +48,19 @@ _PROSE_WORDS = (
 )
 
 
-def strings(path: Path) -> Iterator[str]:
-    """Return the texts of a module, with `1` in place of values."""
+def strings(path: Path, *, documentation: bool = True) -> Iterator[str]:
+    """Return the texts of a module, with `1` in place of values.
+
+    Without the `documentation`, which has docstrings and help texts, these are the messages.
+    """
     tree = ast.parse(path.read_text())
+    if not documentation:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                node.keywords = [each for each in node.keywords if each.arg != "help"]
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
+                body = node.body[1:] if ast.get_docstring(node, clean=False) else node.body
+                node.body = body or [ast.Pass()]
     inside = {
         id(part)
         for node in ast.walk(tree)
@@ -74,7 +84,12 @@ def strings(path: Path) -> Iterator[str]:
             and isinstance(node.args[0], ast.Constant)
         ):
             arguments = ["1" for _ in node.args[1:]]
-            options = {str(each.arg): "1" for each in node.keywords if each.arg}
+            options: dict[str, str | bool] = {
+                str(each.arg): (isinstance(each.value, ast.Constant) and each.value.value is True)
+                or "1"
+                for each in node.keywords
+                if each.arg
+            }
             yield command(str(node.args[0].value), *arguments, **options)
 
 
@@ -144,6 +159,36 @@ def test_command_in_a_text_exists(typed: str, monkeypatch: pytest.MonkeyPatch) -
         if prose == len(words):
             pytest.fail(f"{typed!r}, named in {NAMED[typed]}: {error}")
         check(" ".join(words[:prose]))
+
+
+def test_messages_name_the_integration_of_a_command() -> None:
+    """A printed command works also if there are several integrations."""
+    nameless: dict[str, Path] = {}
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for text in strings(path, documentation=False):
+            for match in _NAMED.finditer(_PLACE.sub("1", text)):
+                typed = " ".join(match.group().rstrip(".:").split())
+                if lacks_integration(typed):
+                    nameless[typed] = path
+    assert nameless == {}
+    assert lacks_integration("ultraviolet setup apply")
+    assert lacks_integration("ultraviolet object show parts 1")
+    assert not lacks_integration("ultraviolet setup apply 'Plant two'")
+
+
+def lacks_integration(typed: str) -> bool:
+    """Return whether a command takes an integration that is not given."""
+    one: Any = TREE
+    path, *rest = shlex.split(typed)
+    try:
+        while getattr(one, "commands", None) is not None:
+            context = one.make_context(path, list(rest))
+            path, one, rest = one.resolve_command(context, context._protected_args + context.args)
+        given = one.make_context(path, list(rest)).params
+    except Exception:  # noqa: BLE001  the test of each command reports it
+        return False
+    for_all = typed.startswith("ultraviolet event list")  # without one, the events of all
+    return given.get("integration", "1") is None and not for_all
 
 
 def test_unknown_command_is_detected() -> None:

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -13,7 +15,7 @@ from urllib.request import Request, urlopen
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
-from ultraviolet.child_process import is_responding
+from ultraviolet.child_process import free_port, is_responding
 
 SECOND = 1000
 ION_PAGES = (
@@ -44,7 +46,12 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
             stored = Path(os.environ["XDG_CONFIG_HOME"], "ultraviolet", "contexts.json")
             assert "demo" == json.loads(stored.read_bytes())["current"]
             stored.unlink()
+            again = subprocess.run(command, capture_output=True, text=True, check=False)
             first = running(data)
+            assert again.returncode == 5
+            assert again.stderr.splitlines() == [
+                f"ultraviolet: The demo with the data in {data} is already running at {first['url']}"
+            ]
             os.kill(first["pid"], signal.SIGSEGV)
             second = wait(lambda: another(data, first), 60, "another hub")
             wait(lambda: is_responding(f"{second['url']}/livez"), 60, "its answer")
@@ -55,6 +62,7 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
             demo.terminate()
             demo.wait()
     said = errors.read_text()
+    restart_at_another_port(command, first["url"], data)
 
     assert re.search(r"Ready after \d+ s, and changes are flowing", shown)
     for name in ("Hub", "Sign in", "Local ION", "Query runner"):
@@ -64,6 +72,23 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
     assert said.count(restarted) == 1
     assert "ultraviolet: The hub was ended by SIGSEGV. The end of" in said
     assert "Traceback" not in said
+
+
+def restart_at_another_port(command: list[str], before: str, data: Path) -> None:
+    """The receiver in ION follows the hub to its new address, and the restart waits for that."""
+    ports = json.loads((data / "ports.json").read_bytes())
+    port = free_port()
+    done = subprocess.run(
+        [*command, "--once", "--port", str(port)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"http://127.0.0.1:{port}" != before
+    assert "and changes are flowing" in done.stdout
+    kept = json.loads((data / "ports.json").read_bytes())
+    assert kept == {"hub": port, "ion": ports["ion"]}
+    with closing(sqlite3.connect(data / "ion" / "ion.db")) as ion:
+        [row] = ion.execute("SELECT webhook_uri FROM webhook_receivers").fetchall()
+    assert str(row[0]).startswith(f"http://127.0.0.1:{port}/hooks/")
 
 
 def change_an_order_as_printed(context: BrowserContext, shown: str) -> None:

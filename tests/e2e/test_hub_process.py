@@ -176,6 +176,18 @@ def test_changed_secret_key_is_reported_at_start(start_hub: Any, local_ion: Any)
     assert done.stderr.splitlines() == [f"ultraviolet: {SecretKeyError.__doc__}"]
 
 
+def test_second_hub_or_ion_on_one_folder_is_refused(hub: Any, local_ion: Any) -> None:
+    for command, data, url, name in (
+        (("serve",), hub.data, hub.url, "The hub"),
+        (("ion", "serve"), local_ion.data, local_ion.url, "The local ION"),
+    ):
+        words = [sys.executable, "-m", "ultraviolet", *command, "--port", "0", "--data", str(data)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 5, done.stderr
+        expected = f"ultraviolet: {name} with the data in {data} is already running at {url}"
+        assert done.stderr.splitlines() == [expected]
+
+
 def test_port_in_use_is_reported_before_the_database_is_created(hub: Any, tmp_path: Path) -> None:
     port = hub.url.rsplit(":", 1)[1]
     command = [

@@ -74,6 +74,7 @@ def repaired(findings: Any, wait: Any, kind: str, subject: str) -> Any:
     [
         ("settings", {"active": False}),
         ("address", {"webhookUri": "http://127.0.0.1:9/hooks/elsewhere"}),
+        ("address", {"webhookUri": "the webhook URL at another port"}),
         ("secret", {"sharedSecret": "known to nobody here"}),
     ],
 )
@@ -81,10 +82,14 @@ def test_changed_receiver_is_corrected(
     hub: Any, local_ion: Any, findings: Any, wait: Any, subject: str, change: dict[str, Any]
 ) -> None:
     before = receiver(local_ion)
+    if change.get("webhookUri", "").startswith("the"):
+        change = {"webhookUri": before["webhookUri"].replace(hub.url, "http://127.0.0.1:9")}
     local_ion.execute(UPDATE_RECEIVER, i={"id": before["id"], "etag": before["_etag"], **change})
 
     repaired(findings, wait, "receiver", subject)
 
+    address = f"{hub.url}/hooks/"
+    wait(lambda: receiver(local_ion)["webhookUri"].startswith(address), 30, "the address")
     assert receiver(local_ion)["active"]
     arrives_by_event(hub, local_ion, wait, f"after {subject}")
 
@@ -103,6 +108,67 @@ def test_removed_or_disabled_subscriptions_are_restored(
 
     now = receiver(local_ion)["subscriptions"]
     assert (len(now), {each["active"] for each in now}) == (count, {True})
+
+
+def test_changes_in_ion_by_the_hub_are_audited(hub: Any) -> None:
+    """The repairs of the tests above."""
+    audit = hub.api("GET", "/audit?actor=watchdog")["items"]
+    updates = [one["detail"] for one in audit if one["action"] == "receiver.update"]
+    corrected = [one["corrected"] for one in updates if "corrected" in one]
+    assert any("posts to another address: http://127.0.0.1:9;" in str(one) for one in corrected)
+    counts = [one["detail"] for one in audit if one["action"] == "receiver.subscribe"]
+    assert {1} == {one["subscribed"] + one["activated"] for one in counts}
+
+
+def test_manual_set_up_is_left_to_the_person(
+    hub: Any, integration: Any, local_ion: Any, wait: Any
+) -> None:
+    """The hub subscribes only after the person has created all subscriptions once."""
+    given = {name: integration[name] for name in ("api_url", "auth_url", "client_id")}
+    given |= {"name": "by hand", "client_secret": local_ion.client_secret, "resources": ["parts"]}
+    made = hub.api("POST", "/integrations", {**given, "incremental_schedule": NEVER})
+    path = f"/integrations/{made['id']}"
+    url = hub.api("POST", f"{path}/webhook-urls", {})["url"]
+    texts = hub.api("GET", f"{path}/setup")["texts"]
+    inputs = {"name": "By hand", "webhookUri": url}
+    created = local_ion.execute(texts["receiver_mutation"], input=inputs)
+    receiver_id = created["createWebhookReceiver"]["webhookReceiver"]["id"]
+
+    def missing() -> Any:
+        items = hub.api("GET", f"{path}/findings")["items"]
+        return [one for one in items if one["subject"] == "missing"]
+
+    found = wait(missing, 30, "the finding")[0]
+    assert "is set up manually" in found["message"]
+    assert found["repaired_at"] is None
+    assert [] == receiver(local_ion)["subscriptions"]
+    moved = url.replace(hub.url, "http://127.0.0.1:9")
+    move(local_ion, moved)
+    setup = wait(lambda: problems(hub, path), 30, "the problem of the address")
+    assert "another address: http://127.0.0.1:9; this hub is " in setup[0]
+    assert moved == receiver(local_ion)["webhookUri"]
+    plan = hub.cli("setup", "plan", "by hand")
+    assert "another address" in plan.stderr
+    move(local_ion, url)
+
+    local_ion.execute(texts["subscription_document"], receiver=receiver_id)
+    wait(lambda: missing()[0]["resolved_at"], 30, "its end")
+    one = receiver(local_ion)["subscriptions"][0]
+    local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
+    wait(lambda: missing()[0]["repaired_at"], 30, "the repair of a set-up that was complete")
+    hub.api("DELETE", path)
+    now = receiver(local_ion)
+    local_ion.execute(DELETE_RECEIVER, id=now["id"], etag=now["_etag"])
+
+
+def move(ion: Any, url: str) -> None:
+    now = receiver(ion)
+    given = {"id": now["id"], "etag": now["_etag"], "webhookUri": url}
+    ion.execute(UPDATE_RECEIVER, i=given)
+
+
+def problems(hub: Any, path: str) -> list[str]:
+    return hub.api("GET", f"{path}/setup")["plan"]["problems"]
 
 
 def test_watchdog_introspects_ion_if_needed(
@@ -161,7 +227,9 @@ def test_forged_deliveries_are_counted_and_shown(
         items = hub.api("GET", f"/integrations/{integration['id']}/findings")["items"]
         return [one for one in items if one["kind"] == "forged"]
 
-    assert "1 deliveries" in wait(shown, 20, "the finding")[0]["message"]
+    found = wait(shown, 20, "the finding")[0]
+    assert "1 delivery to" in found["message"]
+    assert "`ultraviolet webhook rotate " in found["next_step"]
     local_ion.faults.clear()
 
 

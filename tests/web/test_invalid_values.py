@@ -25,7 +25,7 @@ def test_invalid_value_is_reported_until_it_is_corrected(parts_hub: Edge) -> Non
         "2 of parts have a leadTime that is not a whole number, such as parts 5" in found["message"]
     )
     assert "'12 weeks'" in found["message"]
-    assert "ultraviolet object show parts 5" in found["next_step"]
+    assert "ultraviolet object show --integration plant parts 5" in found["next_step"]
     causes = parts_hub.get("/integrations/plant/freshness")["findings"]
     assert ["warning"] == [one["severity"] for one in causes if one["kind"] == "invalid_value"]
 

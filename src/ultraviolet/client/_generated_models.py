@@ -16,6 +16,8 @@ Action: TypeAlias = Literal[
     "test",
     "fix_credentials",
     "resume",
+    "full_fetch",
+    "rotate_webhook",
     "show_freshness",
 ]
 """What a user can do about a finding: a button or link on pages, and a command."""
@@ -130,6 +132,7 @@ class CreatedWebhookUrl(Struct, frozen=True, kw_only=True):
     verifies: bool
     signature_format: str | None
     wanted: list[tuple[str, str]] | None
+    manual: bool
     created_at: str
     subscribed_at: str | None
     first_delivery_at: str | None
@@ -626,6 +629,7 @@ class RotatedWebhookUrl(Struct, frozen=True, kw_only=True):
     verifies: bool
     signature_format: str | None
     wanted: list[tuple[str, str]] | None
+    manual: bool
     created_at: str
     subscribed_at: str | None
     first_delivery_at: str | None
@@ -680,6 +684,7 @@ class SetupResult(Struct, frozen=True, kw_only=True):
 
     webhook_url: WebhookUrl
     receiver_created: bool
+    corrected: list[str]
     subscribed: int
     activated: int
     removed: int
@@ -849,6 +854,7 @@ class WebhookUrl(Struct, frozen=True, kw_only=True):
     verifies: bool
     signature_format: str | None
     wanted: list[tuple[str, str]] | None
+    manual: bool
     created_at: str
     subscribed_at: str | None
     first_delivery_at: str | None

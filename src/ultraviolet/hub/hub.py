@@ -43,7 +43,9 @@ from ultraviolet.hub.runtime.search_indexer import SearchIndexer
 from ultraviolet.hub.runtime.view_updater import ViewUpdater
 from ultraviolet.ion.catalog import Catalog, load_catalog
 
-_DATA_FILES = ("hub.db*", "hub.json", "alive_at*", "secret.key", "secret.[0-9]*", "sandboxes")
+_DATA_FILES = (
+    *("hub.db*", "hub.json", "hub.lock", "alive_at*", "secret.key", "secret.[0-9]*", "sandboxes"),
+)
 """Files that a hub writes to its data folder."""
 
 
@@ -95,6 +97,7 @@ class Hub:
             public_url=settings.public_url,
             http=self._http,
             on_tested=self._restart,
+            serves=not one_off,
         )
         leases = create_leases(database.engine, "web" if one_off else role)
         self._one_off = OneOffRunner(create_command_leases(database.engine)) if one_off else None

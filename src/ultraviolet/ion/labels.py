@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from ultraviolet.text import counted
+
 Format = Literal["", "date", "time", "money", "percent", "seconds", "inches", "boolean"]
 
 
@@ -46,6 +48,12 @@ def resource_label(name: str) -> ResourceLabel:
     known = _labels().resources.get(name)
     words = name.replace("_", " ").capitalize()
     return known or ResourceLabel(words, words, "Other", "")
+
+
+def counted_objects(count: int, resource: str) -> str:
+    """Return a count of objects of a resource, such as "1 purchase order"."""
+    label = resource_label(resource)
+    return counted(count, label.singular.lower(), label.plural.lower())
 
 
 def field_label(name: str) -> FieldLabel:

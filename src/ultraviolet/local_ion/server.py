@@ -18,6 +18,7 @@ from litestar import Litestar
 
 from ultraviolet.asgi import HeadAsGet
 from ultraviolet.codecs import prepare_codecs
+from ultraviolet.data_lock import lock_folder
 from ultraviolet.errors import InvalidError
 from ultraviolet.files import ensure_private_dir
 from ultraviolet.http_protocol import Limits, make_protocol, raise_open_files_limit
@@ -56,6 +57,7 @@ _FILES = (
     "ion.db*",
     f"{ADDRESS_FILE}*",
     "token-key.pem",
+    "ion.lock",
     "plant.begun",
     "plant.done",
     "files",
@@ -186,8 +188,12 @@ def serve(options: ServeOptions) -> None:
     if options.from_file is not None:
         copy_into(options.data, options.from_file)
     raise_open_files_limit()
-    with open_listener(options.host, options.port) as listener:
+    with (
+        lock_folder(options.data, "ion.lock", "The local ION") as write_url,
+        open_listener(options.host, options.port) as listener,
+    ):
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])
+        write_url(options.url)
         local_ion = LocalIonServer(options, credentials_from_environment(os.environ))
         app = create_app(local_ion.app_state, lifespan=[local_ion.lifespan])
         tls = ensure_certificates(options.data / "tls", options.host) if options.tls else None

@@ -46,6 +46,11 @@ CAUSES: dict[Cause, str] = {
 }
 """What each cause means, and what the hub did, in sentences."""
 
+WITHOUT_EVENT: frozenset[Cause] = frozenset(
+    {"no_event_sent", "event_lost", "event_not_understood", "computed", "permission"}
+)
+"""Causes without a usable event; with the other causes, an event was late or incomplete."""
+
 LATE_SECONDS = 10.0
 """Seconds from ION's time of a change after which its event counts as late."""
 _MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)

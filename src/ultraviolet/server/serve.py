@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +19,7 @@ import uvicorn
 from sqlalchemy import Connection
 
 from ultraviolet import tracing
+from ultraviolet.data_lock import lock_folder
 from ultraviolet.db.database import Database, StoreUnavailableError
 from ultraviolet.db.engine import make_engine, parse_url
 from ultraviolet.db.locks import lock
@@ -160,6 +161,14 @@ class _Server(uvicorn.Server):
 def serve(options: ServeOptions) -> None:
     """Run the hub until a signal stops it."""
     settings = Settings.from_environment(data=options.data, public_url=options.url)
+    with ExitStack() as stack:
+        if not _is_postgresql(settings):  # two hubs would share one SQLite database
+            announce = stack.enter_context(lock_folder(settings.data, "hub.lock", "The hub"))
+            announce(options.near)
+        _serve(options, settings)
+
+
+def _serve(options: ServeOptions, settings: Settings) -> None:
     # Listen before the hub is announced, so that early connections wait instead of failing.
     fd = systemd_socket() if options.fd is None else options.fd
     listening = listen(options.host, options.port) if fd is None else socket.socket(fileno=fd)
@@ -206,6 +215,10 @@ def serve(options: ServeOptions) -> None:
         hand_over(kept)
 
 
+def _is_postgresql(settings: Settings) -> bool:
+    return parse_url(settings.database_url).drivername.startswith("postgresql")
+
+
 def _open_hub(settings: Settings, role: Role) -> Hub:
     """Open the hub, and wait for its database if that is still starting.
 
@@ -233,7 +246,7 @@ def _exit_during_startup(_number: int, _frame: FrameType | None) -> None:
 
 
 def _supervise(options: ServeOptions, settings: Settings, listening: socket.socket) -> None:
-    if not parse_url(settings.database_url).drivername.startswith("postgresql"):
+    if not _is_postgresql(settings):
         raise InvalidError(
             "Several worker processes require PostgreSQL; a hub on SQLite runs as one process"
         )

@@ -24,6 +24,7 @@ from ultraviolet.hub.core.encryption import SecretKeyError
 from ultraviolet.hub.health import controller_status, heartbeat
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.text import counted
 from ultraviolet.web.middleware.auth import GivenHub
 from ultraviolet.web.queries import prometheus
 
@@ -66,7 +67,7 @@ async def readyz(
         await _check_integrations(hub),
     ]
     if hub.settings.spool:
-        detail = f"{hub.ingest.spooled} deliveries in the spool"
+        detail = f"{counted(hub.ingest.spooled, 'delivery', 'deliveries')} in the spool"
         if rejected := hub.ingest.refused:
             detail += f"; the database rejected {rejected} more, which the next process retries"
         checks.append(HealthCheck("spool", well=True, detail=detail))

@@ -180,7 +180,7 @@ def test_show_prints_field_names_of_ion_and_local_times(call: Call) -> None:
 
 def test_unknown_resource_is_answered_with_a_command(call: Call) -> None:
     for command in ("list", "export"):
-        with pytest.raises(NotFoundError, match=r"“widgets”.*`ultraviolet object list`"):
+        with pytest.raises(NotFoundError, match=r"“widgets”.*`ultraviolet object list "):
             call("object", command, "widgets")
     with pytest.raises(NotFoundError, match="Did you mean"):
         call("object", "history", "suplier", "1")

@@ -15,13 +15,14 @@ def test_path_of_each_action_is_complete(action: Action) -> None:
     path = action.path(42)
     assert path.startswith("/")
     assert "{" not in path
-    assert ("42" in path) == (action is not Action.FETCH), "a fetch has its integration in the form"
+    without = (Action.FETCH, Action.FULL_FETCH)
+    assert ("42" in path) == (action not in without), "a fetch has its integration in the form"
 
 
 @pytest.mark.parametrize("action", Action)
 def test_only_a_fetch_has_form_fields(action: Action) -> None:
-    expected = {"integration": "42", "mode": "incremental"} if action is Action.FETCH else {}
-    assert action.fields(42) == expected
+    mode = {Action.FETCH: "incremental", Action.FULL_FETCH: "full"}.get(action)
+    assert action.fields(42) == ({"integration": "42", "mode": mode} if mode else {})
 
 
 def test_links_need_no_role_and_buttons_do() -> None:
@@ -33,6 +34,8 @@ def test_links_need_no_role_and_buttons_do() -> None:
         "fetch": "operator",
         "test": "operator",
         "resume": "operator",
+        "full_fetch": "operator",
+        "rotate_webhook": None,
         "show_freshness": None,
     }
 
@@ -60,6 +63,7 @@ def test_shell_reads_any_name_as_one_argument(action: Action, name: str) -> None
     assert words[:-1] == [
         "ultraviolet",
         *action.verb.split(),
+        *(["--mode", "full"] if action is Action.FULL_FETCH else []),
         *(["--"] if name.startswith("-") else []),
     ]
 

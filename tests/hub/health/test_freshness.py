@@ -102,7 +102,23 @@ def test_integration_without_a_fetch_is_unread(plant: Plant) -> None:
     expected = "Unread: Nothing has been read from ION yet. Next: ultraviolet fetch run plant."
     assert judged.sentence == expected
     request_fetch(plant.connection, 1, "full", "test")
-    assert "The first full sync is running" in plant.judge(0).sentence
+    assert "First sync: " in plant.judge(0).sentence
+
+
+def test_first_sync_is_unread_until_it_ends(plant: Plant) -> None:
+    """All resources that were read so far are confirmed, but the others are not known yet."""
+    for statement in (
+        "DELETE FROM fetches",
+        f"""INSERT INTO fetches (id, integration_id, mode, state, requested_by, accept_absence,
+          started_at)
+          VALUES (9, 1, 'full', 'running', 'test', false, '{at(-200)}')""",
+        """INSERT INTO fetch_steps (fetch_id, resource, state, read, changed, deleted)
+          VALUES (9, 'parts', 'done', 1, 1, 0), (9, 'runs', 'waiting', 0, 0, 0)""",
+    ):
+        plant.connection.execute(text(statement))
+    judged = plant.judge(0)
+    assert (judged.state, judged.proven_at) == ("unread", None)
+    assert judged.sentence.startswith("Unread: First sync: 1 of 2 resources.")
 
 
 def test_paused_integration_is_not_fresh(plant: Plant) -> None:
@@ -129,7 +145,7 @@ def test_waiting_or_unreadable_object_makes_the_resource_stale(plant: Plant) -> 
     judged = plant.judge(20)
     assert judged.state == "stale"
     assert judged.sentence.startswith(
-        "Stale: 1 parts cannot be read: User does not have permission."
+        "Stale: 1 part cannot be read: User does not have permission."
     )
 
 

@@ -38,7 +38,7 @@ def test_finding_names_the_field_the_type_and_an_example(
     assert {f"parts.{field}"} == found.keys()
     assert found[f"parts.{field}"].startswith(f"1 of parts have a {field} that is {described};")
     [row] = select_all(database, "SELECT next_step FROM findings")
-    assert "`ultraviolet object show parts 7`" in row.next_step
+    assert "`ultraviolet object show --integration plant parts 7`" in row.next_step
 
 
 def test_valid_values_are_not_reported(database: Database) -> None:

@@ -21,7 +21,8 @@ from ultraviolet.web.pages.integrations.schedules import describe
     ("cron", "expected"),
     [
         ("* * * * *", "Every minute, in UTC"),
-        ("*/5 * * * *", "Every fifth minute of every hour, in UTC"),
+        ("*/5 * * * *", "Every 5 minutes"),
+        ("*/7 * * * *", "Every seventh minute of every hour, in UTC"),
         ("15 * * * *", "At minute 15 of every hour, in UTC"),
         ("0 */6 * * *", "At minute 0 past every sixth hour, in UTC"),
         ("0 3 * * *", "At 03:00 every day, in UTC"),
@@ -36,7 +37,7 @@ def test_schedule_is_described_in_words(cron: str, expected: str) -> None:
 
 def test_integration_is_edited_on_its_tabs(signed_in: Any, integration: dict[str, Any]) -> None:
     page = signed_in.send("GET", "/integrations/1/sync").text
-    assert "Every fifth minute of every hour" in page
+    assert "Every 5 minutes" in page
     changed = {"incremental_schedule": "*/5 * * * *", "full_schedule": "30 4 * * 0"}
     changed["requests_per_second"] = "7"
     assert signed_in.submit("/integrations/1/sync", **changed).status_code == 303
@@ -128,7 +129,9 @@ def test_automatic_set_up_lists_refusals_of_ion(
     refused = ["You may not subscribe to parts", "You may not subscribe to runs"]
 
     async def apply(*_: Any) -> SetupResult:
-        return SetupResult(url, True, 0, 0, 0, [*refused, *refused], Plan(None, (), (), (), (), ()))
+        return SetupResult(
+            url, True, (), 0, 0, 0, [*refused, *refused], Plan(None, (), (), (), (), ())
+        )
 
     monkeypatch.setattr(webhook_setup, "apply_setup", apply)
     page = signed_in.create("/integrations/1/set-up/automatic")

@@ -19,6 +19,8 @@ from ultraviolet.cli.support import contexts
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.cli.support.progress import follow_fetch
+from ultraviolet.clock import now_rfc3339
+from ultraviolet.data_lock import lock_folder
 from ultraviolet.errors import UltravioletError
 from ultraviolet.files import create_private, ensure_private_dir
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 INTEGRATION_NAME = "Local ION"
 CONTEXT_NAME = "demo"
 FIRST_CHANGE_TIMEOUT_SECONDS = 60.0
-_FILES = ("credentials.json", "hub.log", "ion.log", "hub", "ion")
+DEFAULT_PORTS = (8000, 8100)
+"""The ports of the hub and of the local ION at the first start."""
+_FILES = ("credentials.json", "ports.json", "demo.lock", "hub.log", "ion.log", "hub", "ion")
 """The files and folders that a demo writes into its directory."""
 CRASH_DETECTION_SECONDS = 2.0
 """How long a failed step waits for one of the processes to be found crashed."""
@@ -45,6 +49,13 @@ class Credentials(msgspec.Struct, frozen=True):
 
     client_id: str
     client_secret: str
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """The ports of the last start, so that printed and stored addresses stay valid."""
+
+    hub: int
+    ion: int
 
 
 class StartedDemo(msgspec.Struct, frozen=True):
@@ -64,11 +75,19 @@ def demo(
         float, typer.Option(min=0, help="Changes that the plant makes per second.")
     ] = 2.0,
     port: Annotated[
-        int, typer.Option(help="Port of the hub; the next free port if it is in use.")
-    ] = 8000,
+        int | None,
+        typer.Option(
+            help="Port of the hub, by default that of the last start or 8000; the next free port"
+            " if it is in use."
+        ),
+    ] = None,
     ion_port: Annotated[
-        int, typer.Option(help="Port of the local ION; the next free port if it is in use.")
-    ] = 8100,
+        int | None,
+        typer.Option(
+            help="Port of the local ION, by default that of the last start or 8100; the next free"
+            " port if it is in use."
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Exit as soon as changes arrive.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the hub in a browser.")] = True,
 ) -> None:
@@ -82,17 +101,19 @@ def demo(
     """
     # SIGTERM must stop the child processes as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    start = time.monotonic()
-    ion_port, port = _pick_port(ion_port), _pick_port(port)
-    ion_url, hub_url = f"http://127.0.0.1:{ion_port}", f"http://127.0.0.1:{port}"
+    start, started_at = time.monotonic(), now_rfc3339()
     ensure_private_dir(data, _FILES)
     with ExitStack() as stack:
+        write_url = stack.enter_context(lock_folder(data, "demo.lock", "The demo"))
+        ports = _pick_ports(data, port, ion_port)
+        ion_url, hub_url = f"http://127.0.0.1:{ports.ion}", f"http://127.0.0.1:{ports.hub}"
+        write_url(hub_url)
         credentials = _load_credentials(data)
         options = ["--size", size, "--changes-per-second", str(changes_per_second)]
         ion = stack.enter_context(
             Child(
                 "The local ION",
-                ["ion", "serve", "--port", str(ion_port), "--data", str(data / "ion"), *options],
+                ["ion", "serve", "--port", str(ports.ion), "--data", str(data / "ion"), *options],
                 data / "ion.log",
                 {
                     "ION_CLIENT_ID": credentials.client_id,
@@ -104,7 +125,7 @@ def demo(
         hub = stack.enter_context(
             Child(
                 "The hub",
-                ["serve", "--port", str(port), "--data", str(data / "hub")],
+                ["serve", "--port", str(ports.hub), "--data", str(data / "hub")],
                 data / "hub.log",
                 {"ULTRAVIOLET_PUBLIC_URL": hub_url},
                 restarts=1,
@@ -114,7 +135,13 @@ def demo(
         started = _set_up_with_retry(
             ion,
             hub,
-            lambda: _set_up(data, (ion_url, hub_url), (ion, hub), credentials, changes_per_second),
+            lambda: _set_up(
+                data,
+                (ion_url, hub_url),
+                (ion, hub),
+                credentials,
+                started_at if changes_per_second else None,
+            ),
         )
         with suppress(KeyboardInterrupt):
             _print_addresses(hub_url, ion_url, started, time.monotonic() - start, data)
@@ -149,9 +176,12 @@ def _set_up(
     urls: tuple[str, str],
     children: tuple[Child, Child],
     credentials: Credentials,
-    rate: float,
+    changes_since: str | None,
 ) -> StartedDemo:
-    """Wait for both processes, connect them, run a full fetch; return the addresses to open."""
+    """Wait for both processes, connect them, run a full fetch; return the addresses to open.
+
+    Also wait for a delivery after `changes_since`, if it is not None.
+    """
     from ultraviolet.cli.support.transports import Api
 
     (ion_url, hub_url), (ion, hub) = urls, children
@@ -173,7 +203,8 @@ def _set_up(
         if "demo" not in [user["name"] for user in api.items("/users", 1000)]:
             api.post("/users", {"name": "demo", "role": "admin"})
         link = str(api.post("/users/demo/sign-in-links")["url"])
-        _wait_for_first_change(api, integration, (ion, hub), rate)
+        if changes_since:
+            _wait_for_delivery(api, integration, (ion, hub), changes_since)
         given = {"integration": integration["id"], "sort": "id"}
         oldest = next(api.items("/objects/purchase_orders", 1, **given), None)
     # the plant rarely changes its oldest order, so that the etag of an open form stays current
@@ -215,14 +246,14 @@ def _connect(api: "Api", ion_url: str, credentials: Credentials) -> Json:
     return integration
 
 
-def _wait_for_first_change(
-    api: "Api", integration: Json, children: tuple[Child, ...], rate: float
+def _wait_for_delivery(
+    api: "Api", integration: Json, children: tuple[Child, ...], since: str
 ) -> None:
-    if rate == 0:
-        return
+    """Wait for a delivery after `since`; older ones do not show that ION reaches this hub now."""
     _say("Waiting for the first delivery from the local ION …")
     deadline = time.monotonic() + FIRST_CHANGE_TIMEOUT_SECONDS
-    while next(api.items("/events", 1, integration=integration["id"]), None) is None:
+    urls = to("/integrations/{}/webhook-urls", integration["id"])
+    while not any((url["last_delivery_at"] or "") > since for url in api.items(urls, 100)):
         for child in children:
             child.check()
         if time.monotonic() > deadline:
@@ -281,6 +312,19 @@ def _program() -> str:
     if Path(sys.argv[0]).name == "__main__.py":
         return shlex.join([sys.executable, "-m", "ultraviolet"])
     return shlex.quote(sys.argv[0])
+
+
+def _pick_ports(data: Path, hub: int | None, ion: int | None) -> Ports:
+    """Return free ports, preferably the given ones, else those of the last start; store them."""
+    path, usual = data / "ports.json", Ports(*DEFAULT_PORTS)
+    with suppress(FileNotFoundError, msgspec.DecodeError):
+        usual = msgspec.json.decode(path.read_bytes(), type=Ports)
+    picked = Ports(
+        _pick_port(usual.hub if hub is None else hub),
+        _pick_port(usual.ion if ion is None else ion),
+    )
+    path.write_bytes(msgspec.json.encode(picked))
+    return picked
 
 
 def _pick_port(preferred: int) -> int:

@@ -12,6 +12,7 @@ from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time
 from ultraviolet.cli.support.session import Session, command, with_integration
+from ultraviolet.command_text import command as line
 from ultraviolet.files import atomic_write
 
 app = typer.Typer(no_args_is_help=True, help="Recorded events: list, show, replay, export, import.")
@@ -88,7 +89,7 @@ def list_(
     session.show_list(
         items,
         with_integration(COLUMNS, each),
-        "No events. Next, if webhooks are not set up yet: ultraviolet setup apply",
+        "No events. Next, if webhooks may not be set up: ultraviolet doctor",
     )
 
 
@@ -190,23 +191,23 @@ def import_(
 
     Example: `ultraviolet event import events.jsonl`
     """
-    found = session.integration(integration)["id"]
+    found = session.integration(integration)
     total: Json = {"read": 0, "added": 0, "known": 0}
     with file.open("rb") as lines:
         for chunk in _chunks(lines):
-            result = session.api.upload(to("/integrations/{}/events/import", found), chunk)
+            result = session.api.upload(to("/integrations/{}/events/import", found["id"]), chunk)
             total = {name: count + result[name] for name, count in total.items()}
     session.show(total)
-    session.say("Next: ultraviolet fetch run --mode full")
+    session.say(f"Next: {line('fetch run', found['name'], mode='full')}")
 
 
 def _chunks(lines: IO[bytes]) -> Iterator[bytes]:
     """Split a file between lines into chunks of one request each."""
     chunk = b""
-    for line in lines:
-        if chunk and len(chunk) + len(line) > _CHUNK_BYTES:
+    for event in lines:
+        if chunk and len(chunk) + len(event) > _CHUNK_BYTES:
             yield chunk
             chunk = b""
-        chunk += line
+        chunk += event
     if chunk:
         yield chunk

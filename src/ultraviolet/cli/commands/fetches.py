@@ -9,6 +9,7 @@ from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.progress import follow_fetch
 from ultraviolet.cli.support.session import Session, command, with_integration
+from ultraviolet.command_text import command as line
 from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(no_args_is_help=True, help="Read an integration from ION: run, list, show.")
@@ -87,9 +88,8 @@ def list_(
     """
     found = session.integrations(integration)
     items = session.list_of_each(found, "/integrations/{}/fetches", limit, "id")
-    session.show_list(
-        items, with_integration(COLUMNS, found), "No fetches yet. Next: ultraviolet fetch run"
-    )
+    next_step = line("fetch run", *(one["name"] for one in found[:1]))
+    session.show_list(items, with_integration(COLUMNS, found), f"No fetches yet. Next: {next_step}")
 
 
 @command(app, "show", watchable=True)

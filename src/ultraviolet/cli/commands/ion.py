@@ -1,7 +1,7 @@
 """`ultraviolet ion`: run the local ION and print its schema."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -48,8 +48,8 @@ def serve(
     no_quirk: list[str] | None = typer.Option(
         None, help="Disable one of ION's known quirks; repeatable."
     ),
-    api: str = typer.Option(
-        "all", help="Version of ION's API: 2023, newer, or all of both.", metavar="VERSION"
+    api: Literal["all", "2023", "newer"] = typer.Option(
+        "all", help="Version of ION's API: 2023, newer, or all of both."
     ),
     token_lifetime: int = typer.Option(300, min=1, help="Lifetime of an access token in seconds."),
     plant: bool = typer.Option(True, help="Fill an empty local ION with a simulated company."),
@@ -80,8 +80,6 @@ def serve(
     from ultraviolet import log_config
     from ultraviolet.local_ion import server
 
-    if api not in {"all", "2023", "newer"}:
-        raise typer.BadParameter("VERSION is 2023, newer or all.", param_hint="--api")
     log_config.configure()
     server.prepare_folder(data)
     if from_hub is not None:

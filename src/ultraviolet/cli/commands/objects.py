@@ -13,6 +13,7 @@ from ultraviolet.cli.support.integration_argument import Option
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import FILTER_HELP, TIME_HELP, parse_filters, parse_time
 from ultraviolet.cli.support.session import Session, command, with_integration
+from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.files import atomic_write
 from ultraviolet.text import did_you_mean
@@ -119,7 +120,7 @@ def list_(
         session.show_list(
             rows,
             with_integration(RESOURCES, each),
-            "The mirror is empty. Next: ultraviolet fetch run --mode full",
+            f"The mirror is empty. Next: {line('fetch run', *(one['name'] for one in each[:1]), mode='full')}",
         )
         return
     found = session.integration(integration)["id"]
@@ -334,7 +335,7 @@ def _find(name: str, catalog: "Catalog | None" = None) -> "IonResource":
     if (found := catalog.resolve(name)) is None:
         hint = did_you_mean(name, [resource.name for resource in catalog.mirrored])
         raise NotFoundError(
-            f"ION has no resource “{name}”.{hint} List all with `ultraviolet object list`."
+            f"ION has no resource “{name}”.{hint} List all with `ultraviolet object list --integration INTEGRATION`."
         )
     return found
 

@@ -8,6 +8,7 @@ from ultraviolet.cli.support.api import to
 from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
+from ultraviolet.command_text import command as line
 from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(no_args_is_help=True, help="Set up webhooks in ION: plan, apply, text, adopt.")
@@ -24,6 +25,7 @@ STEPS = {"step": "name", "done": "done", "detail": "detail"}
 APPLIED = {
     "receiver": "plan.receiver.id",
     "created": "receiver_created",
+    "corrected": "corrected",
     "subscribed": "subscribed",
     "activated": "activated",
     "rejected": "refused",
@@ -82,9 +84,9 @@ def apply(session: Session, integration: Name = None) -> None:
         errors = "; ".join(dict.fromkeys(result["refused"]))
         raise SetupRejectedError(
             f"ION rejected a part of the set-up: {errors}. Missing or inactive: {named}{more}."
-            " Next: ultraviolet setup apply"
+            f" Next: {line('setup apply', found['name'])}"
         )
-    session.say("Next: ultraviolet fetch run --mode full")
+    session.say(f"Next: {line('fetch run', found['name'], mode='full')}")
 
 
 @command(app, "text")
@@ -115,7 +117,8 @@ def text(
         for placeholder, value in values.items():
             text = text.replace(placeholder, value or placeholder)
         typer.echo(f"# {name.replace('_', ' ')}\n{text}\n")
-    session.say("Next: ultraviolet setup adopt --receiver ID, with the id from ION's response.")
+    adopt = line("setup adopt", found["name"], receiver=receiver or "ID")
+    session.say(f"Next: {adopt}{', with the id from the response of ION' * (receiver is None)}")
 
 
 @command(app, "adopt")

@@ -11,6 +11,7 @@ from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.progress import follow
 from ultraviolet.cli.support.session import Session, command, with_integration
+from ultraviolet.command_text import command as line
 from ultraviolet.errors import UltravioletError
 
 COUNTS = (
@@ -117,8 +118,9 @@ def list_(
     """
     found = session.integrations(integration)
     items = session.list_of_each(found, "/integrations/{}/verifications", limit, "id")
+    next_step = line("verify", *(one["name"] for one in found[:1]))
     session.show_list(
-        items, with_integration(COLUMNS, found), "No verifications yet. Next: ultraviolet verify"
+        items, with_integration(COLUMNS, found), f"No verifications yet. Next: {next_step}"
     )
 
 

@@ -8,6 +8,7 @@ from ultraviolet.cli.support.api import to
 from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command, with_integration
+from ultraviolet.command_text import command as line
 
 app = typer.Typer(no_args_is_help=True, help="Webhook URLs: create, list, rotate, revoke.")
 
@@ -40,7 +41,8 @@ def create(
         to("/integrations/{}/webhook-urls", found["id"]), {"name": name} if name else {}
     )
     session.show(created)
-    session.say("Copy the URL now. It is shown only once. Next: ultraviolet setup text")
+    following = line("setup text", found["name"])
+    session.say(f"Copy the URL now. It is shown only once. Next: {following}")
 
 
 @command(app, "list", watchable=True)
@@ -55,10 +57,9 @@ def list_(session: Session, integration: Name = None) -> None:
     """
     found = session.integrations(integration)
     items = session.list_of_each(found, "/integrations/{}/webhook-urls", 1000, "id")
+    next_step = line("webhook create", *(one["name"] for one in found[:1]))
     session.show_list(
-        items,
-        with_integration(COLUMNS, found),
-        "No webhook URLs yet. Next: ultraviolet webhook create",
+        items, with_integration(COLUMNS, found), f"No webhook URLs yet. Next: {next_step}"
     )
 
 

@@ -8,6 +8,8 @@ from ultraviolet.cli.doctor.problems import CheckResult, failed, passed
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.findings import next_step
 from ultraviolet.command_text import command
+from ultraviolet.hub.core.finding import rotation_step
+from ultraviolet.text import counted
 
 if TYPE_CHECKING:
     from ultraviolet.cli.support.transports import Api
@@ -59,7 +61,7 @@ def _check_receiver(name: str, setup: Json) -> Iterator[CheckResult]:
     subject, apply = f"{name}: receiver", command("setup apply", name)
     plan = setup["plan"]
     if plan is None:
-        yield failed("receiver", subject, str(setup["problem"]))
+        yield failed("receiver", subject, str(setup["problem"]), command("setup plan", name))
         return
     if plan["receiver"] is None:
         message = "ION has no receiver with a webhook URL of this hub"
@@ -85,10 +87,11 @@ def _check_signatures(name: str, urls: list[Json]) -> Iterator[CheckResult]:
         if (url["last_refused_at"] or "") > since:
             is_good = False
             message = (
-                f"{url['refused']} deliveries to “{url['name']}” had an invalid signature and were"
-                f" rejected, the last at {url['last_refused_at']}"
+                f"The hub rejected {counted(url['refused'], 'delivery', 'deliveries')} to"
+                f" “{url['name']}” with a wrong signature, the last at {url['last_refused_at']}"
             )
-            yield failed("forged", subject, message, severity="warning")
+            step = rotation_step(url["id"])
+            yield failed("forged", subject, message, step, severity="warning")
         if url["last_delivery_at"] and not url["verifies"]:
             is_good = False
             message = (

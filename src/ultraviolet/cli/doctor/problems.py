@@ -71,7 +71,7 @@ PROBLEMS = (
         "ULTRAVIOLET_PUBLIC_URL is not set behind a proxy, has the wrong scheme or port, or the"
         " proxy does not forward requests.",
         "Set ULTRAVIOLET_PUBLIC_URL to the https address that ION reaches, restart, then run"
-        " `ultraviolet webhook rotate`.",
+        " `ultraviolet setup apply INTEGRATION` to correct the address of the receiver.",
     ),
     KnownProblem(
         ("unreachable", "ion_fails"),
@@ -105,35 +105,41 @@ PROBLEMS = (
     ),
     KnownProblem(
         ("receiver",),
-        "The receiver in ION is missing or disabled",
-        "The set-up was not finished, or the receiver was deleted, changed or disabled in ION.",
-        "Run `ultraviolet setup apply` to create or repair the receiver; it is safe to run again.",
+        "The receiver in ION is missing, disabled, or posts to another address",
+        "The set-up was not finished, the receiver was deleted, changed or disabled in ION, or the"
+        " address of the hub changed.",
+        "Run `ultraviolet setup apply INTEGRATION` to create or repair the receiver; it is safe to run again.",
     ),
     KnownProblem(
         ("subscriptions",),
         "Subscriptions are missing or disabled",
         "They were removed in ION, or a newer ION has additional resources.",
-        "Run `ultraviolet setup apply`.",
+        "Run `ultraviolet setup apply INTEGRATION`.",
     ),
     KnownProblem(
-        ("forged", "unverified"),
-        "Deliveries are rejected, or cannot be verified",
-        "The shared secret has changed or is unknown, or another program posts to the URL.",
-        "Run `ultraviolet setup apply` to read the secret again; if rejections continue, run"
-        " `ultraviolet webhook rotate`.",
+        ("forged",),
+        "Deliveries have a wrong signature and are rejected",
+        "Another program posts to the URL. The hub itself keeps the shared secret up to date.",
+        "If this continues, replace the URL: run `ultraviolet webhook rotate ID`.",
+    ),
+    KnownProblem(
+        ("unverified",),
+        "Deliveries cannot be verified",
+        "The shared secret of the receiver is unknown.",
+        "Run `ultraviolet setup apply INTEGRATION` to read it from ION.",
     ),
     KnownProblem(
         ("silent", "no_event_yet"),
         "No deliveries arrive",
         "The receiver does not reach the hub, subscriptions are missing, or ION is a sandbox, which"
         " delivers webhooks to a sink by default.",
-        "Check the webhook events in ION, then run `ultraviolet setup plan`.",
+        "Check the webhook events in ION, then run `ultraviolet setup plan INTEGRATION`.",
     ),
     KnownProblem(
         ("overdue", "never_proven", "unread"),
         "Fetches fail or are overdue",
         "ION returns errors, the request budget is too small, or no process holds the lease.",
-        "Run `ultraviolet fetch list` and `ultraviolet fetch show ID` to see the error.",
+        "Run `ultraviolet fetch list INTEGRATION` and `ultraviolet fetch show ID` to see the error.",
     ),
     KnownProblem(
         ("unmaintained", "events_wait"),
@@ -145,14 +151,14 @@ PROBLEMS = (
         ("unreadable", "hopeless", "behind"),
         "Objects stay stale",
         "ION cannot return them, or changes exceed the request budget.",
-        "Run `ultraviolet object list RESOURCE --state stale`. Raise the requests per second,"
-        " unless ION limits them.",
+        "Run `ultraviolet object list RESOURCE --state stale --integration INTEGRATION`. Raise the"
+        " requests per second, unless ION limits them.",
     ),
     KnownProblem(
         ("paused", "healing_off"),
         "The integration is paused, or healing is off",
         "A user paused it, or the hub runs with ULTRAVIOLET_HEAL=off.",
-        "Run `ultraviolet integration resume`, or start the hub without ULTRAVIOLET_HEAL.",
+        "Run `ultraviolet integration resume INTEGRATION`, or start the hub without ULTRAVIOLET_HEAL.",
     ),
     KnownProblem(
         ("invalid_value",),
@@ -164,7 +170,7 @@ PROBLEMS = (
         ("freshness",),
         "The mirror may differ from ION for another reason",
         "See the finding.",
-        "Run `ultraviolet freshness` for details.",
+        "Run `ultraviolet freshness INTEGRATION` for details.",
     ),
 )
 _PROBLEMS_BY_KIND = {kind: problem for problem in PROBLEMS for kind in problem.kinds}

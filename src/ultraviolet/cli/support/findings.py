@@ -9,4 +9,5 @@ def next_step(finding: Json, integration: str) -> str:
 
     step = str(finding["next_step"])
     command = Action(finding["action"]).command(integration) if finding["action"] else ""
-    return step if command in step else f"{step.rstrip('.')}: `{command}`"
+    has_command = "ultraviolet " in step
+    return step if has_command or not command else f"{step.rstrip('.')}: `{command}`"

@@ -8,6 +8,7 @@ import typer
 
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support.api import Address, Json, to
+from ultraviolet.text import counted
 
 if TYPE_CHECKING:
     from ultraviolet.cli.support.transports import Api
@@ -22,8 +23,8 @@ def follow_fetch(api: "Api", fetch: Json, *, quiet: bool) -> Json:
 
     def describe(fetch: Json) -> str:
         """Return the progress of a fetch as text."""
-        resources = f"{fetch['resources_done']} of {fetch['resources']} resources"
-        return f"{resources}, {fetch['read']} objects read, {fetch['changed']} changed"
+        resources = f"{fetch['resources_done']} of {counted(fetch['resources'], 'resource')}"
+        return f"{resources}, {counted(fetch['read'], 'object')} read, {fetch['changed']} changed"
 
     path = to("/fetches/{}", fetch["id"])
     return follow(api, path, "Reading from ION", describe, quiet=quiet)

@@ -16,6 +16,7 @@ from ultraviolet.command_text import command
 from ultraviolet.db.tables.sync import differences, drift, verifications
 from ultraviolet.hub.core.finding import Finding, Kind
 from ultraviolet.hub.health.freshness import Freshness
+from ultraviolet.text import counted
 
 Topic: TypeAlias = Literal["connection", "credentials", "receiver", "freshness", "drift", "disk"]
 
@@ -93,7 +94,9 @@ def _find_drift(connection: Connection, integration_id: int) -> Finding | None:
         differences.c.verification_id == verification_id, differences.c.state == "confirmed"
     )
     if verification_id is not None and (count := connection.execute(confirmed).scalar_one()):
-        message = f"Verification {verification_id} found {count} objects that differ from ION"
+        message = (
+            f"Verification {verification_id} found {counted(count, 'object')} that differ from ION"
+        )
         return Finding("differs", "error", message, command("verify show", str(verification_id)))
     not_understood = select(func.count()).where(
         drift.c.integration_id == integration_id,
@@ -101,7 +104,9 @@ def _find_drift(connection: Connection, integration_id: int) -> Finding | None:
         drift.c.healed_at > format_rfc3339(utc_now() - timedelta(hours=1)),
     )
     if (count := connection.execute(not_understood).scalar_one()) >= _MIN_NOT_UNDERSTOOD_PER_HOUR:
-        message = f"The hub could not interpret the events of {count} changes in the last hour"
+        message = (
+            f"The hub could not interpret the events of {counted(count, 'change')} in the last hour"
+        )
         step = command("event list", outcome="not_understood")
         return Finding("not_understood", "error", message, step)
     return None

@@ -107,6 +107,13 @@ class Action(StrEnum):
         "integration test",
     )
     RESUME = "resume", "Resume", "/integrations/{}/resume", "integration resume", "operator"
+    FULL_FETCH = "full_fetch", "Full sync", "/fetches", "fetch run", "operator"
+    ROTATE_WEBHOOK = (
+        "rotate_webhook",
+        "Rotate the webhook URL",
+        "/webhooks?integration={}",
+        "webhook list",
+    )
     SHOW_FRESHNESS = (
         "show_freshness",
         "View freshness",
@@ -120,12 +127,23 @@ class Action(StrEnum):
 
     def fields(self, integration_id: int) -> dict[str, str]:
         """Return the fields of the form."""
-        is_fetch = self is Action.FETCH
-        return {"integration": str(integration_id), "mode": "incremental"} if is_fetch else {}
+        mode = {Action.FETCH: "incremental", Action.FULL_FETCH: "full"}.get(self)
+        return {"integration": str(integration_id), "mode": mode} if mode else {}
 
     def command(self, integration: str) -> str:
         """Return the command for an integration."""
+        if self is Action.FULL_FETCH:
+            return command(self.verb, integration, mode="full")
         return command(self.verb, integration)
+
+
+def rotation_step(url_id: int) -> str:
+    """Return the next step if a webhook URL receives deliveries with a wrong signature.
+
+    The watchdog compares the shared secret with ION's, so the sender is not ION.
+    """
+    rotate = command("webhook rotate", str(url_id))
+    return f"If this continues, another party knows the URL; replace it: `{rotate}`"
 
 
 class Finding(msgspec.Struct, frozen=True):

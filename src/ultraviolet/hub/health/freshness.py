@@ -69,6 +69,8 @@ def judge_freshness(
     newest = select(versions.c.observed_at).where(versions.c.integration_id + 0 == integration.id)
     last = connection.execute(newest.order_by(versions.c.seq.desc()).limit(1)).scalar()
     found = list(find_integration_findings(connection, catalog, integration, status, proven_at))
+    if any(finding.kind == "unread" for finding in found):
+        proven_at = None  # the resources that are not read yet are not known
     found += [one.finding for one in mirrored if one.finding]
     errors = [finding for finding in found if finding.severity == "error"]
     if integration.removed:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from ultraviolet.clock import format_rfc3339
 from ultraviolet.command_text import command
 from ultraviolet.db.tables.events import events
-from ultraviolet.db.tables.sync import drift, fetches
+from ultraviolet.db.tables.sync import drift, fetch_steps, fetches
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding
 from ultraviolet.hub.health import controller_status, heartbeat
@@ -18,6 +18,7 @@ from ultraviolet.hub.integrations.models import Integration, is_sandbox
 from ultraviolet.hub.sync import invalid_values
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.errors import NEXT_STEPS, known_step
+from ultraviolet.text import counted
 
 _DEAD_WEBHOOK_CHANGES = 3
 """Number of changes without a later event after which the webhook counts as dead."""
@@ -47,7 +48,7 @@ def find_integration_findings(
         if one.kind != "unreadable":  # the resource reports it, and sooner
             yield msgspec.convert(one, Finding, from_attributes=True)
     yield from _connection_findings(integration, stored, status)
-    if proven_at is None and (unread := _unread(connection, integration)):
+    if unread := _unread(connection, integration, proven_at):
         yield unread
     down = heartbeat.last_down(connection)
     if down and (proven_at is None or proven_at < down.until):
@@ -55,7 +56,8 @@ def find_integration_findings(
             f"The hub was down from {down.since[:19]}Z to {down.until[:19]}Z,"
             " and some objects have not been confirmed since"
         )
-        step = "The next fetch confirms them; `ultraviolet fetch run` starts one now"
+        now = Action.FETCH.command(integration.name)
+        step = f"The next fetch confirms them; `{now}` starts one now"
         yield Finding("hub_was_down", "error", message, step, Action.FETCH)
     yield from _event_findings(connection, catalog, integration, status)
     if not status.heals:
@@ -83,7 +85,7 @@ def _processing_findings(
         step = "Free disk space and check that the hub may write to its database"
         yield Finding("database", "error", status.trouble, step)
     if status.spooled:
-        message = f"{status.spooled} deliveries wait in the spool"
+        message = f"{counted(status.spooled, 'delivery waits', 'deliveries wait')} in the spool"
         step = "No action needed: the hub writes them to the database in order"
         yield Finding("spool", "warning", message, step)
 
@@ -104,15 +106,32 @@ def _connection_findings(
         yield from (f for f in integration.test_result.findings if f.severity == "error")
 
 
-def _unread(connection: Connection, integration: Integration) -> Finding | None:
-    """Return a finding if no fetch has finished, not even the one that runs now."""
-    query = select(fetches.c.state).distinct().where(fetches.c.integration_id == integration.id)
-    states = set(connection.execute(query).scalars())
-    if "done" in states:
+def _unread(
+    connection: Connection, integration: Integration, proven_at: str | None
+) -> Finding | None:
+    """Return a finding if no fetch has finished, not even the one that runs now.
+
+    During the first fetch, `proven_at` is None, or later than its start.
+    """
+    here = fetches.c.integration_id == integration.id
+    if connection.execute(
+        select(fetches.c.id).where(here, fetches.c.state == "done").limit(1)
+    ).scalar():
         return None
-    if "running" in states:
-        message = "The first full sync is running, so the mirror is incomplete until it finishes"
-        return Finding("unread", "warning", message, "No action needed")
+    running = select(fetches.c.id, fetches.c.started_at).where(here, fetches.c.state == "running")
+    first = connection.execute(running.order_by(fetches.c.id).limit(1)).one_or_none()
+    if proven_at and not (first and proven_at >= first.started_at):
+        return None  # the fetches before are no longer recorded
+    if first:
+        steps = select(
+            func.count().label("all"),
+            func.count(case((fetch_steps.c.state.in_(("done", "skipped")), 1))).label("read"),
+        ).where(fetch_steps.c.fetch_id == first.id)
+        progress = connection.execute(steps).one()
+        message = f"First sync: {progress.read} of {counted(progress.all, 'resource')}"
+        return Finding(
+            "unread", "warning", message, "No action needed: the sync continues by itself"
+        )
     message = "Nothing has been read from ION yet"
     return Finding(
         "unread", "warning", message, Action.FETCH.command(integration.name), Action.FETCH
@@ -141,7 +160,7 @@ def _event_findings(
     if without_event >= _DEAD_WEBHOOK_CHANGES:
         arrived = f"the last event arrived {age(last, status.moment)}"
         message = (
-            f"A fetch found {without_event} changes without a webhook event;"
+            f"A fetch found {counted(without_event, 'change')} without a webhook event;"
             f" {arrived if last else 'no event has arrived yet'}"
             f"{_sandbox_remark(integration)}"
         )

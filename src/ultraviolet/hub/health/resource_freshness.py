@@ -18,6 +18,7 @@ from ultraviolet.hub.health.failed_steps import failed_steps
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.errors import NEXT_STEPS, known_step, next_step
+from ultraviolet.ion.labels import counted_objects
 from ultraviolet.mirror import latency
 from ultraviolet.mirror.stale_reasons import VERIFICATION
 
@@ -150,24 +151,26 @@ def _judge_resource(
 ) -> tuple[State, Finding | None]:
     title = name.replace("_", " ")
     if counted and counted.failing:
-        message = f"{counted.failing} {title} cannot be read: {counted.error}"
-        step = known_step(counted.error or "") or command("object list", name, state="stale")
+        message = f"{counted_objects(counted.failing, name)} cannot be read: {counted.error}"
+        step = known_step(counted.error or "") or command(
+            "object list", name, state="stale", integration=integration.name
+        )
         return State.STALE, _unreadable(name, message, step)
     if counted and counted.differing:
-        message = f"A verification found {counted.differing} {title} that differ from ION"
+        message = f"A verification found differences in {counted_objects(counted.differing, name)}"
         step = "No action needed: the hub is reading them from ION again"
         return State.STALE, Finding("differs", "error", message, step, subject=name)
     waiting_seconds = age_seconds(counted.since, status.moment) if counted and status.heals else 0.0
     if counted and waiting_seconds > CATCH_UP_SECONDS:
         message = (
-            f"{counted.count} changed {title} have not been read from ION yet,"
+            f"The hub has not read {counted_objects(counted.count, name)} that changed in ION,"
             f" the oldest for {span(waiting_seconds)}"
         )
         step = (
             NEXT_STEPS["ion-rate-limited"]
             if status.limited
             else "Raise the integration's requests per second if ION allows more;"
-            " `ultraviolet integration findings` lists problems"
+            f" `{command('integration findings', integration.name)}` lists problems"
         )
         return State.STALE, Finding(
             "behind", "error", message, step, Action.SHOW_FRESHNESS, subject=name
@@ -182,7 +185,9 @@ def _judge_resource(
     if seconds <= interval * 1.5 + _FETCH_SLACK_SECONDS:
         finding = None
         if counted and waiting_seconds > _CATCHING_UP_SECONDS:
-            message = f"{counted.count} {title} changed in ION and are being re-read"
+            message = (
+                f"The hub is reading {counted_objects(counted.count, name)} that changed in ION"
+            )
             step = "No action needed: the hub reads them within seconds"
             finding = Finding("behind", "info", message, step, subject=name)
         return State.FRESH, finding
@@ -195,14 +200,14 @@ def _judge_resource(
         "overdue",
         "error" if overdue else "warning",
         message,
-        "`ultraviolet fetch list` shows failed fetches",
+        f"`{command('fetch list', integration.name)}` shows failed fetches",
         Action.FETCH,
         subject=name,
     )
 
 
 def _unreadable(resource: str, message: str, step: str) -> Finding:
-    return Finding("unreadable", "error", message, step, Action.SHOW_FRESHNESS, subject=resource)
+    return Finding("unreadable", "error", message, step, Action.FULL_FETCH, subject=resource)
 
 
 def _stale_counts(connection: Connection, integration_id: int) -> dict[str, _StaleCount]:

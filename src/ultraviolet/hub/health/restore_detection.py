@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, delete, insert, select, text, update
 
 from ultraviolet.clock import normalize_rfc3339, now_rfc3339
+from ultraviolet.command_text import command
 from ultraviolet.db import dialect
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations, settings
@@ -120,7 +121,9 @@ def report_restore(connection: Connection, integration_id: int, sentence: str) -
         fetches.c.integration_id == integration_id, fetches.c.state == "running"
     )
     connection.execute(cancelled.values(state="cancelled", finished_at=now_rfc3339()))
-    step = "No action needed: `ultraviolet fetch list` shows the progress of the full fetch"
+    query = select(integrations.c.name).where(integrations.c.id == integration_id)
+    progress = command("fetch list", str(connection.execute(query).scalar_one()))
+    step = f"No action needed: `{progress}` shows the progress of the full fetch"
     message = f"{sentence}. A full fetch reads all later changes from ION again"
     finding = Finding(FINDING_KIND, "error", message, step, subject="database")
     finding_store.add_findings(connection, integration_id, [finding])

@@ -18,7 +18,7 @@ from ultraviolet.clock import format_rfc3339 as as_text
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import finding_store
-from ultraviolet.hub.core.finding import Action, Finding, Kind
+from ultraviolet.hub.core.finding import Action, Finding, Kind, rotation_step
 from ultraviolet.hub.health import missed_deliveries, restore_detection
 from ultraviolet.hub.health.failed_steps import failed_steps
 from ultraviolet.hub.ingest import webhook_urls
@@ -42,7 +42,9 @@ from ultraviolet.ion.errors import (
     known_step,
     next_step,
 )
+from ultraviolet.ion.labels import counted_objects
 from ultraviolet.ion.webhooks import Receiver
+from ultraviolet.text import counted
 
 ACTOR = "watchdog"
 _ACTIVITY_WINDOW = timedelta(days=7)
@@ -72,7 +74,7 @@ _LAST_EVENT = text(
 """Newest first by number; the plus keeps SQLite from reading all events by the index of objects."""
 _NEWEST_SEQ = text("SELECT coalesce(max(seq), 0) FROM events")
 _UNREADABLE_OBJECTS = text(
-    """SELECT resource, count(*) AS count, min(id) AS first, min(error) AS error FROM stale
+    """SELECT resource, count(*) AS objects, min(id) AS first, min(error) AS error FROM stale
     WHERE integration_id = :integration AND attempts >= :attempts AND error IS NOT NULL
     GROUP BY resource"""
 )
@@ -155,7 +157,12 @@ class Watchdog:
             if not wrong:
                 await self._save(("receiver",), [])
                 return receiver
-            done = await webhook_setup.apply_setup(self._connections, ACTOR, self._context.id)
+            if url.waits_for_person or (url.manual and wrong[0][0] == "address"):
+                await self._save(("receiver",), [_for_person(url, *each) for each in wrong])
+                return receiver
+            done = await webhook_setup.apply_setup(
+                self._connections, ACTOR, self._context.id, stays_manual=True
+            )
         except (
             IonUnauthorizedError,
             IonUnreachableError,
@@ -179,7 +186,10 @@ class Watchdog:
             ("receiver",),
             [_receiver_finding(subject, message + outcome, refused) for subject, message in wrong],
         )
-        await self._request_fetch("deliveries were interrupted")
+        reason = "deliveries were interrupted"
+        if url.subscribed_at is None:
+            reason = "subscriptions changed" if url.first_delivery_at else "first setup"
+        await self._request_fetch(reason)
         return await webhooks.read_receiver(client, done.webhook_url.receiver_id or "")
 
     async def _receiver_problems(
@@ -204,15 +214,19 @@ class Watchdog:
         known = {entry.shared_secret for entry in entries.values() if entry.url_id == posts_to.id}
         plan = await webhook_setup.plan_setup(self._connections, self._context.id)
         await webhook_setup.note_subscribed(self._connections, posts_to, plan)
-        wrong = [("settings", problem) for problem in plan.problems]
+        elsewhere = webhook_setup.address_problem(self._connections, receiver)
+        wrong = [
+            ("address" if problem == elsewhere else "settings", problem)
+            for problem in plan.problems
+        ]
         if receiver.shared_secret not in known:
             wrong.append(
                 ("secret", f"The shared secret of receiver {receiver.id} was changed in ION")
             )
         if plan.missing:
-            wrong.append(("missing", f"{len(plan.missing)} subscriptions are missing in ION"))
+            wrong.append(("missing", f"{_subscriptions(plan.missing)} missing in ION"))
         if plan.inactive:
-            wrong.append(("inactive", f"{len(plan.inactive)} subscriptions are disabled in ION"))
+            wrong.append(("inactive", f"{_subscriptions(plan.inactive)} disabled in ION"))
         return wrong
 
     async def _recover_missed(self, client: IonClient, receiver: Receiver) -> None:
@@ -267,10 +281,7 @@ class Watchdog:
             step = "No action needed: fetches find changes that webhooks miss"
             found_gaps.append(Finding("gap", "warning", message, step, subject="numbers"))
         elif given_up + lost:
-            message = (
-                f"ION gave up on {given_up} deliveries and reports {lost} as delivered that did"
-                f" not arrive; the hub recovered {recovered} from ION's record"
-            )
+            message = _missed(given_up, lost, recovered)
             step = "Check the proxies and firewalls between ION and the hub"
             found_gaps.append(
                 Finding("gap", "warning", message, step, subject="deliveries", repaired=True)
@@ -339,7 +350,7 @@ class Watchdog:
                 "error",
                 f"The last fetch could not read {_title(resource)}: {error}",
                 next_step(error),
-                Action.SHOW_FRESHNESS,
+                Action.FULL_FETCH,
                 resource,
             )
             for resource, error in sorted(failed_steps(connection, self._context.id).items())
@@ -348,9 +359,9 @@ class Watchdog:
             Finding(
                 "hopeless",
                 "error",
-                f"{r.count} {_title(r.resource)} cannot be read, such as {r.first}: {r.error}",
+                f"{counted_objects(r.objects, r.resource)} cannot be read, such as {r.first}: {r.error}",
                 next_step(r.error),
-                Action.SHOW_FRESHNESS,
+                Action.FULL_FETCH,
                 r.resource,
             )
             for r in connection.execute(_UNREADABLE_OBJECTS, given)
@@ -359,10 +370,11 @@ class Watchdog:
             Finding(
                 "forged",
                 "warning",
-                f"{r.refused} deliveries to “{r.name}” had a wrong signature and were rejected,"
-                f" the last at {r.last_refused_at}",
-                "If this continues, the URL is known to another party: rotate the webhook URL",
-                subject=f"webhook URL {r.id}",
+                f"The hub rejected {counted(r.refused, 'delivery', 'deliveries')} to “{r.name}” with"
+                f" a wrong signature, the last at {r.last_refused_at}",
+                rotation_step(r.id),
+                Action.ROTATE_WEBHOOK,
+                f"webhook URL {r.id}",
             )
             for r in connection.execute(_REFUSED, given)
         ]
@@ -396,8 +408,32 @@ _RESTORED = (
 )
 
 
+def _subscriptions(found: Sequence[object]) -> str:
+    return counted(len(found), "subscription is", "subscriptions are")
+
+
+def _missed(given_up: int, lost: int, recovered: int) -> str:
+    """Return a sentence about deliveries that did not arrive; at least one count is not 0."""
+    parts: list[str] = []
+    if given_up:
+        parts.append(f"ION gave up on {counted(given_up, 'delivery', 'deliveries')}")
+    if lost:
+        delivered = counted(lost, "delivery", "deliveries")
+        parts.append(f"ION reports {delivered} as sent that did not arrive")
+    return f"{' and '.join(parts)}; the hub recovered {recovered:,} from ION's record"
+
+
 def _title(resource: str) -> str:
     return resource.replace("_", " ")
+
+
+def _for_person(url: WebhookUrl, subject: str, message: str) -> Finding:
+    """Return a finding about a receiver that a person sets up in ION."""
+    step = "Correct it in ION, or let the hub repair it"
+    if subject == "missing":
+        step = "Create them with step 3 of the manual setup, or let the hub create them"
+    message += f". The hub changes nothing, because receiver {url.receiver_id} is set up manually"
+    return Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, subject)
 
 
 def _receiver_finding(subject: str, message: str, refused: str) -> Finding:

@@ -26,6 +26,7 @@ _INHERITED_COLUMNS = (
     "shared_secret",
     "signature_format",
     "wanted",
+    "manual",
     "subscribed_at",
 )
 """Values that a rotated URL passes to its replacement."""
@@ -46,6 +47,9 @@ class WebhookUrl(msgspec.Struct, frozen=True):
     """Whether the receiver's shared secret is known, so that signatures are verified."""
     signature_format: SignatureFormat | None
     wanted: list[tuple[str, str]] | None
+    manual: bool
+    """Whether a person sets up its receiver in ION; the hub then does not change the receiver's
+    address, and creates no subscription before all have existed once."""
     created_at: str
     subscribed_at: str | None
     """When ION began to post all wanted events here."""
@@ -58,6 +62,11 @@ class WebhookUrl(msgspec.Struct, frozen=True):
     last_failure: str | None
     """The outcome of the last rejected delivery: wrong_signature, too_large or put_off."""
     last_failure_at: str | None
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether a person still has to create the subscriptions in ION."""
+        return self.manual and self.subscribed_at is None
 
 
 class UrlEntry(msgspec.Struct, frozen=True):
@@ -77,9 +86,12 @@ def public_address(public_url: str, token: str) -> str:
 
 
 def create_url(
-    connection: Connection, actor: str, integration_id: int, name: str
+    connection: Connection, actor: str, integration_id: int, name: str, *, manual: bool = True
 ) -> tuple[WebhookUrl, str]:
-    """Create a webhook URL; return it with its secret part, which is not stored."""
+    """Create a webhook URL; return it with its secret part, which is not stored.
+
+    `manual`: a person sets up its receiver in ION.
+    """
     if not name.strip():
         raise InvalidError("A webhook URL needs a name, such as where it is used.", field="name")
     check_characters(name.strip())
@@ -94,12 +106,12 @@ def create_url(
             " or rotate or revoke the existing URL.",
             field="name",
         )
-    created = _insert(connection, integration_id=integration_id, name=name.strip())
+    created = _insert(connection, integration_id=integration_id, name=name.strip(), manual=manual)
     audit.record(
         connection,
         actor,
         "webhook_url.create",
-        _subject(created[0]),
+        subject(created[0]),
         {"integration_id": integration_id},
     )
     return created
@@ -131,7 +143,7 @@ def rotate_url(connection: Connection, actor: str, url_id: int) -> tuple[Webhook
     )
     expires_at = clock.format_rfc3339(clock.utc_now() + ROTATED_LIFETIME)
     _set(connection, url_id, state="rotated", expires_at=expires_at)
-    audit.record(connection, actor, "webhook_url.rotate", _subject(_url(row)), {"new": url.id})
+    audit.record(connection, actor, "webhook_url.rotate", subject(_url(row)), {"new": url.id})
     return url, token
 
 
@@ -140,7 +152,7 @@ def revoke_url(connection: Connection, actor: str, url_id: int) -> WebhookUrl:
     row = _row(connection, url_id, to_change=True)
     if row["state"] != "revoked":
         _set(connection, url_id, state="revoked", shared_secret=None)
-        audit.record(connection, actor, "webhook_url.revoke", _subject(_url(row)))
+        audit.record(connection, actor, "webhook_url.revoke", subject(_url(row)))
     return get_url(connection, url_id)
 
 
@@ -223,7 +235,7 @@ def set_receiver(
             connection,
             actor,
             "webhook_url.set_receiver",
-            _subject(_url(row)),
+            subject(_url(row)),
             {"receiver": receiver_id},
         )
     return get_url(connection, url_id)
@@ -241,10 +253,15 @@ def set_wanted(
             connection,
             actor,
             "webhook_url.set_wanted",
-            _subject(url),
+            subject(url),
             {"pairs": wanted and len(wanted)},
         )
     return get_url(connection, url_id)
+
+
+def set_automatic(connection: Connection, url_id: int) -> None:
+    """Record that the hub sets up the receiver of a URL."""
+    _set(connection, url_id, manual=False)
 
 
 def set_subscribed(connection: Connection, url_id: int) -> None:
@@ -278,7 +295,7 @@ def _row(connection: Connection, url_id: int, *, to_change: bool = False) -> Row
     row = connection.execute(for_update(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(
-            f"Webhook URL {url_id} does not exist. `ultraviolet webhook list` shows all URLs."
+            f"Webhook URL {url_id} does not exist. `ultraviolet webhook list INTEGRATION` shows all URLs."
         )
     return row
 
@@ -298,5 +315,6 @@ def _url(row: RowMapping) -> WebhookUrl:
     return msgspec.convert(values, WebhookUrl)
 
 
-def _subject(url: WebhookUrl) -> str:
+def subject(url: WebhookUrl) -> str:
+    """Return how the audit log names a URL."""
     return f"{url.name} (…{url.last_four})"

@@ -41,13 +41,19 @@ class Connections:
         public_url: str,
         http: Callable[[], aiohttp.ClientSession],
         on_tested: Callable[[int], Awaitable[None]],
+        serves: bool = True,
     ) -> None:
+        """Share one database and one HTTP session.
+
+        `serves`: this process receives deliveries, so it knows the address to which ION must post.
+        """
         self.database = database
         self.catalog = catalog
         self.secrets = secrets
         self.changes = changes
         self.ingest = ingest
         self.public_url = public_url
+        self.serves = serves
         self._http = http
         self._on_tested = on_tested
         self._clients: dict[int, tuple[Integration, IonClient]] = {}

@@ -91,6 +91,7 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
     first, verified = (url.first_delivery_at, url.first_verified_at) if url else (None, None)
     address = f"Ends in …{url.last_four}" if url else "Create one, or use automatic set-up"
     name = f"{receiver.name}, ID {receiver.id}" if receiver else "Not found yet"
+    problems = found.problems if found else ()
     unverified = (
         "Waiting for a delivery"
         if url and url.verifies
@@ -98,7 +99,11 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
     )
     return [
         SetupStep("Webhook URL created", url is not None, address),
-        SetupStep("Receiver exists in ION", receiver is not None, name),
+        SetupStep(
+            "Receiver exists in ION",
+            receiver is not None and not problems,
+            "; ".join((name, *problems)),
+        ),
         subscribed,
         SetupStep(
             "First delivery received",
@@ -110,11 +115,14 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
 
 
 def compare_subscriptions(
-    catalog: Catalog, wanted: Sequence[tuple[str, str]], receiver: Receiver | None
+    catalog: Catalog,
+    wanted: Sequence[tuple[str, str]],
+    receiver: Receiver | None,
+    address_problem: str | None = None,
 ) -> Plan:
     """Return the difference between the desired subscriptions and those of the receiver."""
     found = subscriptions.difference(catalog, wanted, receiver)
-    problems: list[str] = []
+    problems = [address_problem] if address_problem else []
     if receiver and not receiver.active:
         problems.append("The receiver is disabled in ION")
     if receiver and receiver.expected_response_code != webhooks.EXPECTED_RESPONSE_CODE:

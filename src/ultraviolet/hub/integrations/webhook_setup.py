@@ -5,18 +5,20 @@ creates a webhook URL and a receiver for it, or repairs a known receiver and kee
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.failpoints import failpoint
-from ultraviolet.hub.core import finding_store
+from ultraviolet.hub.core import audit, finding_store
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions
 from ultraviolet.hub.integrations.connections import Connections
+from ultraviolet.hub.integrations.receiver_address import find_address_problem
 from ultraviolet.hub.integrations.setup_guide import (
     PLACEHOLDER,
     RECEIVER_NAME,
@@ -51,6 +53,8 @@ class SetupResult(msgspec.Struct, frozen=True):
 
     webhook_url: WebhookUrl
     receiver_created: bool
+    corrected: tuple[str, ...]
+    """What was wrong with the receiver itself, such as its address, and is corrected."""
     subscribed: int
     activated: int
     removed: int
@@ -79,7 +83,7 @@ async def setup_overview(
     found, problem = None, None
     try:
         receiver = await _known_receiver(connections, integration_id, view, url_id)
-        found = compare_subscriptions(connections.catalog, view.wanted, receiver)
+        found = _compare(connections, view, receiver)
     except (IonError, InvalidError) as error:
         problem = str(error)
     wanted = view.url.wanted if view.url else None
@@ -98,7 +102,7 @@ async def plan_setup(connections: Connections, integration_id: int) -> Plan:
     """Return the difference between the desired state and ION; change nothing."""
     view = await _view(connections, integration_id)
     receiver = await _known_receiver(connections, integration_id, view)
-    return compare_subscriptions(connections.catalog, view.wanted, receiver)
+    return _compare(connections, view, receiver)
 
 
 async def note_subscribed(connections: Connections, url: WebhookUrl | None, found: Plan) -> None:
@@ -120,10 +124,12 @@ async def apply_setup(
     *,
     wanted: Sequence[Sequence[str]] | None = None,
     remove_extra: bool = False,
+    stays_manual: bool = False,
 ) -> SetupResult:
     """Create or repair the receiver and its subscriptions in ION; do nothing if all exist.
 
-    `wanted` None keeps the previous selection, initially all supported subscriptions.
+    `wanted` None keeps the previous selection, initially all supported subscriptions. From now on
+    the hub keeps the receiver correct, unless a manual set-up `stays_manual`.
     """
     async with connections.setup_lock(integration_id):
         integration = await connections.database.read(integrations.get, integration_id)
@@ -138,11 +144,13 @@ async def apply_setup(
             url_id = await _create_receiver(connections, client, actor, integration_id)
         else:
             url_id = await _repair_address(connections, actor, integration_id, receiver)
+        if not stays_manual:
+            await connections.database.write(webhook_urls.set_automatic, url_id)
         if wanted is not None:
             pairs = subscriptions.checked(view.catalog, view.offered, wanted)
             await connections.database.write(webhook_urls.set_wanted, actor, url_id, pairs)
         done = await _repair(
-            connections, client, integration_id, created=created, remove_extra=remove_extra
+            connections, client, actor, integration_id, created=created, remove_extra=remove_extra
         )
     await connections.ingest.refresh()
     return done
@@ -204,6 +212,8 @@ async def rotate_url(connections: Connections, actor: str, url_id: int) -> Rotat
         await webhooks.update_receiver(client, receiver, webhookUri=address)
     except IonError as error:
         return RotationResult(url, address, moved=False, detail=f"{error}. {by_hand}")
+    written = {"receiver": receiver.id, "changed": ["address"]}
+    await _record(connections, actor, "receiver.update", url, written)
     return RotationResult(url, address, moved=True, detail="ION now posts to the new URL")
 
 
@@ -262,7 +272,7 @@ async def _create_receiver(
 ) -> int:
     def create(connection: Connection) -> tuple[WebhookUrl, str]:
         name = webhook_urls.free_name(connection, integration_id, RECEIVER_NAME)
-        return webhook_urls.create_url(connection, actor, integration_id, name)
+        return webhook_urls.create_url(connection, actor, integration_id, name, manual=False)
 
     url, token = await connections.database.write(create)
     failpoint("setup.minted")
@@ -274,6 +284,7 @@ async def _create_receiver(
         await connections.database.write(webhook_urls.revoke_url, actor, url.id)
         raise
     failpoint("setup.receiver_created")
+    await _record(connections, actor, "receiver.create", url, {"receiver": receiver.id})
     await _remember(connections, actor, url.id, receiver)
     return url.id
 
@@ -327,9 +338,28 @@ async def _remember(connections: Connections, actor: str, url_id: int, receiver:
     await connections.database.write(write)
 
 
+def _compare(connections: Connections, view: _View, receiver: Receiver | None) -> Plan:
+    problem = receiver and address_problem(connections, receiver)
+    return compare_subscriptions(connections.catalog, view.wanted, receiver, problem)
+
+
+def address_problem(connections: Connections, receiver: Receiver) -> str | None:
+    """Return a sentence if a receiver posts to another address than that of this hub."""
+    return find_address_problem(receiver, connections.public_url) if connections.serves else None
+
+
+async def _record(
+    connections: Connections, actor: str, action: str, url: WebhookUrl, written: dict[str, Any]
+) -> None:
+    """Record a change in ION in the audit log."""
+    subject, detail = webhook_urls.subject(url), {"integration_id": url.integration_id, **written}
+    await connections.database.write(audit.record, actor, action, subject, detail)
+
+
 async def _repair(
     connections: Connections,
     client: IonClient,
+    actor: str,
     integration_id: int,
     *,
     created: bool,
@@ -339,14 +369,20 @@ async def _repair(
     receiver = await _known_receiver(connections, integration_id, view)
     assert view.url
     assert receiver
-    before = compare_subscriptions(connections.catalog, view.wanted, receiver)
+    before = _compare(connections, view, receiver)
     by_id = {each.id: each for each in receiver.subscriptions}
     missing = [(each.resource, each.action) for each in before.missing]
     extra = before.extra if remove_extra else ()
     if before.problems:
-        await webhooks.update_receiver(
-            client, receiver, active=True, expectedResponseCode=webhooks.EXPECTED_RESPONSE_CODE
-        )
+        code = webhooks.EXPECTED_RESPONSE_CODE
+        changes: dict[str, Any] = {"active": True, "expectedResponseCode": code}
+        if address_problem(connections, receiver):
+            changes["webhookUri"] = webhook_urls.public_address(
+                connections.public_url, receiver.token
+            )
+        await webhooks.update_receiver(client, receiver, **changes)
+        written = {"receiver": receiver.id, "corrected": list(before.problems)}
+        await _record(connections, actor, "receiver.update", view.url, written)
     refused = await webhooks.unsubscribe(client, [by_id[each.id or ""] for each in extra])
     ion_names = subscriptions.to_ion_names(connections.catalog, view.offered, missing)
     failed = await webhooks.activate(client, [by_id[each.id or ""] for each in before.inactive])
@@ -357,12 +393,18 @@ async def _repair(
         await connections.database.write(webhook_urls.set_subscribed, view.url.id)
     after = await plan_setup(connections, integration_id)
     await note_subscribed(connections, view.url, after)
-    return SetupResult(
+    done = SetupResult(
         webhook_url=view.url,
         receiver_created=created,
+        corrected=tuple(each for each in before.problems if each not in after.problems),
         subscribed=len(missing) - len(after.missing),
         activated=len(before.inactive) - len(after.inactive),
         removed=len(before.extra) - len(after.extra),
         refused=[*refused, *failed],
         plan=after,
     )
+    counts = {name: getattr(done, name) for name in ("subscribed", "activated", "removed")}
+    if any(counts.values()):
+        written = {"receiver": receiver.id, **counts, "rejected": len(done.refused)}
+        await _record(connections, actor, "receiver.subscribe", view.url, written)
+    return done

@@ -24,6 +24,7 @@ from ultraviolet.hub.sync import fetch, replay, verification_store
 from ultraviolet.hub.sync.fetch import Mode
 from ultraviolet.hub.sync.replay import Range, Replayed
 from ultraviolet.hub.sync.verify import Verifier
+from ultraviolet.text import counted
 
 _POLL_SECONDS = 0.1
 
@@ -119,7 +120,7 @@ class Requests:
             }
             count = sum(map(len, found.values()))
             await self._database.write(
-                audit.record, actor, "event.replay", f"{count} events", criteria
+                audit.record, actor, "event.replay", counted(count, "event"), criteria
             )
         process = replay.preview_replay if dry_run else replay.replay_events
         parts = [

@@ -6,6 +6,8 @@ therefore treated as hidden, unless ION reported their deletion or the user acce
 
 from sqlalchemy import Connection, select, text
 
+from ultraviolet.command_text import command
+from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.sync import fetches
 from ultraviolet.errors import UltravioletError
 from ultraviolet.ion.model import Resource
@@ -67,7 +69,7 @@ def check_pass(
     counts = connection.execute(_COUNT_PASS, parameters).one()
     if not _is_implausible(counts.held, counts.unlisted) or _is_accepted(connection, fetch_id):
         return None
-    return _incomplete_error(counts.held, counts.unlisted, "objects")
+    return _incomplete_error(connection, integration_id, counts.held, counts.unlisted, "objects")
 
 
 def check_resource(
@@ -78,7 +80,7 @@ def check_resource(
     held, unlisted = connection.execute(_COUNT_RESOURCE, parameters).one()
     implausible = unlisted == held > 1 or _is_implausible(held, unlisted)
     if implausible and not _is_accepted(connection, fetch_id):
-        raise _incomplete_error(held, unlisted, resource.title.lower())
+        raise _incomplete_error(connection, integration_id, held, unlisted, resource.title.lower())
 
 
 def _is_implausible(held: int, unlisted: int) -> bool:
@@ -90,9 +92,14 @@ def _is_accepted(connection: Connection, fetch_id: int) -> bool:
     return bool(connection.execute(query).scalar())
 
 
-def _incomplete_error(held: int, unlisted: int, title: str) -> IncompleteError:
+def _incomplete_error(
+    connection: Connection, integration_id: int, held: int, unlisted: int, title: str
+) -> IncompleteError:
+    query = select(integrations.c.name).where(integrations.c.id == integration_id)
+    name = str(connection.execute(query).scalar_one())
+    accept = command("fetch run", name, mode="full", accept_absence=True)
     return IncompleteError(
         f"ION shows {held - unlisted} of {held} {title} in the mirror and reported no deletions."
         " Nothing was deleted. Check the permissions of the API key. If the objects are really"
-        " deleted, run `ultraviolet fetch run --mode full --accept-absence`."
+        f" deleted, run `{accept}`."
     )

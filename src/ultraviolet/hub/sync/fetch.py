@@ -28,6 +28,7 @@ from ultraviolet.hub.sync.watermarks import Watermark, changed_since_filter, wat
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror.observation import Mark, Observation, Origin
 from ultraviolet.mirror.stale_reasons import NOT_READABLE
+from ultraviolet.text import counted
 
 RESOLVED_BY_FULL_FETCH = ("restored", "schema")
 """Kinds of findings that a full fetch resolves if it started after them."""
@@ -245,7 +246,7 @@ def finish(connection: Connection, fetch_id: int) -> str:
     if failed:
         first = failed[0]
         state = "failed"
-        error = f"{len(failed)} resources could not be read, first {first.resource}: {first.error}"
+        error = f"{counted(len(failed), 'resource')} could not be read, first {first.resource}: {first.error}"
     row = connection.execute(select(fetches).where(fetches.c.id == fetch_id)).one()
     if row.mode == "full" and state == "done" and row.state == "running":
         finding_store.resolve_findings(

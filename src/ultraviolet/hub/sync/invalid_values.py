@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from ultraviolet.command_text import command
 from ultraviolet.db import attributes
+from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
@@ -32,6 +34,8 @@ def report(
 ) -> None:
     """Update the findings of some resources to the content of the mirror."""
     table = objects.c
+    query = select(integrations.c.name).where(integrations.c.id == integration_id)
+    integration = str(connection.execute(query).scalar_one())
     invalid = select(table.id, table.invalid_values).where(
         table.integration_id == integration_id,
         table.invalid_values.is_not(None),
@@ -60,10 +64,8 @@ def report(
                 f" that is not {_TYPES.get(kind, 'a value of its type')}, such as {name} {id_} with {shown};"
                 " filters, SQL views and exports treat it as null"
             )
-            next_step = (
-                f"Correct the value in ION; `ultraviolet object show {name} {id_}` shows it"
-                " as ION sent it"
-            )
+            show = command("object show", name, id_, integration=integration)
+            next_step = f"Correct the value in ION; `{show}` shows it as ION sent it"
             found.append(Finding(KIND, "warning", message, next_step, subject=f"{name}.{field}"))
         custom = attributes.names(connection, integration_id, name)
         fields = [*resource.kinds, *(f"{PREFIX}{attribute}" for attribute in custom)]

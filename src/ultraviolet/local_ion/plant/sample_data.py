@@ -6,6 +6,8 @@ PEOPLE = (
     "Hiro Tanaka", "Ines Duarte", "Jonas Weber", "Kavya Nair", "Liam Byrne", "Mei Chen", "Noor Haddad", "Oskar Nyberg",
     "Priya Raman", "Quentin Moreau", "Rosa Jimenez", "Samir Patel", "Tove Dahl",
 )  # fmt: skip
+SIMULATOR = ("Plant Simulator", "plant.simulator@ultraviolet.example")
+"""Name and address of the user that makes the continuous changes, so that no person seems to."""
 SUPPLIER_HEADS = (
     "Aldermoor", "Brightwater", "Cascade", "Drumlin", "Eastgate", "Fenwick", "Granite Bay", "Halden", "Ironbridge",
     "Juniper", "Kestner", "Lakeshore", "Marlow", "Northfield", "Orchard", "Pinecrest", "Quarry Hill", "Redstone",

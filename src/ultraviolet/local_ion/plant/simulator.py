@@ -18,12 +18,14 @@ from ultraviolet.local_ion.plant.bulk_copy import BulkCopy
 from ultraviolet.local_ion.plant.client import PlantClient
 from ultraviolet.local_ion.plant.pacing import PlantStoppedError, RateLimiter, Unlimited
 from ultraviolet.local_ion.plant.setup import continue_history, parse_size, set_up_plant
-from ultraviolet.local_ion.plant.workflows import Plant
+from ultraviolet.local_ion.plant.workflows import MAX_OPEN_OBJECTS, Plant
 from ultraviolet.local_ion.rules.seed import add_user
 from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID
 
 log = structlog.get_logger()
 
+ORDERS_FOR_PEOPLE = 5
+"""The oldest purchase orders, which guides ask people to change; the plant leaves them alone."""
 MAX_OBJECTS_BY_MUTATION = 10_000
 """A larger plant consists of copies of its first objects, which mutations created."""
 
@@ -77,6 +79,7 @@ class PlantSimulator:
         self._seed = seed
         self._stop = stop
         self.rate_limiter = RateLimiter(changes_per_second, stop)
+        self._user_id = ADMINISTRATOR_ID
         self._client = PlantClient(self._execute, ion.catalog, self.rate_limiter)
 
     @property
@@ -113,15 +116,27 @@ class PlantSimulator:
                 bulk_copy = bulk_copy or BulkCopy(tx)
                 bulk_copy.copy(tx, number)
             missing -= bulk_copy.objects
+        self._ensure_user()
         continue_history(plant, self._target, count)
         self._marker.finish()
         log.info("plant.set_up", objects=self.count_objects())
 
     def run(self) -> None:
         """Make changes at the current rate until stopped."""
+        self._user_id = self._ensure_user()
         plant = _create_plant(self._client, self._seed + 1)
         plant.load_known_objects()
+        orders = plant.known["purchase_orders"]
+        plant.known["purchase_orders"] = orders[ORDERS_FOR_PEOPLE:] or orders
+        plant.open_orders = plant.known["purchase_orders"][-MAX_OPEN_OBJECTS:]
         run_activities(plant, self._stop)
+
+    def _ensure_user(self) -> int:
+        """Return the id of the user that makes the continuous changes; add it if needed."""
+        name, email = sample_data.SIMULATOR
+        with self._ion.store.write(ADMINISTRATOR_ID) as tx:
+            known = tx.scalar("SELECT id FROM users WHERE email = ?", email)
+            return known or add_user(tx, name, email)
 
     def count_objects(self) -> int:
         """Return the number of objects that a hub can mirror."""
@@ -132,7 +147,7 @@ class PlantSimulator:
             return int(connection.execute(sql).fetchone()[0])
 
     def _execute(self, document: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self._ion.execute(document, dict(variables), None, Viewer(ADMINISTRATOR_ID))
+        return self._ion.execute(document, dict(variables), None, Viewer(self._user_id))
 
 
 def _create_plant(client: PlantClient, seed: int) -> Plant:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ultraviolet import clock
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.mirror.drift import CAUSES
+from ultraviolet.mirror.drift import CAUSES, WITHOUT_EVENT
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.params import parse_choice, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
@@ -79,6 +79,7 @@ async def show(
             "drift": page.items,
             "next": page.next,
             "report": report,
+            "missed": sum(one.count for one in report.causes if one.cause in WITHOUT_EVENT),
             "groups": _groups(report.causes),
         }
 

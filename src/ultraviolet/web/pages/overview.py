@@ -45,7 +45,7 @@ _LABELS: dict[State, tuple[str, str, str]] = {
         "Syncing is paused. Deliveries are stored and applied, but not confirmed.",
     ),
     State.FAILING: ("not confirmed", "bad", "{} Deliveries are still received and stored."),
-    State.UNREAD: ("not synced", "warn", "{} Test the connection if no sync finishes."),
+    State.UNREAD: ("not synced", "warn", "{}"),
     State.STALE: ("stale", "bad", "{}"),
     State.UNKNOWN: ("not confirmed", "warn", "{}"),
     State.AGEING: ("ageing", "warn", "{}"),

@@ -22,6 +22,7 @@ from ultraviolet.asgi import DESIGN
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.text import counted
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
 from ultraviolet.web.pages.access.device_names import device_name
 from ultraviolet.web.pages.audit_labels import (
@@ -117,6 +118,7 @@ class Renderer:
             "ago": ago,
             "asset": cache(functools.partial(asset, root)),
             "count": "{:,}".format,
+            "counted": counted,
             "seconds": seconds,
             "share": share,
             "canonical": canonical,

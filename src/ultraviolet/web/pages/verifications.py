@@ -11,12 +11,13 @@ from sqlalchemy import Connection
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.sync.verification_store import Kind
+from ultraviolet.text import counted
 from ultraviolet.web.http.pagination import decode, page_of
 from ultraviolet.web.http.params import optional_integration, parse_choice
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, share
 from ultraviolet.web.pages.templating import GivenRenderer, number_in, tone_of
-from ultraviolet.web.queries import verifications
+from ultraviolet.web.queries import fetches, verifications
 from ultraviolet.web.queries.objects import resource_name
 from ultraviolet.web.queries.verifications import Verification
 
@@ -78,9 +79,9 @@ def _result(verification: Verification) -> Result:
             verification.error or progress,
         )
     if wrong:
-        text = f"{wrong:,} of {verification.objects:,} objects differ from ION."
+        text = f"{wrong:,} of {counted(verification.compared, 'object')} differ from ION."
         return Result(wrong, f"{wrong:,} differ", "bad", text)
-    text = f"All {verification.objects:,} objects compared are equal to ION"
+    text = f"All {counted(verification.compared, 'object')} compared are equal to ION"
     if verification.unsettled:
         text += f", except {verification.unsettled:,} that kept changing"
     return Result(wrong, "equal", "good", f"{text}.")
@@ -130,8 +131,12 @@ async def show(
         )
         page = page_of(found, _SHOWN, verifications.difference_cursor)
         integration = integrations.get(connection, one.integration_id)
+        corrected = one.finished_at and fetches.last_full_since(
+            connection, one.integration_id, one.finished_at
+        )
         return {
             "verification": one,
+            "corrected_by": corrected,
             "differences": page.items,
             "next": page.next,
             "integration": integration,

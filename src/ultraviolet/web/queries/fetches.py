@@ -32,8 +32,12 @@ class Fetch(msgspec.Struct, frozen=True):
 
     @property
     def left(self) -> float | None:
-        """Estimated seconds until the end at the current rate; None if unknown or below a second."""
-        if self.state != "running" or not self.read or self.read > self.total:
+        """Estimated seconds until the end at the current rate; None if unknown or below a second.
+
+        ION reports the total of a resource when its first page is read, so nothing is known while
+        all objects of the reported totals are read but resources remain.
+        """
+        if self.state != "running" or not self.read or self.read >= self.total:
             return None
         elapsed = (utc_now() - datetime.fromisoformat(self.started_at)).total_seconds()
         left = elapsed * (self.total - self.read) / self.read
@@ -89,6 +93,17 @@ class FetchFilter(msgspec.Struct, frozen=True):
     integration_id: int | None = None
     mode: str | None = None
     state: str | None = None
+
+
+def last_full_since(connection: Connection, integration_id: int, since: str) -> int | None:
+    """Return the id of the newest complete full fetch that started after a time."""
+    query = select(func.max(fetches.c.id)).where(
+        fetches.c.integration_id == integration_id,
+        fetches.c.mode == "full",
+        fetches.c.state == "done",
+        fetches.c.started_at > since,
+    )
+    return connection.execute(query).scalar()
 
 
 def list_fetches(

@@ -20,6 +20,7 @@ class Summary(msgspec.Struct, frozen=True):
     last_event_at: str | None
     last_fetch_at: str | None
     proven_at: str | None
+    """When the least recently confirmed resource was confirmed; None before the first sync ended."""
     stale_since: str | None = None
     """Since when the oldest stale object is stale."""
 
@@ -37,6 +38,11 @@ def get_summary(connection: Connection, integration_id: int) -> Summary:
         stale.c.integration_id == integration_id
     )
     stale_count, since = connection.execute(stale_query).one()
+    last_fetch_at = value(
+        select(func.max(fetches.c.finished_at)).where(
+            fetches.c.integration_id == integration_id, fetches.c.state == "done"
+        )
+    )
     return Summary(
         integration_id=integration_id,
         objects=value(select(count).where(here)) - deleted,
@@ -55,12 +61,9 @@ def get_summary(connection: Connection, integration_id: int) -> Summary:
             .order_by(events.c.seq.desc())
             .limit(1)
         ).scalar_one_or_none(),
-        last_fetch_at=value(
-            select(func.max(fetches.c.finished_at)).where(
-                fetches.c.integration_id == integration_id, fetches.c.state == "done"
-            )
-        ),
-        proven_at=value(
+        last_fetch_at=last_fetch_at,
+        proven_at=last_fetch_at
+        and value(
             select(func.min(watermarks.c.proven_at)).where(
                 watermarks.c.integration_id == integration_id, watermarks.c.skipped.is_(None)
             )

@@ -58,6 +58,11 @@ class Verification(msgspec.Struct, frozen=True):
     """The first differences; `GET /verifications/{id}/differences` lists all."""
 
     @property
+    def compared(self) -> int:
+        """Number of different objects in ION or in the mirror that were compared so far."""
+        return self.objects + self.extra
+
+    @property
     def covered(self) -> float | None:
         """The fraction of the mirror compared so far; None if unknown."""
         return min(1.0, self.objects / self.mirrored) if self.mirrored else None

@@ -8,6 +8,7 @@ from litestar.response import Redirect
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.sync.replay import ObjectReplayed, Range, preview_replay
+from ultraviolet.text import counted
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.events.listing import mirrored_names
@@ -20,7 +21,7 @@ _PREVIEW_TIMEOUT_SECONDS = 5.0
 _NOTHING_SELECTED = "Select the events to replay with their checkboxes. Nothing was replayed."
 _TOO_MANY = (
     f"Select at most {_MAX_REPLAYED} events. Nothing was replayed. "
-    "To replay more, use ultraviolet event replay."
+    "To replay more, use ultraviolet event replay --integration INTEGRATION."
 )
 
 
@@ -41,8 +42,8 @@ async def replay(
             request,
             "replay.html",
             events=chosen,
-            event_count=_count(len(chosen), "event"),
-            object_count=_count(len(objects), "object"),
+            event_count=counted(len(chosen), "event"),
+            object_count=counted(len(objects), "object"),
             changes=changes,
             problem=problem,
             mirrored=mirrored_names(hub),
@@ -70,10 +71,6 @@ async def _preview(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed],
     except UltravioletError as error:
         return found, detail_of(error)
     return found, ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 HANDLERS = [replay]

@@ -1,11 +1,16 @@
 """Cron expressions in plain words, with the next time they fall due; all in UTC."""
 
+import re
 from datetime import datetime
 
 import msgspec
 from cronsim import CronSim
 
 from ultraviolet.clock import utc_now
+
+_MINUTES = 60
+_INTERVAL = re.compile(r"\*/([2-9]|[1-9][0-9])(?: +\*){4}")
+"""A cron expression for each so many minutes."""
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -24,4 +29,7 @@ def schedule(cron: str, now: datetime | None = None) -> Schedule:
 
 def describe(cron: str) -> str:
     """Return a cron expression that was checked before in plain words."""
+    interval = _INTERVAL.fullmatch(cron.strip())
+    if interval and _MINUTES % int(interval.group(1)) == 0:
+        return f"Every {interval.group(1)} minutes"
     return f"{CronSim(cron, utc_now()).explain()}, in UTC"
