@@ -115,6 +115,17 @@ def test_columns_are_selected(call: Call) -> None:
         call("object", "list", "purchase_orders", "--columns", "statu")
 
 
+def test_field_named_as_on_the_pages_is_explained(call: Call) -> None:
+    for given, known in [
+        ("eta>@needDate", "“eta” on the pages is estimatedArrivalDate"),
+        ("ESTIMATED_COST=1", "Did you mean estimatedTotalCost"),
+        ("needDate>@Eta", "“Eta” on the pages is estimatedArrivalDate"),
+        ("need date=1", "“need date” on the pages is needDate"),
+    ]:
+        with pytest.raises(InvalidError, match=known):
+            listed(call, given)
+
+
 def test_fields_of_linked_objects_are_columns_and_filters(call: Call) -> None:
     options = ("--columns", "id,supplier.name")
     table = call("object", "list", "purchase_orders", *options).splitlines()
