@@ -151,7 +151,7 @@ def test_problems_name_the_part_of_the_request(signed_in: Any) -> None:
         ("/objects/parts?limit=many", "limit"),
         ("/objects/parts?cursor=1", "cursor"),
         ("/objects/parts?filter=x", "filter"),
-        ("/objects/parts?sort=colour", "sort"),
+        ("/objects/parts?sort=color", "sort"),
         ("/diffs/parts", "from"),
     ):
         [problem] = signed_in.api("GET", path).json()["errors"]

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from ultraviolet.cli.main import app
 from ultraviolet.cli.support.params import parse_filters
+from ultraviolet.client.transport import ProblemError
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
@@ -122,7 +123,7 @@ def test_field_named_as_on_the_pages_is_explained(call: Call) -> None:
         ("needDate>@Eta", "“Eta” on the pages is estimatedArrivalDate"),
         ("need date=1", "“need date” on the pages is needDate"),
     ]:
-        with pytest.raises(InvalidError, match=known):
+        with pytest.raises(ProblemError, match=known):
             listed(call, given)
 
 

@@ -106,7 +106,7 @@ PROBLEMS = (
     KnownProblem(
         ("receiver",),
         "The receiver in ION is missing or disabled",
-        "The set-up was not finished, or the receiver was deleted, changed or disabled in ION.",
+        "The setup was not finished, or the receiver was deleted, changed or disabled in ION.",
         "Run `ultraviolet setup apply` to create or repair the receiver; it is safe to run again.",
     ),
     KnownProblem(

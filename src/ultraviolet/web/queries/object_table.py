@@ -177,7 +177,9 @@ def with_columns(
             linked={name: each.value for name, each in linked.items()},
         )
         for row, linked in zip(
-            rows, read_linked(connection, rows[0].integration_id, documents, linked_paths), strict=True
+            rows,
+            read_linked(connection, rows[0].integration_id, documents, linked_paths),
+            strict=True,
         )
     ]
 
@@ -216,8 +218,7 @@ def read_export_rows(
     documents = [row["doc"] for row in found]
     linked = read_linked(connection, scope.integration_id, documents, shown.linked)
     by_id = {
-        row["id"]: dict(row)
-        | {"doc": row["doc"] | _linked_cells(shown.linked, more)}
+        row["id"]: dict(row) | {"doc": row["doc"] | _linked_cells(shown.linked, more)}
         for row, more in zip(found, linked, strict=True)
     }
     return [
