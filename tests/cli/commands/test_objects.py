@@ -119,7 +119,7 @@ def test_columns_are_selected(call: Call) -> None:
 def test_field_named_as_on_the_pages_is_explained(call: Call) -> None:
     for given, known in [
         ("eta>@needDate", "“eta” on the pages is estimatedArrivalDate"),
-        ("ESTIMATED_COST=1", "Did you mean estimatedTotalCost"),
+        ("ESTIMATED_COST=1", "Did you mean estimatedCost"),
         ("needDate>@Eta", "“Eta” on the pages is estimatedArrivalDate"),
         ("need date=1", "“need date” on the pages is needDate"),
     ]:

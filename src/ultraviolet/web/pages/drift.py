@@ -63,7 +63,7 @@ async def show(
     ]
     wanted = DriftFilter(
         resource_name(hub.catalog, resource),
-        parse_choice("cause", cause, CAUSES),
+        parse_choice("cause", cause, CAUSES, cause_label),
         since=places[0],
     )
 

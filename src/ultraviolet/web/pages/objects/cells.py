@@ -126,7 +126,7 @@ class _Attribute(msgspec.Struct, frozen=True):
 
 def attribute_cells(attributes: Any) -> list[Cell]:
     """Return the custom attributes of an object, by key; none if their form is unknown."""
-    kinds = {"BOOLEAN": "flag", "DATETIME": "time", "NUMBER": "number", "SELECT": "choice"}
+    kinds = {"BOOLEAN": "flag", "DATETIME": "time", "NUMBER": "number"}
     try:
         known = msgspec.convert(attributes or {}, dict[str, _Attribute])
     except msgspec.ValidationError:
