@@ -121,7 +121,6 @@ def test_field_named_as_on_the_pages_is_explained(call: Call) -> None:
         ("eta>@needDate", "“eta” on the pages is estimatedArrivalDate"),
         ("ESTIMATED_COST=1", "Did you mean estimatedCost"),
         ("needDate>@Eta", "“Eta” on the pages is estimatedArrivalDate"),
-        ("need date=1", "“need date” on the pages is needDate"),
     ]:
         with pytest.raises(ProblemError, match=known):
             listed(call, given)

@@ -179,11 +179,13 @@ def slug(heading: str) -> str:
 
 
 def search(query: str) -> Sequence[Result]:
-    """Return the sections that contain all words: guides before the reference.
+    """Return the sections that contain all words: guides and concepts before the reference.
 
     Within each, those with words in their titles come first.
     """
     words = query.lower().split()
+    late = {entry.name for one in groups() if one.title == "Reference" for entry in one.entries}
+    late |= {CHANGELOG, "architecture"}
     found: list[tuple[bool, int, _Section]] = []
     for section in _sections() if words else ():
         title, heading = section.document.title.lower(), section.heading.text.lower()
@@ -191,7 +193,7 @@ def search(query: str) -> Sequence[Result]:
         if all(word in text or word in heading or word in title for word in words):
             points = sum(20 * (word in heading) + 5 * (word in title) for word in words)
             points += sum(min(text.count(word), 4) for word in words)
-            found.append((section.document.name.startswith("reference/"), -points, section))
+            found.append((section.document.name in late, -points, section))
     found.sort(key=lambda one: one[:2])
     return [
         Result(
