@@ -288,10 +288,10 @@ class PageReader:
         organization = self.execute(f"{{ me {{ organization {{ {wanted} }} }} }}", {})["me"][
             "organization"
         ]
-        settings = organization["settings"] or {}
+        settings: dict[str, dict[str, list[dict[str, Any]]] | None] = organization["settings"] or {}
         return {
             str(each["key"]): [str(option) for option in each["options"] or ()]
-            for each in (settings[section] or {}).get("attributes") or ()
+            for each in (settings[section] or {}).get("attributes") or []
         }
 
     def link_choices(self, fields: list[FormField]) -> dict[str, list[tuple[str, str]]]:
