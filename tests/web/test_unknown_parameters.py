@@ -111,12 +111,13 @@ def test_unknown_parameter_of_a_page_gets_a_suggestion(signed_in: Any) -> None:
 @pytest.mark.usefixtures("integration")
 def test_value_outside_a_fixed_list_is_reported(signed_in: Any) -> None:
     pages = (
-        ("/events?action=UPDAT", "UPDATE"),
+        ("/events?action=UPDAT", "Did you mean update?"),
         ("/events?outcome=aplied", "applied"),
+        ("/events?outcome=x", "no change"),
         ("/events?resource=partz", "parts"),
         ("/fetches?mode=ful", "full"),
         ("/fetches?state=don", "done"),
-        ("/drift?cause=lat", "late"),
+        ("/drift?cause=lat", "Late event"),
         ("/drift?resource=partz", "parts"),
         ("/drift?days=3", "2, 14, 90"),
         ("/objects/parts?state=stal", "stale"),
