@@ -33,7 +33,7 @@ PAGES = {
     "integration": "/integrations/1",
     "add-integration": "/integrations/new",
     "freshness": "/integrations/1/freshness",
-    "set-up": "/integrations/1/set-up",
+    "setup": "/integrations/1/set-up",
     "webhooks": "/webhooks",
     "webhook": "/webhooks/1",
     "people": "/settings",

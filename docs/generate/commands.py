@@ -17,7 +17,7 @@ _INTRO = """\
 # Commands
 
 `ultraviolet COMMAND --help` shows the same, with the examples first. Results go to stdout, messages and progress to
-stderr. Colours are used only on a terminal and without `NO_COLOR`. On a terminal, tables fit its width.
+stderr. Colors are used only on a terminal and without `NO_COLOR`. On a terminal, tables fit its width.
 [Exit codes](errors.md#exit-codes) distinguish the kinds of failure.
 
 Most commands use the API of a hub: that of `--url` and `--key` (`ULTRAVIOLET_URL`, `ULTRAVIOLET_KEY`), or the hub that

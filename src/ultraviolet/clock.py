@@ -81,6 +81,11 @@ def format_rfc3339(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
+def readable(moment: str) -> str:
+    """Return a time (RFC 3339) for a sentence: to the second, in UTC."""
+    return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def normalize_rfc3339(value: str) -> str:
     """Return any ISO 8601 time in this form; raise ValueError for an invalid time."""
     try:

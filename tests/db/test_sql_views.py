@@ -38,7 +38,7 @@ def test_every_mirrored_resource_has_a_working_view(viewed: Connection, catalog:
 
 
 def test_columns_have_the_types_of_their_fields(viewed: Connection, catalog: Catalog) -> None:
-    attributes = {"colour": {"id": "1-colour", "key": "colour", "type": "STRING", "value": "red"}}
+    attributes = {"color": {"id": "1-color", "key": "color", "type": "STRING", "value": "red"}}
     save(
         viewed,
         catalog,

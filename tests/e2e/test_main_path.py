@@ -43,7 +43,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory, database: Any) -> Iterator[Any
 
 @pytest.fixture(scope="module")
 def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
-    """An integration as in the set-up guide, after its first fetch."""
+    """An integration as in the setup guide, after its first fetch."""
     made = hub.connect(local_ion)
     assert hub.fetch(made)["state"] == "done"
     return made

@@ -1,4 +1,4 @@
-"""The documented set-up in a real browser, with the hub's pages and ION's query runner."""
+"""The documented setup in a real browser, with the hub's pages and ION's query runner."""
 
 import json
 import re

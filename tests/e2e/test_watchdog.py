@@ -155,7 +155,7 @@ def test_manual_set_up_is_left_to_the_person(
     wait(lambda: missing()[0]["resolved_at"], 30, "its end")
     one = receiver(local_ion)["subscriptions"][0]
     local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
-    wait(lambda: missing()[0]["repaired_at"], 30, "the repair of a set-up that was complete")
+    wait(lambda: missing()[0]["repaired_at"], 30, "the repair of a setup that was complete")
     hub.api("DELETE", path)
     now = receiver(local_ion)
     local_ion.execute(DELETE_RECEIVER, id=now["id"], etag=now["_etag"])

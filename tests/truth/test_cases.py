@@ -372,7 +372,7 @@ def test_attribute_event_marks_its_owner(mirror: Mirror) -> None:
     mirror.receive(
         {
             "resource": "purchase_orders_attributes",
-            "id": "1-colour",
+            "id": "1-color",
             "changes": {"value": {"new": "red"}},
         },
         2,

@@ -111,12 +111,13 @@ def test_unknown_parameter_of_a_page_gets_a_suggestion(signed_in: Any) -> None:
 @pytest.mark.usefixtures("integration")
 def test_value_outside_a_fixed_list_is_reported(signed_in: Any) -> None:
     pages = (
-        ("/events?action=UPDAT", "UPDATE"),
+        ("/events?action=UPDAT", "Did you mean update?"),
         ("/events?outcome=aplied", "applied"),
+        ("/events?outcome=x", "no change"),
         ("/events?resource=partz", "parts"),
         ("/fetches?mode=ful", "full"),
         ("/fetches?state=don", "done"),
-        ("/drift?cause=lat", "late"),
+        ("/drift?cause=lat", "Late event"),
         ("/drift?resource=partz", "parts"),
         ("/drift?days=3", "2, 14, 90"),
         ("/objects/parts?state=stal", "stale"),
@@ -151,7 +152,7 @@ def test_problems_name_the_part_of_the_request(signed_in: Any) -> None:
         ("/objects/parts?limit=many", "limit"),
         ("/objects/parts?cursor=1", "cursor"),
         ("/objects/parts?filter=x", "filter"),
-        ("/objects/parts?sort=colour", "sort"),
+        ("/objects/parts?sort=color", "sort"),
         ("/diffs/parts", "from"),
     ):
         [problem] = signed_in.api("GET", path).json()["errors"]

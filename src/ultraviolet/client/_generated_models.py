@@ -515,7 +515,7 @@ class ObjectReplayed(Struct, frozen=True, kw_only=True):
 
 
 class Overview(Struct, frozen=True, kw_only=True):
-    """The status of set-up and the texts for manual set-up."""
+    """The status of setup and the texts for manual setup."""
 
     steps: list[SetupStep]
     texts: SetupTexts
@@ -680,7 +680,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 class SetupResult(Struct, frozen=True, kw_only=True):
-    """The result of automatic set-up."""
+    """The result of automatic setup."""
 
     webhook_url: WebhookUrl
     receiver_created: bool
@@ -693,7 +693,7 @@ class SetupResult(Struct, frozen=True, kw_only=True):
 
 
 class SetupStep(Struct, frozen=True, kw_only=True):
-    """One step of the set-up, with its status."""
+    """One step of the setup, with its status."""
 
     name: str
     done: bool

@@ -219,8 +219,11 @@ def csv_text(kind: str, shown: Any) -> str | None:
 def spreadsheet_text(kind: str, shown: Any) -> str | None:
     """Return a cell as text that spreadsheets recognize: times in UTC, TRUE and FALSE, lists.
 
-    A time at midnight is a date. The parts of a list are joined with semicolons.
+    A time at midnight is a date, and a whole number has no decimal point. The parts of a list are
+    joined with semicolons.
     """
+    if type(shown) is float and shown.is_integer() and abs(shown) <= MAX_EXACT_INTEGER:
+        return str(int(shown))
     text = csv_text(kind, shown)
     if text is None:
         return None

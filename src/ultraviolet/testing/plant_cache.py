@@ -16,7 +16,7 @@ _PLANT_OPTIONS = frozenset({"--size", "--seed", "--plant", "--no-plant"})
 class PlantCache:
     """The cached plant of some options; without a folder, nothing is cached.
 
-    The history of a plant ends on the day of its set-up, so a plant is used on that day only.
+    The history of a plant ends on the day of its setup, so a plant is used on that day only.
     """
 
     def __init__(self, folder: Path | None, options: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from ultraviolet.cli.main import app
 from ultraviolet.cli.support.params import parse_filters
+from ultraviolet.client.transport import ProblemError
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
@@ -113,6 +114,16 @@ def test_columns_are_selected(call: Call) -> None:
     assert ["1", "REQUESTED", "3", "fresh", "2026-11-02", "10:01:00", "UTC"] == table[1].split()
     with pytest.raises(InvalidError, match="Did you mean status"):
         call("object", "list", "purchase_orders", "--columns", "statu")
+
+
+def test_field_named_as_on_the_pages_is_explained(call: Call) -> None:
+    for given, known in [
+        ("eta>@needDate", "“eta” on the pages is estimatedArrivalDate"),
+        ("ESTIMATED_COST=1", "Did you mean estimatedCost"),
+        ("needDate>@Eta", "“Eta” on the pages is estimatedArrivalDate"),
+    ]:
+        with pytest.raises(ProblemError, match=known):
+            listed(call, given)
 
 
 def test_fields_of_linked_objects_are_columns_and_filters(call: Call) -> None:

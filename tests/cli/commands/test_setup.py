@@ -26,7 +26,7 @@ def test_rejection_by_ion_is_reported_with_exit_code_7(
     local_ion.faults.set("permission_lost", only="createWebhookSubscription")
     done = hub.cli("setup", "apply")
     assert 7 == done.returncode, done.stderr
-    assert "ION rejected a part of the set-up: " in done.stderr
+    assert "ION rejected a part of the setup: " in done.stderr
     assert "Missing or inactive: " in done.stderr
     assert "CREATE" in done.stderr
 

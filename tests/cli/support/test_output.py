@@ -88,7 +88,7 @@ def test_terminal_output_fits_and_respects_no_color(
     assert not COLOUR.search(on_a_terminal(arguments, COLUMNS="100", NO_COLOR="1"))
 
 
-def test_piped_output_has_no_colour() -> None:
+def test_piped_output_has_no_color() -> None:
     command = [sys.executable, "-m", "ultraviolet", "object", "diff", "--help"]
     assert b"\x1b" not in subprocess.run(command, capture_output=True, check=True).stdout
 

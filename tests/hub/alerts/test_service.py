@@ -31,7 +31,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 
 REFUSED = Finding("credentials", "error", "ION refuses the API key", "Make a new one")
-GONE = Finding("receiver", "error", "Receiver 7 was deleted in ION", "Run set-up again")
+GONE = Finding("receiver", "error", "Receiver 7 was deleted in ION", "Run setup again")
 
 ONE_DAY = timedelta(days=1)
 
@@ -259,7 +259,7 @@ def test_email_uses_starttls_and_password(
         untrusted = run(hub.hub.alerts.send_test(added.id))
         monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
         hub.save_findings(
-            Finding("receiver", "error", "Receiver “7”\nwas deleted", "Run set-up again")
+            Finding("receiver", "error", "Receiver “7”\nwas deleted", "Run setup again")
         )
         mailbox.refuses = "451 come back later"
         hub.run_alerts()
@@ -275,7 +275,7 @@ def test_email_uses_starttls_and_password(
     assert first["subject"] == "[Ultraviolet] plant: Receiver “7” was deleted"
     assert abs(parsedate_to_datetime(first["date"]) - utc_now()) < timedelta(minutes=5)
     assert first["to"] == "ops@plant.example, night@plant.example"
-    assert "Next: Run set-up again. http://hub.test/integrations/1" in first.get_content()
+    assert "Next: Run setup again. http://hub.test/integrations/1" in first.get_content()
     assert "This is a test" in second["subject"]
     assert (tested.last_well, tested.last_result) == (True, "localhost accepted it")
     assert PASSWORD not in repr(logs)

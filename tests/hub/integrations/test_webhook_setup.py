@@ -1,4 +1,4 @@
-"""Set-up against a real local ION: manual, automatic, repeated, repaired, rotated."""
+"""Setup against a real local ION: manual, automatic, repeated, repaired, rotated."""
 
 import asyncio
 import json

@@ -337,3 +337,30 @@ def test_custom_attributes_can_be_edited_by_their_own_mutation(site: Site) -> No
     assert (answer.status_code, values()) == (422, before)
     data = {"field": "attributes.Missing", "value": "x", "etag": ""}
     assert site.client.post(page, data=data).status_code == 422
+
+
+def test_selection_attribute_offers_its_values(site: Site) -> None:
+    read = "query { me { organization { id _etag } } }"
+    organization = site.execute(read)["me"]["organization"]
+    site.execute(
+        """mutation($i: UpdateAttributeSettingsInput!) {
+          updateOrganizationSupplierAttributes(input: $i) { __typename }
+        }""",
+        i={
+            "id": organization["id"],
+            "etag": organization["_etag"],
+            "key": "Grade",
+            "type": "SELECT",
+            "options": ["first & best", "second"],
+        },
+    )
+    page = f"/resources/suppliers/{site.create('Supplier', name='Ibis')}"
+    form = site.client.get(f"{page}?edit=attributes.Grade").text
+    assert re.findall(r'<option value="(f[^"]*|s[^"]*)"', form) == ["first &amp; best", "second"]
+    assert "Grade saved." in visible(site.edit(page, "attributes.Grade", "second").text)
+    assert site.edit(page, "attributes.Grade", "third").status_code == 422
+
+
+def test_deliveries_are_filtered_by_status(site: Site) -> None:
+    assert "No deliveries of this status" in site.text("/deliveries?status=FAILED")
+    assert site.client.get("/deliveries?status=lost").status_code == 422

@@ -70,9 +70,7 @@ def test_added_or_deleted_line_updates_the_order(ion: Ion) -> None:
 
 
 def test_lines_change_only_while_they_are_drafts(ion: Ion) -> None:
-    ion.update_settings(
-        "updateOrganizationPurchaseOrderLineAttributes", key="colour", type="STRING"
-    )
+    ion.update_settings("updateOrganizationPurchaseOrderLineAttributes", key="color", type="STRING")
     made, (line,) = order(ion, 3)
     ion.update("purchaseOrderLine", line, quantity=4, cost=5, description="drafted")
     ion.update("purchaseOrder", made, status="ORDERED")
@@ -91,7 +89,7 @@ def test_lines_change_only_while_they_are_drafts(ion: Ion) -> None:
         line,
         paid=True,
         estimatedArrivalDate="2026-12-24T00:00:00+00:00",
-        attributes=[{"key": "colour", "value": "red", "etag": etag}],
+        attributes=[{"key": "color", "value": "red", "etag": etag}],
     )
     seen = ion.get("purchaseOrderLine", line, "quantity cost paid attributes { value }")
     assert {"quantity": 4, "cost": 5, "paid": True, "attributes": [{"value": "red"}]} == seen

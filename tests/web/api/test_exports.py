@@ -31,7 +31,7 @@ def parts(edge: Edge, integration: dict[str, Any], monkeypatch: pytest.MonkeyPat
                 "id": n,
                 "partNumber": f"P-{n}",
                 "_created": AT,
-                "attributes": {"colour": {"value": "red"}},
+                "attributes": {"color": {"value": "red"}},
             },
             AT,
             Origin("heal", None),
@@ -64,7 +64,7 @@ def test_json_lines_keep_nested_values(parts: Edge) -> None:
     rows = [json.loads(line) for line in exported(parts, "jsonl").splitlines()]
 
     assert NUMBER == len(rows)
-    assert {"colour": {"value": "red"}} == rows[0]["attributes"]
+    assert {"color": {"value": "red"}} == rows[0]["attributes"]
 
 
 def test_parquet_has_typed_columns(parts: Edge) -> None:

@@ -86,7 +86,7 @@ ERRORS: list[tuple[str, str, Any, int, str, str | None]] = [
     ("POST", "/integrations", {"name": "x"}, 422, "invalid", "api_url"),
     ("POST", "/api-keys", {"name": "x", "role": "boss"}, 422, "invalid", "role"),
     ("POST", "/users", {"name": " "}, 422, "invalid", "name"),
-    ("POST", "/api-keys", {"name": "x", "colour": "red"}, 422, "invalid", "colour"),
+    ("POST", "/api-keys", {"name": "x", "color": "red"}, 422, "invalid", "color"),
     ("GET", "/events?limit=0", None, 422, "invalid", "limit"),
     ("GET", "/objects/parts?state=ill", None, 422, "invalid", "state"),
     ("GET", "/diffs/parts", None, 422, "invalid", "from"),

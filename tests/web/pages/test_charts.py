@@ -54,7 +54,7 @@ def test_axis_has_labels_at_round_times() -> None:
     assert labels == [["00:15", "00:30", "00:45", "01:00"], ["18:00", "06:00", "18:00", "06:00"]]
 
 
-def test_every_cause_of_drift_has_a_colour() -> None:
+def test_every_cause_of_drift_has_a_color() -> None:
     style, tokens = (STATIC / "style.css").read_text(), (DESIGN / "tokens.css").read_text()
     for number in range(len(CAUSES)):
         (token,) = re.findall(rf"\.s{number} {{ --series: var\((--series-\d+)\)", style)

@@ -157,7 +157,7 @@ def test_every_page_has_documentation(signed_in: Any) -> None:
 
 def test_documentation_of_a_page_is_found_by_its_real_path() -> None:
     assert documentation_of("/") == "/docs/pages#overview"
-    assert documentation_of("/integrations/7/set-up") == "/docs/set-up#4-set-up-webhooks-in-ion"
+    assert documentation_of("/integrations/7/set-up") == "/docs/setup#4-set-up-webhooks-in-ion"
     assert documentation_of("/integrations/7") == "/docs/pages#integrations"
     assert documentation_of("/objects/parts/12") == "/docs/pages#objects"
     assert documentation_of("/unknown") == "/docs"

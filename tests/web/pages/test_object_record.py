@@ -48,7 +48,7 @@ def text(page: str, part: str = "main") -> str:
 
 def test_page_begins_with_identity_and_key_facts(order: Any) -> None:
     shown = text(order.send("GET", "/objects/purchase_orders/7").text)
-    assert re.search(r"Purchase order 7 ordered", shown)
+    assert re.search(r"Purchase order 7 Ordered", shown)
     assert "Supplier Brightwater" in shown
     assert "Total cost 103,388.88 EUR" in shown
     assert "Need date 2027-01-09 " in shown

@@ -98,14 +98,14 @@ def test_sorted_lists_have_pages(orders: Any) -> None:
 WRONG = [
     "status",
     "[]",
-    '{"colour": {"eq": 1}}',
+    '{"color": {"eq": 1}}',
     '{"status": "ORDERED"}',
     '{"status": {"is": "ORDERED"}}',
     '{"cost": {"gt": "much"}}',
     '{"paid": {"eq": "perhaps"}}',
     '{"orderedAt": {"eq": "yesterday"}}',
     '{"or_": {}}',
-    '{"supplier": {"colour": {"eq": 1}}}',
+    '{"supplier": {"color": {"eq": 1}}}',
     '{"attributes": {"eq": 1}}',
     '{"and_": [' * 8 + "{}" + "]}" * 8,
     json.dumps({"or_": [{"id": {"eq": number}} for number in range(120)]}),
@@ -122,7 +122,7 @@ def test_invalid_filters_are_refused_with_their_field(orders: Any) -> None:
         assert refused.status_code == 422, wanted
         assert [one["field"] for one in refused.json()["errors"]] == ["filter"], wanted
     assert (
-        orders.api("GET", "/objects/purchase_orders?sort=colour").json()["errors"][0]["field"]
+        orders.api("GET", "/objects/purchase_orders?sort=color").json()["errors"][0]["field"]
         == "sort"
     )
 

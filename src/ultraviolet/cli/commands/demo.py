@@ -93,7 +93,7 @@ def demo(
 ) -> None:
     """Start a local ION and a hub, connect them, and run a full fetch and continuous changes.
 
-    The steps are those of the set-up guide: integration, webhook URL, receiver, subscriptions,
+    The steps are those of the setup guide: integration, webhook URL, receiver, subscriptions,
     first fetch.
 
     Examples: `ultraviolet demo`,
@@ -156,7 +156,7 @@ def demo(
 
 
 def _set_up_with_retry(ion: Child, hub: Child, set_up: Callable[[], StartedDemo]) -> StartedDemo:
-    """Run the set-up; run it again if one of the processes crashed and was restarted."""
+    """Run the setup; run it again if one of the processes crashed and was restarted."""
     while True:
         before = ion.restarts_left + hub.restarts_left
         try:
@@ -197,7 +197,7 @@ def _set_up(
     ion.wait_until(lambda: is_responding(f"{ion_url}/_local/ready"), 600)
     hub.wait_until(hub_is_ready, 60)
     if (running := find_running(data / "hub")) is None:
-        raise DemoError(f"The hub stopped during the set-up: {data}/hub/hub.json is missing.")
+        raise DemoError(f"The hub stopped during the setup: {data}/hub/hub.json is missing.")
     with Api(running.url, running.key) as api:
         integration = _connect(api, ion_url, credentials)
         if "demo" not in [user["name"] for user in api.items("/users", 1000)]:

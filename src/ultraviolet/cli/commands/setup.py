@@ -35,7 +35,7 @@ _MAX_NAMED = 10
 
 
 class SetupRejectedError(UltravioletError):
-    """ION rejected a part of the set-up; extend the permissions of its key, then apply again."""
+    """ION rejected a part of the setup; extend the permissions of its key, then apply again."""
 
     kind = "setup-rejected"
     exit_code = 7
@@ -44,7 +44,7 @@ class SetupRejectedError(UltravioletError):
 @command(app, "plan", watchable=True)
 @returns("GET /integrations/{integration}/setup")
 def plan(session: Session, integration: Name = None) -> None:
-    """Show the set-up steps and the missing subscriptions. Changes nothing.
+    """Show the setup steps and the missing subscriptions. Changes nothing.
 
     Examples: `ultraviolet setup plan plant-1`, `ultraviolet setup plan plant-1 --watch`
     """
@@ -83,7 +83,7 @@ def apply(session: Session, integration: Name = None) -> None:
         more = f" and {len(incomplete) - _MAX_NAMED} more" if len(incomplete) > _MAX_NAMED else ""
         errors = "; ".join(dict.fromkeys(result["refused"]))
         raise SetupRejectedError(
-            f"ION rejected a part of the set-up: {errors}. Missing or inactive: {named}{more}."
+            f"ION rejected a part of the setup: {errors}. Missing or inactive: {named}{more}."
             f" Next: {line('setup apply', found['name'])}"
         )
     session.say(f"Next: {line('fetch run', found['name'], mode='full')}")

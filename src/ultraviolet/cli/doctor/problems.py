@@ -106,7 +106,7 @@ PROBLEMS = (
     KnownProblem(
         ("receiver",),
         "The receiver in ION is missing, disabled, or posts to another address",
-        "The set-up was not finished, the receiver was deleted, changed or disabled in ION, or the"
+        "The setup was not finished, the receiver was deleted, changed or disabled in ION, or the"
         " address of the hub changed.",
         "Run `ultraviolet setup apply INTEGRATION` to create or repair the receiver; it is safe to run again.",
     ),

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, select, text
 
 from ultraviolet.clock import format_rfc3339 as as_text
-from ultraviolet.clock import now_rfc3339, utc_now
+from ultraviolet.clock import now_rfc3339, readable, utc_now
 from ultraviolet.db.tables.sync import controller_status
 
 RECORD_SECONDS = 5.0
@@ -87,11 +87,11 @@ class IntegrationProblem(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         found: list[str] = []
         if self.unmaintained_since:
-            found.append(f"no process has maintained “{self.name}” since {self.unmaintained_since}")
+            since = readable(self.unmaintained_since)
+            found.append(f"no process has maintained “{self.name}” since {since}")
         if self.oldest_waiting_since:
-            found.append(
-                f"events of “{self.name}” have not been applied since {self.oldest_waiting_since}"
-            )
+            since = readable(self.oldest_waiting_since)
+            found.append(f"events of “{self.name}” have not been applied since {since}")
         return "; ".join(found)
 
 

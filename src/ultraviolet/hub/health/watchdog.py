@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, text
 
 from ultraviolet.clock import format_rfc3339 as as_text
-from ultraviolet.clock import now_rfc3339
+from ultraviolet.clock import now_rfc3339, readable
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding, Kind, rotation_step
@@ -145,12 +145,12 @@ class Watchdog:
             except (IonRefusedError, InvalidError):
                 url = None
         if url is None or url.receiver_id is None:
-            message, step = "No receiver in ION posts to this hub", "Finish the set-up guide"
+            message, step = "No receiver in ION posts to this hub", "Finish the setup guide"
             found = Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, "none")
             await self._save(("receiver",), [found])
             return None
         if self._connections.setup_lock(self._context.id).locked():
-            return None  # a set-up is running
+            return None  # a setup is running
         try:
             receiver = await webhooks.read_receiver(client, url.receiver_id)
             wrong = await self._receiver_problems(url, receiver)
@@ -180,7 +180,7 @@ class Watchdog:
         outcome = (
             f", and ION refused the repair: {refused}"
             if refused
-            else "; the hub repaired the set-up and is fetching missed changes"
+            else "; the hub repaired the setup and is fetching missed changes"
         )
         await self._save(
             ("receiver",),
@@ -371,7 +371,7 @@ class Watchdog:
                 "forged",
                 "warning",
                 f"The hub rejected {counted(r.refused, 'delivery', 'deliveries')} to “{r.name}” with"
-                f" a wrong signature, the last at {r.last_refused_at}",
+                f" a wrong signature, the last at {readable(r.last_refused_at)}",
                 rotation_step(r.id),
                 Action.ROTATE_WEBHOOK,
                 f"webhook URL {r.id}",

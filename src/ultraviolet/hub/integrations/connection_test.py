@@ -86,7 +86,7 @@ async def run_connection_test(
         if receivers.errors:
             message = f"The API key cannot read webhook receivers: {'; '.join(receivers.errors)}"
             step = (
-                "Grant the key the webhook permissions in ION. Until then only manual set-up works,"
+                "Grant the key the webhook permissions in ION. Until then only manual setup works,"
                 " and signatures of deliveries cannot be verified."
             )
             findings.append(Finding("permission", "warning", message, step))

@@ -28,7 +28,7 @@ _RATE_LIMITED_SECONDS = 120.0
 
 
 class Connections:
-    """The ION clients of all integrations; heal, fetch, verify and set-up share one client."""
+    """The ION clients of all integrations; heal, fetch, verify and setup share one client."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Connections:
         return await run_connection_test(client, self.catalog)
 
     def setup_lock(self, integration_id: int) -> asyncio.Lock:
-        """Return the lock that serializes set-ups of an integration."""
+        """Return the lock that serializes setups of an integration."""
         return self._setup_locks[integration_id]
 
     def mark_viewed(self, integration_id: int, resource: str, id_: str) -> None:

@@ -120,7 +120,7 @@ def select_resources(
         connection.execute(delete(watermarks).where(*mine))
         rows = [{"integration_id": integration_id, "resource": name} for name in names]
         connection.execute(insert(watermarks), rows)
-        # ION sends their events only after the next set-up, which requests a full fetch.
+        # ION sends their events only after the next setup, which requests a full fetch.
         posts = update(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
         connection.execute(posts.values(subscribed_at=None))
         skipped = steps.resource.in_(names), steps.state == "skipped"

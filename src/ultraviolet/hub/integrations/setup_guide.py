@@ -1,4 +1,4 @@
-"""The set-up guide: GraphQL to paste into ION, the plan, and the steps with their status."""
+"""The setup guide: GraphQL to paste into ION, the plan, and the steps with their status."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -51,7 +51,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class SetupStep(msgspec.Struct, frozen=True):
-    """One step of the set-up, with its status."""
+    """One step of the setup, with its status."""
 
     name: str
     done: bool
@@ -64,7 +64,7 @@ def setup_texts(
     wanted: Sequence[tuple[str, str]] | None = None,
     offered: OfferedSchema | None = None,
 ) -> SetupTexts:
-    """Return the GraphQL for manual set-up; `wanted` None means all supported subscriptions."""
+    """Return the GraphQL for manual setup; `wanted` None means all supported subscriptions."""
     known = offered or OfferedSchema.whole(catalog)
     chosen = subscriptions.supported(catalog, known) if wanted is None else wanted
     return SetupTexts(
@@ -80,7 +80,7 @@ def setup_texts(
 
 
 def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
-    """Return the steps of set-up with their status."""
+    """Return the steps of setup with their status."""
     receiver = found.receiver if found else None
     subscribed = SetupStep("Subscribed", done=False, detail="ION could not be read")
     if found:
@@ -89,7 +89,7 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
         done = receiver is not None and present == wanted
         subscribed = SetupStep("Subscribed", done, f"{present} of {wanted}")
     first, verified = (url.first_delivery_at, url.first_verified_at) if url else (None, None)
-    address = f"Ends in …{url.last_four}" if url else "Create one, or use automatic set-up"
+    address = f"Ends in …{url.last_four}" if url else "Create one, or use automatic setup"
     name = f"{receiver.name}, ID {receiver.id}" if receiver else "Not found yet"
     problems = found.problems if found else ()
     unverified = (

@@ -1,6 +1,6 @@
 """Set up the receiver and its subscriptions in ION, automatically or by hand.
 
-The complete address of a webhook URL exists only when it is created. Automatic set-up therefore
+The complete address of a webhook URL exists only when it is created. Automatic setup therefore
 creates a webhook URL and a receiver for it, or repairs a known receiver and keeps its address.
 """
 
@@ -38,7 +38,7 @@ from ultraviolet.ion.webhooks import Receiver
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """The status of set-up and the texts for manual set-up."""
+    """The status of setup and the texts for manual setup."""
 
     steps: list[SetupStep]
     texts: SetupTexts
@@ -49,7 +49,7 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 class SetupResult(msgspec.Struct, frozen=True):
-    """The result of automatic set-up."""
+    """The result of automatic setup."""
 
     webhook_url: WebhookUrl
     receiver_created: bool
@@ -74,7 +74,7 @@ class RotationResult(msgspec.Struct, frozen=True):
 async def setup_overview(
     connections: Connections, integration_id: int, url_id: int | None = None
 ) -> Overview:
-    """Return the status of set-up without changing the hub or ION.
+    """Return the status of setup without changing the hub or ION.
 
     It includes a receiver created by hand; `adopt_receiver`, called by the watchdog too, adopts it.
     `url_id` selects an active webhook URL; None means the one that is in use.
@@ -129,7 +129,7 @@ async def apply_setup(
     """Create or repair the receiver and its subscriptions in ION; do nothing if all exist.
 
     `wanted` None keeps the previous selection, initially all supported subscriptions. From now on
-    the hub keeps the receiver correct, unless a manual set-up `stays_manual`.
+    the hub keeps the receiver correct, unless a manual setup `stays_manual`.
     """
     async with connections.setup_lock(integration_id):
         integration = await connections.database.read(integrations.get, integration_id)

@@ -69,7 +69,7 @@ class Snapshots:
         return load
 
     def resetter(self, *, empty: bool) -> Callable[[], None]:
-        """Return a function that resets to the set-up plant or to an empty ION.
+        """Return a function that resets to the setup plant or to an empty ION.
 
         Raise NotFoundError.
         """

@@ -144,9 +144,21 @@ def complete(generated: Json) -> Json:
         description = " ".join(str(operation.get("description", "")).split("\n\n")[0].split())
         first = re.split(r"(?<=[.])\s|;\s|:\s", description, maxsplit=1)[0]
         operation["summary"] = first.rstrip(".")
+        for status, response in operation["responses"].items():
+            if status.startswith("2"):
+                response["description"] = _success(status, response, schemas)
         _add_shared_headers(method, operation)
         _add_examples(operation, examples)
     return document
+
+
+def _success(status: str, response: Json, schemas: Json) -> str:
+    """Return the description of a successful response: what its body is."""
+    if status == "204":
+        return "Done; the response has no body."
+    kinds = [content["schema"].get("$ref", "") for content in response.get("content", {}).values()]
+    schema = schemas.get(kinds[0].rsplit("/", 1)[-1]) if kinds else None
+    return str(schema["description"]).split("\n\n")[0] if schema else "The result."
 
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:

@@ -1,6 +1,6 @@
 """Query parameters: those shared by routes, and rejection of those a route does not have."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, cast
@@ -50,16 +50,19 @@ def parse_time(given: str | None) -> str | None:
         raise InvalidError(f"{given} is not a valid time. Example: 2026-11-24T21:00:00Z") from error
 
 
-def parse_choice(name: str, given: str | None, known: Collection[str]) -> str | None:
+def parse_choice(
+    name: str, given: str | None, known: Collection[str], label: Callable[[str], str] = str
+) -> str | None:
     """Return the value of a fixed list that a parameter names in any case; None if it is empty.
 
-    Raise InvalidError, which lists the values.
+    Raise InvalidError, which lists the labels of the values.
     """
     if not given:
         return None
     value = next((each for each in known if each.casefold() == given.casefold()), None)
     if value is None:
-        hint = did_you_mean(given, known) or f" Use one of: {', '.join(known)}."
+        labels = list(map(label, known))
+        hint = did_you_mean(given, labels) or f" Use one of: {', '.join(labels)}."
         raise InvalidError(f"“{given}” is not a valid {name}.{hint}", field=name)
     return value
 

@@ -1,7 +1,6 @@
 """Labels of the audit log: actors, actions, targets and details."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -40,8 +39,7 @@ def actor_label(name: str) -> str:
     """Return the name of a person, an API key or a part of the hub that did something."""
     if name.startswith(KEY_PREFIX):
         key = name.removeprefix(KEY_PREFIX)
-        own = re.match(rf"{COMMAND_LINE}[^:,]+", key)
-        return own[0][0].upper() + own[0][1:] if own else f"{key} (API key)"
+        return "Command line" if key.startswith(COMMAND_LINE) else f"{key} (API key)"
     return _ACTORS.get(name, name)
 
 

@@ -19,7 +19,7 @@ _ROUND = (1, 2, 4, 6, 8, 10)
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One colour with its label and its value at each position; None for unknown values."""
+    """One color with its label and its value at each position; None for unknown values."""
 
     name: str
     values: Sequence[float | None]
@@ -57,6 +57,8 @@ class Chart(msgspec.Struct, frozen=True):
     bars: list[Bar] = []
     lines: list[str] = []
     """Paths, one for each series."""
+    times: Sequence[str] = ()
+    """The times of the places (RFC 3339); empty if they are not times of day."""
 
 
 def count(value: float) -> str:
@@ -86,6 +88,7 @@ def columns(
     says: str,
     write: Callable[[float], str] = count,
     least: float = 4,
+    times: Sequence[str] = (),
 ) -> Chart:
     """Draw values side by side, those of one place on top of each other; the scale reaches at least to `least`."""
     sums = [sum(line.values[n] or 0 for line in series) for n in range(len(places))]
@@ -102,7 +105,7 @@ def columns(
     rules = [Rule(_linear(v, top), write(v) if v else "0") for v in (0, top / 2, top)]
     rows, points = _table(places, series, write)
     keys = [line.name for line in series]
-    return Chart(says, rules, _marks(places), keys, rows, points, bars=bars)
+    return Chart(says, rules, _marks(places), keys, rows, points, bars=bars, times=times)
 
 
 def curves(
@@ -110,6 +113,7 @@ def curves(
     series: Sequence[Series],
     says: str,
     write: Callable[[float], str] = seconds,
+    times: Sequence[str] = (),
 ) -> Chart:
     """Draw seconds on a scale of decades; where nothing is known the line has a gap."""
     known = [value for line in series for value in line.values if value]
@@ -122,7 +126,7 @@ def curves(
     lines = [_path(line.values, step, low, high) for line in series]
     rows, points = _table(places, series, write)
     keys = [line.name for line in series]
-    return Chart(says, rules, _marks(places), keys, rows, points, lines=lines)
+    return Chart(says, rules, _marks(places), keys, rows, points, lines=lines, times=times)
 
 
 def _table(

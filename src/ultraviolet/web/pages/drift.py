@@ -63,7 +63,7 @@ async def show(
     ]
     wanted = DriftFilter(
         resource_name(hub.catalog, resource),
-        parse_choice("cause", cause, CAUSES),
+        parse_choice("cause", cause, CAUSES, cause_label),
         since=places[0],
     )
 
@@ -118,7 +118,9 @@ def _chart(moments: list[DriftInterval], places: list[str], by: drift.By) -> Cha
     ]
     total = sum(sum(causes.values()) for causes in wrong.values())
     named = [f"{place[11:]}:00" if by == "hour" else place[5:] for place in places]
-    return columns(named, series, f"Corrections per {by}, by cause: {total:,} in total.")
+    times = [f"{place}:00:00Z" for place in places] if by == "hour" else []
+    says = f"Corrections per {by}, by cause: {total:,} in total."
+    return columns(named, series, says, times=times)
 
 
 HANDLERS = [show]

@@ -14,7 +14,7 @@ from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.params import optional_integration, parse_choice
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
-from ultraviolet.web.pages.templating import GivenRenderer, number_in, plural
+from ultraviolet.web.pages.templating import GivenRenderer, number_in, plural, words
 from ultraviolet.web.queries import fetches
 from ultraviolet.web.queries.fetches import Fetch, FetchFilter, FetchStep
 
@@ -42,7 +42,7 @@ async def show_all(
         wanted = FetchFilter(
             chosen,
             parse_choice("mode", mode, fetches.MODES),
-            parse_choice("state", fetch_state, fetches.STATES),
+            parse_choice("state", fetch_state, fetches.STATES, words),
         )
         found = fetches.list_fetches(connection, wanted, before, _SHOWN + 1)
         page = page_of(found, _SHOWN, lambda fetch: fetch.id)

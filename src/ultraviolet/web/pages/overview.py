@@ -51,7 +51,7 @@ _LABELS: dict[State, tuple[str, str, str]] = {
     State.AGEING: ("ageing", "warn", "{}"),
     State.FRESH: ("up to date", "good", "The mirror is up to date with ION."),
 }
-"""Label, colour and sentence of each state; {} is the leading finding."""
+"""Label, color and sentence of each state; {} is the leading finding."""
 _URGENCY = (
     State.FAILING,
     State.STALE,
@@ -191,17 +191,24 @@ def _changes(points: list[Activity], span: Range) -> Chart:
         f"Changes per {unit} over the last {span}: {sum(values):,} in total, "
         f"at most {max(values):,} per {unit}."
     )
-    return columns(_places(points, span), [Series("Changes", values)], says)
+    return columns(_places(points, span), [Series("Changes", values)], says, times=_times(points))
 
 
 def _delay(points: list[Activity], span: Range) -> Chart:
     last = next((point for point in reversed(points) if point.p50 is not None), None)
     says = f"Sync latency over the last {span}: no changes."
     if last and last.p50 is not None and last.p99 is not None:
-        says = f"Sync latency at {last.at[11:]}: p50 {seconds(last.p50)}, p99 {seconds(last.p99)}."
+        says = (
+            f"Sync latency at {last.at[11:]} UTC: p50 {seconds(last.p50)}, p99 {seconds(last.p99)}."
+        )
     p50 = Series("p50", [point.p50 for point in points])
     p99 = Series("p99", [point.p99 for point in points])
-    return curves(_places(points, span), [p50, p99], says)
+    return curves(_places(points, span), [p50, p99], says, times=_times(points))
+
+
+def _times(points: list[Activity]) -> list[str]:
+    """Return the starts of the intervals: a minute or an hour."""
+    return [f"{point.at}:00:00"[: len("2026-11-30T14:05:00")] + "Z" for point in points]
 
 
 def _places(points: list[Activity], span: Range) -> list[str]:

@@ -26,7 +26,7 @@ _LABELS = {
     "events": "Events, with their raw bodies",
     "versions": "History of objects",
     "verifications": "Verifications",
-    "fetches": "Fetches",
+    "fetches": "Syncs",
     "drift": "Corrections",
 }
 

@@ -179,7 +179,7 @@ def _groups(plan: webhook_setup.Plan | None) -> list[SubscriptionGroup]:
         SubscriptionGroup(
             "Disabled", "Disabled in ION", "disabled", plan.inactive, repairable=True
         ),
-        SubscriptionGroup("Extra", "In ION, but not selected", "extra", plan.extra),
+        SubscriptionGroup("Not selected", "In ION, but not selected", "extra", plan.extra),
     ]
 
 

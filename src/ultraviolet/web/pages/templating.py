@@ -74,6 +74,7 @@ _ORIGINS = {
 }
 _LABELS = {
     "nothing_new": "no change",
+    "cancelled": "canceled",
     "not_chosen": "not selected",
     "taken": "received",
     "put_off": "deferred",
@@ -98,6 +99,10 @@ _MISMATCHES = {
     "text": "not text",
     "id": "not an ID",
 }
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|\+00:00| UTC)", re.ASCII
+)
+"""A time in UTC within a sentence."""
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -136,6 +141,7 @@ class Renderer:
             "pretty": pretty,
             "clock": clock,
             "code": with_code,
+            "moments": with_moments,
             "tone": tone_of,
             "words": words,
             "cause": cause_label,
@@ -315,7 +321,7 @@ def pretty(value: Any) -> str:
 
 
 def tone_of(word: str) -> str:
-    """Choose the colour of a state."""
+    """Choose the color of a state."""
     plain = word.lower()
     for name, group in (("good", _GOOD), ("warn", _WARN), ("bad", _BAD)):
         if plain in group:
@@ -344,10 +350,23 @@ def as_json(value: Any) -> str:
 def with_code(text: str) -> Markup:
     """Write the parts of a message between backticks as code."""
     parts = [
-        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        Markup("<code>{}</code>").format(part) if number % 2 else with_moments(part)
         for number, part in enumerate(_CODE.split(text))
     ]
     return Markup("").join(parts)
+
+
+def with_moments(text: str) -> Markup:
+    """Write the times in a sentence as elements, which scripts show in the zone of the viewer."""
+    written = Markup()
+    end = 0
+    for found in _MOMENT.finditer(text):
+        moment = canonical(f"{found[1]}T{found[2]}Z")
+        if moment:
+            shown = Markup('<time datetime="{}" data-clock class="nowrap">{}</time>')
+            written += escape(text[end : found.start()]) + shown.format(moment, clock(moment))
+            end = found.end()
+    return written + escape(text[end:])
 
 
 def with_cursor(query: dict[str, Any], cursor: str) -> str:

@@ -1,4 +1,4 @@
-"""The colour theme, and checks of local return paths."""
+"""The color theme, and checks of local return paths."""
 
 from urllib.parse import urlsplit
 

@@ -24,6 +24,7 @@ from ultraviolet.web.queries.verifications import Verification
 _SHOWN = 50
 _OF_EACH = 20
 _KINDS = ("missing", "extra", "different", "displayed")
+_KIND_LABELS = {"extra": "not in ION"}
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -92,7 +93,10 @@ def _charts(runs: list[Verification]) -> dict[str, Chart]:
     if len(runs) < 2:  # noqa: PLR2004  a chart needs two bars
         return {}
     places = [f"{run.id}" for run in runs]
-    kinds = [Series(kind, [getattr(run, kind) for run in runs]) for kind in _KINDS]
+    kinds = [
+        Series(_KIND_LABELS.get(kind, kind), [getattr(run, kind) for run in runs])
+        for kind in _KINDS
+    ]
     wrong = sum(sum(value or 0 for value in kind.values) for kind in kinds)
     span = f"of verification {places[0]} to {places[-1]}"
     return {

@@ -121,7 +121,8 @@ def _chart(found: list[DeliveryHour], hours: list[str]) -> Chart:
         f"Deliveries per hour over the last {_HOURS} hours: "
         f"{taken:,} received, {sum(failed):,} rejected."
     )
-    return columns([f"{hour[11:]}:00" for hour in hours], series, says)
+    times = [f"{hour}:00:00Z" for hour in hours]
+    return columns([f"{hour[11:]}:00" for hour in hours], series, says, times=times)
 
 
 @post("/webhooks", guards=[require_role("admin")], include_in_schema=False)

@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import msgspec
@@ -14,8 +15,10 @@ from ultraviolet.clock import normalize_rfc3339, utc_now
 from ultraviolet.ion.attributes import attribute_name, field_value
 from ultraviolet.ion.labels import Format, field_label
 from ultraviolet.ion.model import Field, Link, Resource
+from ultraviolet.text import did_you_mean
 
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
+_MIN_LABEL_SIMILARITY = 0.75
 _NUMBER_TYPES = {"Int", "Float", "Decimal"}
 _LEADING_FIELDS = (
     "title",
@@ -78,6 +81,29 @@ def own_column(resource: Resource, known: Mapping[str, Column], name: str) -> Co
     """Return a column of a resource by its name, or a custom attribute as `attributes.Priority`."""
     field = resource.field(name) if attribute_name(name) is not None else None
     return known.get(field.name if field else name)
+
+
+def did_you_mean_field(name: str, resource: Resource, others: Iterable[str] = ()) -> str:
+    """Return a suggestion for an unknown field, by its label on pages or by a similar name.
+
+    It begins with a space and is empty without a match. `others` are further possible names.
+    """
+    known = columns(resource)
+    labels: dict[str, list[str]] = {}
+    for column in known.values():
+        labels.setdefault(column.label.casefold(), []).append(column.name)
+    for link in resource.links:
+        labels.setdefault(field_label(link.key).label.casefold(), []).append(link.field)
+    label = name.replace("_", " ").casefold()
+    named = list(dict.fromkeys(labels.get(label, ())))
+    if named:
+        return f" “{name}” on the pages is {' or '.join(named)}."
+    near = did_you_mean(name, [*others, *known])
+    if near:
+        return near
+    for close in get_close_matches(label, labels, 1, _MIN_LABEL_SIMILARITY):
+        return did_you_mean(labels[close][0], labels[close])
+    return ""
 
 
 def bind(value: Any) -> ColumnElement[Any]:

@@ -16,9 +16,11 @@ from ultraviolet.ion.labels import field_label
 from ultraviolet.ion.model import Link, Resource
 from ultraviolet.ion.naming import plain, snake
 from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.columns import Column, columns
+from ultraviolet.web.queries.columns import Column, columns, did_you_mean_field
 from ultraviolet.web.queries.links import LinkValue, object_title
 
+_TITLE = ".title"
+"""Follows the path of a link in the key of the title of its object."""
 MAX_LINKS = 2
 """Maximum number of links that a path follows."""
 
@@ -47,12 +49,26 @@ class FieldPath(msgspec.Struct, frozen=True):
         name = ".".join(snake(step).strip("_") for step in steps)
         return ViewColumn(name, self.column.type, self.name, self.label)
 
+    @property
+    def title_column(self) -> ViewColumn | None:
+        """The column of exports with the name of the object that a link leads to."""
+        if not self.column.link:
+            return None
+        steps = (*(link.field for link in self.links), self.column.link.field)
+        name = ".".join(snake(step).strip("_") for step in steps)
+        return ViewColumn(name, "text", f"{self.name}{_TITLE}", self.label)
+
 
 class LinkedValue(msgspec.Struct, frozen=True):
     """The value of a linked object's field; `link` is set if it is the id of another object."""
 
     value: Any
     link: LinkValue | None = None
+
+    @property
+    def shown(self) -> str | None:
+        """The name of the linked object, or its id if the mirror does not have the object."""
+        return (self.link.title or self.link.id) if self.link else None
 
 
 def find_path(catalog: Catalog, resource: Resource, name: str) -> FieldPath:
@@ -77,7 +93,7 @@ def find_path(catalog: Catalog, resource: Resource, name: str) -> FieldPath:
     known = columns(at)
     field = at.field(last) or (at.field_called(last) if links else None)
     if field is None or field.name not in known:
-        near = did_you_mean(last, list(known))
+        near = did_you_mean_field(last, at)
         raise InvalidError(f"{at.title} have no field {last}.{near}", field="column")
     path = ".".join([*(link.field for link in links), field.name])
     return FieldPath(path, tuple(links), known[field.name])
@@ -93,7 +109,7 @@ def read_linked(
 
     Each step of all paths is one query per resource. A missing or deleted object has no values.
     """
-    linked = [path for path in paths if path.links]
+    linked = list(paths)
     known: Documents = {}
     for depth in range(max((len(path.links) for path in linked), default=0)):
         wanted: defaultdict[str, set[str]] = defaultdict(set)

@@ -39,8 +39,14 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Link, Relation, Resource
 from ultraviolet.mirror import field_indexes
 from ultraviolet.mirror.search_index import UNSEARCHED_FIELDS
-from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.columns import Column, bind, columns, own_column, parse_operand
+from ultraviolet.web.queries.columns import (
+    Column,
+    bind,
+    columns,
+    did_you_mean_field,
+    own_column,
+    parse_operand,
+)
 
 Filter = Mapping[str, Any]
 OPERATORS = (
@@ -145,8 +151,8 @@ class FilterCompiler:
             ):
                 of_target = {rest: wanted} if rest else wanted
                 return self._linked(resource, joined, of_target, of, depth)
-        near = did_you_mean(
-            name, [*known, *(one.field for one in (*resource.links, *resource.relations))]
+        near = did_you_mean_field(
+            name, resource, (one.field for one in (*resource.links, *resource.relations))
         )
         raise _filter_error(f"{resource.title} cannot be filtered by {name}.{near}")
 
@@ -309,7 +315,7 @@ def _other_field(
     """Return the field that `{"field": name}` names as the operand of a comparison."""
     other = own_column(resource, known, str(given.get("field")))
     if other is None or len(given) > 1 or name not in _COMPARISONS:
-        near = did_you_mean(str(given.get("field")), list(known))
+        near = did_you_mean_field(str(given.get("field")), resource)
         raise _filter_error(
             f'{column.name}: compare with another field as {{"gt": {{"field": "needDate"}}}},'
             f" by one of {', '.join(_COMPARISONS)}.{near}"

@@ -1,6 +1,6 @@
 """Titles of objects and the links between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -123,13 +123,20 @@ def read_link_titles(
         for link in resource.links
         if row["doc"].get(link.key) is not None and link.key not in (row["invalid_values"] or {})
     }
+    return read_titles(connection, rows[0]["integration_id"], targets)
+
+
+def read_titles(
+    connection: Connection, integration_id: int, targets: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], str | None]:
+    """Return the titles of the objects with these resources and ids that the mirror has."""
     found: dict[tuple[str, str], str | None] = {}
     for name in sorted(
         {name for name, _ in targets}
     ):  # per resource, because SQLite scans the table for (resource, id) pairs
         ids = sorted(id_ for resource_name, id_ in targets if resource_name == name)
         query = select(objects.c.id, objects.c.doc).where(
-            objects.c.integration_id == rows[0]["integration_id"],
+            objects.c.integration_id == integration_id,
             objects.c.resource == name,
             objects.c.id.in_(ids),
             objects.c.deleted_at.is_(None),

@@ -1,7 +1,7 @@
 """Object tables: sorting, keyset pagination in both directions and the rows of exports."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,9 +17,19 @@ from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import export, field_indexes, search_index
-from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.columns import Column, bind, columns, own_column
-from ultraviolet.web.queries.field_paths import FieldPath, find_path, read_linked
+from ultraviolet.web.queries.columns import (
+    Column,
+    bind,
+    columns,
+    did_you_mean_field,
+    own_column,
+)
+from ultraviolet.web.queries.field_paths import (
+    FieldPath,
+    LinkedValue,
+    find_path,
+    read_linked,
+)
 from ultraviolet.web.queries.ion_filters import (
     Filter,
     FilterCompiler,
@@ -55,7 +65,7 @@ class ObjectQuery(msgspec.Struct, frozen=True):
 
 
 class ExportColumns(msgspec.Struct, frozen=True):
-    """The columns of an export, and the paths of those of linked objects."""
+    """The columns of an export, and the paths of those that need linked objects."""
 
     columns: tuple[ViewColumn, ...]
     linked: tuple[FieldPath, ...]
@@ -103,7 +113,7 @@ def parse_order(resource: Resource, written: str | None) -> Order:
         by = next((one for one in known if constant(one).lstrip("_") == name.lstrip("_")), written)
         down = direction == "DESC"
     if by not in ("changed", "id") and by not in known:
-        near = did_you_mean(by, ["changed", *known])
+        near = did_you_mean_field(by, resource, ["changed"])
         raise InvalidError(f"{resource.title} cannot be sorted by {written}.{near}", field="sort")
     return Order(by, down)
 
@@ -154,6 +164,7 @@ def with_columns(
     if not rows or not paths:
         return list(rows)
     own = [path.column for path in paths if not path.links]
+    linked_paths = [path for path in paths if path.links]
     documents = [row.fields for row in rows]
     return [
         msgspec.structs.replace(
@@ -166,7 +177,9 @@ def with_columns(
             linked={name: each.value for name, each in linked.items()},
         )
         for row, linked in zip(
-            rows, read_linked(connection, rows[0].integration_id, documents, paths), strict=True
+            rows,
+            read_linked(connection, rows[0].integration_id, documents, linked_paths),
+            strict=True,
         )
     ]
 
@@ -205,8 +218,7 @@ def read_export_rows(
     documents = [row["doc"] for row in found]
     linked = read_linked(connection, scope.integration_id, documents, shown.linked)
     by_id = {
-        row["id"]: dict(row)
-        | {"doc": row["doc"] | {name: each.value for name, each in more.items()}}
+        row["id"]: dict(row) | {"doc": row["doc"] | _linked_cells(shown.linked, more)}
         for row, more in zip(found, linked, strict=True)
     }
     return [
@@ -215,11 +227,40 @@ def read_export_rows(
 
 
 def export_columns(catalog: Catalog, resource: Resource, names: Sequence[str]) -> ExportColumns:
-    """Return the columns with these names, or all of the SQL view; raise InvalidError."""
-    found = {name: find_path(catalog, resource, name) for name in names if "." in name}
-    paths = {name: path for name, path in found.items() if path.links}
-    linked = {name: path.export_column for name, path in paths.items()}
-    return ExportColumns(export.columns(catalog, resource, names, linked), tuple(paths.values()))
+    """Return the columns with these names, or all of the SQL view; raise InvalidError.
+
+    A link, named as a field of ION, has two columns: the name of the object, as lists show it, and
+    its id. The name of a column of the SQL view is that column alone.
+    """
+    every = {column.name for column in export.columns(catalog, resource)}
+    paths: list[FieldPath] = []
+    wanted: list[str] = []
+    linked: dict[str, ViewColumn] = {}
+    for name in names:
+        is_path = "." in name or (resource.field(name) is not None and name not in every)
+        path = find_path(catalog, resource, name) if is_path else None
+        title = path.title_column if path else None
+        if path and title:
+            linked[title.field] = title
+            wanted.append(title.field)
+        if path and path.links:
+            linked[name] = path.export_column
+        if path and (title or path.links):
+            paths.append(path)
+        wanted.append(name)
+    return ExportColumns(export.columns(catalog, resource, wanted, linked), tuple(paths))
+
+
+def _linked_cells(paths: Sequence[FieldPath], values: Mapping[str, LinkedValue]) -> dict[str, Any]:
+    """Return the values of linked objects and the names of link targets, by field of the column."""
+    found: dict[str, Any] = {}
+    for path in paths:
+        value = values[path.name]
+        if path.links:
+            found[path.name] = value.value
+        if title := path.title_column:
+            found[title.field] = value.shown
+    return found
 
 
 def indexable_fields(resource: Resource, fields: Filter, by: Order) -> list[Column]:

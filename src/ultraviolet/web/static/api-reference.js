@@ -15,8 +15,17 @@ function followTheme() {
 dark.addEventListener("change", followTheme);
 document.addEventListener("themechange", followTheme);
 
-Scalar.createApiReference(place, {
-  url: place.dataset.document,
+// The reference shows the summary as the heading; the description begins with the same sentence.
+function withoutHeadings(document) {
+  for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path))) {
+    const heading = `${operation.summary}.`;
+    if (operation.description?.startsWith(heading)) operation.description = operation.description.slice(heading.length).trim();
+  }
+  return document;
+}
+
+fetch(place.dataset.document).then((answer) => answer.json()).then((found) => Scalar.createApiReference(place, {
+  content: withoutHeadings(found),
   theme: "none",
   withDefaultFonts: false,
   telemetry: false,
@@ -31,4 +40,4 @@ Scalar.createApiReference(place, {
     // Without a key in the form, the session authenticates.
     if (request.headers.get("authorization")?.trim().toLowerCase() === "bearer") request.headers.delete("authorization");
   },
-});
+}));

@@ -77,8 +77,11 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// Omit empty parameters from shareable addresses.
+// Times are sent in UTC. Omit empty parameters from shareable addresses.
 document.addEventListener("formdata", (event) => {
+  for (const field of event.target.querySelectorAll(TIME_FIELDS)) {
+    if (field.name && field.dataset.utc !== undefined) event.formData.set(field.name, field.dataset.utc);
+  }
   if (event.target.method !== "get") return;
   for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
 });
@@ -89,11 +92,13 @@ document.addEventListener("input", (event) => {
   const slider = event.target;
   if (!slider.matches("[data-life]")) return;
   const now = slider.value === slider.max;
-  const time = new Date(slider.value * 1000).toISOString().slice(0, 19);
-  const said = now ? "now" : `${time.replace("T", " ")} UTC`;
+  const date = new Date(slider.value * 1000);
+  const said = now ? "now" : absolute(date, showsUtc());
   slider.setAttribute("aria-valuetext", said);
   slider.form.querySelector("output").value = said;
-  slider.form.elements.at.value = now ? "" : time;
+  const at = slider.form.elements.at;
+  at.dataset.utc = now ? "" : date.toISOString().slice(0, 19);
+  at.value = fieldText(at.dataset.utc);
 });
 document.addEventListener("change", (event) => {
   if (!event.target.matches("[data-life]")) return;
@@ -153,18 +158,76 @@ function age(element) {
 }
 
 // Times are shown in the viewer's zone or in UTC; the other one is the tooltip.
+const showsUtc = () => localStorage.getItem("zone") === "UTC";
 const zoneFormat = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
 const pad = (number) => String(number).padStart(2, "0");
 
+function zoneName(date) {
+  return zoneFormat.formatToParts(date).find((part) => part.type === "timeZoneName").value;
+}
+
 function absolute(date, utc) {
   if (utc) return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
-  const zone = zoneFormat.formatToParts(date).find((part) => part.type === "timeZoneName").value;
+  const zone = zoneName(date);
   const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())} ${zone}`;
 }
 
+// The fields for a time hold UTC in data-utc and show the chosen zone.
+const TIME_FIELDS = "input[type=datetime-local]";
+
+function shifted(date) {
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60000);
+}
+
+function fieldText(utcText) {
+  if (!utcText || showsUtc()) return utcText;
+  return shifted(new Date(`${utcText}Z`)).toISOString().slice(0, utcText.length);
+}
+
+function refreshFields() {
+  for (const field of document.querySelectorAll(TIME_FIELDS)) {
+    field.dataset.utc ??= field.defaultValue;
+    if (field !== document.activeElement) field.value = fieldText(field.dataset.utc);
+  }
+  for (const name of document.querySelectorAll("[data-zone-name]")) {
+    name.textContent = showsUtc() ? "UTC" : zoneName(new Date());
+  }
+}
+document.addEventListener("input", (event) => {
+  const field = event.target;
+  if (!field.matches(TIME_FIELDS)) return;
+  const given = field.value;
+  const exact = showsUtc() || !given ? given : new Date(given).toISOString();
+  field.dataset.utc = exact.slice(0, given.length);
+});
+
+// The axis, the table and the tooltip of a chart of times.
+function refreshCharts() {
+  for (const chart of document.querySelectorAll(".chart[data-times]")) {
+    const points = JSON.parse(chart.dataset.points);
+    const names = new Map();
+    JSON.parse(chart.dataset.times).forEach((time, at) => {
+      const text = (showsUtc() ? new Date(time) : shifted(new Date(time))).toISOString().slice(5, 16).replace("T", " ");
+      const name = text.slice(-points[at][0].length);
+      names.set(points[at][0], name);
+      points[at][0] = name;
+    });
+    chart.dataset.points = JSON.stringify(points);
+    for (const part of chart.parentElement.querySelectorAll(".x-axis text, .as-table tbody th")) {
+      part.textContent = names.get(part.textContent.trim()) ?? part.textContent;
+    }
+  }
+}
+
+function refreshZone() {
+  refreshFields();
+  refreshCharts();
+  refreshTimes();
+}
+
 function refreshTimes() {
-  const utc = localStorage.getItem("zone") === "UTC";
+  const utc = showsUtc();
   for (const element of document.querySelectorAll("time[data-age], time[data-clock]")) {
     const date = new Date(element.dateTime);
     const relative = element.matches("[data-age]");
@@ -184,13 +247,13 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   localStorage.setItem("zone", button.dataset.zone);
   showZone();
-  refreshTimes();
+  refreshZone();
 });
 showZone();
 
 setInterval(refreshTimes, 1000);
-document.addEventListener("htmx:afterSettle", refreshTimes);
-refreshTimes();
+document.addEventListener("htmx:afterSettle", refreshZone);
+refreshZone();
 
 // Keep open details, open dialogs and edited fields during live updates.
 if (window.Idiomorph) {
@@ -238,7 +301,7 @@ function showConnection(state, text) {
 }
 document.addEventListener("htmx:sseOpen", () => showConnection("on", "Live"));
 document.addEventListener("htmx:sseError", () => {
-  showConnection("off", `Disconnected since ${absolute(new Date(), localStorage.getItem("zone") === "UTC").slice(11)}. Reconnecting …`);
+  showConnection("off", `Disconnected since ${absolute(new Date(), showsUtc()).slice(11)}. Reconnecting …`);
 });
 
 // Badges of the navigation: waiting events, running syncs, open findings.

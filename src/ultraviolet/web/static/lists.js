@@ -65,6 +65,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-closes-sheet]") && builderSheet) {
+    event.preventDefault();
+    builderSheet.hidePopover();
+  }
   const move = event.target.closest("[data-move]");
   if (move) {
     const item = move.closest("li");

@@ -7,8 +7,16 @@ import msgspec
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.local_ion.http.pages.documents import PAGE_SIZE
 from ultraviolet.local_ion.http.pages.reader import PageReader
-from ultraviolet.local_ion.http.pages.values import Cell, address, cell, is_shown, time_cell
+from ultraviolet.local_ion.http.pages.values import (
+    Cell,
+    address,
+    cell,
+    enum_label,
+    is_shown,
+    time_cell,
+)
 
+_STATUS_TYPE = "Webhookeventstatusenum"
 QUERY = """query Deliveries($filters: WebhookEventsInputFilters, $first: Int, $after: String) {
   webhookEvents(filters: $filters, sort: [ID_DESC], first: $first, after: $after) {
     pageInfo { totalCount }
@@ -48,6 +56,11 @@ def transaction_filter(transaction_id: int) -> dict[str, Any]:
     return {"requestData": {"like": f'%"transaction_id":{transaction_id},"timestamp":%'}}
 
 
+def delivery_statuses(reader: PageReader) -> list[tuple[str, str]]:
+    """Return the statuses of deliveries with their labels."""
+    return [(each, enum_label(each)) for each in sorted(reader.catalog.types()[_STATUS_TYPE])]
+
+
 def count_deliveries(reader: PageReader, transaction_id: int) -> int:
     """Return the number of deliveries of one transaction."""
     variables = {"filters": transaction_filter(transaction_id), "first": 0}
@@ -55,10 +68,12 @@ def count_deliveries(reader: PageReader, transaction_id: int) -> int:
 
 
 def read_deliveries(
-    reader: PageReader, transaction_id: int | None, after: str | None
+    reader: PageReader, transaction_id: int | None, status: str, after: str | None
 ) -> tuple[list[Delivery], int]:
-    """Return one page of deliveries, and their total number."""
-    filters = transaction_filter(transaction_id) if transaction_id is not None else None
+    """Return one page of deliveries of a status (empty for any), and their total number."""
+    filters = transaction_filter(transaction_id) if transaction_id is not None else {}
+    if status:
+        filters |= {"status": {"eq": status}}
     variables = {"filters": filters, "first": PAGE_SIZE, "after": after}
     found = reader.execute(QUERY, variables)["webhookEvents"]
     rows = [_delivery(reader, edge["node"]) for edge in found["edges"]]

@@ -1,7 +1,7 @@
 """Forms of the pages: fields of a mutation's input, their controls, and parsing of their values."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -83,10 +83,12 @@ def form_fields(catalog: Catalog, resource: Resource, mutation: str | None) -> l
     return sorted(fields, key=lambda field: order[field.name])
 
 
-def attribute_field(key: str, type_: str | None) -> FormField:
-    """Return the field of a custom attribute; the local ION checks the values of selections."""
-    control = _ATTRIBUTE_CONTROLS.get((type_ or "").lower(), "text")
-    return FormField(f"{ATTRIBUTE}{key}", key, control, "ScalarValue")
+def attribute_field(key: str, type_: str | None, options: Iterable[str] = ()) -> FormField:
+    """Return the field of a custom attribute; `options` are the values of a selection."""
+    kind = (type_ or "").lower()
+    choices = tuple((option, option) for option in options) if kind == "select" else ()
+    control = "choice" if choices else _ATTRIBUTE_CONTROLS.get(kind, "text")
+    return FormField(f"{ATTRIBUTE}{key}", key, control, "ScalarValue", choices=choices)
 
 
 def parse_value(field: FormField, raw: str) -> Any:

@@ -35,6 +35,7 @@ from ultraviolet.local_ion.http.pages.values import (
     title,
 )
 from ultraviolet.local_ion.http.state import AppState
+from ultraviolet.local_ion.rules.organization import ATTRIBUTE_SECTIONS
 
 MAX_LINK_CHOICES = 200
 MAX_PAGE = 100_000
@@ -247,9 +248,10 @@ class PageReader:
             )
             for root, relation in zip(roots[1:], relations, strict=True)
         ]
+        options = self._attribute_options(resource) if node.get("attributes") else {}
         attributes = [
             RecordAttribute(
-                attribute_field(str(each["key"]), each["type"]),
+                attribute_field(str(each["key"]), each["type"], options.get(str(each["key"]), ())),
                 _attribute_cell(each["value"]),
                 each["value"],
                 str(each["Etag"]),
@@ -276,6 +278,21 @@ class PageReader:
     def _record_field(self, resource: Resource, node: Mapping[str, Any], name: str) -> RecordField:
         shown = cell(self.catalog, resource, node, name)
         return RecordField(name, field_name(resource, name), shown, node.get(name))
+
+    def _attribute_options(self, resource: Resource) -> dict[str, list[str]]:
+        """Return the values of the attributes that the organization defines as selections."""
+        section = ATTRIBUTE_SECTIONS.get(resource.name)
+        if section is None:
+            return {}
+        wanted = f"settings {{ {section} {{ attributes {{ key options }} }} }}"
+        organization = self.execute(f"{{ me {{ organization {{ {wanted} }} }} }}", {})["me"][
+            "organization"
+        ]
+        settings: dict[str, dict[str, list[dict[str, Any]]] | None] = organization["settings"] or {}
+        return {
+            str(each["key"]): [str(option) for option in each["options"] or ()]
+            for each in (settings[section] or {}).get("attributes") or []
+        }
 
     def link_choices(self, fields: list[FormField]) -> dict[str, list[tuple[str, str]]]:
         """Return the newest objects to which each link can point, by field: id and text."""

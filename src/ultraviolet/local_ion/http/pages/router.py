@@ -13,7 +13,7 @@ from ultraviolet.errors import InvalidError, NotFoundError, UltravioletError
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.local_ion.graphql.filters import encode_cursor
 from ultraviolet.local_ion.http.pages.changes import Changes, FormError
-from ultraviolet.local_ion.http.pages.deliveries import read_deliveries
+from ultraviolet.local_ion.http.pages.deliveries import delivery_statuses, read_deliveries
 from ultraviolet.local_ion.http.pages.documents import MAX_ID_DIGITS, PAGE_SIZE
 from ultraviolet.local_ion.http.pages.examples import load_examples
 from ultraviolet.local_ion.http.pages.forms import control_value, form_fields
@@ -156,10 +156,13 @@ class Pages:
             messages=messages,
         )
 
-    def deliveries(self, number: int, transaction: int | None) -> Response[str]:
-        """Return the page of webhook deliveries."""
+    def deliveries(self, number: int, transaction: int | None, status: str) -> Response[str]:
+        """Return the page of webhook deliveries; raise InvalidError for an unknown status."""
+        statuses = delivery_statuses(self.reader)
+        if status and status not in dict(statuses):
+            raise InvalidError("This is not a status of deliveries.", field="status")
         after = encode_cursor((number - 1) * PAGE_SIZE - 1) if number > 1 else None
-        rows, total = read_deliveries(self.reader, transaction, after)
+        rows, total = read_deliveries(self.reader, transaction, status, after)
         counts = self.reader.counts(("webhook_receivers", "webhook_subscriptions"))
         return self._render(
             "deliveries.html",
@@ -169,6 +172,8 @@ class Pages:
             number=number,
             size=PAGE_SIZE,
             transaction=transaction,
+            chosen=status,
+            statuses=statuses,
             counts=counts,
         )
 
@@ -222,9 +227,11 @@ def create_pages_router(state: AppState) -> Router:
 
     @get("/deliveries")
     async def deliveries(
-        page: FromQuery[PageNumber] = 1, transaction: FromQuery[Transaction] = None
+        page: FromQuery[PageNumber] = 1,
+        transaction: FromQuery[Transaction] = None,
+        status: FromQuery[Text] = "",
     ) -> Response[str]:
-        return await run(pages.deliveries, page, transaction)
+        return await run(pages.deliveries, page, transaction, status)
 
     return Router(
         "/",

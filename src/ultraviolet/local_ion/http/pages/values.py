@@ -122,7 +122,9 @@ def time_cell(value: str, format_: Format) -> Cell:
     except ValueError:
         return Cell(value)
     day = f"{moment:%b} {moment.day}, {moment.year}"
-    return Cell(day if format_ == "date" else f"{day}, {moment:%H:%M} UTC", "time", machine=value)
+    return Cell(
+        day if format_ == "date" else f"{day}, {moment:%H:%M:%S} UTC", "time", machine=value
+    )
 
 
 def number_text(value: float, format_: Format) -> str:

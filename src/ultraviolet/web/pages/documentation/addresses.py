@@ -14,7 +14,7 @@ _PAGES = {
     "/integrations": ("pages", "integrations"),
     "/integrations/{}/freshness": ("operations", "freshness"),
     "/integrations/{}/sandbox": ("local-ion", "a-sandbox-from-your-own-data"),
-    "/integrations/{}/set-up": ("set-up", "4-set-up-webhooks-in-ion"),
+    "/integrations/{}/set-up": ("setup", "4-set-up-webhooks-in-ion"),
     "/objects": ("pages", "objects"),
     "/objects/{}/columns": ("how-to/lists-and-filters", "columns"),
     "/objects/{}/filter": ("how-to/lists-and-filters", "add-a-filter"),

@@ -30,7 +30,11 @@ _EXCERPT_CHARACTERS = 160
 _FENCE = re.compile(r"^( *)(```+)[^\n]*\n.*?^\1\2 *$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(rf"^(#{{1,{_MAX_HEADING_LEVEL}}}) +(.+?) *$", re.MULTILINE)
 _LINK_TEXT = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_MARKUP = re.compile(r"<!--.*?-->|```\w*|`|\*\*|^[| :-]+$|^#+ ", re.MULTILINE | re.DOTALL)
+_MARKUP = re.compile(
+    r"<!--.*?-->|```\w*|`|\*+(?=\S)|(?<=\S)\*+|^[| :-]+$|^#+ |^ *[-*] |\\(?=[|*_])",
+    re.MULTILINE | re.DOTALL,
+)
+_TABLE_BORDER = re.compile(r" *(?<!\\)\| *")
 _FIRST_LINK = re.compile(r"\[([^\]]+)\]\(([\w./-]+\.md)\)")
 _GROUP = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
@@ -175,17 +179,22 @@ def slug(heading: str) -> str:
 
 
 def search(query: str) -> Sequence[Result]:
-    """Return the sections that contain all words, those with words in their titles first."""
+    """Return the sections that contain all words: guides and concepts before the reference.
+
+    Within each, those with words in their titles come first.
+    """
     words = query.lower().split()
-    found: list[tuple[int, _Section]] = []
+    late = {entry.name for one in groups() if one.title == "Reference" for entry in one.entries}
+    late |= {CHANGELOG, "architecture"}
+    found: list[tuple[bool, int, _Section]] = []
     for section in _sections() if words else ():
         title, heading = section.document.title.lower(), section.heading.text.lower()
         text = section.text.lower()
         if all(word in text or word in heading or word in title for word in words):
             points = sum(20 * (word in heading) + 5 * (word in title) for word in words)
             points += sum(min(text.count(word), 4) for word in words)
-            found.append((points - 10 * section.document.name.startswith("reference/"), section))
-    found.sort(key=lambda one: -one[0])
+            found.append((section.document.name in late, -points, section))
+    found.sort(key=lambda one: one[:2])
     return [
         Result(
             section.document.title,
@@ -195,7 +204,7 @@ def search(query: str) -> Sequence[Result]:
             ),
             _excerpt(section.text, words),
         )
-        for _, section in found[:MAX_RESULTS]
+        for *_, section in found[:MAX_RESULTS]
     ]
 
 
@@ -238,7 +247,11 @@ def _name_of(path: str) -> str:
 
 def _plain(markdown: str) -> str:
     """Return Markdown as text on one line."""
-    return " ".join(_MARKUP.sub("", _LINK_TEXT.sub(r"\1", markdown)).split())
+    lines = (
+        " · ".join(filter(None, _TABLE_BORDER.split(line))) if line.startswith("|") else line
+        for line in _MARKUP.sub("", _LINK_TEXT.sub(r"\1", markdown)).splitlines()
+    )
+    return " ".join(" ".join(lines).split())
 
 
 def _excerpt(text: str, words: Sequence[str]) -> Markup:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.web.http.params import parse_choice, parse_moment
-from ultraviolet.web.pages.templating import number_in
+from ultraviolet.web.pages.templating import number_in, words
 from ultraviolet.web.queries.events import ACTIONS, OUTCOMES, EventFilter
 from ultraviolet.web.queries.objects import resource_name
 
@@ -31,8 +31,8 @@ def parse_filter(
     return EventFilter(
         integration_id=integration_id,
         resource=resource_name(catalog, asked.get("resource")),
-        action=parse_choice("action", asked.get("action"), ACTIONS),
-        outcome=parse_choice("outcome", asked.get("outcome"), OUTCOMES),
+        action=parse_choice("action", asked.get("action"), ACTIONS, str.lower),
+        outcome=parse_choice("outcome", asked.get("outcome"), OUTCOMES, words),
         object_id=asked.get("object") or None,
         said=asked.get("q") or None,
         since=parse_moment("since", asked.get("since")),

@@ -15,6 +15,7 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.hub.integrations.resource_selection import list_selectable
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.integrations.schedules import schedule
@@ -177,7 +178,7 @@ async def show_freshness(
     def read(connection: Connection) -> dict[str, Any]:
         integration = integrations.get(connection, integration_id)
         judged = hub.freshness(connection, integration)
-        rows = judged.resources
+        rows = sorted(judged.resources, key=lambda row: resource_label(row.resource).plural)
         columns = {
             "failing": any(row.failing for row in rows),
             "latency": any(row.p50_seconds is not None for row in rows),

@@ -13,7 +13,7 @@ from ultraviolet.web.queries.links import LinkValue
 from ultraviolet.web.queries.objects import ObjectDetail
 from ultraviolet.web.queries.versions import FieldChange
 
-_NAME_FIELDS = ("value", "name", "title")
+_NAME_FIELDS = ("value", "name", "title", "filename")
 """Fields that name an object in a list."""
 
 
@@ -102,13 +102,16 @@ def _cell(
 
 
 def item_names(value: Any) -> list[str]:
-    """Return the names of the objects in a list, such as labels; empty if one has none."""
+    """Return the names of the objects in a list, such as labels, or else their ids."""
     try:
         items = msgspec.convert(value, list[dict[str, Any]])
     except msgspec.ValidationError:
         return []
     found = [
-        next((item[key] for key in _NAME_FIELDS if isinstance(item.get(key), str)), "")
+        next(
+            (item[key] for key in _NAME_FIELDS if isinstance(item.get(key), str) and item[key]),
+            str(item.get("id", "")),
+        )
         for item in items
     ]
     return found if all(found) else []
@@ -123,7 +126,7 @@ class _Attribute(msgspec.Struct, frozen=True):
 
 def attribute_cells(attributes: Any) -> list[Cell]:
     """Return the custom attributes of an object, by key; none if their form is unknown."""
-    kinds = {"BOOLEAN": "flag", "DATETIME": "time", "NUMBER": "number", "SELECT": "choice"}
+    kinds = {"BOOLEAN": "flag", "DATETIME": "time", "NUMBER": "number"}
     try:
         known = msgspec.convert(attributes or {}, dict[str, _Attribute])
     except msgspec.ValidationError:
@@ -142,9 +145,17 @@ class Change(msgspec.Struct, frozen=True):
     new: Any
 
 
-def changes(fields: Iterable[FieldChange]) -> list[Change]:
-    """Return the changed values with the names of fields and attributes for people."""
-    return [
-        Change(attribute_name(each.name) or field_label(each.name).label, each.old, each.new)
-        for each in fields
-    ]
+def changes(
+    fields: Iterable[FieldChange], names: Mapping[str, Mapping[str, str]] | None = None
+) -> list[Change]:
+    """Return the changed values with the names of fields and attributes for people.
+
+    `names` are those of linked objects, by the field with the id and by the id.
+    """
+    found: list[Change] = []
+    for each in fields:
+        known = (names or {}).get(each.name, {})
+        old, new = (known.get(str(value), value) for value in (each.old, each.new))
+        label = attribute_name(each.name) or field_label(each.name).label
+        found.append(Change(label, old, new))
+    return found

@@ -1,6 +1,6 @@
 """Page: one object with its key facts, fields, related objects and history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -23,6 +23,7 @@ from ultraviolet.web.pages.templating import clock as clock_label
 from ultraviolet.web.queries import links, object_table, objects, versions
 from ultraviolet.web.queries.columns import Column, columns
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
+from ultraviolet.web.queries.versions import VersionDetail
 
 _MAX_VERSIONS = 50
 _MAX_RELATED_COLUMNS = 7
@@ -79,13 +80,15 @@ async def show_object(
         place = (chosen, resource, object_id)
         known = versions.find_version_at(connection, *place, at) if at else None
         wanted = int(version) if version.isdecimal() else known
+        history = versions.list_versions(connection, *place, None, _MAX_VERSIONS)
         return {
             "integration": integrations.get(connection, chosen),
             "several": integrations.has_several(connection),
             "object": objects.get_object(connection, *place),
             "then": versions.get_version(connection, *place, wanted) if wanted else None,
             "moments": versions.list_version_starts(connection, *place),
-            "history": versions.list_versions(connection, *place, None, _MAX_VERSIONS),
+            "history": history,
+            "names": _linked_names(connection, chosen, resource, history),
             "history_since": versions.complete_since(connection, chosen),
             "provenance": versions.field_provenance(connection, *place),
             "related": _related(connection, hub.catalog, *place),
@@ -126,6 +129,30 @@ async def show_object(
         sections=_sections(known, shown, fields),
         runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),
     )
+
+
+def _linked_names(
+    connection: Connection,
+    integration_id: int,
+    resource: Resource,
+    history: Sequence[VersionDetail],
+) -> dict[str, dict[str, str]]:
+    """Return the names of the objects that changes name, by the field with the id and by the id."""
+    targets = {link.key: link.resource for link in resource.links}
+    ids = {
+        (change.name, str(value))
+        for version in history
+        for change in version.changes
+        if change.name in targets
+        for value in (change.old, change.new)
+        if value is not None
+    }
+    titles = links.read_titles(connection, integration_id, {(targets[k], id_) for k, id_ in ids})
+    found: dict[str, dict[str, str]] = {}
+    for key, id_ in ids:
+        if title := titles.get((targets[key], id_)):
+            found.setdefault(key, {})[id_] = title
+    return found
 
 
 def _sections(

@@ -136,7 +136,9 @@ async def show_objects(
             "integration": integrations.get(connection, chosen),
             "integrations": integrations.list_page(connection),
             "objects": found.rows,
-            "linked": read_linked(connection, chosen, documents, columns),
+            "linked": read_linked(
+                connection, chosen, documents, [path for path in columns if path.links]
+            ),
             "part": _part(found, at, total),
             "chips": _chips(connection, chosen, groups, here.conditions),
             "views": saved_views.list_views(connection, caller.name, resource.name),
