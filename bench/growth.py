@@ -206,7 +206,7 @@ async def _ingest(mirror: Mirror, meter: "Meter") -> int:
                     for each in sent[start : start + CONCURRENT_DELIVERIES]
                 )
             )
-        expect("verdicts", {200}, {verdict.status for verdict in verdicts})
+        expect("verdicts", {200}, set(verdicts))
     expect(
         "number of events and of distinct events",
         tuple(n + OPERATIONS for n in before),

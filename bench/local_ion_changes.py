@@ -14,12 +14,12 @@ from pathlib import Path
 from statistics import quantiles
 
 import msgspec
-from ultraviolet.local_ion.webhooks.quirks import QUIRKS
 
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.processes import processor_seconds, run_server
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.webhooks import subscription_document
+from ultraviolet.local_ion.quirks import QUIRKS
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 RECEIVER = """mutation($uri: String!) { createWebhookReceiver(input: {name: "sink", webhookUri: $uri, sharedSecret: "secret"})

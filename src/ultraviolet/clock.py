@@ -34,8 +34,9 @@ class Clock:
 
     def nanoseconds(self) -> int:
         """Return the current time in nanoseconds since 1970."""
-        elapsed = self._elapsed()
-        self._offset = offset = max(self._offset, self._wall() - elapsed)
+        # Read the wall first: a pause between both must not advance the clock for good.
+        wall, elapsed = self._wall(), self._elapsed()
+        self._offset = offset = max(self._offset, wall - elapsed)
         return elapsed + offset
 
     def now(self) -> datetime:
@@ -92,6 +93,7 @@ def normalize_rfc3339(value: str) -> str:
         moment = datetime.fromisoformat(value)
         if (
             len(value) == _TEXT_CHARACTERS
+            and value[7] == "-"  # not a week date
             and value[10] == "T"
             and value[19] == "."
             and value[11:13] != "24"

@@ -224,6 +224,7 @@ class LimitedProtocol(HttpToolsProtocol):
             and self._body_complete
             and not self._unframed_bytes
             and (cycle is None or cycle.response_complete)
+            and not self.flow.write_paused
             and (request := read_plain_request(data, self.client))
         ):
             exchange = Exchange(self)

@@ -3,7 +3,7 @@
 from typing import Any
 
 CHOSEN = ["purchase_orders", "suppliers"]
-A_LINE = """{ purchaseOrderLines(first: 1, sort: [ID_ASC]) { edges { node {
+A_LINE = """{ purchaseOrderLines(first: 1, sort: [ID_ASC], filters: {status: {eq: DRAFT}}) { edges { node {
   id _etag quantity purchaseOrderId purchaseOrder { estimatedCost } } } } }"""
 UPDATE_LINE = """mutation ($input: UpdatePurchaseOrderLineInput!) {
   updatePurchaseOrderLine(input: $input) { purchaseOrderLine { id purchaseOrder { estimatedCost } } } }"""

@@ -158,13 +158,13 @@ class Hub:
 
     async def stop(self) -> None:
         """Finish the current transactions; unfinished work is in the tables."""
-        await self.sandboxes.stop_all()
         await asyncio.gather(*(task.stop() for task in self._tasks), self._deleter.stop())
         if self._one_off is not None:
             await self._one_off.stop()
         await self.field_indexes.settled()
         await self.pool.stop()
         await self.ingest.close()
+        await self.sandboxes.stop_all()
         self.changes.close()
         await self.pool.stop_messages()
         if self._session:

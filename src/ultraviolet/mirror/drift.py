@@ -170,6 +170,8 @@ def _cause_of_read(catalog: Catalog, state: ObjectState, fields: Sequence[str]) 
     if state.read_error and "permission" in state.read_error.lower():
         return "permission"
     if state.stale_reason in _EVENT_REASONS:
+        if state.change == "create":
+            return "no_event_sent"  # an event named only a row that belongs to the object
         if not state.was_full and state.change != "delete":
             return "partial_create"
         return _documented_limitation(catalog, state, fields) or "told_in_part"

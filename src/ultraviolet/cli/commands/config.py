@@ -113,6 +113,12 @@ SETTINGS = (
     Setting(
         "ULTRAVIOLET_KEY", "API key that commands use", "the key in DATA/hub.json", secret=True
     ),
+    Setting(
+        "ULTRAVIOLET_MASK_KEY",
+        "secret of the replacements in masked copies, for `ion serve` and `ion load`",
+        "a random one",
+        secret=True,
+    ),
     Setting("ION_API_URI", "address of ION's API, for `integration add`"),
     Setting("ION_AUTH_SERVER", "address of ION's sign-in, for `integration add`"),
     Setting("ION_CLIENT_ID", "API key of ION, for `integration add` and `ion serve`"),

@@ -13,7 +13,6 @@ import typer
 
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import output
-from ultraviolet.cli.support.api import Json
 from ultraviolet.cli.support.connection import DATA, HubAddress, connect
 from ultraviolet.cli.support.mirror_reader import MirrorReader
 from ultraviolet.cli.support.output_schema import returns
@@ -134,7 +133,7 @@ def open_mirror(url: str, key: str | None, integration: str | None) -> Generator
     try:
         with connect(address) as api:
             session = Session(api, as_json=False)
-            yield MirrorReader(session, _find_integration(session, integration))
+            yield MirrorReader(session, session.integration(integration))
     except UnauthenticatedError as error:
         raise UnauthenticatedError(f"{error} {_KEY_HINT}") from error
     except ProblemError as error:
@@ -142,15 +141,6 @@ def open_mirror(url: str, key: str | None, integration: str | None) -> Generator
             raise InvalidError(f"{url} is not a hub: it has no API at /api/v1.") from error
         if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             error.add_note(_KEY_HINT)
-        raise
-
-
-def _find_integration(session: Session, name: str | None) -> Json:
-    try:
-        return session.integration(name)
-    except InvalidError as error:
-        if name is None:
-            error.add_note("Use --integration.")
         raise
 
 

@@ -26,6 +26,7 @@ from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.hub.integrations.connections import Connections
+from ultraviolet.hub.integrations.receiver_address import may_correct
 from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.ion import webhooks
@@ -157,8 +158,17 @@ class Watchdog:
             if not wrong:
                 await self._save(("receiver",), [])
                 return receiver
-            if url.waits_for_person or (url.manual and wrong[0][0] == "address"):
-                await self._save(("receiver",), [_for_person(url, *each) for each in wrong])
+            elsewhere = wrong[0][0] == "address" and not (
+                receiver and may_correct(receiver, self._connections.public_url)
+            )
+            if elsewhere or url.waits_for_person or (url.manual and wrong[0][0] == "address"):
+                reason = (
+                    "because another hub may own the receiver; repair it if this hub replaces that"
+                    if elsewhere
+                    else f"because receiver {url.receiver_id} is set up manually"
+                )
+                found = [_for_person(subject, message, reason) for subject, message in wrong]
+                await self._save(("receiver",), found)
                 return receiver
             done = await webhook_setup.apply_setup(
                 self._connections, ACTOR, self._context.id, stays_manual=True
@@ -427,12 +437,12 @@ def _title(resource: str) -> str:
     return resource.replace("_", " ")
 
 
-def _for_person(url: WebhookUrl, subject: str, message: str) -> Finding:
-    """Return a finding about a receiver that a person sets up in ION."""
+def _for_person(subject: str, message: str, reason: str) -> Finding:
+    """Return a finding about a receiver that the hub does not change by itself."""
     step = "Correct it in ION, or let the hub repair it"
     if subject == "missing":
         step = "Create them with step 3 of the manual setup, or let the hub create them"
-    message += f". The hub changes nothing, because receiver {url.receiver_id} is set up manually"
+    message += f". The hub changes nothing, {reason}"
     return Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, subject)
 
 

@@ -148,6 +148,8 @@ class GroupCommit:
             group, self._pending = pending[:MAX_GROUP_DELIVERIES], pending[MAX_GROUP_DELIVERIES:]
             try:
                 await self._commit_group(group)
+            except Exception:
+                log.exception("delivery.not_kept", count=len(group))
             finally:  # after an unexpected error, no sender waits forever
                 if unanswered := [delivery for delivery in group if delivery.answer]:
                     self._answer(unanswered, 503)
@@ -191,6 +193,13 @@ class GroupCommit:
         except (SpoolFullError, sqlite3.Error) as error:
             log.warning("delivery.not_spooled", count=len(group), error=str(error) or error.__doc__)
             self._answer(group, 503)
+        except Exception as error:
+            if len(group) == 1:
+                log.exception("delivery.not_spooled", count=1, error=first_line(error))
+                self._answer(group, 503)
+                return
+            for delivery in group:  # spool those that can be spooled
+                await self._add_to_spool(spool, [delivery])
         else:
             failpoint("spool.kept")
             self._answer(group, 200)

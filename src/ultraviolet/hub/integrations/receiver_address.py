@@ -52,6 +52,19 @@ def find_address_problem(receiver: Receiver, public_url: str) -> str | None:
     return f"Receiver {receiver.id} posts to another address: {posts_to}; this hub is {hub}"
 
 
+def may_correct(receiver: Receiver, public_url: str) -> bool:
+    """Return whether the hub may change the address of a receiver unless a person asks for it.
+
+    If it posts to another machine, another hub may own it, such as the original of a copied
+    database.
+    """
+    hub = _parse(public_url)
+    posts_to = _parse(receiver.uri.partition("?")[0].rstrip("/"), f"/hooks/{receiver.token}")
+    if hub is None or posts_to is None:
+        return False
+    return posts_to.is_loopback or hub.host == posts_to.host
+
+
 def _parse(url: str, ending: str = "") -> _Address | None:
     """Return an address without the ending of its path, or None if it is invalid.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import structlog
 
 from ultraviolet.child_process import Child
 from ultraviolet.db.database import Database
@@ -14,6 +15,8 @@ from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub.accounts import api_keys
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.encryption import new_token
+
+log = structlog.get_logger()
 
 ADDRESS_FILE = "local-ion.json"
 MAX_LOG_CHARACTERS = 2_000
@@ -52,6 +55,7 @@ class Sandboxes:
         self.available = available
         """Whether the users of the hub can reach a local ION: the hub has a local address."""
         self._processes: dict[int, _Process] = {}
+        self._lock = asyncio.Lock()
 
     def get(self, integration_id: int) -> Sandbox | None:
         """Return the sandbox of an integration, None if none was started."""
@@ -75,10 +79,14 @@ class Sandboxes:
             raise InvalidError(
                 "Only a hub with a local address starts sandboxes. Run the command on your machine."
             )
-        found = self.get(integration_id)
-        if found is not None and found.state != "failed":
-            raise ConflictError("The sandbox runs already. Stop it first.")
-        await self.stop(integration_id)
+        async with self._lock:
+            found = self.get(integration_id)
+            if found is not None and found.state != "failed":
+                raise ConflictError("The sandbox runs already. Stop it first.")
+            await self.stop(integration_id)
+            await self._start(actor, integration_id, name, mask=mask)
+
+    async def _start(self, actor: str, integration_id: int, name: str, *, mask: bool) -> None:
         data = self._folder / str(integration_id)
         await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
         key = new_token("uvk")
@@ -95,8 +103,8 @@ class Sandboxes:
             "ION_CLIENT_SECRET": client_secret,
         }
         mask_option = ["--mask"] * mask
-        log = data / "ion.log"
-        child = Child("The sandbox", [*arguments, *mask_option], log, environment)
+        log_file = data / "ion.log"
+        child = Child("The sandbox", [*arguments, *mask_option], log_file, environment)
         child.start()
         self._processes[integration_id] = _Process(
             child, data / "ion", mask, client_id, client_secret, key
@@ -112,6 +120,11 @@ class Sandboxes:
         await asyncio.to_thread(shutil.rmtree, process.data.parent, ignore_errors=True)
 
     async def stop_all(self) -> None:
-        """Stop all sandboxes."""
-        for integration_id in [*self._processes]:
-            await self.stop(integration_id)
+        """Stop all sandboxes and delete their data."""
+        stopped = await asyncio.gather(
+            *(self.stop(integration_id) for integration_id in [*self._processes]),
+            return_exceptions=True,
+        )
+        for error in stopped:
+            if error is not None:
+                log.warning("sandbox.not_stopped", error=str(error))
