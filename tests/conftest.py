@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import stamina
 import structlog
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, select
 from tests import debian_packages
 from tests.postgresql import Postgresql, made
@@ -32,6 +33,10 @@ from ultraviolet.db.migrations import upgrade
 from ultraviolet.db.tables.events import events
 from ultraviolet.process import collect_garbage_rarely
 from ultraviolet.testing import LocalIonProcess, running_local_ion
+
+settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
+"""Generation is slow on a machine with other work, which is no fault of a test."""
 
 pytest_plugins = ["ultraviolet.testing.pytest_plugin"]
 

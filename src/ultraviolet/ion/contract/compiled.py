@@ -23,7 +23,10 @@ def schema(version: derive.Version = "all") -> GraphQLSchema:
         return derive.schema(version)
     try:
         document = decode(FILE.read_bytes())
-    except (AttributeError, ImportError, TypeError, pickle.UnpicklingError):
+    except (
+        *(AttributeError, EOFError, ImportError, KeyError, TypeError, ValueError),
+        *(OSError, pickle.UnpicklingError, zlib.error),
+    ):
         document = derive.document()  # another version of graphql-core
     return build_ast_schema(document, assume_valid=True)
 

@@ -61,7 +61,7 @@ def _coerce(kind: Any, value: Any, scalars: Scalars) -> Any:
 def _float(value: Any) -> Any:
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return value
     return number if math.isfinite(number) else value
 
@@ -82,10 +82,16 @@ def _string(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _id(value: Any) -> str:
+    """Return an id as text; a whole number may be a float, as pandas writes them."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if is_whole else _string(value)
+
+
 _SCALARS: Scalars = {
     "Boolean": bool,
     "Float": _float,
-    "ID": _string,
+    "ID": _id,
     "Int": _int,
     "String": _string,
 }

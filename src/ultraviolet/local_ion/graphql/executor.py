@@ -4,11 +4,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, InterfaceError, ProgrammingError
 from threading import Lock
 from typing import Any
 
 import msgspec
+import structlog
 from graphql import (
     DocumentNode,
     ExecutionResult,
@@ -52,6 +53,11 @@ MAX_ERRORS = 30
 """Errors of one document; each may search a suggestion among thousands of names."""
 MAX_CACHED_DOCUMENTS = 500
 _PUBLIC_ROOT_FIELDS = {"me", "currentUser", "organization"}
+
+log = structlog.get_logger()
+
+_BINDING = (InterfaceError, ProgrammingError)
+"""Errors of values that SQLite cannot bind."""
 
 
 class _ParsedDocument(msgspec.Struct):
@@ -140,12 +146,15 @@ class LocalIon:
             message = "Must provide operation name if query contains multiple operations."
             return {"errors": [{"message": message}]}
         definitions = definition.variable_definitions or ()
-        coerced = coerce_variables(
-            self.schema,
-            definitions,
-            variables or {},
-            every_scalar=self.quirks.has("every_scalar_is_converted"),
-        )
+        try:
+            coerced = coerce_variables(
+                self.schema,
+                definitions,
+                variables or {},
+                every_scalar=self.quirks.has("every_scalar_is_converted"),
+            )
+        except RecursionError:
+            return {"errors": [{"message": "The variables are nested too deeply."}]}
         values = get_variable_values(self.schema, definitions, coerced)
         if isinstance(values, list):
             return {"errors": [error.formatted for error in values]}
@@ -234,6 +243,12 @@ class _Operation:
                 self.data[key] = None
                 message = str(getattr(error, "message", error))
                 located = GraphQLError(message, nodes, path=[key])
+                self.errors.append({**located.formatted})
+            except (ValueError, TypeError, OverflowError, RecursionError, *_BINDING) as error:
+                # such as text as an id, or a number that SQLite cannot store
+                log.warning("local_ion.invalid_value", field=key, exc_info=True)
+                self.data[key] = None
+                located = GraphQLError(f"Invalid value: {error}", nodes, path=[key])
                 self.errors.append({**located.formatted})
         if self.errors:
             return {"data": self.data, "errors": self.errors}

@@ -37,6 +37,9 @@ from graphql.validation import (
 
 from ultraviolet.ion.contract.derive import Version
 
+_MAX_CHECKS = 5_000
+"""Bound on the sets of merged selections, whose number can grow exponentially."""
+
 
 class _Field(NamedTuple):
     """A selected field with the type that has it."""
@@ -69,6 +72,11 @@ class FieldsCanBeMergedRule(ValidationRule):
         """Check selections that are merged, each once."""
         key = (what, frozenset(id(selected) for _, selected in selections))
         if key in self._checked:
+            return
+        if len(self._checked) >= _MAX_CHECKS:
+            if len(self._checked) == _MAX_CHECKS:
+                self.report_error(GraphQLError("The document is too complex."))
+                self._checked.add(key)
             return
         self._checked.add(key)
         fields: Fields = defaultdict(list)

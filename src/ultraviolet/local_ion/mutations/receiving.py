@@ -62,7 +62,10 @@ def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
         ensure(line["status"] == "ordered", message)
     if inventory_id is not None:
         named = require_row(tx, "parts_inventory", inventory_id)
-        inventory_id = _receive_inventory(tx, [named], item)
+        if line is not None:
+            on_order = {row["id"] for row in load_on_order(tx, line["id"])}
+            ensure(named["id"] in on_order, "This inventory is not on order for the line.")
+        inventory_id = _receive_inventory(tx, [named], item, line)
     elif line is not None and line["part_id"] is not None:
         ordered = load_on_order(tx, line["id"])
         if not ordered:

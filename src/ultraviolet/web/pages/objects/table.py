@@ -181,9 +181,7 @@ async def show_objects(
             "object index",
             resource.name,
             *(field.name for field in found["indexable"]),
-            **(
-                {"integration": found["integration"].name} if len(found["integrations"]) > 1 else {}
-            ),
+            integration=found["integration"].name,
         ),
         by=by,
         q=asked.get("q") or "",
