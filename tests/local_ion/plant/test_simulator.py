@@ -36,7 +36,7 @@ def test_plant_changes_other_orders_under_its_own_name(
 ) -> None:
     stop = threading.Event()
     marker = SetupMarker(tmp_path)
-    plant = PlantSimulator(ion, marker, stop, size="600", seed=1, changes_per_second=1000.0)
+    plant = PlantSimulator(ion, marker, stop, size="420", seed=1, changes_per_second=1000.0)
     plant.set_up()
     before = nodes(ion, ORDERS)
     assert len(before) > 5

@@ -17,7 +17,7 @@ def plant_documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
     data: Path = tmp_path_factory.mktemp("plant")
     ion = LocalIon(data)
     stop = threading.Event()
-    PlantSimulator(ion, SetupMarker(data), stop, size="300", seed=1, changes_per_second=0).set_up()
+    PlantSimulator(ion, SetupMarker(data), stop, size="420", seed=1, changes_per_second=0).set_up()
     documents = read_documents(ion)
     ion.close()
     return documents

@@ -9,6 +9,15 @@ from ultraviolet.ion.queries import OfferedSchema, normalize_document, page_quer
 from ultraviolet.local_ion.auth.viewers import Viewer
 from ultraviolet.local_ion.graphql.executor import LocalIon
 
+KIT_FIELDS = frozenset(
+    {
+        *(f"part_kit_items.{n}" for n in ("fulfilled", "quantityFulfilled", "quantityUnfulfilled")),
+        *(f"parts_kits.{n}" for n in ("fulfilled", "percentFulfilled", "percentKitted")),
+        *(f"parts_inventory.{n}" for n in ("status", "kitted", "quantityKitted")),
+        *(f"parts_inventory.{n}" for n in ("quantityIssued", "quantityAvailable")),
+    }
+)
+"""Fields computed from the contents of kits, which ION does not list."""
 Documents = dict[str, list[dict[str, Any]]]
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import msgspec
-from tests.local_ion.sandbox.ion_mirror import IonMirror
+from tests.local_ion.sandbox.ion_mirror import KIT_FIELDS, IonMirror
 
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.local_ion.sandbox import fidelity_report
@@ -23,6 +23,30 @@ def test_equal_ion_has_no_differences(tmp_path: Path, mirror: IonMirror) -> None
     }
     assert (report.compared_types, report.schema, report.skipped) == (3, [], 0)
     assert "All 3 compared types are equal" in fidelity_report.as_markdown(report)
+
+
+def test_values_that_need_the_contents_of_kits_are_not_compared(
+    tmp_path: Path, mirror: IonMirror
+) -> None:
+    stock = mirror.documents["parts_inventory"]
+    [kitted] = [one for one in stock if one["quantityIssued"]]
+    next(one for one in stock if one is not kitted)["quantityAvailable"] = 123_456.0
+    report = compare(tmp_path, mirror, TYPES)
+
+    fields = {f"{one.resource}.{one.field}": one for one in report.fields}
+    assert {name: one.omitted for name, one in fields.items() if one.omitted} == {
+        **dict.fromkeys(KIT_FIELDS, 1),
+        "plan_items.ready": len(mirror.documents["plan_items"]),
+    }
+    assert fields["parts_inventory.status"].objects == len(stock) - 1
+    assert [name for name, one in fields.items() if one.different] == [
+        "parts_inventory.quantityAvailable"
+    ]
+    text = fidelity_report.as_markdown(report)
+    assert "parts_kits.percentKitted in 1 objects" in text
+    equal = text.partition("## Computed fields that are equal")[2].partition("##")[0]
+    assert "parts_inventory.kitted" in equal
+    assert "parts_kits.percentKitted" not in equal
 
 
 def _changed(mirror: IonMirror, folder: Path) -> FidelityReport:

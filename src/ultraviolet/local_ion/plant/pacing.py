@@ -42,11 +42,15 @@ class RateLimiter:
 
     def __call__(self) -> None:
         """Wait for the next change; raise PlantStoppedError if the plant is stopped meanwhile."""
-        while self.changes_per_second <= 0:
-            self._wait(PAUSED_POLL_SECONDS)
+        self.wait_while_paused()
         now = time.monotonic()
         self._next = max(self._next + 1 / self.changes_per_second, now - MAX_BACKLOG_SECONDS)
         self._wait(max(0.0, self._next - now))
+
+    def wait_while_paused(self) -> None:
+        """Wait until the rate is above 0; raise PlantStoppedError if stopped meanwhile."""
+        while self.changes_per_second <= 0:
+            self._wait(PAUSED_POLL_SECONDS)
 
     def _wait(self, seconds: float) -> None:
         if self._stop.wait(seconds):

@@ -122,7 +122,14 @@ class PlantSimulator:
         log.info("plant.set_up", objects=self.count_objects())
 
     def run(self) -> None:
-        """Make changes at the current rate until stopped."""
+        """Make changes at the current rate until stopped.
+
+        While the rate is 0, nothing is changed: an ION with other objects gets no user.
+        """
+        try:
+            self.rate_limiter.wait_while_paused()
+        except PlantStoppedError:
+            return
         self._user_id = self._ensure_user()
         plant = _create_plant(self._client, self._seed + 1)
         plant.load_known_objects()

@@ -23,6 +23,7 @@ from ultraviolet.local_ion.graphql.computed_fields import EXPRESSIONS
 from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.local_ion.sandbox import loader
 from ultraviolet.local_ion.sandbox.loader import Document, Loaded, Mirror
+from ultraviolet.local_ion.sandbox.missing_rows import MissingRows
 from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID
 
 PAGE_OBJECTS = 500
@@ -51,6 +52,9 @@ class FieldComparison(msgspec.Struct, frozen=True):
     rule: bool
     """Whether the local ION has a rule; without one, its value is null."""
     objects: int
+    """Number of compared objects."""
+    omitted: int
+    """Number of objects that are not compared, because mirrors lack rows that they need."""
     different: int
     cases: list[DifferenceCase]
 
@@ -155,7 +159,7 @@ def _compare(
     objects = 0
     fields: list[FieldComparison] = []
     for resource in ion.catalog.mirrorable:
-        comparison = _ResourceComparison(resource)
+        comparison = _ResourceComparison(resource, MissingRows(resource, loaded.not_mirrored))
         for reported in recording.pages(resource):
             objects += len(reported)
             comparison.add(reported, _read(ion, resource, reported))
@@ -194,9 +198,11 @@ def _read(
 class _ResourceComparison:
     """Collects the differences of one resource."""
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource, missing_rows: MissingRows) -> None:
         self._resource = resource
+        self._missing_rows = missing_rows
         self._objects: Counter[str] = Counter()
+        self._omitted: Counter[str] = Counter()
         self._cases: dict[str, Counter[tuple[str, str]]] = {}
         self._examples: dict[tuple[str, str, str], dict[str, str]] = {}
 
@@ -207,7 +213,11 @@ class _ResourceComparison:
         for id_, document in reported.items():
             if id_ not in computed:
                 continue
+            omitted = self._missing_rows.affected_fields(document)
+            self._omitted.update(omitted)
             for name, value in document.items():
+                if name in omitted:
+                    continue
                 self._objects[name] += 1
                 other = computed[id_].get(name)
                 if not _is_equal(value, other):
@@ -233,13 +243,14 @@ class _ResourceComparison:
     def result(self) -> Iterator[FieldComparison]:
         """Return the comparison of each field."""
         rules = EXPRESSIONS.get(self._resource.name, {})
-        for name, objects in self._objects.items():
+        for name in self._objects.keys() | self._omitted.keys():
             cases = self._cases.get(name, Counter())
             yield FieldComparison(
                 self._resource.name,
                 name,
                 name in rules,
-                objects,
+                self._objects[name],
+                self._omitted[name],
                 cases.total(),
                 [
                     DifferenceCase(*kinds, count, self._examples.get((name, *kinds), {}))

@@ -42,19 +42,31 @@ def _lines(report: FidelityReport) -> Iterator[str]:
     yield ""
     if report.skipped:
         yield f"{report.skipped:,} objects that the hub had not confirmed were not compared."
+        yield ""
+    for field in report.fields:
+        if field.different:
+            yield from _field_lines(field)
+    equal = [
+        f"{one.resource}.{one.field}" for one in report.fields if one.objects and not one.different
+    ]
+    yield "## Computed fields that are equal"
+    yield ""
+    yield ", ".join(equal) + "." if equal else "None."
+    yield ""
+    yield "## Values that were not compared"
+    yield ""
     yield (
-        "Mirrors do not have the rows of these tables, so fields computed from them may differ: "
+        "Mirrors do not have the rows of these tables, so values that need them were not compared: "
         + ", ".join(report.not_mirrored)
         + "."
     )
     yield ""
-    for field in report.fields:
-        if field.different:
-            yield from _field_lines(field)
-    equal = [f"{one.resource}.{one.field}" for one in report.fields if not one.different]
-    yield "## Computed fields that are equal"
-    yield ""
-    yield ", ".join(equal) + "." if equal else "None."
+    omitted = [
+        f"{one.resource}.{one.field} in {one.omitted:,} objects"
+        for one in sorted(report.fields, key=lambda one: (one.resource, one.field))
+        if one.omitted
+    ]
+    yield ", ".join(omitted) + "." if omitted else "None."
     yield ""
     yield "## Schema"
     yield ""
