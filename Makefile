@@ -64,11 +64,12 @@ client: setup ## Generate the typed client in src/ultraviolet/client from the AP
 catalog: setup ## Generate the catalog of resources from the contract in src/ultraviolet/ion/contract
 	$(BIN)/python tools/make_catalog.py
 
-dist: setup ## Build wheel and source distribution into dist, and check them
+dist: setup ## Build wheel and source distribution into dist, check them, and try each Python
 	rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
+	PYTHONS="3.11 3.12 3.13" $(BIN)/python -m pytest -q tests/e2e/test_wheel.py
 
 lock: setup ## Update the lock files from pyproject.toml
 	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml

@@ -36,7 +36,7 @@ from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
-"""Generation is slow on a machine with other work, which is no fault of a test."""
+"""Generation is slow on a machine with other work, and is not a fault of the test."""
 
 pytest_plugins = ["ultraviolet.testing.pytest_plugin"]
 

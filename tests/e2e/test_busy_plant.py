@@ -7,7 +7,7 @@ import pytest
 
 SIZE = "20000"
 RATE = 100
-SECONDS = 30
+SECONDS = 20
 CHANGES = RATE * SECONDS
 
 

@@ -310,7 +310,7 @@ def shown(kind: str, value: Any) -> Any:
 def test_any_sequence_of_mutations_keeps_the_rules(furnished: Path) -> None:
     case = type("Case", (Factory,), {"furnished": furnished}).TestCase
     case.settings = settings(
-        max_examples=20,
+        max_examples=8,
         stateful_step_count=30,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -22,7 +22,7 @@ ATTRIBUTES = (
 )
 ALLOWED = re.compile(
     r"\{\{ root \}\}(/|\{\{)|[?#]|\{\{ \"[\w./-]+\" \| asset|\{\{ (here\.\w+\(|runner)|hide$"
-    r"|https://www\.apache\.org/|\{\{ package\.(home \}\}|license_file \| asset)",
+    r"|\{\{ sandbox\.url \}\}|https://www\.apache\.org/|\{\{ package\.(home \}\}|license_file \| asset)",
     re.DOTALL,
 )
 VALID = {

@@ -79,7 +79,7 @@ def test_document_has_contents_code_to_copy_and_tables(signed_in: Any) -> None:
     contents = re.findall(r'<li class="level-\d"><a href="#([^"]+)">([^<]+)</a>', page)
     assert ("follow-links", "Follow links") in contents
     assert {anchor for anchor, _ in contents} <= set(ID.findall(article(page)))
-    code = re.search(r'<pre id="(code-\d+)" tabindex="0">SELECT o\.id, s\.name', page)
+    code = re.search(r'<pre id="(code-\d+)" tabindex="0">SELECT o\.integration, o\.id', page)
     assert code
     assert f'data-copy="{code[1]}"' in page
     assert '<div class="scroll" tabindex="0"><table>' in page
