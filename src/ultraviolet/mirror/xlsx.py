@@ -86,7 +86,7 @@ class Xlsx:
         self._zip = ZipFile(self._sink, "w", ZIP_DEFLATED)
         for name, content in _PARTS.items():
             self._zip.writestr(name, _XML + content)
-        self._sheet = self._zip.open("xl/worksheets/sheet1.xml", "w")
+        self._sheet = self._zip.open("xl/worksheets/sheet1.xml", "w", force_zip64=True)
         widths = "".join(
             f'<col min="{at}" max="{at}" width="{_WIDTHS[kind]}" customWidth="1"/>'
             for at, kind in enumerate(self._kinds, 1)

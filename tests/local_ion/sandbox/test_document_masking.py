@@ -115,6 +115,24 @@ def test_relations_by_text_still_join() -> None:
     assert masked("parts")["cost"] == order["cost"] == masked("purchase_order_fees")["value"]
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"description": json.dumps({"type": "zanzibar"})},
+        {"attributes": {"Id": {"key": "Id", "type": "STRING", "value": {"employeeId": "48213"}}}},
+        {"attributes": {"Id": {"key": "Id", "type": "STRING", "value": {"ssn_id": 48213}}}},
+        {"needDate": "zanzibar"},
+        {"cost": "zanzibar"},
+        {"description": f"[{10**400}]"},
+        {"description": "[" * 900 + '"zanzibar"' + "]" * 900},
+    ],
+)
+def test_odd_values_are_masked(document: dict[str, Any]) -> None:
+    masked = json.dumps(MASK.document(CATALOG.resources["purchase_orders"], {"id": 7, **document}))
+
+    assert not re.search("zanzibar|48213|0{100}", masked)
+
+
 def test_file_names_keep_known_extensions() -> None:
     known, unknown = masked("purchase_orders")["fileAttachments"]
 

@@ -4,6 +4,7 @@ It masks every text except the listed ones, so that a new field of the contract 
 """
 
 import json
+import math
 import mimetypes
 import re
 from collections.abc import Mapping
@@ -29,7 +30,14 @@ KEPT_VALUES: Mapping[str, re.Pattern[str]] = {
 _PRICE = re.compile(r"cost|price|amount", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 _ID_NAME = re.compile(r"id|ids|.*(?:Id|Ids|_id|_ids)")
-_NODE_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+_NODE_TYPES = frozenset(
+    {
+        "block", "block-quote", "bulleted-list", "check-list-item", "code", "document", "heading-one",
+        "heading-three", "heading-two", "image", "inline", "leaf", "line", "link", "list-item", "mark",
+        "numbered-list", "paragraph", "span", "table", "table-cell", "table-row", "text", "value",
+    }
+)  # fmt: skip
+"""Types of nodes in rich text (assumed); others are masked."""
 _NODE_NAMES = frozenset(
     {
         "align", "bold", "checked", "children", "code", "columns", "content", "data", "document",
@@ -88,7 +96,8 @@ class DocumentMask:
             return self._number(f"{resource.name}.{field.name}", value)
         if field.type in {"ScalarValue", "SlateContent", "JSONString"}:
             return self._json(value)
-        if field.type in {"ID", "Boolean", "DateTime"} or field.name in KEPT_FIELDS:
+        is_time = field.type == "DateTime" and _TIME.fullmatch(str(value))
+        if is_time or field.type in {"ID", "Boolean"} or field.name in KEPT_FIELDS:
             return value
         return self._text(resource.name, field.name, value)
 
@@ -96,13 +105,12 @@ class DocumentMask:
         """Mask prices and coordinates."""
         if name in _COORDINATES:
             return self._mask.degrees(float(value))
+        if isinstance(value, str) and not _is_number(value):
+            return self._mask.text(value)
         if name not in _PRICES and not _PRICE.search(name.partition(".")[2]):
             return value
         if isinstance(value, str):  # a decimal may be a text
-            try:
-                return str(self._mask.number(float(value)))
-            except ValueError:
-                return self._mask.text(value)
+            return str(self._mask.number(float(value)))
         return self._mask.number(value)
 
     def _text(self, resource: str, name: str, value: Any) -> Any:
@@ -133,24 +141,34 @@ class DocumentMask:
             return [self._json(each, name) for each in cast("list[Any]", value)]
         if isinstance(value, str):
             return self._json_text(value, name)
-        if isinstance(value, bool) or value is None or _ID_NAME.fullmatch(name):
+        if isinstance(value, bool) or value is None or self._is_id(name):
             return value
         return self._mask.number(value)
+
+    def _is_id(self, name: str) -> bool:
+        """Return whether values of this name are ids of ION, not of people or other systems."""
+        return name in self._names and _ID_NAME.fullmatch(name) is not None
 
     def _json_text(self, value: str, name: str) -> str:
         if _TIME.fullmatch(value):
             return value
-        if name in _TYPE_NAMES and _NODE_TYPE.fullmatch(value):
+        if name in _TYPE_NAMES and value in _NODE_TYPES:
             return value
-        if _ID_NAME.fullmatch(name) and value.isdecimal():
+        if self._is_id(name) and value.isdecimal():
             return value
         if value[:1] in {"{", "["}:
             try:
-                content = json.loads(value)
+                return json.dumps(self._json(json.loads(value), name), ensure_ascii=False)
             except (ValueError, RecursionError):
                 return self._mask.text(value)
-            return json.dumps(self._json(content, name), ensure_ascii=False)
         return self._mask.text(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 _PRICES = frozenset({"purchase_order_fees.value"})

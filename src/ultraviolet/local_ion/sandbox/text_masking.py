@@ -47,6 +47,10 @@ class TextMask:
 
     def number(self, value: float) -> float:
         """Return a number between half and twice as large, never the same unless it is 0."""
+        try:
+            float(value)
+        except OverflowError:  # a number that no column can store
+            return 0
         if not value or not math.isfinite(value):
             return value
         share = self._hash(b"number", repr(float(value)), 8) / 2**64
