@@ -62,10 +62,9 @@ def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
         ensure(line["status"] == "ordered", message)
     if inventory_id is not None:
         named = require_row(tx, "parts_inventory", inventory_id)
-        if line is not None:
-            on_order = {row["id"] for row in load_on_order(tx, line["id"])}
-            ensure(named["id"] in on_order, "This inventory is not on order for the line.")
-        inventory_id = _receive_inventory(tx, [named], item, line)
+        ordered = load_on_order(tx, line["id"]) if line is not None else []
+        is_ordered = any(row["id"] == named["id"] for row in ordered)
+        inventory_id = _receive_inventory(tx, [named], item, line if is_ordered else None)
     elif line is not None and line["part_id"] is not None:
         ordered = load_on_order(tx, line["id"])
         if not ordered:
