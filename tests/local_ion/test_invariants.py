@@ -310,8 +310,8 @@ def shown(kind: str, value: Any) -> Any:
 def test_any_sequence_of_mutations_keeps_the_rules(furnished: Path) -> None:
     case = type("Case", (Factory,), {"furnished": furnished}).TestCase
     case.settings = settings(
-        max_examples=8,
-        stateful_step_count=30,
+        max_examples=3,
+        stateful_step_count=15,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
