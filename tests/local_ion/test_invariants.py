@@ -31,7 +31,7 @@ WATCHED = (
 )
 QUANTITIES = st.sampled_from([1, 2, 7, 0.5, 1, 3, 0, -1])
 PICK = st.integers(0, 1000)
-STAMPS = {"_etag", "_updated", "updated_by_id"}
+STAMPS = {"_etag", "_updated", "updated_by_id", "last_session_id"}
 COMPUTED = {"status", "ordered_at"}
 STATUSES = st.sampled_from(["DRAFT", "REQUESTED", "APPROVED", "ORDERED", "RECEIVED", "CANCELED"])
 
@@ -310,8 +310,8 @@ def shown(kind: str, value: Any) -> Any:
 def test_any_sequence_of_mutations_keeps_the_rules(furnished: Path) -> None:
     case = type("Case", (Factory,), {"furnished": furnished}).TestCase
     case.settings = settings(
-        max_examples=3,
-        stateful_step_count=15,
+        max_examples=20,
+        stateful_step_count=30,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
