@@ -7,7 +7,7 @@ import pytest
 
 SIZE = "20000"
 RATE = 100
-SECONDS = 20
+SECONDS = 30
 CHANGES = RATE * SECONDS
 
 
