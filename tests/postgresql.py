@@ -48,7 +48,7 @@ class Postgresql:
             if known is None:
                 connection.execute(f"CREATE DATABASE {TEMPLATE}")
                 Database.open(self._server.get_uri(TEMPLATE)).close()
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
         return self._server.get_uri(name)
 
     def empty_database(self) -> str:

@@ -12,7 +12,6 @@ from litestar.routes import HTTPRoute
 from ultraviolet.web import health
 from ultraviolet.web.live import live
 from ultraviolet.web.middleware.auth import require_role
-from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
 from ultraviolet.web.pages import router as pages_router
 from ultraviolet.web.pages.templating import Renderer
 
@@ -66,7 +65,7 @@ def page() -> str:
 
 def all_pages() -> Router:
     """Return a router with all pages, as in the application."""
-    return pages_router.router(Renderer(), SignInThrottle(WebhookThrottle()))
+    return pages_router.router(Renderer())
 
 
 def routes(router: Router) -> list[tuple[str, str, str, str]]:

@@ -24,6 +24,11 @@ class UltravioletError(Exception):
         super().__init__(message or "")
         self.field = field or self.field
 
+    @property
+    def detail(self) -> str:
+        """The message, or the docstring of the class without one."""
+        return str(self) or " ".join((type(self).__doc__ or "").split())
+
 
 class NotFoundError(UltravioletError):
     """The object does not exist; list the existing ones first."""

@@ -31,11 +31,11 @@ NEW = {
 class Edge:
     """The application and an HTTP client, on one event loop."""
 
-    def __init__(self, hub: Hub, *, pages: bool = True) -> None:
+    def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.runner = asyncio.Runner()
         self.runner.run(hub.ingest.refresh())
-        self.app = create_app(hub, pages=pages)
+        self.app = create_app(hub)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app),
             base_url="http://hub.test",
@@ -84,20 +84,12 @@ def hub_settings() -> dict[str, Any]:
 
 
 @pytest.fixture
-def serves_pages() -> bool:
-    """Whether `edge` serves pages; without them it starts in half the time."""
-    return True
-
-
-@pytest.fixture
-def edge(
-    tmp_path: Path, store_url: str, hub_settings: dict[str, Any], serves_pages: bool
-) -> Iterator[Edge]:
+def edge(tmp_path: Path, store_url: str, hub_settings: dict[str, Any]) -> Iterator[Edge]:
     given = {"data": tmp_path, "database_url": store_url, "public_url": "http://hub.test"}
     settings = Settings(**{**given, "allowed_targets": LOOPBACK, **hub_settings})
     hub = Hub.open(settings)
     hub.database.write_now(api_keys.set_key, "test", "admin", ADMIN_KEY)
-    made = Edge(hub, pages=serves_pages)
+    made = Edge(hub)
     yield made
     made.close()
 

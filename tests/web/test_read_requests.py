@@ -16,7 +16,7 @@ from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync import verification_store
 from ultraviolet.hub.sync.fetch import request_fetch
 from ultraviolet.mirror import field_indexes
-from ultraviolet.web.app import _create_litestar  # pyright: ignore[reportPrivateUsage]
+from ultraviolet.web.app import create_routes
 
 NOTED = {"last_used_at"}
 """When a key or a session was last used, once a minute at most: documented."""
@@ -77,7 +77,7 @@ def addresses(edge: Any) -> list[str]:
         "file_path": "app.css",
     }
     found: list[str] = []
-    for route in _create_litestar(edge.hub)[0].routes:
+    for route in create_routes("", "pages").routes:
         if isinstance(route, HTTPRoute) and "GET" in route.methods:
             parts = [
                 part if isinstance(part, str) else known.get(part.name, "1")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ultraviolet import log_config
+from ultraviolet.web.app import create_routes
 
 ION_SECRET = "marked-secret-of-ion"
 PASSWORD = "marked correct horse"
@@ -21,12 +22,9 @@ REAL = {
 
 def addresses(edge: Any) -> list[str]:
     """Return every GET route with the parameters of existing rows."""
-    application = edge.app
-    while not hasattr(application, "routes"):
-        application = getattr(application, "_app", None) or application._application
     found = {
         re.sub(r"\{(\w+):?\w*\}", lambda part: REAL.get(part.group(1), "1"), route.path)
-        for route in application.routes
+        for route in create_routes(edge.hub.settings.path_prefix, "pages").routes
         if "GET" in route.methods
         and not route.path.startswith(("/static", "/live", "/api/v1/changes/stream"))
     }

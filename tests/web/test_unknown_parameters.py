@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
 from ultraviolet.web.pages import router as pages
 from ultraviolet.web.pages.templating import Renderer
 
@@ -35,7 +34,7 @@ def api_routes(edge: Any) -> list[tuple[str, str, dict[str, Any], dict[str, Any]
 
 
 def page_routes() -> list[tuple[str, str]]:
-    router = pages.router(Renderer(""), SignInThrottle(WebhookThrottle((), ())))
+    router = pages.router(Renderer(""))
     return [
         (method, with_values(route.path))
         for route in router.routes

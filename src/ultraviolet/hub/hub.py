@@ -32,6 +32,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connections import Connections
 from ultraviolet.hub.integrations.deletion import IntegrationDeleter
 from ultraviolet.hub.integrations.models import Integration
+from ultraviolet.hub.integrations.setup_runs import SetupRuns
 from ultraviolet.hub.runtime.controller_pool import ControllerPool
 from ultraviolet.hub.runtime.field_indexer import FieldIndexer
 from ultraviolet.hub.runtime.leases import Role, create_command_leases, create_leases
@@ -99,6 +100,7 @@ class Hub:
             on_tested=self._restart,
             serves=not one_off,
         )
+        self.setup_runs = SetupRuns(self.connections)
         leases = create_leases(database.engine, "web" if one_off else role)
         self._one_off = OneOffRunner(create_command_leases(database.engine)) if one_off else None
         self.pool = ControllerPool(settings, database, changes, self.connections, leases)

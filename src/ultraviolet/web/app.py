@@ -1,9 +1,7 @@
 """The ASGI application: webhook endpoint, API, pages, live updates and static files."""
 
-import time
-from contextlib import suppress
-from functools import partial
-from typing import Any, Literal, cast
+from functools import cache, partial
+from typing import Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from litestar import Litestar, Response
@@ -19,32 +17,29 @@ import ultraviolet
 from ultraviolet.asgi import DESIGN, HeadAsGet, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub.accounts import api_keys, sessions
 from ultraviolet.hub.accounts.users import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web import health
 from ultraviolet.web.api import openapi as api_openapi
 from ultraviolet.web.api import router as api_router
-from ultraviolet.web.http.asgi import Asgi
+from ultraviolet.web.http.asgi import HUB_STATE, Asgi, Receive, Scope, Send
 from ultraviolet.web.http.params import reject_unknown_parameters
 from ultraviolet.web.http.problem_details import as_problem
 from ultraviolet.web.live import live
 from ultraviolet.web.middleware import path_prefix
+from ultraviolet.web.middleware.actor_finder import ActorFinder
 from ultraviolet.web.middleware.auth import (
     AnyRequest,
-    FindActor,
     auth_middleware,
     caller_of,
     csrf_check,
 )
 from ultraviolet.web.middleware.idempotency import MAX_BODY_BYTES
+from ultraviolet.web.middleware.rate_limit import RateLimiter
 from ultraviolet.web.middleware.request_log import RequestLogMiddleware
 from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
 from ultraviolet.web.pages.forms.rejected_page import check_page
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
-
-_TOUCH_INTERVAL_SECONDS = 60.0
-"""Minimum interval between updates of the last use of an API key or a session."""
 
 
 class _Application(Litestar):
@@ -55,62 +50,112 @@ class _Application(Litestar):
         return [*plugins, MsgspecDIPlugin()]
 
 
+class _HubState(NamedTuple):
+    """What requests need of one hub, besides the routes."""
+
+    hub: Hub
+    actors: ActorFinder
+    api_limit: RateLimiter
+    sign_ins: SignInThrottle
+    documentation: str
+
+
+Parts = Literal["health", "api", "pages"]
+"""The routes to serve: health checks, these and the API, or these and pages."""
+
+
+class HubApplication:
+    """The routes, called with the state of a hub; its lifespan starts and stops the controllers."""
+
+    def __init__(self, routes: Asgi, state: _HubState) -> None:
+        self._routes = routes
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or the lifespan of the server."""
+        if scope["type"] != "lifespan":
+            scope[HUB_STATE] = self._state
+            await self._routes(scope, receive, send)
+            return
+        await receive()
+        await self._state.hub.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._state.hub.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
 def create_app(hub: Hub, *, pages: bool = True) -> Asgi:
     """Return the ASGI application of a hub; its lifespan starts and stops the controllers.
 
     Without `pages` it serves programs only, and is created in less time.
     """
-    application, throttle = _create_litestar(hub, pages=pages)
-    logged = RequestLogMiddleware(cast("Asgi", HeadAsGet(cast("Asgi", application))))
+    settings = hub.settings
+    throttle = WebhookThrottle(settings.allowed_sources, settings.trusted_proxies)
+    # Without a public URL, only the path of the documentation is valid for every client.
+    url = urlsplit(hub.public_url)
+    is_local = url.hostname in ("localhost", "127.0.0.1", "::1")
+    state = _HubState(
+        hub,
+        ActorFinder(hub.database),
+        RateLimiter(settings.api_rate_limit),
+        SignInThrottle(throttle),
+        url.path if is_local else hub.public_url.rstrip("/"),
+    )
+    root = settings.path_prefix
+    parts: Parts = "health" if hub.role == "worker" else "pages" if pages else "api"
+    routes = create_routes(root, parts)
+    application = HubApplication(HeadAsGet(cast("Asgi", routes)), state)
+    logged = RequestLogMiddleware(application)
     served = WebhookEndpoint(hub.ingest, logged, throttle) if hub.role != "worker" else logged
-    root = hub.settings.path_prefix
     if not root:
         return served
-    path_prefix.check_prefix(root, application)
+    path_prefix.check_prefix(root, routes)
     return path_prefix.PathPrefixMiddleware(served, root)
 
 
 def openapi(hub: Hub) -> dict[str, Any]:
     """Return the OpenAPI document of the API."""
-    return api_openapi.create_document(_create_litestar(hub, pages=False)[0])
+    return api_openapi.create_document(create_routes(hub.settings.path_prefix, "api"))
 
 
-def _create_litestar(hub: Hub, *, pages: bool = True) -> tuple[Litestar, WebhookThrottle]:
-    throttle = WebhookThrottle(hub.settings.allowed_sources, hub.settings.trusted_proxies)
+@cache
+def create_routes(root: str, parts: Parts) -> Litestar:
+    """Return the routes under a path prefix.
+
+    They belong to no hub, so that a process which opens several creates them once.
+    """
     served: list[Any] = []
     show_error = None
-    if hub.role != "worker":
-        served.append(api_router.router(hub))
-        if pages:
-            from ultraviolet.web.pages import router as pages_router
-            from ultraviolet.web.pages.templating import STATIC, get_renderer
+    if parts != "health":
+        served.append(api_router.router(_hub_of_scope, _api_limit))
+    if parts == "pages":
+        from ultraviolet.web.pages import router as pages_router
+        from ultraviolet.web.pages.templating import STATIC, get_renderer
 
-            render = get_renderer(hub.settings.path_prefix)
-            show_error = partial(pages_router.as_page, render=render)
-            cached = CacheControlHeader(max_age=31_536_000, public=True)
-            served += [
-                pages_router.router(render, SignInThrottle(throttle)),
-                live,
-                static_files("/static", STATIC, DESIGN, cache_control=cached),
-            ]
-    # Without a public URL, only the path of the documentation is valid for every client.
-    url = urlsplit(hub.public_url)
-    is_local = url.hostname in ("localhost", "127.0.0.1", "::1")
-    documentation = url.path if is_local else hub.public_url.rstrip("/")
+        render = get_renderer(root)
+        show_error = partial(pages_router.as_page, render=render)
+        cached = CacheControlHeader(max_age=31_536_000, public=True)
+        served += [
+            pages_router.router(render),
+            live,
+            static_files("/static", STATIC, DESIGN, cache_control=cached),
+        ]
 
     def handle_error(request: AnyRequest, error: Exception) -> Response[Any]:
         """Return a problem for programs, a page for browsers."""
         accepts_html = "text/html" in request.headers.get("accept", "")
         if show_error is None or request.url.path.startswith("/api/v1") or not accepts_html:
-            return as_problem(request, error, documentation)
+            return as_problem(request, error, _state(request.scope).documentation)
         return show_error(request, error)
 
     application = _Application(
         route_handlers=[*health.HANDLERS, *served],
-        middleware=[auth_middleware(_actor_finder(hub))],
+        middleware=[auth_middleware(_find_actor)],
         dependencies={
-            "hub": Provide(lambda: hub, sync_to_thread=False),
+            "hub": Provide(_hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
+            "sign_ins": Provide(_sign_ins, sync_to_thread=False),
         },
         before_request=_check_request,
         exception_handlers={
@@ -118,46 +163,42 @@ def _create_litestar(hub: Hub, *, pages: bool = True) -> tuple[Litestar, Webhook
             HTTPException: handle_error,
             Exception: handle_error,
         },
-        on_startup=[hub.start],
-        on_shutdown=[hub.stop],
-        openapi_config=_openapi_config(hub.settings.path_prefix),
+        openapi_config=_openapi_config(root),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
     prepare_codecs()  # including those created by the framework
-    return application, throttle
+    return application
+
+
+def _state(scope: Any) -> _HubState:
+    return scope[HUB_STATE]
+
+
+def _hub_of_scope(scope: Scope) -> Hub:
+    return _state(scope).hub
+
+
+def _api_limit(scope: Scope) -> RateLimiter:
+    return _state(scope).api_limit
+
+
+def _hub(request: AnyRequest) -> Hub:
+    return _state(request.scope).hub
+
+
+def _sign_ins(request: AnyRequest) -> SignInThrottle:
+    return _state(request.scope).sign_ins
+
+
+async def _find_actor(scope: Any, kind: Literal["key", "session"], token: str) -> Actor | None:
+    return await _state(scope).actors.find(kind, token)
 
 
 async def _check_request(request: AnyRequest) -> None:
     await csrf_check(request)
     check_page(request)
     reject_unknown_parameters(request)
-
-
-def _actor_finder(hub: Hub) -> FindActor:
-    touched_at: dict[str, float] = {}
-
-    async def touch(kind: Literal["key", "session"], token: str) -> None:
-        """Record the use at most once a minute; ignore an unavailable database."""
-        now = time.monotonic()
-        if now - touched_at.get(token, -_TOUCH_INTERVAL_SECONDS) >= _TOUCH_INTERVAL_SECONDS:
-            for old in [
-                each for each, at in touched_at.items() if now - at >= _TOUCH_INTERVAL_SECONDS
-            ]:
-                del touched_at[old]
-            touched_at[token] = now
-            record = api_keys.touch_key if kind == "key" else sessions.touch_session
-            with suppress(UltravioletError):
-                await hub.database.write(record, token)
-
-    async def find(kind: Literal["key", "session"], token: str) -> Actor | None:
-        look_up = api_keys.get_key_actor if kind == "key" else sessions.get_session_actor
-        found = await hub.database.read(look_up, token)
-        if found:
-            await touch(kind, token)
-        return found
-
-    return find
 
 
 def _openapi_config(root: str) -> OpenAPIConfig:

@@ -92,7 +92,6 @@ LONG = "1" * 4400
 """A number with more digits than Python reads."""
 
 
-@pytest.mark.parametrize("serves_pages", [True])
 @pytest.mark.parametrize(
     "path",
     [

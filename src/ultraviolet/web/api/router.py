@@ -1,5 +1,6 @@
 """The API under /api/v1: its routes and middleware."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from litestar import Router
@@ -24,7 +25,7 @@ from ultraviolet.web.api import (
     verifications,
     webhook_urls,
 )
-from ultraviolet.web.http.asgi import Asgi
+from ultraviolet.web.http.asgi import Asgi, Scope
 from ultraviolet.web.http.params import REJECT_UNKNOWN
 from ultraviolet.web.http.problem_details import MEDIA_TYPE, Problem
 from ultraviolet.web.middleware.auth import require_role
@@ -48,7 +49,9 @@ _ERROR_DESCRIPTIONS = {
 }
 
 
-def router(hub: Hub) -> Router:
+def router(
+    find_hub: Callable[[Scope], Hub], find_limiter: Callable[[Scope], RateLimiter]
+) -> Router:
     """Return the router of the API with its middleware."""
     handlers: list[Any] = [
         *integrations.HANDLERS,
@@ -80,11 +83,10 @@ def router(hub: Hub) -> Router:
             for guard in handler.guards or ()
             if isinstance(guard, require_role)
         ]
-    limiter = RateLimiter(hub.settings.api_rate_limit)
 
     def middleware(app: ASGIApp) -> ASGIApp:
-        idempotent = IdempotencyMiddleware(ETagMiddleware(cast("Asgi", app)), hub)
-        return cast("ASGIApp", RateLimitMiddleware(idempotent, limiter))
+        idempotent = IdempotencyMiddleware(ETagMiddleware(cast("Asgi", app)), find_hub)
+        return cast("ASGIApp", RateLimitMiddleware(idempotent, find_limiter))
 
     return Router(
         "/api/v1",

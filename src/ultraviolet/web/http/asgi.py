@@ -10,3 +10,5 @@ Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 WEBHOOK_PATH_PREFIX = "/hooks/"
+HUB_STATE = "ultraviolet"
+"""The key of the hub's state in the scope of a request."""

@@ -83,8 +83,8 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
     match error:
         case UltravioletError():
             source = _source(handler, error)
-            fields = [FieldProblem(error.field, detail_of(error), source)] if error.field else []
-            return _problem(error.kind, error.status, detail_of(error), fields)
+            fields = [FieldProblem(error.field, error.detail, source)] if error.field else []
+            return _problem(error.kind, error.status, error.detail, fields)
         case ValidationException():
             found = list(_field_problems(error, handler))
             detail = "; ".join(
@@ -128,11 +128,6 @@ def _value_error_detail(
             return "The JSON is nested too deeply." if "deserializing" in str(error) else None
         case _:
             return _TOO_LARGE_DETAIL if "integer string conversion" in str(error) else None
-
-
-def detail_of(error: UltravioletError) -> str:
-    """Return the message of an error, or the docstring of its class if it has none."""
-    return str(error) or " ".join((type(error).__doc__ or "").split())
 
 
 def as_problem(request: AnyRequest, error: Exception, base: str) -> Response[Problem]:

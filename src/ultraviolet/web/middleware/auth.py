@@ -44,7 +44,8 @@ GivenHub = NamedDependency[Hub]
 GivenCaller = NamedDependency[Caller]
 """The caller, injected into handlers that require authentication."""
 AnyRequest = Request[Caller | None, None, State]
-FindActor = Callable[[Literal["key", "session"], str], Awaitable[Actor | None]]
+FindActor = Callable[[Any, Literal["key", "session"], str], Awaitable[Actor | None]]
+"""Find the actor of a request's scope and its key or session."""
 
 
 def auth_middleware(find: FindActor) -> type[AbstractAuthenticationMiddleware]:
@@ -60,14 +61,14 @@ def auth_middleware(find: FindActor) -> type[AbstractAuthenticationMiddleware]:
             caller: Caller | None = None
             scheme, _, key = connection.headers.get("authorization", "").partition(" ")
             if scheme.lower() == "bearer":  # other schemes are for a proxy in front of the hub
-                actor = await find("key", key.strip())
+                actor = await find(connection.scope, "key", key.strip())
                 if actor is None:
                     raise UnauthenticatedError(
                         "Invalid API key. It may be mistyped, revoked or expired."
                     )
                 caller = Caller(actor)
             elif (session := connection.cookies.get(COOKIE)) is not None:
-                actor = await find("session", session) if session else None
+                actor = await find(connection.scope, "session", session) if session else None
                 caller = Caller(actor, csrf_token(session)) if actor else None
             return AuthenticationResult(user=caller, auth=None)
 

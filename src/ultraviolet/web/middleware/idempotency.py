@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import HTTPScope
 
+from ultraviolet.db.database import Database
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.core import idempotency
 from ultraviolet.hub.core.idempotency import RENEW_INTERVAL_SECONDS, KeyedRequest, StoredResponse
@@ -28,9 +30,9 @@ class IdempotencyMiddleware:
     Rejected requests changed nothing and are not stored.
     """
 
-    def __init__(self, app: Asgi, hub: Hub) -> None:
+    def __init__(self, app: Asgi, find_hub: Callable[[Scope], Hub]) -> None:
         self._app = app
-        self._hub = hub
+        self._find_hub = find_hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request.
@@ -50,7 +52,8 @@ class IdempotencyMiddleware:
             digest.update(len(part).to_bytes(8, "big"))
             digest.update(part)
         request = KeyedRequest(caller.actor.identity, _parse_key(header), digest.digest())
-        database, secrets = self._hub.database, self._hub.secrets
+        hub = self._find_hub(scope)
+        database, secrets = hub.database, hub.secrets
         stored = await database.write(idempotency.begin, secrets, request)
         if stored is not None:
             length = str(len(stored.body)).encode()
@@ -62,7 +65,7 @@ class IdempotencyMiddleware:
             await send({"type": "http.response.body", "body": stored.body})
             return
         response: StoredResponse | None = None
-        renewal = asyncio.create_task(self._renew_until_cancelled(request))
+        renewal = asyncio.create_task(_renew_until_cancelled(database, request))
         try:
             response = await self._execute(scope, body, receive, send)
         finally:
@@ -93,11 +96,12 @@ class IdempotencyMiddleware:
         await self._app(scope, replay, record)
         return StoredResponse(status, b"".join(parts)) if 200 <= status < 300 else None  # noqa: PLR2004
 
-    async def _renew_until_cancelled(self, request: KeyedRequest) -> None:
-        while True:
-            await asyncio.sleep(RENEW_INTERVAL_SECONDS)
-            with suppress(UltravioletError):
-                await self._hub.database.write(idempotency.renew, request)
+
+async def _renew_until_cancelled(database: Database, request: KeyedRequest) -> None:
+    while True:
+        await asyncio.sleep(RENEW_INTERVAL_SECONDS)
+        with suppress(UltravioletError):
+            await database.write(idempotency.renew, request)
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -55,18 +55,19 @@ class RateLimiter:
 class RateLimitMiddleware:
     """Rejects requests over the limit, and adds rate limit headers to all responses."""
 
-    def __init__(self, app: Asgi, limiter: RateLimiter) -> None:
+    def __init__(self, app: Asgi, find_limiter: Callable[[Scope], RateLimiter]) -> None:
         self._app = app
-        self._limiter = limiter
+        self._find_limiter = find_limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; the handler rejects requests without a caller."""
         caller = cast("Caller | None", scope.get("user"))
-        if caller is None or not self._limiter.limit:
+        limiter = self._find_limiter(scope)
+        if caller is None or not limiter.limit:
             await self._app(scope, receive, send)
             return
-        state = self._limiter.take(caller.actor.identity)
-        rate_limit = self._limiter.headers(state)
+        state = limiter.take(caller.actor.identity)
+        rate_limit = limiter.headers(state)
         if state.requests < 0:
             raise TooManyRequestsError(state.seconds, rate_limit)
 

@@ -13,7 +13,6 @@ from ultraviolet.errors import UltravioletError
 from ultraviolet.web.http.params import REJECT_UNKNOWN, IntegrationRequiredError
 from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.middleware.auth import AnyRequest
-from ultraviolet.web.middleware.throttle import SignInThrottle
 from ultraviolet.web.pages import (
     alerts,
     audit,
@@ -38,7 +37,6 @@ from ultraviolet.web.pages.events import detail, listing, replay
 from ultraviolet.web.pages.forms.rejected_page import IS_PAGE, RejectedPage, is_mistake
 from ultraviolet.web.pages.integration_choice import page_addresses
 from ultraviolet.web.pages.objects import filter_builder, record, table, views
-from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
 
 
@@ -86,9 +84,8 @@ def _advice(problem: Problem, method: str) -> Advice:
     return Advice(problem.title, "Go back and try again.")
 
 
-def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
+def router(render: Renderer) -> Router:
     """Return the router of all pages."""
-    setup_runs = SetupRuns()
     handlers = [
         *overview.HANDLERS,
         *sign_in.HANDLERS,
@@ -119,13 +116,11 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *routes.HANDLERS,
         *api_reference.HANDLERS,
     ]
-    given = {
-        "render": Provide(lambda: render, sync_to_thread=False),
-        "setup_runs": Provide(lambda: setup_runs, sync_to_thread=False),
-        "sign_ins": Provide(lambda: sign_ins, sync_to_thread=False),
-    }
     return Router(
-        "/", route_handlers=handlers, dependencies=given, opt={REJECT_UNKNOWN: True, IS_PAGE: True}
+        "/",
+        route_handlers=handlers,
+        dependencies={"render": Provide(lambda: render, sync_to_thread=False)},
+        opt={REJECT_UNKNOWN: True, IS_PAGE: True},
     )
 
 

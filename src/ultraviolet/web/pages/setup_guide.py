@@ -16,7 +16,6 @@ from ultraviolet.hub.integrations.models import is_sandbox
 from ultraviolet.hub.integrations.setup_guide import SubscriptionState
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE, find_secret
-from ultraviolet.web.pages.setup_runs import GivenSetupRuns
 from ultraviolet.web.pages.templating import GivenRenderer, runner
 from ultraviolet.web.pages.webhook_urls import WEBHOOK_URL, create_and_show
 
@@ -48,7 +47,6 @@ async def show(
     hub: GivenHub,
     render: GivenRenderer,
     caller: GivenCaller,
-    setup_runs: GivenSetupRuns,
     integration_id: FromPath[int],
     way: FromQuery[Literal["automatic", "manual"] | None] = None,
 ) -> Response[str]:
@@ -64,7 +62,7 @@ async def show(
     texts = _filled(found.texts, url, address)
     groups = _groups(found.plan)
     catalog = hub.catalog.following(integration.resources)
-    run = setup_runs.get(integration_id)
+    run = hub.setup_runs.get(integration_id)
     done = all(step.done for step in found.steps)
     usual = "manual" if address else "automatic"
     page = render.page(
@@ -118,12 +116,11 @@ async def create_url(
 async def automatic(
     hub: GivenHub,
     caller: GivenCaller,
-    setup_runs: GivenSetupRuns,
     integration_id: FromPath[int],
 ) -> Redirect:
     """Start the setup through ION's API; the page shows its progress."""
     await hub.database.read(integrations.get, integration_id)
-    setup_runs.start(hub.connections, caller.name, integration_id)
+    hub.setup_runs.start(caller.name, integration_id)
     return _to(integration_id)
 
 

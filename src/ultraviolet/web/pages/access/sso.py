@@ -15,7 +15,6 @@ from ultraviolet.hub.accounts.oidc import (
 )
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.http.params import REJECT_UNKNOWN
-from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub
 from ultraviolet.web.middleware.throttle import GivenSignInGuard
 from ultraviolet.web.pages.access.sign_in import place_of, sign_in_page, signed_in
@@ -38,8 +37,8 @@ async def go(
     try:
         address, attempt = await provider.begin(hub.public_url + BACK, next_page)
     except UltravioletError as error:
-        log.warning("sign_in.failed", way="provider", error=detail_of(error))
-        return sign_in_page(request, hub, render, detail_of(error), error.status, next_page)
+        log.warning("sign_in.failed", way="provider", error=error.detail)
+        return sign_in_page(request, hub, render, error.detail, error.status, next_page)
     cookie = sealed_cookie(
         request,
         hub,
@@ -68,9 +67,9 @@ async def back(
         if admitted.session is None:
             raise SignInRefusedError(admitted.refused)
     except UltravioletError as error:
-        log.warning("sign_in.refused", way="provider", source=place.source, error=detail_of(error))
+        log.warning("sign_in.refused", way="provider", source=place.source, error=error.detail)
         answer: Response[str] | Redirect = sign_in_page(
-            request, hub, render, detail_of(error), error.status, goal
+            request, hub, render, error.detail, error.status, goal
         )
     else:
         answer = await signed_in(request, hub, admitted.session, goal)

@@ -9,7 +9,6 @@ from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.sync.replay import ObjectReplayed, Range, preview_replay
 from ultraviolet.text import counted
-from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.events.listing import mirrored_names
 from ultraviolet.web.pages.templating import GivenRenderer
@@ -69,7 +68,7 @@ async def _preview(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed],
     except TimeoutError:
         return found, f"ION did not answer within {_PREVIEW_TIMEOUT_SECONDS:.0f} seconds."
     except UltravioletError as error:
-        return found, detail_of(error)
+        return found, error.detail
     return found, ""
 
 

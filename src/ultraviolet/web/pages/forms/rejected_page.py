@@ -15,9 +15,9 @@ from ultraviolet.errors import (
     UltravioletError,
 )
 from ultraviolet.ion.errors import IonError
-from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
+from ultraviolet.web.http.asgi import HUB_STATE, Asgi, Message, Receive, Scope, Send
 from ultraviolet.web.http.params import UnknownParameterError
-from ultraviolet.web.http.problem_details import Problem, detail_of
+from ultraviolet.web.http.problem_details import Problem
 from ultraviolet.web.middleware.auth import AnyRequest
 from ultraviolet.web.middleware.throttle import TooManyTriesError
 from ultraviolet.web.pages.forms.form_errors import RejectedForm, with_errors
@@ -27,7 +27,7 @@ PAGE_FIELD = "page"
 IS_PAGE = "is_page"
 """Option of a route: whether it is a page that can be shown again."""
 _STATE = "ultraviolet_rejected_form"
-_COPIED = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path")
+_COPIED = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path", HUB_STATE)
 _BODY_HEADERS = (b"content-length", b"content-type", b"transfer-encoding", b"origin")
 _MISTAKES = (InvalidError, ConflictError, PreconditionFailedError, IonError, TooManyTriesError)
 
@@ -76,7 +76,7 @@ class RejectedPage(Response[str]):
                 return
             start, html = found
             rejected = RejectedForm(
-                self._root + str(scope["path"]), values, detail_of(self._error), self._error.field
+                self._root + str(scope["path"]), values, self._error.detail, self._error.field
             )
             # Parsing a long page takes long enough to delay deliveries.
             body = (await asyncio.to_thread(with_errors, html, rejected)).encode()

@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-from litestar.di import NamedDependency
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.hub.integrations.connections import Connections
-from ultraviolet.web.http.problem_details import detail_of
 
 
 class SetupRun(msgspec.Struct):
@@ -23,7 +21,8 @@ class SetupRun(msgspec.Struct):
 class SetupRuns:
     """The last setup of each integration in this process; another process only sees its effect."""
 
-    def __init__(self) -> None:
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
         self._runs: dict[int, SetupRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -31,7 +30,7 @@ class SetupRuns:
         """Return the last setup."""
         return self._runs.get(integration_id)
 
-    def start(self, connections: Connections, actor: str, integration_id: int) -> None:
+    def start(self, actor: str, integration_id: int) -> None:
         """Start a setup, unless one is running."""
         current = self._runs.get(integration_id)
         if current and current.running:
@@ -40,17 +39,13 @@ class SetupRuns:
 
         async def apply() -> None:
             try:
-                done = await webhook_setup.apply_setup(connections, actor, integration_id)
+                done = await webhook_setup.apply_setup(self._connections, actor, integration_id)
                 run.refused = done.refused
             except UltravioletError as error:
-                run.error = detail_of(error)
+                run.error = error.detail
             finally:
                 run.running = False
 
         task = asyncio.create_task(apply())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-GivenSetupRuns = NamedDependency[SetupRuns]
-"""The background setups, as a route asks for them."""
