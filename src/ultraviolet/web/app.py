@@ -105,7 +105,7 @@ def create_app(hub: Hub, *, pages: bool = True) -> Asgi:
     root = settings.path_prefix
     parts: Parts = "health" if hub.role == "worker" else "pages" if pages else "api"
     routes = create_routes(root, parts)
-    application = HubApplication(HeadAsGet(cast("Asgi", routes)), state)
+    application = HubApplication(cast("Asgi", HeadAsGet(cast("Asgi", routes))), state)
     logged = RequestLogMiddleware(application)
     served = WebhookEndpoint(hub.ingest, logged, throttle) if hub.role != "worker" else logged
     if not root:
