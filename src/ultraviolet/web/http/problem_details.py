@@ -91,7 +91,7 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
                 f"{field.field}: {field.message}" if field.field else field.message
                 for field in found
             )
-            return _problem("invalid", 422, detail or error.explanation, found)
+            return _problem("invalid", 422, detail or error.detail, found)
         case InternalServerException(detail=detail) if detail == _DISCONNECTED:
             return _problem(
                 "invalid", 400, "The connection was closed before the request body was complete."
@@ -99,7 +99,7 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
         case HTTPException():
             status = error.status_code
             slug = _KINDS.get(status, "invalid" if status < 500 else "error")  # noqa: PLR2004
-            return _problem(slug, status, _DETAILS.get(status, error.explanation))
+            return _problem(slug, status, _DETAILS.get(status, error.detail))
         case ValueError() | OverflowError() | RecursionError() | DataError() if (
             detail := _value_error_detail(error)
         ):
@@ -165,7 +165,7 @@ def _problem(
 
 def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldProblem]:
     """Yield the invalid values under their names in the request, not in the code."""
-    if missing := _MISSING.search(error.explanation):
+    if missing := _MISSING.search(error.detail):
         yield FieldProblem(missing[2], "is required", missing[1])
     extra: Any = error.extra
     for item in cast("list[Any]", extra) if isinstance(extra, list) else []:
