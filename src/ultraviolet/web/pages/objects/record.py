@@ -21,7 +21,7 @@ from ultraviolet.web.pages.objects.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer, runner
 from ultraviolet.web.pages.templating import clock as clock_label
 from ultraviolet.web.queries import links, object_table, objects, versions
-from ultraviolet.web.queries.columns import Column, columns
+from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, Column, columns
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
 from ultraviolet.web.queries.versions import VersionDetail
 
@@ -29,7 +29,6 @@ _MAX_VERSIONS = 50
 _MAX_RELATED_COLUMNS = 7
 _STATUS = "status"
 _AUTHORS_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
-_TECHNICAL = ("id", "_etag", "Etag", "LastSessionId", "entityId", "prettyStr")
 _STATES = {
     "fresh": "Up to date with ION.",
     "stale": "Changed in ION. A re-read is pending.",
@@ -166,7 +165,7 @@ def _sections(
             continue
         rules = (
             (cell.name in _AUTHORS_AND_TIMES, "Created and updated"),
-            (cell.name in _TECHNICAL, "Technical fields"),
+            (cell.name in TECHNICAL_FIELDS, "Technical fields"),
             (cell.empty, "Empty fields"),
             (cell.name.startswith("_") and cell.name.endswith("Count"), "Counts"),
         )
@@ -208,7 +207,11 @@ def _related(
                 rows,
             )
         )
-    return sorted(found, key=lambda one: (not one.rows, -one.count))
+    # Resources with chosen columns, such as the lines of an order, say most about an object.
+    return sorted(
+        found,
+        key=lambda one: (not one.rows, not resource_label(one.resource).columns, -one.count),
+    )
 
 
 def _reading(resource: Resource) -> str:
