@@ -38,6 +38,7 @@ settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow]
 settings.load_profile("shared")
 """Generation is slow on a machine with other work, and is not a fault of the test."""
 
+collect_garbage_rarely()
 pytest_plugins = ["ultraviolet.testing.pytest_plugin"]
 
 LONG = (
@@ -78,7 +79,6 @@ def pytest_collection_finish() -> None:
     """Keep the modules and tests out of the garbage collector, which would scan them for each test."""
     gc.collect()
     gc.freeze()
-    collect_garbage_rarely()
 
 
 class RequestFailedError(Exception):
