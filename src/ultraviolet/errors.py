@@ -18,16 +18,14 @@ class UltravioletError(Exception):
     """The name of the invalid value, if the error concerns one."""
     headers: Mapping[str, str] = {}
     """Response headers of the problem."""
+    detail: str
+    """The message, or the docstring of the class without one."""
 
     def __init__(self, message: str | None = "", *, field: str = "") -> None:
         """Set the message, and the name of the invalid value."""
         super().__init__(message or "")
+        self.detail = message or " ".join((type(self).__doc__ or "").split())
         self.field = field or self.field
-
-    @property
-    def detail(self) -> str:
-        """The message, or the docstring of the class without one."""
-        return str(self) or " ".join((type(self).__doc__ or "").split())
 
 
 class NotFoundError(UltravioletError):
