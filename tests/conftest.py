@@ -2,13 +2,10 @@
 
 import gc
 import json
-import logging
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,10 +16,10 @@ from typing import Any
 
 import pytest
 import stamina
-import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, select
 from tests import debian_packages
+from tests.command_line import own_logging, run_command
 from tests.postgresql import Postgresql, made
 
 from ultraviolet.child_process import Child, free_port, is_responding
@@ -199,11 +196,10 @@ class HubProcess:
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command against this hub."""
-        environment = {**os.environ, "ULTRAVIOLET_DATA": str(self.data)}
-        environment |= {"ULTRAVIOLET_DATABASE_URL": self.store_url}
-        command = [*self.child.command[:3], *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=180, check=False, env=environment
+        return run_command(
+            *arguments,
+            ULTRAVIOLET_DATA=str(self.data),
+            ULTRAVIOLET_DATABASE_URL=self.store_url,
         )
 
 
@@ -254,14 +250,8 @@ def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """Restore logging and exception hooks after each test."""
-    root = logging.getLogger()
-    before = root.level, sys.excepthook, threading.excepthook
-    yield
-    structlog.reset_defaults()
-    root.level, sys.excepthook, threading.excepthook = before
-    for handler in root.handlers[:]:
-        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
-            root.removeHandler(handler)
+    with own_logging():
+        yield
 
 
 @pytest.fixture
