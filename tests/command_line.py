@@ -34,8 +34,17 @@ def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProc
 
     Only for one command at a time, and not for `serve`, `demo` and `ion serve`, which do not end.
     """
+    done = run_encoded("utf-8", *arguments, **environment)
+    written = [stream.decode().replace("\r\n", "\n") for stream in (done.stdout, done.stderr)]
+    return subprocess.CompletedProcess(done.args, done.returncode, *written)
+
+
+def run_encoded(
+    encoding: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `ultraviolet` as `run_command`, on a terminal with this encoding; return its bytes."""
     raw_out, raw_err = io.BytesIO(), io.BytesIO()
-    out, err = (io.TextIOWrapper(raw, encoding="utf-8") for raw in (raw_out, raw_err))
+    out, err = (io.TextIOWrapper(raw, encoding=encoding) for raw in (raw_out, raw_err))
     before = dict(os.environ), sys.argv, sys.stdin, os.umask(0)
     os.umask(before[-1])
     code = 0
@@ -53,5 +62,6 @@ def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProc
         os.umask(before[-1])
     for text in (out, err):
         text.flush()
-    written = [raw.getvalue().decode().replace("\r\n", "\n") for raw in (raw_out, raw_err)]
-    return subprocess.CompletedProcess(["ultraviolet", *arguments], code, *written)
+    return subprocess.CompletedProcess(
+        ["ultraviolet", *arguments], code, raw_out.getvalue(), raw_err.getvalue()
+    )
