@@ -8,10 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
 
 import structlog
+import typer.testing
 
 from ultraviolet.cli import main
+
+typer.testing._get_command = cache(typer.testing._get_command)
+"""Typer's runner would build the whole command tree again for each command."""
 
 
 @contextlib.contextmanager

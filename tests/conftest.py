@@ -1,5 +1,6 @@
 """Fixtures: real processes on free ports, databases, and a small client of the hub's API."""
 
+import atexit
 import gc
 import json
 import os
@@ -28,8 +29,10 @@ from ultraviolet.db import engine as db_engine
 from ultraviolet.db.database import Database
 from ultraviolet.db.migrations import upgrade
 from ultraviolet.db.tables.events import events
+from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.process import collect_garbage_rarely
 from ultraviolet.testing import LocalIonProcess, running_local_ion
+from ultraviolet.testing.plant_cache import PlantCache
 
 settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
@@ -49,6 +52,10 @@ LONG = (
 
 os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="ultraviolet-tests-")
 """The contexts of the person who runs the tests are neither used nor changed."""
+
+PLANTS = Path(tempfile.mkdtemp(prefix="ultraviolet-plants-"))
+"""The plants of the started local IONs: copying one is faster than setting it up again."""
+atexit.register(shutil.rmtree, PLANTS, ignore_errors=True)
 
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
   pageInfo { totalCount } } }"""
@@ -211,8 +218,13 @@ def make_start_ion(stack: ExitStack, where: Callable[[str], Path]) -> StartIon:
         size: str = "small",
         changes: float = 0,
     ) -> LocalIonProcess:
-        given = ["--size", size, "--changes-per-second", str(changes), *options]
-        return stack.enter_context(running_local_ion(data or where("ion"), given, port=port))
+        data = data or where("ion")
+        is_new = not options and not data.exists()
+        plants = PlantCache(PLANTS if is_new else None, ["--size", size])
+        given = [*plants.options, "--changes-per-second", str(changes), *options]
+        ion = stack.enter_context(running_local_ion(data, given, port=port))
+        plants.save(data / "snapshots" / "as-set-up.db")
+        return ion
 
     return start
 
@@ -275,6 +287,21 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "hub.db"
     Database.open(f"sqlite:///{path}").close()
     return path
+
+
+@pytest.fixture(scope="session")
+def ion_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a local ION without a plant."""
+    folder = tmp_path_factory.mktemp("ion-template")
+    LocalIon(folder, lambda: "2026-11-23T00:00:00.000000+00:00").close()
+    return folder / "ion.db"
+
+
+@pytest.fixture
+def ion_folder(tmp_path: Path, ion_template: Path) -> Path:
+    """The directory of a new local ION; creating its tables takes longer than copying them."""
+    shutil.copy(ion_template, tmp_path / "ion.db")
+    return tmp_path
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
