@@ -304,12 +304,18 @@ def ion_folder(tmp_path: Path, ion_template: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """The URL of an SQLite hub database without rows."""
+    shutil.copy(sqlite_template, tmp_path / "hub.db")
+    return f"sqlite:///{tmp_path / 'hub.db'}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> str:
+def store_url(request: pytest.FixtureRequest) -> str:
     """The URL of a hub database without rows, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        shutil.copy(sqlite_template, tmp_path / "hub.db")
-        return f"sqlite:///{tmp_path / 'hub.db'}"
+        return request.getfixturevalue("sqlite_url")
     return request.getfixturevalue("postgresql").new_database()
 
 
