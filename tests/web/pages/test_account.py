@@ -17,7 +17,7 @@ def sign_in(edge: Any, name: str, password: str, **headers: str) -> Any:
 
 
 def store_cheap_hash(edge: Any) -> None:
-    """Give every user the password “correct horse”, with a hash that is quick to verify."""
+    """Set the password of all users to “correct horse”, with a hash that is quick to verify."""
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse")
     edge.hub.database.write_now(lambda c: c.execute(update(users).values(password_hash=quick)))
 
