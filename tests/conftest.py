@@ -1,14 +1,12 @@
 """Fixtures: real processes on free ports, databases, and a small client of the hub's API."""
 
+import atexit
 import gc
 import json
-import logging
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,10 +17,10 @@ from typing import Any
 
 import pytest
 import stamina
-import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, select
 from tests import debian_packages
+from tests.command_line import own_logging, run_command
 from tests.postgresql import Postgresql, made
 
 from ultraviolet.child_process import Child, free_port, is_responding
@@ -31,13 +29,16 @@ from ultraviolet.db import engine as db_engine
 from ultraviolet.db.database import Database
 from ultraviolet.db.migrations import upgrade
 from ultraviolet.db.tables.events import events
+from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.process import collect_garbage_rarely
 from ultraviolet.testing import LocalIonProcess, running_local_ion
+from ultraviolet.testing.plant_cache import PlantCache
 
 settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
 """Generation is slow on a machine with other work, and is not a fault of the test."""
 
+collect_garbage_rarely()
 pytest_plugins = ["ultraviolet.testing.pytest_plugin"]
 
 LONG = (
@@ -51,6 +52,10 @@ LONG = (
 
 os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="ultraviolet-tests-")
 """The contexts of the person who runs the tests are neither used nor changed."""
+
+PLANTS = Path(tempfile.mkdtemp(prefix="ultraviolet-plants-"))
+"""The plants of the started local IONs: copying one is faster than setting it up again."""
+atexit.register(shutil.rmtree, PLANTS, ignore_errors=True)
 
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
   pageInfo { totalCount } } }"""
@@ -78,7 +83,6 @@ def pytest_collection_finish() -> None:
     """Keep the modules and tests out of the garbage collector, which would scan them for each test."""
     gc.collect()
     gc.freeze()
-    collect_garbage_rarely()
 
 
 class RequestFailedError(Exception):
@@ -199,11 +203,10 @@ class HubProcess:
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command against this hub."""
-        environment = {**os.environ, "ULTRAVIOLET_DATA": str(self.data)}
-        environment |= {"ULTRAVIOLET_DATABASE_URL": self.store_url}
-        command = [*self.child.command[:3], *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=180, check=False, env=environment
+        return run_command(
+            *arguments,
+            ULTRAVIOLET_DATA=str(self.data),
+            ULTRAVIOLET_DATABASE_URL=self.store_url,
         )
 
 
@@ -215,8 +218,13 @@ def make_start_ion(stack: ExitStack, where: Callable[[str], Path]) -> StartIon:
         size: str = "small",
         changes: float = 0,
     ) -> LocalIonProcess:
-        given = ["--size", size, "--changes-per-second", str(changes), *options]
-        return stack.enter_context(running_local_ion(data or where("ion"), given, port=port))
+        data = data or where("ion")
+        is_new = not options and not data.exists()
+        plants = PlantCache(PLANTS if is_new else None, ["--size", size])
+        given = [*plants.options, "--changes-per-second", str(changes), *options]
+        ion = stack.enter_context(running_local_ion(data, given, port=port))
+        plants.save(data / "snapshots" / "as-set-up.db")
+        return ion
 
     return start
 
@@ -254,14 +262,8 @@ def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """Restore logging and exception hooks after each test."""
-    root = logging.getLogger()
-    before = root.level, sys.excepthook, threading.excepthook
-    yield
-    structlog.reset_defaults()
-    root.level, sys.excepthook, threading.excepthook = before
-    for handler in root.handlers[:]:
-        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
-            root.removeHandler(handler)
+    with own_logging():
+        yield
 
 
 @pytest.fixture
@@ -287,12 +289,33 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def ion_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a local ION without a plant."""
+    folder = tmp_path_factory.mktemp("ion-template")
+    LocalIon(folder, lambda: "2026-11-23T00:00:00.000000+00:00").close()
+    return folder / "ion.db"
+
+
+@pytest.fixture
+def ion_folder(tmp_path: Path, ion_template: Path) -> Path:
+    """The directory of a new local ION; creating its tables takes longer than copying them."""
+    shutil.copy(ion_template, tmp_path / "ion.db")
+    return tmp_path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """The URL of an SQLite hub database without rows."""
+    shutil.copy(sqlite_template, tmp_path / "hub.db")
+    return f"sqlite:///{tmp_path / 'hub.db'}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> str:
+def store_url(request: pytest.FixtureRequest) -> str:
     """The URL of a hub database without rows, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        shutil.copy(sqlite_template, tmp_path / "hub.db")
-        return f"sqlite:///{tmp_path / 'hub.db'}"
+        return request.getfixturevalue("sqlite_url")
     return request.getfixturevalue("postgresql").new_database()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_command
 from tests.conftest import StartHub, StartIon, send
 
 from ultraviolet.files import ensure_private_dir
@@ -40,7 +41,7 @@ def accessible_to_others(folder: Path) -> dict[str, str]:
 
 @pytest.mark.usefixtures("open_umask")
 def test_files_of_processes_and_commands_are_private(
-    start_hub: StartHub, start_ion: StartIon, tmp_path: Path
+    start_hub: StartHub, start_ion: StartIon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, work = tmp_path / "run", tmp_path / "work"
     for folder in (run, work):
@@ -55,18 +56,9 @@ def test_files_of_processes_and_commands_are_private(
         SSL_CERT_FILE=str(ion.data / "tls/ca.pem"),
     )
     hub.connect(ion)
-    environment = {**os.environ, "ULTRAVIOLET_DATA": str(hub.data)}
+    monkeypatch.chdir(work)
     for line in COMMANDS:
-        command = [sys.executable, "-m", "ultraviolet", *shlex.split(line)]
-        done = subprocess.run(
-            command,
-            cwd=work,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = run_command(*shlex.split(line), ULTRAVIOLET_DATA=str(hub.data))
         assert 0 == done.returncode, (line, done.stderr)
     assert {} == accessible_to_others(tmp_path)
     names = {one.name for one in tmp_path.rglob("*")}
@@ -90,17 +82,12 @@ def test_files_of_processes_and_commands_are_private(
     } <= names
     assert {"events.jsonl", "orders.csv", "as-set-up.db"} <= names
 
-
-@pytest.mark.usefixtures("open_umask")
-def test_start_restricts_existing_files(start_hub: StartHub, tmp_path: Path) -> None:
-    data = tmp_path / "hub" / "data"
-    start_hub(data=data).child.stop()
-    (tmp_path / "hub").chmod(0o700)
-    for one in (data, *data.iterdir()):
+    hub.child.stop()
+    for one in (hub.data, *hub.data.iterdir()):
         one.chmod(0o777 if one.is_dir() else 0o666)
-    hub = start_hub(data=data)
+    hub = start_hub(data=hub.data)
     assert 200 == send("GET", f"{hub.url}/livez")[0]
-    assert {} == accessible_to_others(tmp_path / "hub")
+    assert {} == accessible_to_others(hub.data.parent), "the start restricts existing files"
 
 
 def test_files_of_other_programs_keep_their_mode(tmp_path: Path) -> None:

@@ -79,13 +79,18 @@ def test_plant_is_from_the_cache(local_ion):
 """
 
 
+OTHER_PLUGINS = ("no:schemathesis", "no:faker", "no:hypothesispytest", "no:anyio", "no:xdist")
+"""Plugins of the development environment, which take longer to import than a test runs."""
+
+
 def run(
     folder: Path, text: str, *options: str, cache: str = "no:cacheprovider"
 ) -> subprocess.CompletedProcess[str]:
     """Run the tests of a project; pytest finds the plugin through its entry point."""
     (folder / "test_other.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", cache, *options, "test_other.py"]
+    disabled = [word for plugin in [*OTHER_PLUGINS, cache] for word in ("-p", plugin)]
+    command = [sys.executable, "-m", "pytest", "-q", *disabled, *options, "test_other.py"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "ION_"))}
     return subprocess.run(
         command,

@@ -41,17 +41,21 @@ def public(body: list[ast.stmt], prefix: str = "") -> list[tuple[str, ast.AST]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "path", MODULES, ids=lambda path: str(path.relative_to(SOURCE / "ultraviolet"))
-)
-def test_module_and_public_names_are_documented(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+def test_modules_and_public_names_are_documented() -> None:
+    undocumented: list[str] = []
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        first = (ast.get_docstring(tree) or "").partition("\n")[0]
+        if len(first) <= 10:
+            undocumented.append(str(path))
+        undocumented += [
+            f"{path}: {name}"
+            for name, node in public(tree.body)
+            if not ast.get_docstring(node)  # pyright: ignore[reportArgumentType]
+        ]
 
-    doc = ast.get_docstring(tree)
-    assert doc, f"{path} has no docstring"
-    assert len(doc.splitlines()[0]) > 10
-    undocumented = [name for name, node in public(tree.body) if not ast.get_docstring(node)]  # pyright: ignore[reportArgumentType]
     assert [] == undocumented
+    assert len(MODULES) > 100
 
 
 def name_of(path: Path) -> str:

@@ -1,7 +1,6 @@
 """Commands without a running hub do only their task, send no other requests to ION, and end."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from docs.generate.commands import leaves
+from tests.command_line import run_command
 from tests.conftest import StartHub
 from typer.testing import CliRunner
 
@@ -243,10 +243,6 @@ def test_command_leaves_work_to_a_remote_hub(
     database = postgresql.new_database()
     hub = start_hub(store_url=database, ULTRAVIOLET_SECRET_KEY=KEY)
     hub.connect(local_ion)
-    command = [sys.executable, "-m", "ultraviolet", "fetch", "run", "--json"]
-    given = {**os.environ, "ULTRAVIOLET_DATABASE_URL": database}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, env=given
-    )
+    done = run_command("fetch", "run", "--json", ULTRAVIOLET_DATABASE_URL=database)
     assert (0, "done") == (done.returncode, json.loads(done.stdout)["state"]), done.stderr
     assert "process" in json.loads(done.stdout)["requested_by"]

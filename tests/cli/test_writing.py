@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.command_line import run_command, run_encoded
 from tests.idle_hub import IdleHub, body, run
 
 from ultraviolet.hub.core.settings import Settings
@@ -17,11 +18,6 @@ from ultraviolet.hub.hub import Hub
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 MAX_FILE_BYTES = 100_000
-WITHOUT_UNICODE = [
-    {"PYTHONIOENCODING": "cp1252"},
-    {"PYTHONIOENCODING": "ascii"},
-    {"LC_ALL": "POSIX"},
-]
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +58,20 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
 
 
-@pytest.mark.parametrize("environment", WITHOUT_UNICODE, ids=["cp1252", "ascii", "posix"])
-def test_limited_encodings_do_not_break_commands(call: Run, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "posix"])
+def test_limited_encodings_do_not_break_commands(call: Run, data: Path, encoding: str) -> None:
+    """A terminal has a limited encoding, or the whole process a locale."""
+
+    def run_limited(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        if encoding == "posix":
+            return call(*arguments, env={"LC_ALL": "POSIX"})
+        return run_encoded(encoding, *arguments, ULTRAVIOLET_DATA=str(data))
+
     greek = "SELECT 'Größe ✓ \U0001f600' AS name"
-    assert json.loads(call("sql", "--json", greek, env=environment).stdout) == [
+    assert json.loads(run_limited("sql", "--json", greek).stdout) == [
         {"name": "Größe ✓ \U0001f600"}
     ]
-    written = call("sql", "--format", "csv", greek, env=environment)
+    written = run_limited("sql", "--format", "csv", greek)
     assert written.stdout.decode() == "name\r\nGröße ✓ \U0001f600\r\n"
     for arguments in (
         ["sql", greek],
@@ -76,7 +79,7 @@ def test_limited_encodings_do_not_break_commands(call: Run, environment: dict[st
         ["object", "diff", "--help"],
         ["sql", "SELECT 'ü' FROM ✓"],
     ):
-        done = call(*arguments, env=environment)
+        done = run_limited(*arguments)
         assert b"Traceback" not in done.stderr, done.stderr
         assert done.stdout or done.stderr.startswith(b"ultraviolet: ")
 
@@ -153,11 +156,13 @@ def test_failed_backup_leaves_no_file(call: Run, tmp_path: Path) -> None:
     ["event export {}", "object export parts --out {}", "db backup {}"],
     ids=["events", "objects", "db"],
 )
-def test_unwritable_target_is_reported_in_one_line(call: Run, command: str, tmp_path: Path) -> None:
+def test_unwritable_target_is_reported_in_one_line(
+    data: Path, command: str, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     for target in (tmp_path, tmp_path / "file" / "below", Path("/proc/nothing")):
-        done = call(*command.format(target).split())
+        done = run_command(*command.format(target).split(), ULTRAVIOLET_DATA=str(data))
         assert done.returncode in {1, 5}, (target, done.stderr)
-        assert done.stderr.splitlines()[-1].startswith(b"ultraviolet: "), done.stderr
-        assert b"Traceback" not in done.stderr, done.stderr
+        assert done.stderr.splitlines()[-1].startswith("ultraviolet: "), done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
     assert [one.name for one in tmp_path.iterdir()] == ["file"]

@@ -55,13 +55,14 @@ def test_installed_wheel_runs_the_demo_and_a_hub(wheel: Path, tmp_path: Path, ve
     )
     assert re.fullmatch(r"ultraviolet \d+\.\d+\.\d+\S*\n", installed.stdout)
 
+    # first, because the two programs of the demo would compile the same modules at once
+    serve = ["serve", "--port", "0", "--data", str(tmp_path / "hub")]
+    shown, code = run_until(program, serve, r"^Ultraviolet: (http://\S+)")
+    assert code == 0, shown
+
     demo = ["demo", "--no-browser", "--data", str(tmp_path / "demo")]
     shown, code = run_until(program, demo, r"^Logs: ")
     assert re.search(r"Ready after \d+ s, and changes are flowing", shown), shown
-    assert code == 0, shown
-
-    serve = ["serve", "--port", "0", "--data", str(tmp_path / "hub")]
-    shown, code = run_until(program, serve, r"^Ultraviolet: (http://\S+)")
     assert code == 0, shown
 
     refused = subprocess.run(

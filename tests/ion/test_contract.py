@@ -19,7 +19,6 @@ from ultraviolet.ion import queries
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.contract import derive as contract
 from ultraviolet.ion.contract.parse import parse_contract
-from ultraviolet.ion.model import Resource
 
 ROOT = Path(__file__).parents[2]
 CATALOG = load_catalog()
@@ -171,26 +170,29 @@ def test_purchase_order_depends_on_its_lines_and_fees() -> None:
     assert "purchase_orders" in {d.resource for d in CATALOG.dependents("purchase_order_fees")}
 
 
-@pytest.mark.parametrize("resource", CATALOG.mirrored, ids=lambda r: r.name)
-def test_documents_for_every_mirrored_resource_are_valid(resource: Resource) -> None:
+def test_documents_for_every_mirrored_resource_are_valid() -> None:
     offered = queries.OfferedSchema.whole(CATALOG)
-    many, _ = queries.by_ids_query(
-        [("a", resource, ["1"]), ("b", CATALOG.resources["parts"], ["2"])], offered
-    )
-    dated = [] if resource.name in UNDATED else [queries.changes_query(resource, offered)]
-    for text in (
-        queries.page_query(resource, offered),
-        queries.page_of_ids(resource, offered, dated=False),
-        *dated,
-        many,
-    ):
-        assert validate(SCHEMA, parse(text)) == []
+    assert len(CATALOG.mirrored) > 50
+    for resource in CATALOG.mirrored:
+        many, _ = queries.by_ids_query(
+            [("a", resource, ["1"]), ("b", CATALOG.resources["parts"], ["2"])], offered
+        )
+        dated = [] if resource.name in UNDATED else [queries.changes_query(resource, offered)]
+        for text in (
+            queries.page_query(resource, offered),
+            queries.page_of_ids(resource, offered, dated=False),
+            *dated,
+            many,
+        ):
+            assert validate(SCHEMA, parse(text)) == [], resource.name
 
 
-@pytest.mark.parametrize("name", sorted(contract.object_types(contract.source())))
-def test_every_object_type_is_described(name: str) -> None:
-    description = SCHEMA.type_map[name].description or ""
-    assert description.endswith(".")
+def test_every_object_type_is_described() -> None:
+    assert [] == [
+        name
+        for name in contract.object_types(contract.source())
+        if not (SCHEMA.type_map[name].description or "").endswith(".")
+    ]
 
 
 @pytest.mark.parametrize("root", ["Query", "Mutation"])

@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.labels import field_label, resource_label
 
@@ -17,14 +15,15 @@ def is_identifier(label: str) -> bool:
     return bool(IDENTIFIER.search(TERMS.sub("", label)))
 
 
-@pytest.mark.parametrize("name", CATALOG.resources)
-def test_resource_has_names_a_group_and_a_description(name: str) -> None:
-    label = resource_label(name)
-    assert not is_identifier(label.singular)
-    assert not is_identifier(label.plural)
-    assert label.group
-    assert label.description.endswith(".")
-    assert CATALOG.resources[name].title == label.plural
+def test_resources_have_names_a_group_and_a_description() -> None:
+    assert len(CATALOG.resources) > 100
+    for name, resource in CATALOG.resources.items():
+        label = resource_label(name)
+        assert not is_identifier(label.singular), name
+        assert not is_identifier(label.plural), name
+        assert label.group, name
+        assert label.description.endswith("."), name
+        assert resource.title == label.plural
 
 
 def test_names_of_resources_are_unique() -> None:
@@ -32,13 +31,12 @@ def test_names_of_resources_are_unique() -> None:
     assert sorted(set(plurals)) == sorted(plurals)
 
 
-@pytest.mark.parametrize("name", CATALOG.resources)
-def test_fields_have_distinct_names_without_identifiers(name: str) -> None:
-    resource = CATALOG.resources[name]
-    labels = {field.name: field_label(field.name).label for field in resource.fields}
-    assert [label for label in labels.values() if is_identifier(label)] == []
-    shown = [label for field, label in labels.items() if not field.startswith("_")]
-    assert sorted(set(shown)) == sorted(shown)
+def test_fields_have_distinct_names_without_identifiers() -> None:
+    for name, resource in CATALOG.resources.items():
+        labels = {field.name: field_label(field.name).label for field in resource.fields}
+        assert [label for label in labels.values() if is_identifier(label)] == [], name
+        shown = [label for field, label in labels.items() if not field.startswith("_")]
+        assert sorted(set(shown)) == sorted(shown), name
 
 
 def test_links_and_relations_have_names_without_identifiers() -> None:
@@ -53,10 +51,13 @@ def test_links_and_relations_have_names_without_identifiers() -> None:
     assert field_label("shipToLocation").label == field_label("shipToLocationId").label
 
 
-@pytest.mark.parametrize("name", CATALOG.resources)
-def test_default_columns_are_fields(name: str) -> None:
-    resource = CATALOG.resources[name]
-    assert [one for one in resource_label(name).columns if resource.field(one) is None] == []
+def test_default_columns_are_fields() -> None:
+    assert [] == [
+        (name, one)
+        for name, resource in CATALOG.resources.items()
+        for one in resource_label(name).columns
+        if resource.field(one) is None
+    ]
 
 
 def test_dates_and_amounts_have_a_format() -> None:

@@ -14,8 +14,8 @@ FROM_PROVIDER = "/sign-in/provider/back"
 
 
 @pytest.fixture
-def store_url(tmp_path: Any) -> str:
-    return f"sqlite:///{tmp_path / 'hub.db'}"
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 def with_values(path: str) -> str:

@@ -1,5 +1,6 @@
 """The command tree."""
 
+from functools import cache
 from typing import Any
 
 import typer
@@ -83,6 +84,7 @@ def root(
     """
 
 
+@cache
 def commands() -> Any:
     """Return the command tree, with the examples of each command near the top of its help."""
     return help_layout.arrange(typer.main.get_command(app))

@@ -48,9 +48,9 @@ Call = Callable[..., str]
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Run a command on a stopped hub with three purchase orders, one of them changed."""
-    hub = Hub.open(Settings(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", "http://hub.test"))
+    hub = Hub.open(Settings(tmp_path, sqlite_url, "http://hub.test"))
     new = NewIntegration("Local ION", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
 
     def fill(connection: Any) -> None:

@@ -1,5 +1,6 @@
 """`ultraviolet doctor` against real problems of the machine, the hub and the local ION."""
 
+import shutil
 import socket
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -37,9 +38,11 @@ def failures(checks: Iterable[CheckResult]) -> dict[str, str]:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path: Path, sqlite_template: Path) -> Path:
     """The directory of a hub that is not running, with the credentials of one integration."""
     folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    shutil.copy(sqlite_template, folder / "hub.db")
     hub = Hub.open(Settings(folder, f"sqlite:///{folder / 'hub.db'}", "http://hub.test"))
     given = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
     hub.database.write_now(integrations.create, hub.secrets, "test", given)

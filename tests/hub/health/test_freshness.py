@@ -66,9 +66,9 @@ class Plant:
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Iterator[Plant]:
+def plant(tmp_path: Path, sqlite_url: str) -> Iterator[Plant]:
     settings = Settings(data=tmp_path, database_url="", public_url="http://hub.test")
-    database = Database.open(f"sqlite:///{tmp_path / 'hub.db'}")
+    database = Database.open(sqlite_url)
     with database.engine.connect() as connection:
         yield Plant(connection, SecretBox.from_settings(settings))
     database.close()

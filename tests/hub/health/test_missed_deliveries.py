@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
-from tests.hub.table_ion import CATALOG, open_store, select_all
+from tests.hub.table_ion import CATALOG, open_database, select_all
 
 from ultraviolet.clock import format_rfc3339 as as_text
 from ultraviolet.clock import now_rfc3339, utc_now
@@ -23,8 +22,8 @@ from ultraviolet.ion.deliveries import decode_envelope
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_store(tmp_path)
+def database(sqlite_url: str) -> Iterator[Database]:
+    database = open_database(sqlite_url)
     yield database
     database.close()
 

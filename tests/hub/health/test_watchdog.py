@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import insert
 from tests.hub.sync.plant import PARTS, Plant
-from tests.hub.table_ion import make_site, open_store, select_all
+from tests.hub.table_ion import make_site, open_database, select_all
 
 from ultraviolet.clock import format_rfc3339 as as_text
 from ultraviolet.clock import now_rfc3339, utc_now
@@ -20,8 +19,8 @@ from ultraviolet.hub.health.watchdog import Watchdog
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_store(tmp_path)
+def database(sqlite_url: str) -> Iterator[Database]:
+    database = open_database(sqlite_url)
     yield database
     database.close()
 

@@ -42,11 +42,11 @@ class Reads:
 
 
 @pytest.fixture
-def idle(tmp_path: Path) -> Iterator[IdleHub]:
+def idle(tmp_path: Path, sqlite_url: str) -> Iterator[IdleHub]:
     hub = Hub.open(
         Settings(
             data=tmp_path,
-            database_url=f"sqlite:///{tmp_path / 'hub.db'}",
+            database_url=sqlite_url,
             public_url="http://hub.test",
         )
     )

@@ -3,12 +3,11 @@
 import asyncio
 import functools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
-from tests.hub.table_ion import CATALOG, TableIon, make_site, open_store, row
+from tests.hub.table_ion import CATALOG, TableIon, make_site, open_database, row
 
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.mirror import objects
@@ -49,8 +48,8 @@ class ChangedIon(TableIon):
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_store(tmp_path)
+def database(sqlite_url: str) -> Iterator[Database]:
+    database = open_database(sqlite_url)
     yield database
     database.close()
 

@@ -42,8 +42,8 @@ class Where(NamedTuple):
 
 
 @pytest.fixture
-def where(tmp_path: Path, store_url: str) -> Where:
-    return Where(tmp_path, store_url)
+def where(ion_folder: Path, store_url: str) -> Where:
+    return Where(ion_folder, store_url)
 
 
 class Place(Connections):
@@ -90,7 +90,7 @@ class Place(Connections):
 
 @asynccontextmanager
 async def standing(where: Where) -> AsyncIterator[Place]:
-    ion = LocalIon(where.path / "ion")
+    ion = LocalIon(where.path)
 
     async def sign_in(_: web.Request) -> web.Response:
         return web.json_response({"access_token": "token", "expires_in": 300})

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event, insert, select
-from tests.hub.table_ion import mark, open_store
+from tests.hub.table_ion import mark, open_database
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.database import Database
@@ -20,8 +19,8 @@ YEARLY = "0 3 1 1 *"
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_store(tmp_path)
+def database(sqlite_url: str) -> Iterator[Database]:
+    database = open_database(sqlite_url)
     database.write_now(
         lambda c: (
             c.execute(

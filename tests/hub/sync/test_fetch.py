@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from tests.hub.table_ion import (
     answer,
     make_site,
     mark,
-    open_store,
+    open_database,
     row,
     select_all,
 )
@@ -30,8 +29,8 @@ from ultraviolet.mirror.observation import Observation, Origin
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_store(tmp_path)
+def database(sqlite_url: str) -> Iterator[Database]:
+    database = open_database(sqlite_url)
     yield database
     database.close()
 

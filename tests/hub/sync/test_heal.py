@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.hub.table_ion import TableIon, answer, make_site, mark, open_store, row, select_all
+from tests.hub.table_ion import TableIon, answer, make_site, mark, open_database, row, select_all
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.database import Database
@@ -25,8 +24,8 @@ PARTS = "parts"
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_store(tmp_path)
+def database(sqlite_url: str) -> Iterator[Database]:
+    database = open_database(sqlite_url)
     yield database
     database.close()
 

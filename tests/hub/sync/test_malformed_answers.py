@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
-from tests.hub.table_ion import CATALOG, open_store
+from tests.hub.table_ion import CATALOG, open_database, open_store
 
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.sync import fetch_steps
@@ -154,8 +153,8 @@ def truth(ion: LocalIonProcess, tmp_path_factory: pytest.TempPathFactory) -> Tru
 
 
 @pytest.fixture
-def plant(ion: LocalIonProcess, tmp_path: Path) -> Iterator[MirroredPlant]:
-    database = open_store(tmp_path)
+def plant(ion: LocalIonProcess, sqlite_url: str) -> Iterator[MirroredPlant]:
+    database = open_database(sqlite_url)
     with AnswerProxy(ion.url) as proxy:
         yield MirroredPlant(database, proxy, ion)
     database.close()

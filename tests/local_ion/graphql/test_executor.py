@@ -39,8 +39,8 @@ class Ion:
 
 
 @pytest.fixture
-def ion(tmp_path):
-    made = Ion(tmp_path)
+def ion(ion_folder):
+    made = Ion(ion_folder)
     yield made
     made.ion.close()
 

@@ -9,8 +9,8 @@ from tests.local_ion.in_process_ion import Ion, nodes
 
 
 @pytest.fixture
-def ion(tmp_path: Path) -> Iterator[Ion]:
-    made = Ion(tmp_path)
+def ion(ion_folder: Path) -> Iterator[Ion]:
+    made = Ion(ion_folder)
     switch(made, enabled=True)
     yield made
     made.ion.close()

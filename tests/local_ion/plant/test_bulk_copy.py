@@ -18,10 +18,10 @@ RUN = """query($id: ID!) { run(id: $id) { status steps { title status fields { n
 
 
 @pytest.fixture
-def ion(tmp_path: Path) -> LocalIon:
-    made = LocalIon(tmp_path)
+def ion(ion_folder: Path) -> LocalIon:
+    made = LocalIon(ion_folder)
     PlantSimulator(
-        made, SetupMarker(tmp_path), threading.Event(), size="300", seed=5, changes_per_second=0
+        made, SetupMarker(ion_folder), threading.Event(), size="300", seed=5, changes_per_second=0
     ).set_up()
     return made
 

@@ -18,8 +18,8 @@ PLANT = """{ users(filters: {email: {eq: "plant.simulator@ultraviolet.example"}}
 
 
 @pytest.fixture
-def ion(tmp_path: Path) -> Iterator[LocalIon]:
-    made = LocalIon(tmp_path)
+def ion(ion_folder: Path) -> Iterator[LocalIon]:
+    made = LocalIon(ion_folder)
     yield made
     made.close()
 

@@ -15,8 +15,8 @@ REFUSALS = {"400", "401", "403", "404", "409", "413", "422", "429", "500", "502"
 
 
 @pytest.fixture
-def store_url(tmp_path: Any) -> str:
-    return f"sqlite:///{tmp_path / 'hub.db'}"
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from ultraviolet.web.middleware.rate_limit import WINDOW_SECONDS, RateLimiter
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'hub.db'}"
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,9 @@ INVALID = (
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
+def store_url(sqlite_url: str) -> str:
     """One database is enough here."""
-    return f"sqlite:///{tmp_path / 'hub.db'}"
+    return sqlite_url
 
 
 @pytest.fixture

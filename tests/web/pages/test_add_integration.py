@@ -7,8 +7,8 @@ import pytest
 
 
 @pytest.fixture
-def store_url(tmp_path: Any) -> str:
-    return f"sqlite:///{tmp_path / 'hub.db'}"
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 @pytest.fixture

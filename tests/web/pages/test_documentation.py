@@ -2,7 +2,6 @@
 
 import re
 from html import unescape
-from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -21,9 +20,9 @@ ID = re.compile(r' id="([^"]+)"')
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
+def store_url(sqlite_url: str) -> str:
     """The documentation does not use the database, so one kind is enough."""
-    return f"sqlite:///{tmp_path / 'hub.db'}"
+    return sqlite_url
 
 
 def open_page(edge: Any, address: str) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,9 @@ ORDER = "/objects/purchase_orders"
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
+def store_url(sqlite_url: str) -> str:
     """SQLite only: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path / 'hub.db'}"
+    return sqlite_url
 
 
 @pytest.fixture
