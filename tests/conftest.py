@@ -1,5 +1,6 @@
 """Fixtures: real processes on free ports, databases, and a small client of the hub's API."""
 
+import atexit
 import gc
 import json
 import logging
@@ -49,8 +50,12 @@ LONG = (
 )
 """Test files that take more than a minute."""
 
-os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="ultraviolet-tests-")
+FOLDER = tempfile.mkdtemp(prefix="ultraviolet-tests-")
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+os.environ["XDG_CONFIG_HOME"] = FOLDER
 """The contexts of the person who runs the tests are neither used nor changed."""
+PLANT = Path(FOLDER) / "plant"
+"""The data of a local ION with a small plant, as it is after the setup, to start others quickly."""
 
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
   pageInfo { totalCount } } }"""
@@ -216,9 +221,26 @@ def make_start_ion(stack: ExitStack, where: Callable[[str], Path]) -> StartIon:
         changes: float = 0,
     ) -> LocalIonProcess:
         given = ["--size", size, "--changes-per-second", str(changes), *options]
-        return stack.enter_context(running_local_ion(data or where("ion"), given, port=port))
+        data = data or where("ion")
+        is_usual = size == "small" and not options and not data.exists()
+        if is_usual and PLANT.exists():
+            shutil.copytree(PLANT, data)
+        ion = stack.enter_context(running_local_ion(data, given, port=port))
+        if is_usual and not PLANT.exists():
+            keep_plant(data)
+        return ion
 
     return start
+
+
+def keep_plant(data: Path) -> None:
+    """Copy the state that a local ION had after its setup, which takes longer than a copy."""
+    snapshot = data / "snapshots" / "as-set-up.db"
+    (PLANT / "snapshots").mkdir(mode=0o700, parents=True)
+    for target in (PLANT / "ion.db", PLANT / "snapshots" / snapshot.name):
+        shutil.copy(snapshot, target)
+    for name in ("plant.begun", "plant.done", "token-key.pem"):
+        shutil.copy(data / name, PLANT)
 
 
 def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -46,7 +45,7 @@ from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.sandbox.loader import copy_into
 from ultraviolet.local_ion.webhooks.outbox import Outbox
 from ultraviolet.local_ion.webhooks.sender import DeliveryService, log_failure
-from ultraviolet.process import force_exit_after
+from ultraviolet.process import force_exit_after, freeze_startup_objects
 
 GRAPHQL_THREADS = 8
 MAX_SHUTDOWN_SECONDS = 8
@@ -97,12 +96,9 @@ class _Server(uvicorn.Server):
     """Limits the duration of a shutdown; an unreachable receiver must not delay it."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the server, and keep the schema out of the garbage collector.
-
-        A full collection would scan it for 100 ms, and several run at the end of the process.
-        """
+        """Start the server."""
         await super().startup(sockets)
-        gc.freeze()
+        freeze_startup_objects()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start the shutdown."""

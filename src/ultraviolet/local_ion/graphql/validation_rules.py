@@ -7,7 +7,7 @@ documentation and scripts use them.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -231,36 +231,42 @@ class _MergedRules(ParallelVisitor):
         if merged is None:
             if kind not in self.handlers:
                 self.handlers[kind] = tuple(_find_handlers(self.rules, kind))
-            merged = self.enter_leave_map[kind] = self._merge(self.handlers[kind])
+            bound = [
+                (i, *(getattr(self.visitors[i], name, None) for name in names))
+                for i, *names in self.handlers[kind]
+            ]
+            merged = EnterLeaveVisitor(
+                _enter_all(bound, self.skipping) if bound else None,
+                _leave_all(bound, self.skipping) if bound else None,
+            )
+            self.enter_leave_map[kind] = merged
         return merged
 
-    def _merge(self, handlers: Iterable[tuple[int, str, str]]) -> EnterLeaveVisitor:
-        skipping = self.skipping
-        bound = [
-            (i, *(getattr(self.visitors[i], name, None) for name in names)) for i, *names in handlers
-        ]
-        if not bound:
-            return EnterLeaveVisitor(None, None)
 
-        def enter(node: Node, *args: Any) -> None:
-            for i, on_enter, _ in bound:
-                if on_enter and not skipping[i]:
-                    result = on_enter(node, *args)
-                    if result is SKIP or result is False:
-                        skipping[i] = node
-                    elif result is BREAK or result is True:
-                        skipping[i] = BREAK
+def _enter_all(handlers: list[Any], skipping: list[Any]) -> Callable[..., None]:
+    def enter(node: Node, *args: Any) -> None:
+        for i, on_enter, _ in handlers:
+            if on_enter and not skipping[i]:
+                result = on_enter(node, *args)
+                if result is SKIP or result is False:
+                    skipping[i] = node
+                elif result is BREAK or result is True:
+                    skipping[i] = BREAK
 
-        def leave(node: Node, *args: Any) -> None:
-            for i, _, on_leave in bound:
-                if skipping[i] is node:
-                    skipping[i] = None
-                elif on_leave and not skipping[i]:
-                    result = on_leave(node, *args)
-                    if result is BREAK or result is True:
-                        skipping[i] = BREAK
+    return enter
 
-        return EnterLeaveVisitor(enter, leave)
+
+def _leave_all(handlers: list[Any], skipping: list[Any]) -> Callable[..., None]:
+    def leave(node: Node, *args: Any) -> None:
+        for i, _, on_leave in handlers:
+            if skipping[i] is node:
+                skipping[i] = None
+            elif on_leave and not skipping[i]:
+                result = on_leave(node, *args)
+                if result is BREAK or result is True:
+                    skipping[i] = BREAK
+
+    return leave
 
 
 def _find_handlers(
