@@ -123,6 +123,13 @@ def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
         time.sleep(min(0.02 + waited / 20, 0.25))
 
 
+def set_pace(ion: LocalIonProcess, rate: float) -> None:
+    """Set the rate of the plant in changes per second."""
+    content = json.dumps({"changes_per_second": rate}).encode()
+    url = f"{ion.url}/_local/plant"
+    assert send("PATCH", url, content, content_type="application/json")[0] == 200
+
+
 class HubProcess:
     """A hub process with a client of its API."""
 
@@ -187,6 +194,25 @@ class HubProcess:
             return now if now["state"] not in ("running", "waiting", "queued") else None
 
         return wait_for(over, 240, f"the {mode} fetch")
+
+    def verify(self, integration: dict[str, Any]) -> dict[str, Any]:
+        """Compare mirror and ION; return the report."""
+        path = f"/integrations/{integration['id']}/verifications"
+        started = self.api("POST", f"{path}?wait=false")
+
+        def over() -> Any:
+            now = self.api("GET", f"/verifications/{started['id']}")
+            return now if now["state"] in ("done", "failed") else None
+
+        return wait_for(over, 240, "the verification")
+
+    def assert_equal_to_ion(self, integration: dict[str, Any], *, objects: int = 100) -> None:
+        """Assert that a verification finds no difference in more than a number of objects."""
+        report = self.verify(integration)
+        assert report["state"] == "done", report
+        found = [report[name] for name in ("missing", "extra", "different", "displayed")]
+        assert found == [0, 0, 0, 0], report
+        assert report["equal"] == report["objects"] > objects, report
 
     def stored_events(self) -> set[str]:
         """Return ION's event ids from the database."""
