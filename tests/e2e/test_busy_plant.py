@@ -1,13 +1,13 @@
-"""The mirror of a busy plant of 6,000 objects converges, and a crash loses nothing."""
+"""The mirror of a busy plant of 4,000 objects converges, and a crash loses nothing."""
 
 from typing import Any
 
 import pytest
 
-SIZE = 6_000
+SIZE = 4_000
 """Several pages of each large resource."""
 RATE = 100
-SECONDS = 16
+SECONDS = 12
 CHANGES = RATE * SECONDS
 
 
