@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tests.conftest import set_pace
 
 SIZE = 4_000
 """Several pages of each large resource."""
@@ -15,9 +16,10 @@ CHANGES = RATE * SECONDS
 def test_killed_hub_converges_after_100_changes_per_second(
     start_ion: Any, start_hub: Any, wait: Any
 ) -> None:
-    ion = start_ion(size=str(SIZE), changes=RATE)
+    ion = start_ion(size=str(SIZE))
     hub = start_hub()
     integration = hub.connect(ion)
+    set_pace(ion, RATE)
     assert hub.fetch(integration)["state"] == "done"
     before = ion.changes()
 

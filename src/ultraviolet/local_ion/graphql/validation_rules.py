@@ -223,7 +223,8 @@ class _MergedRules(ParallelVisitor):
     """By kind of node: the number of each rule and the names of its methods, found once."""
 
     def __init__(self, context: ASTValidationContext) -> None:
-        super().__init__([rule(context) for rule in self.rules])
+        self._each = [rule(context) for rule in self.rules]
+        super().__init__(self._each)
 
     def get_enter_leave_for_kind(self, kind: str) -> EnterLeaveVisitor:
         """Return the merged handlers for a kind of node."""
@@ -232,7 +233,7 @@ class _MergedRules(ParallelVisitor):
             if kind not in self.handlers:
                 self.handlers[kind] = tuple(_find_handlers(self.rules, kind))
             bound = [
-                (i, *(getattr(self.visitors[i], name, None) for name in names))
+                (i, *(getattr(self._each[i], name, None) for name in names))
                 for i, *names in self.handlers[kind]
             ]
             merged = EnterLeaveVisitor(
@@ -273,12 +274,10 @@ def _find_handlers(
     rules: Iterable[type[ASTValidationRule]], kind: str
 ) -> Iterator[tuple[int, str, str]]:
     for number, rule in enumerate(rules):
-        names = [
-            name if hasattr(rule, name := f"{event}_{kind}") else event
-            for event in ("enter", "leave")
-        ]
-        if any(hasattr(rule, name) for name in names):
-            yield (number, *names)
+        on_enter = f"enter_{kind}" if hasattr(rule, f"enter_{kind}") else "enter"
+        on_leave = f"leave_{kind}" if hasattr(rule, f"leave_{kind}") else "leave"
+        if hasattr(rule, on_enter) or hasattr(rule, on_leave):
+            yield number, on_enter, on_leave
 
 
 @cache
