@@ -37,7 +37,7 @@ BENCHMARKS = (
 )
 BY_NAME = ("peers",)
 """Benchmarks that install other programs, and run only if they are named."""
-TINY = Scale(repeats=1, size=0.01)
+TINY = Scale(repeats=1, size=0.005)
 
 
 def main(arguments: Sequence[str]) -> int:

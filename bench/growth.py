@@ -40,13 +40,13 @@ from ultraviolet.hub.sync.fetch import Fetcher
 from ultraviolet.hub.sync.ion_reader import IonReader
 from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
-from ultraviolet.server.serve import freeze_startup_objects
+from ultraviolet.process import freeze_startup_objects
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 from ultraviolet.web.app import create_app
 
 LEAST, MOST = 10_000, 100_000
 OPERATIONS = 1000
-"""Objects or events per measurement."""
+"""Objects or events per measurement, if the size is 1 or more."""
 BATCH = 500
 CONCURRENT_DELIVERIES = 64
 PAGES = 20
@@ -73,6 +73,7 @@ class Mirror(msgspec.Struct):
     site: SyncContext
     browser: Browser
     numbers: "count[int]"
+    operations: int
     read: int = 0
 
 
@@ -105,6 +106,7 @@ async def _measured(
         sizes.append(size)
         size *= 10
     costs: dict[tuple[str, int], list[float]] = {}
+    operations = min(OPERATIONS, scale.amount(OPERATIONS, 100))
     signs_in = Credentials(ion.url, ion.url, ion.client_id, ion.client_secret)
     async with aiohttp.ClientSession() as session:
         mirrors: list[Mirror] = []
@@ -124,7 +126,9 @@ async def _measured(
             site = SyncContext(hub.database, hub.catalog, INTEGRATION, reader, PubSub())
             await hub.ingest.refresh()
             browser = Browser(create_app(hub), hub.database.write_now(open_session))
-            mirrors.append(Mirror(objects, address, hub, token, site, browser, count(objects + 1)))
+            mirrors.append(
+                Mirror(objects, address, hub, token, site, browser, count(objects + 1), operations)
+            )
         server = server_pid(mirrors[0].address)
         for turn in range(scale.repeats + 1):
             for name, work in WORK.items():
@@ -166,14 +170,14 @@ def _maintain(address: str, store: str) -> None:
 async def _apply_new(mirror: Mirror, meter: "Meter") -> int:
     """Apply new objects."""
     return await _apply(
-        mirror, meter, [next(mirror.numbers) for _ in range(OPERATIONS)], first=True
+        mirror, meter, [next(mirror.numbers) for _ in range(mirror.operations)], first=True
     )
 
 
 async def _apply_changed(mirror: Mirror, meter: "Meter") -> int:
     """Apply changes of random objects without an event."""
     held = max(2, mirror.size * SHARES[RESOURCE] // 100)
-    number = min(OPERATIONS, held)
+    number = min(mirror.operations, held)
     return await _apply(
         mirror, meter, [1 + place * held // number for place in range(number)], first=False
     )
@@ -195,10 +199,12 @@ async def _apply(mirror: Mirror, meter: "Meter", ids: Sequence[int], *, first: b
 
 async def _ingest(mirror: Mirror, meter: "Meter") -> int:
     """Submit deliveries concurrently."""
-    bodies = [body(next(mirror.numbers), max(1, mirror.size // 10)) for _ in range(OPERATIONS)]
+    bodies = [
+        body(next(mirror.numbers), max(1, mirror.size // 10)) for _ in range(mirror.operations)
+    ]
     sent = [({SIGNATURE_HEADER: sign(SECRET, each)}, each) for each in bodies]
     before = query_row(mirror.address, EVENTS)
-    for start in range(0, OPERATIONS, CONCURRENT_DELIVERIES):
+    for start in range(0, mirror.operations, CONCURRENT_DELIVERIES):
         with meter:
             verdicts = await asyncio.gather(
                 *(
@@ -209,10 +215,10 @@ async def _ingest(mirror: Mirror, meter: "Meter") -> int:
         expect("verdicts", {200}, set(verdicts))
     expect(
         "number of events and of distinct events",
-        tuple(n + OPERATIONS for n in before),
+        tuple(n + mirror.operations for n in before),
         query_row(mirror.address, EVENTS),
     )
-    return OPERATIONS
+    return mirror.operations
 
 
 async def _table(mirror: Mirror, meter: "Meter") -> int:

@@ -32,7 +32,6 @@ from ultraviolet.db.tables.events import events
 from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.process import collect_garbage_rarely
 from ultraviolet.testing import LocalIonProcess, running_local_ion
-from ultraviolet.testing.plant_cache import PlantCache
 
 settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
@@ -50,12 +49,12 @@ LONG = (
 )
 """Test files that take more than a minute."""
 
-os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="ultraviolet-tests-")
+FOLDER = tempfile.mkdtemp(prefix="ultraviolet-tests-")
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+os.environ["XDG_CONFIG_HOME"] = FOLDER
 """The contexts of the person who runs the tests are neither used nor changed."""
-
-PLANTS = Path(tempfile.mkdtemp(prefix="ultraviolet-plants-"))
-"""The plants of the started local IONs: copying one is faster than setting it up again."""
-atexit.register(shutil.rmtree, PLANTS, ignore_errors=True)
+PLANT = Path(FOLDER) / "plant"
+"""The data of a local ION with a small plant, as it is after the setup, to start others quickly."""
 
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
   pageInfo { totalCount } } }"""
@@ -120,6 +119,13 @@ def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
         if waited > seconds:
             pytest.fail(f"{what}: not within {seconds} s")
         time.sleep(min(0.02 + waited / 20, 0.25))
+
+
+def set_pace(ion: LocalIonProcess, rate: float) -> None:
+    """Set the rate of the plant in changes per second."""
+    content = json.dumps({"changes_per_second": rate}).encode()
+    url = f"{ion.url}/_local/plant"
+    assert send("PATCH", url, content, content_type="application/json")[0] == 200
 
 
 class HubProcess:
@@ -187,6 +193,25 @@ class HubProcess:
 
         return wait_for(over, 240, f"the {mode} fetch")
 
+    def verify(self, integration: dict[str, Any]) -> dict[str, Any]:
+        """Compare mirror and ION; return the report."""
+        path = f"/integrations/{integration['id']}/verifications"
+        started = self.api("POST", f"{path}?wait=false")
+
+        def over() -> Any:
+            now = self.api("GET", f"/verifications/{started['id']}")
+            return now if now["state"] in ("done", "failed") else None
+
+        return wait_for(over, 240, "the verification")
+
+    def assert_equal_to_ion(self, integration: dict[str, Any], *, objects: int = 100) -> None:
+        """Assert that a verification finds no difference in more than a number of objects."""
+        report = self.verify(integration)
+        assert report["state"] == "done", report
+        found = [report[name] for name in ("missing", "extra", "different", "displayed")]
+        assert found == [0, 0, 0, 0], report
+        assert report["equal"] == report["objects"] > objects, report
+
     def stored_events(self) -> set[str]:
         """Return ION's event ids from the database."""
         engine = db_engine.make_engine(self.store_url)
@@ -218,15 +243,27 @@ def make_start_ion(stack: ExitStack, where: Callable[[str], Path]) -> StartIon:
         size: str = "small",
         changes: float = 0,
     ) -> LocalIonProcess:
+        given = ["--size", size, "--changes-per-second", str(changes), *options]
         data = data or where("ion")
-        is_new = not options and not data.exists()
-        plants = PlantCache(PLANTS if is_new else None, ["--size", size])
-        given = [*plants.options, "--changes-per-second", str(changes), *options]
+        is_usual = size == "small" and not options and not data.exists()
+        if is_usual and PLANT.exists():
+            shutil.copytree(PLANT, data)
         ion = stack.enter_context(running_local_ion(data, given, port=port))
-        plants.save(data / "snapshots" / "as-set-up.db")
+        if is_usual and not PLANT.exists():
+            keep_plant(data)
         return ion
 
     return start
+
+
+def keep_plant(data: Path) -> None:
+    """Copy the state that a local ION had after its setup, which takes longer than a copy."""
+    snapshot = data / "snapshots" / "as-set-up.db"
+    (PLANT / "snapshots").mkdir(mode=0o700, parents=True)
+    for target in (PLANT / "ion.db", PLANT / "snapshots" / snapshot.name):
+        shutil.copy(snapshot, target)
+    for name in ("plant.begun", "plant.done", "token-key.pem"):
+        shutil.copy(data / name, PLANT)
 
 
 def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:

@@ -10,8 +10,18 @@ import pytest
 from bench.__main__ import BENCHMARKS
 
 ROOT = Path(__file__).parent.parent
-ON_POSTGRESQL = {"ingest", "ingest-processes", "apply", "fetch", "growth", "pages"}
-"""Each benchmark runs here on one database; on the other it is the same program."""
+TOGETHER = (
+    ("postgresql", ("ingest", "ingest-processes", "apply")),
+    ("postgresql", ("fetch", "growth", "pages")),
+    ("sqlite", ("local-ion", "local-ion-changes", "local-ion-plant", "start")),
+    ("sqlite", ("ingest-during-fetch", "visible", "verify")),
+    ("sqlite", ("freshness", "memory", "scale")),
+)
+"""Each benchmark runs here on one database; on the other it is the same program.
+
+Several run in one process, as they do for the documented figures, because a process with a
+PostgreSQL server takes longer to start than most of them take.
+"""
 DOCUMENTATION = ROOT / "docs" / "performance.md"
 
 
@@ -23,17 +33,25 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_benchmark_returns_figures_with_budgets(name: str) -> None:
-    store = "postgresql" if name in ON_POSTGRESQL else "sqlite"
-    done = bench(name, "--tiny", "--json", "--store", store)
+def test_every_benchmark_runs() -> None:
+    assert sorted(name for _, names in TOGETHER for name in names) == sorted(BENCHMARKS)
+
+
+@pytest.mark.parametrize(("store", "names"), TOGETHER)
+def test_benchmarks_return_figures_with_budgets_of_one_database(
+    store: str, names: tuple[str, ...]
+) -> None:
+    done = bench(*names, "--tiny", "--json", "--store", store)
 
     assert "failed" not in done.stderr
+    assert "Traceback" not in done.stderr
     figures = msgspec.json.decode(done.stdout)
     for each in figures:
         assert {"name", "store", "figure", "baseline", "ratio", "budget", "met"} <= each.keys()
         assert each["figure"]["least"] <= each["figure"]["median"] <= each["figure"]["most"]
-    assert any(each["budget"] for each in figures)
+        assert each["store"] in {"", store}
+    for name in names:
+        assert any(each["budget"] for each in figures if each["name"].split(":")[0] == name), name
     assert done.returncode in {0, 1}
 
 
@@ -47,12 +65,6 @@ def test_unknown_name_is_refused_with_known_names() -> None:
 
     assert done.returncode == 2
     assert "local-ion" in done.stderr
-
-
-def test_one_database_can_be_selected() -> None:
-    done = bench("start", "--tiny", "--json", "--store", "sqlite")
-
-    assert {"", "sqlite"} == {each["store"] for each in msgspec.json.decode(done.stdout)}
 
 
 def test_failed_benchmark_is_named_and_others_continue() -> None:

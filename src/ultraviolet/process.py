@@ -21,6 +21,23 @@ def collect_garbage_rarely() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
+def pause_garbage_collection() -> None:
+    """Collect no garbage while a program starts, because most of its objects stay."""
+    gc.disable()
+
+
+def freeze_startup_objects() -> None:
+    """Freeze start-up objects out of the garbage collector, and collect garbage from now on.
+
+    The contract and the application live as long as the process, and a full collection would scan
+    them for 100 ms, also at its end. Call this only after start-up, because existing garbage is
+    frozen as well; that of a start is less than 5,000 objects.
+    """
+    gc.freeze()
+    collect_garbage_rarely()
+    gc.enable()
+
+
 def reexec() -> NoReturn:
     """Re-exec this process with its command line, environment and inheritable descriptors."""
     signal.signal(

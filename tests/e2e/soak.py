@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 import random
 import sqlite3
 import statistics
@@ -38,6 +37,7 @@ FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("clock_skew", {"seconds": 20.0}),
     ("clock_skew", {"seconds": -20.0}),
 )
+DIFFERENCES = ("missing", "extra", "different", "displayed")
 DELAYS = """SELECT source_time, applied_at AS at FROM events
   WHERE outcome = 'applied' AND source_time IS NOT NULL AND applied_at IS NOT NULL"""
 CONFIRMED = """SELECT source_time, observed_at AS at FROM versions
@@ -111,8 +111,7 @@ class Soak:
 
     def figures(self) -> dict[str, Any]:
         """Return the result of the verification, and the figures."""
-        done = self.hub.cli("verify", "--json")
-        report = json.loads(done.stdout)
+        report = self.hub.verify(self.integration)
         lost = self.ion.accepted() - self.hub.stored_events()
         with closing(
             sqlite3.connect(f"file:{self.hub.data / 'hub.db'}?mode=ro", uri=True)
@@ -122,10 +121,8 @@ class Soak:
             ).fetchone()
             visible, confirmed = _delays(database, DELAYS), _delays(database, CONFIRMED)
         return {
-            "verify": {
-                name: report[name] for name in ("objects", "equal", "missing", "extra", "different")
-            },
-            "exit": done.returncode,
+            "verify": {name: report[name] for name in ("state", "objects", "equal", *DIFFERENCES)},
+            "differences": sum(report[name] for name in DIFFERENCES),
             "lost": len(lost),
             "events": events[0],
             "deliveries": events[1],
@@ -163,7 +160,8 @@ def main() -> int:
         figures = soak.figures()
     for name, value in figures.items():
         print(f"{name}: {value}", flush=True)
-    return 0 if figures["exit"] == 0 and figures["lost"] == 0 else 1
+    right = figures["verify"]["state"] == "done" and not figures["differences"]
+    return 0 if right and not figures["lost"] else 1
 
 
 if __name__ == "__main__":

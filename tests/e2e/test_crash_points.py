@@ -1,9 +1,9 @@
 """kill -9 at every failpoint: no acknowledged delivery is lost, and the mirror converges."""
 
-import json
 from typing import Any
 
 import pytest
+from tests.conftest import wait_for
 
 CREATE = (
     "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id _etag } } }"
@@ -18,13 +18,11 @@ RECEIVERS = "{ webhookReceivers(filters: {active: {eq: true}}) { edges { node { 
 NEVER = "0 0 1 1 *"
 
 
-@pytest.fixture(autouse=True)
-def no_receiver_is_left(local_ion: Any) -> Any:
+def switch_receivers_off(ion: Any) -> None:
     """Deactivate the receivers of earlier hubs, since these tests share a local ION."""
-    yield
-    for edge in local_ion.execute(RECEIVERS)["webhookReceivers"]["edges"]:
+    for edge in ion.execute(RECEIVERS)["webhookReceivers"]["edges"]:
         node = edge["node"]
-        local_ion.execute(SWITCH_OFF, i={"id": node["id"], "etag": node["_etag"], "active": False})
+        ion.execute(SWITCH_OFF, i={"id": node["id"], "etag": node["_etag"], "active": False})
 
 
 class Supplier:
@@ -53,8 +51,8 @@ def dead(hub: Any) -> bool:
     return hub.child.process.poll() is not None
 
 
-def revive(hub: Any, start_hub: Any) -> Any:
-    return start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]))
+def revive(hub: Any, start_hub: Any, **environment: str) -> Any:
+    return start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]), **environment)
 
 
 def fetched(hub: Any, integration: dict[str, Any]) -> bool:
@@ -65,11 +63,17 @@ def fetched(hub: Any, integration: dict[str, Any]) -> bool:
     return bool(items) and all(item["state"] == "done" for item in items)
 
 
-def assert_right(hub: Any) -> None:
-    done = hub.cli("verify", "--json")
-    report = json.loads(done.stdout)
-    assert done.returncode == 0, report
-    assert report["equal"] == report["objects"] > 100
+@pytest.fixture(scope="module")
+def subscribed(module_hub: Any, local_ion: Any) -> tuple[Any, dict[str, Any]]:
+    """A stopped hub with its integration, after the first fetch and the set-up."""
+    hub = module_hub()
+    integration = add(hub, local_ion)
+    wait_for(lambda: fetched(hub, integration), 60, "the first fetch")
+    hub.api("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
+    wait_for(lambda: fetched(hub, integration), 60, "the fetch after the set-up")
+    wait_for(lambda: hub.at_rest(local_ion, integration), 60, "rest")
+    hub.child.stop()
+    return hub, integration
 
 
 @pytest.mark.parametrize(
@@ -84,14 +88,12 @@ def assert_right(hub: Any) -> None:
     ],
 )
 def test_crash_while_changes_arrive_loses_no_delivery(
-    local_ion: Any, start_hub: Any, wait: Any, point: str
+    subscribed: Any, local_ion: Any, start_hub: Any, wait: Any, point: str
 ) -> None:
-    hub = start_hub(ULTRAVIOLET_CRASH_AT=f"{point}")
-    integration = add(hub, local_ion)
-    wait(lambda: dead(hub) or fetched(hub, integration), 60, "the first fetch")
-    assert not dead(hub), "it crashed before any change"
-    hub.api("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
+    stopped, integration = subscribed
     before = local_ion.accepted()
+    hub = revive(stopped, start_hub, ULTRAVIOLET_CRASH_AT=point)
+    assert not dead(hub), "it crashed before any change"
     supplier = Supplier(local_ion, point)
 
     def changed_until_dead() -> bool:
@@ -110,30 +112,33 @@ def test_crash_while_changes_arrive_loses_no_delivery(
         "all deliveries taken, applied and healed",
     )
     assert local_ion.accepted() - before <= again.stored_events()
-    assert_right(again)
+    again.assert_equal_to_ion(integration)
+    again.child.stop()
 
 
-@pytest.mark.parametrize(
-    "point",
-    ["fetch.prepared", "fetch.page_applied:9", "fetch.steps_done", "fetch.absence_proven"],
-)
-def test_fetch_continues_after_a_crash(
-    local_ion: Any, start_hub: Any, wait: Any, point: str
-) -> None:
-    gone = Supplier(local_ion, f"gone at {point}")
-    hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
+def test_fetch_continues_after_each_crash(local_ion: Any, start_hub: Any, wait: Any) -> None:
+    """Each hub continues the fetch of the one before, and dies at the next point."""
+    points = ("fetch.prepared", "fetch.page_applied:9", "fetch.steps_done")
+    gone = {point: Supplier(local_ion, f"gone at {point}") for point in points}
+    hub = start_hub(ULTRAVIOLET_CRASH_AT=points[0])
     integration = add(hub, local_ion)
-    wait(lambda: dead(hub) or fetched(hub, integration), 60, "the first fetch or the crash")
-    gone.delete()
+    for point, following in zip(points, (*points[1:], "fetch.absence_proven"), strict=True):
+        wait(lambda hub=hub: dead(hub), 60, f"the crash at {point}")
+        gone[point].delete()
+        hub = revive(hub, start_hub, ULTRAVIOLET_CRASH_AT=following)
+    absent = Supplier(local_ion, "gone at fetch.absence_proven")
+    wait(lambda: dead(hub) or fetched(hub, integration), 60, "the continued fetch or the crash")
     if not dead(hub):
+        hub.fetch(integration)
+        absent.delete()
         hub.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": "full"})
-    wait(lambda: dead(hub), 60, f"the crash at {point}")
+    wait(lambda: dead(hub), 60, "the crash at fetch.absence_proven")
 
     again = revive(hub, start_hub)
 
     wait(lambda: fetched(again, integration), 60, "the resumed fetch")
     again.fetch(integration)
-    assert_right(again)
+    again.assert_equal_to_ion(integration)
 
 
 def test_deletion_of_an_integration_continues_after_a_crash(
@@ -153,26 +158,28 @@ def test_deletion_of_an_integration_continues_after_a_crash(
     assert add(again, local_ion)["name"] == "plant"
 
 
-@pytest.mark.parametrize("point", ["setup.minted", "setup.receiver_created", "setup.subscribed"])
-def test_set_up_can_be_repeated_after_a_crash(
-    local_ion: Any, start_hub: Any, wait: Any, point: str
-) -> None:
-    hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
+def test_set_up_can_be_repeated_after_each_crash(local_ion: Any, start_hub: Any, wait: Any) -> None:
+    """Each hub repeats the set-up of the one before, and dies at the next point."""
+    switch_receivers_off(local_ion)
+    first, *points = ("setup.minted", "setup.receiver_created", "setup.subscribed")
+    hub = start_hub(ULTRAVIOLET_CRASH_AT=first)
     integration = add(hub, local_ion)
     set_up = ("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
-    with pytest.raises(OSError, match=r"closed connection|reset"):
-        hub.api(*set_up)
-    wait(lambda: dead(hub), 30, f"the crash at {point}")
-    again = revive(hub, start_hub)
+    for following in (*points, None):
+        with pytest.raises(OSError, match=r"closed connection|reset"):
+            hub.api(*set_up)
+        wait(lambda hub=hub: dead(hub), 30, "the crash")
+        armed = {"ULTRAVIOLET_CRASH_AT": following} if following else {}
+        hub = revive(hub, start_hub, **armed)
 
-    result = again.api(*set_up)
+    result = hub.api(*set_up)
 
     assert result["plan"]["missing"] == []
     assert len(local_ion.execute(RECEIVERS)["webhookReceivers"]["edges"]) == 1
-    wait(lambda: fetched(again, integration), 60, "the first fetch")
-    supplier = Supplier(local_ion, point)
+    wait(lambda: fetched(hub, integration), 60, "the first fetch")
+    supplier = Supplier(local_ion, "after the set-up")
     path = f"/objects/suppliers/{supplier.node['id']}"
-    wait(lambda: again.find(path), 5, "a change by webhook")
+    wait(lambda: hub.find(path), 5, "a change by webhook")
 
 
 def test_migration_can_be_repeated_after_a_crash(start_hub: Any, tmp_path: Any) -> None:

@@ -18,7 +18,8 @@ def test_changes_between_first_fetch_and_subscriptions_are_found(
     ion, hub = start_ion(), start_hub()
     given = {"name": "plant", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": 500}
     given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
-    path = f"/integrations/{hub.api('POST', '/integrations', given)['id']}"
+    integration = hub.api("POST", "/integrations", given)
+    path = f"/integrations/{integration['id']}"
     made = ion.execute(CREATE, input={"name": "Here today"})["createSupplier"]["supplier"]["id"]
 
     def fetches() -> Any:
@@ -46,6 +47,6 @@ def test_changes_between_first_fetch_and_subscriptions_are_found(
     )
     done = wait(fetches, 60, "the second fetch")
     assert ["subscribed", "first connection"] == [one["requested_by"] for one in done]
-    assert 0 == hub.cli("verify").returncode
+    hub.assert_equal_to_ion(integration)
     hub.api("POST", f"{path}/setup", {"mode": "automatic"})
     assert done[0]["id"] == hub.api("GET", f"{path}/fetches")["items"][0]["id"]

@@ -15,27 +15,41 @@ from ultraviolet.child_process import free_port
 from ultraviolet.hub.core.encryption import SecretKeyError
 
 
-@pytest.mark.parametrize("way", ["ULTRAVIOLET_ADMIN_KEY", "ULTRAVIOLET_ADMIN_KEY_FILE"])
-def test_admin_key_works_while_it_is_set(start_hub: Any, tmp_path: Path, way: str) -> None:
-    key = "uvk_a-key-chosen-for-automation"
+def test_admin_key_works_while_it_is_set(start_hub: Any, tmp_path: Path) -> None:
+    key, of_file = "uvk_a-key-chosen-for-automation", "uvk_a-key-in-a-file"
     file = tmp_path / "key"
-    file.write_text(f"{key}\n")
-    hub = start_hub(**{way: str(file) if way.endswith("_FILE") else key})
-    assert hub.status("/integrations", key) == 200
+    file.write_text(f"{of_file}\n")
+    hub = start_hub(ULTRAVIOLET_ADMIN_KEY=key)
+    assert (200, 401) == (hub.status("/integrations", key), hub.status("/integrations", of_file))
     hub.child.stop()
 
-    again = start_hub(data=hub.data)
+    second = start_hub(data=hub.data, ULTRAVIOLET_ADMIN_KEY_FILE=str(file))
+    given = [second.status("/integrations", each) for each in (key, of_file)]
+    second.child.stop()
+    third = start_hub(data=hub.data)
 
-    assert again.status("/integrations", key) == 401
+    assert [401, 200] == given
+    assert [401, 401] == [third.status("/integrations", each) for each in (key, of_file)]
 
 
-def test_hub_stops_cleanly(start_hub: Any) -> None:
-    hub = start_hub()
+def test_stopping_hub_refuses_new_connections_and_stops_cleanly(start_hub: Any, wait: Any) -> None:
+    hub = start_hub("--host", "0.0.0.0")
+    place = ("127.0.0.1", int(hub.url.rsplit(":", 1)[1]))
+    announced = json.loads((hub.data / "hub.json").read_text())["url"]
+    assert announced == f"http://127.0.0.1:{place[1]}", "it listens on all addresses"
     assert hub.data.stat().st_mode & 0o077 == 0  # not accessible for other users
 
-    hub.child.stop()
+    def refused() -> bool:
+        with suppress(ConnectionRefusedError), socket.create_connection(place):
+            return False
+        return True
 
-    assert hub.child.process.returncode == 0
+    with socket.create_connection(place):  # open connections may send requests for a second
+        hub.child.process.terminate()
+        wait(refused, 10, "a refused connection")
+        assert hub.child.process.poll() is None
+    assert hub.child.process.wait(10) == 0
+
     assert not (hub.data / "hub.json").exists()
     [left] = json.loads(hub.cli("key", "list", "--json").stdout)
     assert left["name"].startswith("command line on ")  # the key of this command itself
@@ -84,49 +98,25 @@ def test_invalid_mail_server_is_reported_at_start(tmp_path: Path) -> None:
     assert "ULTRAVIOLET_SMTP_URL must start with smtp:// or smtps://" in done.stderr
 
 
-def test_hub_on_all_addresses_is_announced_at_loopback(start_hub: Any) -> None:
-    hub = start_hub("--host", "0.0.0.0")
-
-    port = hub.url.rsplit(":", 1)[1]
-    assert json.loads((hub.data / "hub.json").read_text())["url"] == f"http://127.0.0.1:{port}"
-
-
-def test_stopping_hub_refuses_new_connections(start_hub: Any, wait: Any) -> None:
-    hub = start_hub()
-    place = ("127.0.0.1", int(hub.url.rsplit(":", 1)[1]))
-
-    def refused() -> bool:
-        with suppress(ConnectionRefusedError), socket.create_connection(place):
-            return False
-        return True
-
-    with socket.create_connection(place):  # open connections may send requests for a second
-        hub.child.process.terminate()
-        wait(refused, 10, "a refused connection")
-        assert hub.child.process.poll() is None
-    assert hub.child.process.wait(10) == 0
-
-
-def test_commands_work_without_a_running_hub(start_hub: Any, local_ion: Any, wait: Any) -> None:
-    hub = start_hub()
-    integration = hub.connect(local_ion)
-    hub.fetch(integration)
+@pytest.fixture(scope="module")
+def stopped(module_hub: Any, local_ion: Any) -> Any:
+    """A stopped hub that has fetched a plant."""
+    hub = module_hub()
+    hub.fetch(hub.connect(local_ion))
     hub.child.stop()
+    return hub
 
-    listed = hub.cli("integration", "list", "--json")
-    shown = hub.cli("object", "list", "suppliers", "--json")
+
+def test_commands_work_without_a_running_hub(stopped: Any) -> None:
+    listed = stopped.cli("integration", "list", "--json")
+    shown = stopped.cli("object", "list", "suppliers", "--json")
 
     assert [one["name"] for one in json.loads(listed.stdout)] == ["plant"]
     assert len(json.loads(shown.stdout)) > 5
 
 
-def test_request_id_appears_only_in_log_lines_of_the_request(
-    start_hub: Any, local_ion: Any
-) -> None:
-    hub = start_hub()
-    hub.fetch(hub.connect(local_ion))
-
-    lines = (hub.data.parent / "hub.log").read_text().splitlines()
+def test_request_id_appears_only_in_log_lines_of_the_request(stopped: Any) -> None:
+    lines = (stopped.data.parent / "hub.log").read_text().splitlines()
     said = [json.loads(line) for line in lines if line.startswith("{")]
 
     answered = [line for line in said if line["event"] == "request.answered"]
@@ -165,12 +155,8 @@ def test_start_error_is_one_line(tmp_path: Path) -> None:
     assert serve("--port", "65536").returncode == 2
 
 
-def test_changed_secret_key_is_reported_at_start(start_hub: Any, local_ion: Any) -> None:
-    hub = start_hub()
-    hub.connect(local_ion)
-    hub.child.stop()
-
-    done = serve("--data", str(hub.data), ULTRAVIOLET_SECRET_KEY="quite another secret key")
+def test_changed_secret_key_is_reported_at_start(stopped: Any) -> None:
+    done = serve("--data", str(stopped.data), ULTRAVIOLET_SECRET_KEY="quite another secret key")
 
     assert done.returncode == 1
     assert done.stderr.splitlines() == [f"ultraviolet: {SecretKeyError.__doc__}"]

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from tests.conftest import set_pace
 
 NEVER = "0 0 1 1 *"
 ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag description } } } }"
@@ -94,13 +95,16 @@ def bodies(hub: Any) -> list[bytes]:
 
 
 def test_hub_rebuilt_from_events_and_one_fetch_equals_original(
-    start_ion: Any, start_hub: Any, wait: Any, tmp_path: Any
+    hub: Any,
+    local_ion: Any,
+    integration: dict[str, Any],
+    start_hub: Any,
+    wait: Any,
+    tmp_path: Any,
 ) -> None:
-    ion, original = start_ion(changes=30), start_hub()
-    integration = original.connect(ion, incremental_schedule=NEVER, full_schedule=NEVER)
-    original.fetch(integration)
-    original.fetch(integration)  # the first fetch began before the subscriptions
+    ion, original = local_ion, hub
     before = ion.changes()
+    set_pace(ion, 30)
     wait(lambda: ion.changes() - before > 200, 60, "200 changes")
     ion.rest()
     wait(lambda: original.at_rest(ion, integration), 60, "rest")

@@ -1,19 +1,24 @@
 """While ION delivers but cannot be read, the hub stores events; afterwards the mirror converges."""
 
-import json
 from typing import Any
 
 import pytest
+from tests.conftest import set_pace
+
+
+@pytest.fixture(scope="module")
+def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
+    made = hub.connect(local_ion)
+    assert hub.fetch(made)["state"] == "done"
+    return made
 
 
 @pytest.mark.parametrize("kind", ["no_response", "reset", "cut_body"])
 def test_unreadable_ion_loses_no_changes(
-    start_ion: Any, start_hub: Any, wait: Any, kind: str
+    local_ion: Any, hub: Any, integration: dict[str, Any], wait: Any, kind: str
 ) -> None:
-    ion = start_ion(changes=20)
-    hub = start_hub()
-    integration = hub.connect(ion)
-    assert hub.fetch(integration)["state"] == "done"
+    ion = local_ion
+    set_pace(ion, 20)
     before = len(hub.stored_events())
 
     ion.faults.set(kind)
@@ -26,6 +31,5 @@ def test_unreadable_ion_loses_no_changes(
     ion.rest()
 
     wait(lambda: hub.at_rest(ion, integration), 120, "everything healed")
-    verified = hub.cli("verify", "--json")
-    assert verified.returncode == 0, json.loads(verified.stdout)
+    hub.assert_equal_to_ion(integration)
     assert ion.accepted() <= hub.stored_events()

@@ -8,8 +8,11 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from tests.conftest import set_pace
 
 NEVER = "0 0 1 1 *"
+CRASH_POINTS = ("verify.page_compared:25", "verify.settling")
+"""In the order in which a verification passes them."""
 
 
 def spoil(hub: Any, *statements: str) -> None:
@@ -92,14 +95,14 @@ def test_full_fetch_corrects_differences_and_sample_confirms(
 ) -> None:
     assert hub.fetch(integration)["state"] == "done"
 
-    whole = hub.cli("verify", "--json")
+    hub.assert_equal_to_ion(integration)
     sample = hub.cli("verify", "plant", "--sample", "200", "--json")
 
-    assert whole.returncode == 0, whole.stdout
     assert sample.returncode == 0, sample.stdout
     report = json.loads(sample.stdout)
     assert report["sample"] == 200
-    assert 0 < report["objects"] < json.loads(whole.stdout)["objects"]
+    [_, whole] = hub.api("GET", f"/integrations/{integration['id']}/verifications?limit=2")["items"]
+    assert 0 < report["objects"] < whole["objects"]
 
 
 def test_view_with_other_value_than_document_is_found(
@@ -128,7 +131,7 @@ def test_view_with_other_value_than_document_is_found(
         )
         connection.execute("DROP VIEW ion_suppliers")
         connection.execute(definition.replace("CAST(o.doc ->> 'name' AS TEXT)", "'same for all'"))
-    report = json.loads(hub.cli("verify", "--json").stdout)
+    report = hub.verify(integration)
     assert report["displayed"] >= 1
     (found, *_) = hub.api("GET", f"/verifications/{report['id']}/differences?kind=displayed")[
         "items"
@@ -178,35 +181,36 @@ def test_invalid_value_of_ion_is_reported_everywhere(
     assert [] == reported()
 
 
-def test_changes_under_way_are_not_reported(start_ion: Any, start_hub: Any) -> None:
-    ion, hub = start_ion(changes=30), start_hub()
-    hub.fetch(hub.connect(ion))
-
-    done = hub.cli("verify", "--json")
-
-    report = json.loads(done.stdout)
-    assert done.returncode == 0, report
-    assert (report["missing"], report["extra"], report["different"]) == (0, 0, 0)
-    assert ion.changes() > 30
-
-
-@pytest.mark.parametrize("point", ["verify.page_compared:25", "verify.settling"])
-def test_killed_verification_continues(
-    local_ion: Any, start_hub: Any, wait: Any, point: str
+def test_changes_under_way_are_not_reported(
+    hub: Any, integration: dict[str, Any], local_ion: Any, wait: Any
 ) -> None:
-    hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
-    integration = hub.connect(
-        local_ion, name=point, incremental_schedule=NEVER, full_schedule=NEVER
-    )
+    set_pace(local_ion, 30)
+    wait(lambda: local_ion.changes() > 20, 30, "changes")
+    before = local_ion.changes()
+
+    hub.assert_equal_to_ion(integration)
+
+    assert local_ion.changes() > before + 10
+    set_pace(local_ion, 0)
+    wait(lambda: hub.at_rest(local_ion, integration), 60, "rest")
+
+
+def test_verification_continues_after_each_crash(local_ion: Any, start_hub: Any, wait: Any) -> None:
+    first, second = ({"ULTRAVIOLET_CRASH_AT": point} for point in CRASH_POINTS)
+    hub = start_hub(**first)
+    integration = hub.connect(local_ion, incremental_schedule=NEVER, full_schedule=NEVER)
     hub.fetch(integration)
     spoil(
         hub,
         "UPDATE objects SET doc = json_set(doc, '$.name', 'x') WHERE resource = 'parts' AND id = '1'",
     )
     started = hub.api("POST", f"/integrations/{integration['id']}/verifications?wait=false")
-    wait(lambda: hub.child.process.poll() is not None, 60, f"the crash at {point}")
+    place = {"data": hub.data, "port": int(hub.url.rsplit(":", 1)[1])}
+    wait(lambda: hub.child.process.poll() is not None, 60, "the first crash")
+    hub = start_hub(**place, **second)
+    wait(lambda: hub.child.process.poll() is not None, 60, "the second crash")
 
-    again = start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]))
+    again = start_hub(**place)
 
     path = f"/verifications/{started['id']}"
     kept = again.api("GET", path)

@@ -17,6 +17,8 @@ from tests.local_ion.mutations.test_registry import CATALOG, Maker, made_kinds
 from ultraviolet.local_ion.quirks import QUIRKS, Quirks
 from ultraviolet.local_ion.rules.purchasing import STATUS_PRECEDENCE
 from ultraviolet.local_ion.store import audit_log
+from ultraviolet.local_ion.store.columns import Storage
+from ultraviolet.local_ion.store.tables import Table
 from ultraviolet.local_ion.webhooks.outbox import Outbox
 
 Rows = dict[tuple[str, str], dict[str, Any]]
@@ -70,6 +72,7 @@ class Factory(RuleBasedStateMachine):
         self.tables = [
             t for t in self.store.schema.tables.values() if t.name not in audit_log.UNLOGGED_TABLES
         ]
+        self.read: dict[str, tuple[list[Any], Rows]] = {}
         self.ledger = Outbox(self.store, Quirks.without(QUIRKS))
 
     @initialize()
@@ -292,10 +295,21 @@ class Factory(RuleBasedStateMachine):
                 (c, k) for c, k in table.columns.items() if c not in audit_log.SECRET_COLUMNS
             ]
             names = ", ".join(f'"{c}"' for c, _ in columns)
-            for values in self.sql(f'SELECT {names} FROM "{table.name}"'):
-                row = {c: shown(k, v) for (c, k), v in zip(columns, values, strict=True)}
-                found[table.name, ":".join(str(row[k]) for k in table.key)] = row
+            values = self.sql(f'SELECT {names} FROM "{table.name}"')
+            before, _ = self.read.get(table.name, (None, None))
+            if values != before:  # most tables are as they were
+                self.read[table.name] = values, rows_of(table, columns, values)
+            found |= self.read[table.name][1]
         return found
+
+
+def rows_of(table: Table, columns: list[tuple[str, Storage]], values: list[Any]) -> Rows:
+    """Return rows of a table in the format of the audit log."""
+    found: Rows = {}
+    for each in values:
+        row = {c: shown(k, v) for (c, k), v in zip(columns, each, strict=True)}
+        found[table.name, ":".join(str(row[k]) for k in table.key)] = row
+    return found
 
 
 def shown(kind: str, value: Any) -> Any:

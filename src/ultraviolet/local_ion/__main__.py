@@ -15,7 +15,7 @@ import msgspec
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.files import PRIVATE_UMASK
-from ultraviolet.process import collect_garbage_rarely
+from ultraviolet.process import pause_garbage_collection
 
 if TYPE_CHECKING:
     from ultraviolet.local_ion.server import ServeOptions
@@ -42,7 +42,7 @@ def parse_options(arguments: Sequence[str]) -> "ServeOptions":
 def main() -> None:
     """Run until SIGTERM or SIGINT; exit with the exit code of an error."""
     os.umask(PRIVATE_UMASK)
-    collect_garbage_rarely()  # before the imports, which create many objects
+    pause_garbage_collection()  # before the imports, which create many objects
     # structlog would import rich to format exceptions, which takes a tenth of the start
     cast("dict[str, Any]", sys.modules).setdefault("rich", None)
     from ultraviolet import log_config

@@ -45,7 +45,7 @@ from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.sandbox.loader import copy_into
 from ultraviolet.local_ion.webhooks.outbox import Outbox
 from ultraviolet.local_ion.webhooks.sender import DeliveryService, log_failure
-from ultraviolet.process import force_exit_after
+from ultraviolet.process import force_exit_after, freeze_startup_objects
 
 GRAPHQL_THREADS = 8
 MAX_SHUTDOWN_SECONDS = 8
@@ -94,6 +94,11 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Server(uvicorn.Server):
     """Limits the duration of a shutdown; an unreachable receiver must not delay it."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the server."""
+        await super().startup(sockets)
+        freeze_startup_objects()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start the shutdown."""

@@ -1,7 +1,6 @@
 """Serve the hub: API keys of the process, first sign-in link, and the `hub.json` file for the CLI."""
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -36,7 +35,7 @@ from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.runtime.leases import Role
-from ultraviolet.process import collect_garbage_rarely, force_exit_after
+from ultraviolet.process import force_exit_after, freeze_startup_objects
 from ultraviolet.server import sd_notify
 from ultraviolet.server.supervisor import (
     MAX_SHUTDOWN_SECONDS,
@@ -81,17 +80,6 @@ class ServeOptions(msgspec.Struct, frozen=True):
     def near(self) -> str:
         """The URL on this machine, also if the hub listens on all addresses."""
         return f"http://{_bracketed(_LOOPBACK_HOSTS.get(self.host, self.host))}:{self.port}"
-
-
-def freeze_startup_objects() -> None:
-    """Freeze start-up objects out of the garbage collector.
-
-    The contract and the application live as long as the process, and a full collection would scan
-    them for 20 ms. Call this only after start-up, because existing garbage is frozen as well.
-    """
-    gc.collect()
-    gc.freeze()
-    collect_garbage_rarely()
 
 
 def _bracketed(host: str) -> str:
@@ -256,6 +244,7 @@ def _supervise(options: ServeOptions, settings: Settings, listening: socket.sock
     with announced(hub, options.near), listening:
         listening.set_inheritable(True)
         hub.close()
+        freeze_startup_objects()
         Supervisor(command, options.workers, listening).run()
 
 

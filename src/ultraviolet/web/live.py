@@ -41,7 +41,8 @@ async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
         yield ServerSentEventMessage(comment="listening")
         while not listener.done():
             with suppress(TimeoutError):
-                await asyncio.wait_for(notified.wait(), HEARTBEAT_SECONDS)
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await notified.wait()
             notified.clear()
             batch = sorted(kinds)
             kinds.clear()

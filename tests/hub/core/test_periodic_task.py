@@ -54,6 +54,21 @@ def test_work_repeats_after_the_interval_until_it_is_stopped() -> None:
     assert run_task(work, 0.001, 5, lambda _: None).has_ended
 
 
+def test_stop_at_the_moment_of_a_wake_ends_the_task() -> None:
+    async def run() -> PeriodicTask:
+        work = Work()
+        task = PeriodicTask("test", work.run, HOUR)
+        task.start()
+        await work.wait_for(1)
+        task.wake()
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await task.stop()
+        return task
+
+    assert asyncio.run(run()).has_ended
+
+
 def test_wake_starts_the_next_run_before_the_interval() -> None:
     work = Work()
     run_task(work, HOUR, 2, lambda task: task.wake())

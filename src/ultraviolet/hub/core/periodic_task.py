@@ -66,4 +66,6 @@ class PeriodicTask:
                 unexpected = not isinstance(error, UltravioletError)
                 log.warning("task.failed", task=self._name, error=str(error), exc_info=unexpected)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._interval_seconds)
+                # wait_for of Python 3.11 loses a cancellation at the moment of the wake
+                async with asyncio.timeout(self._interval_seconds):
+                    await self._woken.wait()

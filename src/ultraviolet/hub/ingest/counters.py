@@ -66,7 +66,8 @@ class DeliveryCounters:
     async def _save_repeatedly(self) -> None:
         while self._counts and not self._closing.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), _SAVE_INTERVAL_SECONDS)
+                async with asyncio.timeout(_SAVE_INTERVAL_SECONDS):
+                    await self._closing.wait()
             await self._save()
 
     async def _save(self) -> None:

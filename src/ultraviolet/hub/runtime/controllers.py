@@ -158,7 +158,8 @@ class Controllers:
                 await wake.wait()
             elif delay > 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), delay)
+                    async with asyncio.timeout(delay):
+                        await wake.wait()
             wake.clear()
             try:
                 delay = await run()

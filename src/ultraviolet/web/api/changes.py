@@ -156,7 +156,8 @@ async def _messages(
             position = found.next
             if not found.more:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(notified.wait(), POLL_INTERVAL_SECONDS)
+                    async with asyncio.timeout(POLL_INTERVAL_SECONDS):
+                        await notified.wait()
     except StoreUnavailableError:
         return  # the client reconnects and resumes when the database is available
     finally:

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
 from markupsafe import Markup, escape
-from mdit_py_plugins.anchors import anchors_plugin
 
 import ultraviolet
+
+if TYPE_CHECKING:
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.token import Token
 
 ADDRESS = "/docs"
 INDEX = "index"
@@ -151,6 +151,10 @@ def neighbours(name: str) -> tuple[Entry | None, Entry | None]:
 @cache
 def document(name: str, root: str) -> Document:
     """Return a document; `root` is the prefix of all paths of this hub."""
+    # A twentieth of the start of a hub, and not needed before the first document.
+    from markdown_it import MarkdownIt  # noqa: PLC0415
+    from mdit_py_plugins.anchors import anchors_plugin  # noqa: PLC0415
+
     markdown = MarkdownIt("commonmark").enable("table")
     anchors_plugin(markdown, max_level=_MAX_HEADING_LEVEL, slug_func=slug)
     rules: dict[str, Any] = {
@@ -268,7 +272,7 @@ def _excerpt(text: str, words: Sequence[str]) -> Markup:
     )
 
 
-def _resolve_links(tokens: list[Token], home: str, root: str) -> None:
+def _resolve_links(tokens: "list[Token]", home: str, root: str) -> None:
     """Replace relative addresses by paths of this hub, and links to other files by their text."""
     hidden = False
     for token in tokens:
@@ -291,7 +295,7 @@ def _resolve_links(tokens: list[Token], home: str, root: str) -> None:
 
 
 def _code(
-    _renderer: RendererHTML, tokens: Sequence[Token], at: int, _options: Any, _env: Any
+    _renderer: "RendererHTML", tokens: "Sequence[Token]", at: int, _options: Any, _env: Any
 ) -> str:
     id_ = f"code-{at}"
     return (
@@ -301,7 +305,7 @@ def _code(
 
 
 def _heading_end(
-    _renderer: RendererHTML, tokens: Sequence[Token], at: int, _options: Any, _env: Any
+    _renderer: "RendererHTML", tokens: "Sequence[Token]", at: int, _options: Any, _env: Any
 ) -> str:
     opened = tokens[at - 2]
     anchor = opened.attrGet("id")
