@@ -8,7 +8,7 @@ from tests.conftest import set_pace
 SIZE = 4_000
 """Several pages of each large resource."""
 RATE = 100
-SECONDS = 12
+SECONDS = 30
 CHANGES = RATE * SECONDS
 
 
