@@ -49,6 +49,8 @@ _OPERATORS = {
     "ilike": "lower({column}) LIKE lower(?) ESCAPE '\\'",
     "notilike": "lower({column}) NOT LIKE lower(?) ESCAPE '\\'",
 }
+MAX_NESTED_CONDITIONS = 3
+"""Levels of related filters as nested conditions; SQLite's parser overflows with 7 of them."""
 _CURSOR_PREFIX = "arrayconnection:"
 
 
@@ -74,6 +76,8 @@ class Conditions:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._aliases = 0
+        self._depth = 0
+        self._tables: list[Sql] = []
 
     def new_alias(self) -> str:
         """Return an unused table alias."""
@@ -120,7 +124,9 @@ class Conditions:
         if other is None:
             raise GraphQLError(f"Filter {name} of {resource.type} is not served by this local ION")
         target, inner = self._catalog.resources[other.resource], self.new_alias()
+        self._depth += 1
         sql, params = self.where(target, value, inner)
+        self._depth -= 1
         if isinstance(other, Relation):
             source = relation_source(resource, other, target, inner, self.new_alias())
             if source is None:  # never has any
@@ -128,8 +134,21 @@ class Conditions:
             (table, owner), key = source, own_key(resource, other)
         else:
             table, owner, key = f'"{target.name}" {inner}', f"{inner}.id", other.column
-        condition = f'{owner} = {alias}."{key}" AND {sql}'
-        return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
+        if self._depth < MAX_NESTED_CONDITIONS:
+            condition = f'{owner} = {alias}."{key}" AND {sql}'
+            return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
+        return self._flat(f"SELECT {owner} FROM {table} WHERE {sql}", params, f'{alias}."{key}"')
+
+    def _flat(self, select: str, params: list[Any], key: str) -> Sql:
+        """Return whether a key is selected; selections of deeper levels are tables of one WITH."""
+        if self._depth > MAX_NESTED_CONDITIONS:
+            name = self.new_alias()
+            self._tables.append((f"{name} AS ({select})", params))
+            return f"{key} IN {name}", []
+        tables, self._tables = self._tables, []
+        if tables:
+            select = f"WITH {', '.join(text for text, _ in tables)} {select}"
+        return f"{key} IN ({select})", [*(p for _, some in tables for p in some), *params]
 
     def _derived(self, resource: Resource, name: str) -> Relation | None:
         """Return a relation to one object without a foreign key."""

@@ -9,9 +9,11 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
+    GraphQLList,
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
+    get_nullable_type,
     is_abstract_type,
 )
 from graphql.execution.values import VariableValues, get_argument_values, get_directive_values
@@ -124,7 +126,12 @@ class OperationContext:
         return self.child_nodes(object_type(kind.fields["edges"]), edges, "node")
 
     def arguments(self, field: GraphQLField, node: FieldNode) -> dict[str, Any]:
-        """Return the arguments of a field with their variables."""
+        """Return the arguments of a field with their variables; one value for a list is a list."""
         if not node.arguments and not field.args:
             return {}
-        return get_argument_values(field, node, self.variables)
+        values = get_argument_values(field, node, self.variables)
+        for name, value in values.items():
+            kind = get_nullable_type(field.args[name].type)
+            if isinstance(kind, GraphQLList) and not isinstance(value, list | None):
+                values[name] = [value]
+        return values
