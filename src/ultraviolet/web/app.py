@@ -10,11 +10,9 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Server
-from litestar.plugins import PluginProtocol
-from litestar.plugins.core import MsgspecDIPlugin
 
 import ultraviolet
-from ultraviolet.asgi import DESIGN, HeadAsGet, static_files
+from ultraviolet.asgi import DESIGN, Application, HeadAsGet, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.accounts.users import Actor
@@ -40,14 +38,6 @@ from ultraviolet.web.middleware.request_log import RequestLogMiddleware
 from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
 from ultraviolet.web.pages.forms.rejected_page import check_page
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
-
-
-class _Application(Litestar):
-    """Litestar without its pydantic plugin, which takes 10 MB and is not needed."""
-
-    @staticmethod
-    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
-        return [*plugins, MsgspecDIPlugin()]
 
 
 class _HubState(NamedTuple):
@@ -149,7 +139,7 @@ def create_routes(root: str, parts: Parts) -> Litestar:
             return as_problem(request, error, _state(request.scope).documentation)
         return show_error(request, error)
 
-    application = _Application(
+    application = Application(
         route_handlers=[*health.HANDLERS, *served],
         middleware=[auth_middleware(_find_actor)],
         dependencies={

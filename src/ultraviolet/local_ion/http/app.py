@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Request, Response, get, post, route
 
-from ultraviolet.asgi import DESIGN, static_files
+from ultraviolet.asgi import DESIGN, Application, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
 from ultraviolet.local_ion.auth.oauth import CERTS_PATH, DISCOVERY_PATH, OLD_TOKEN_PATH, TOKEN_PATH
@@ -62,7 +62,7 @@ def create_app(state: AppState, *, lifespan: Sequence[Callable[[Litestar], Any]]
         return Response(body, status_code=status, media_type=media_type, headers=headers)
 
     store = state.ion.store
-    application = Litestar(
+    application = Application(
         [
             token,
             discovery,

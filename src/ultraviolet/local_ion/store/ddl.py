@@ -1,6 +1,8 @@
 """The CREATE statements of the store."""
 
+import zlib
 from collections.abc import Iterator, Mapping
+from sqlite3 import Connection
 
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.columns import affinity
@@ -23,6 +25,15 @@ UNIQUE_COLUMNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "webhook_subscriptions": (("receiver_id", "resource", "action"),),
 }
 """Unique constraints: of parts (documented), of items of an mBOM (seen), the others are assumed."""
+
+
+def create_tables(connection: Connection, schema: StoreSchema) -> None:
+    """Create the tables, indexes and triggers that a database lacks."""
+    script = create_script(schema)
+    version = zlib.crc32(script.encode()) >> 1  # SQLite has a signed number for it
+    if connection.execute("PRAGMA user_version").fetchone()[0] != version:
+        connection.executescript(script)
+        connection.execute(f"PRAGMA user_version = {version}")
 
 
 def create_script(schema: StoreSchema) -> str:

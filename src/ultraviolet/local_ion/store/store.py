@@ -34,7 +34,7 @@ class Store:
         create_private(path)
         self._writer = self._connect(WRITER_CACHE_KIB)
         self._writer.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-        self._writer.executescript(ddl.create_script(self.schema))
+        ddl.create_tables(self._writer, self.schema)
 
     def _connect(self, cache_kib: int) -> sqlite3.Connection:
         connection = sqlite3.connect(
