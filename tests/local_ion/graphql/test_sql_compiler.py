@@ -274,7 +274,7 @@ def test_unsupported_selection_uses_the_resolvers(plant: LocalIon, rich: str) ->
 @pytest.fixture(scope="module")
 def single(plant: LocalIon) -> int:
     """A part with one inventory, whose lists do not grow with their depth."""
-    document = "{ parts(filters: {partNumber: {eq: \"single\"}}) { edges { node { id } } } }"
+    document = '{ parts(filters: {partNumber: {eq: "single"}}) { edges { node { id } } } }'
     return plant.execute(document, None, None, ADMIN)["data"]["parts"]["edges"][0]["node"]["id"]
 
 

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from sqlite3 import Connection
 
-from ultraviolet.local_ion.store import audit_log
+from ultraviolet.local_ion.store import audit_log, saved_states
 from ultraviolet.local_ion.store.columns import affinity
 from ultraviolet.local_ion.store.tables import StoreSchema, Table
 
@@ -38,7 +38,7 @@ def create_tables(connection: Connection, schema: StoreSchema) -> None:
 
 def create_script(schema: StoreSchema) -> str:
     """Return the script that creates all tables, indexes and triggers."""
-    statements = [audit_log.TABLES]
+    statements = [audit_log.TABLES, saved_states.TABLE]
     for table in schema.tables.values():
         statements.extend(_table_statements(schema, table))
         if table.name not in audit_log.UNLOGGED_TABLES:
