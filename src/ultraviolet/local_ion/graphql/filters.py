@@ -58,7 +58,8 @@ def column_sql(resource: Resource, field: Field, alias: str) -> str:
     """Return the expression of a field; never show the secret of an API key."""
     if (resource.name, field.column) == ("api_keys", "client_secret"):
         return "NULL"
-    if resource.kind == "attribute" and field.name == "value":
+    has_files = resource.kind == "attribute" or resource.name == "run_steps_fields"
+    if has_files and field.name == "value":
         return f"({ATTRIBUTE_VALUE.replace('{t}', alias)})"
     if field.stored:
         return f'{alias}."{field.column}"'
@@ -122,7 +123,7 @@ class Conditions:
         relation = next((x for x in resource.relations if x.field == name), None)
         other = link or relation or self._derived(resource, name)
         if other is None:
-            raise GraphQLError(f"Filter {name} of {resource.type} is not served by this local ION")
+            return self._absent(resource, name, value)
         target, inner = self._catalog.resources[other.resource], self.new_alias()
         self._depth += 1
         sql, params = self.where(target, value, inner)
@@ -149,6 +150,19 @@ class Conditions:
         if tables:
             select = f"WITH {', '.join(text for text, _ in tables)} {select}"
         return f"{key} IN ({select})", [*(p for _, some in tables for p in some), *params]
+
+    def _absent(self, resource: Resource, name: str, value: Any) -> Sql:
+        """Return the condition of a value that only other objects with this filter have.
+
+        ION declares the filter of reviews for review requests; what they lack is null (assumed).
+        """
+        same = (r for r in self._catalog.resources.values() if r.filters == resource.filters)
+        for other in same:
+            if (field := other.field(name)) is not None:
+                return operators_sql(field, "NULL", value)
+            if any(link.field == name for link in other.links):
+                return "0", []
+        raise GraphQLError(f"Filter {name} of {resource.type} is not served by this local ION")
 
     def _derived(self, resource: Resource, name: str) -> Relation | None:
         """Return a relation to one object without a foreign key."""

@@ -129,7 +129,10 @@ def _start_inspections(tx: Transaction, inventory: Row) -> None:
 
 
 def _numbers(tx: Transaction, part_id: int, item: Mapping[str, Any]) -> Row:
-    serial, lot = item.get("serialNumber"), item.get("lotNumber")
+    serial, lot = (
+        text if (text := item.get(name) or "").strip() else None
+        for name in ("serialNumber", "lotNumber")
+    )
     if serial is None and item.get("autogenerateSerialNumber"):
         serial = generate_serial_number(tx, part_id)
     if lot is None and item.get("autogenerateLotNumber"):
