@@ -12,6 +12,7 @@ UNIQUE_COLUMNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "parts": (("part_number", "revision"),),
     "parts_inventory": (("part_id", "serial_number"),),
     "part_subtypes": (("name",),),
+    "supplier_parts": (("supplier_id", "part_id"),),
     "mboms": (("part_id", "version"),),
     "mbom_item": (("mbom_id", "part_id"),),
     "mbom_substitute": (("mbom_item_id", "part_id"),),
