@@ -2,18 +2,16 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
-    GraphQLList,
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
-    get_nullable_type,
     is_abstract_type,
 )
 from graphql.execution.values import VariableValues, get_argument_values, get_directive_values
@@ -131,7 +129,7 @@ class OperationContext:
             return {}
         values = get_argument_values(field, node, self.variables)
         for name, value in values.items():
-            kind = get_nullable_type(field.args[name].type)
-            if isinstance(kind, GraphQLList) and not isinstance(value, list | None):
+            kind = str(cast("Any", field.args[name]).type)  # such as [PartSortEnum!]!
+            if kind.startswith("[") and not isinstance(value, list | None):
                 values[name] = [value]
         return values

@@ -200,9 +200,11 @@ class LooseVariablesRule(VariablesInAllowedPositionRule):
     def leave_operation_definition(self, operation: OperationDefinitionNode, *_: Any) -> None:
         """Check the variables of an operation."""
         schema = self.context.schema
-        for usage in self.context.get_recursive_variable_usages(operation):
+        usages = cast("list[Any]", self.context.get_recursive_variable_usages(operation))
+        for usage in usages:
             definition = self.var_def_map.get(usage.node.name.value)
-            given = type_from_ast(schema, definition.type) if definition else None
+            declared = cast("Any", definition.type) if definition else None
+            given = type_from_ast(schema, declared) if declared else None
             if definition is None or given is None or usage.type is None:
                 continue
             default = definition.default_value
@@ -218,7 +220,7 @@ class LooseVariablesRule(VariablesInAllowedPositionRule):
 
 
 def _non_null(kind: Any) -> Any:
-    return kind if isinstance(kind, GraphQLNonNull) else GraphQLNonNull(kind)
+    return cast("Any", kind) if isinstance(kind, GraphQLNonNull) else GraphQLNonNull(kind)
 
 
 def _accepts(expected: Any, given: Any, *, is_argument: bool = False) -> bool:
