@@ -122,7 +122,7 @@ def test_numbers_are_generated_on_request(ion: Ion) -> None:
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\t"])
-def test_blank_number_is_none(ion: Ion, blank: str) -> None:
+def test_blank_number_is_stored_as_null(ion: Ion, blank: str) -> None:
     """Scripts that read a CSV file send an empty text for a missing number."""
     kind = ion.create("Part", partNumber=f"blank {blank!r}")["id"]
     for _ in range(2):

@@ -29,7 +29,7 @@ class Plant:
         self.change(0)
 
     def change(self, number: int) -> None:
-        """Let the simulator make some changes."""
+        """Make some changes as the simulator."""
         stop = threading.Event()
         simulator = PlantSimulator(
             self.ion, self.marker, stop, size="420", seed=1, changes_per_second=1000.0

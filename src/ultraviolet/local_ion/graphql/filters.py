@@ -154,7 +154,7 @@ class Conditions:
     def _absent(self, resource: Resource, name: str, value: Any) -> Sql:
         """Return the condition of a value that only other objects with this filter have.
 
-        ION declares the filter of reviews for review requests; what they lack is null (assumed).
+        ION declares the filter of reviews for review requests; their other values are null (assumed).
         """
         same = (r for r in self._catalog.resources.values() if r.filters == resource.filters)
         for other in same:

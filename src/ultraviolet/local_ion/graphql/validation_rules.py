@@ -203,9 +203,10 @@ class LooseVariablesRule(VariablesInAllowedPositionRule):
         usages = cast("list[Any]", self.context.get_recursive_variable_usages(operation))
         for usage in usages:
             definition = self.var_def_map.get(usage.node.name.value)
-            declared = cast("Any", definition.type) if definition else None
-            given = type_from_ast(schema, declared) if declared else None
-            if definition is None or given is None or usage.type is None:
+            if definition is None or usage.type is None:
+                continue
+            given = cast("Any", type_from_ast(schema, definition.type))
+            if given is None:
                 continue
             default = definition.default_value
             has_default = default is not None and not isinstance(default, NullValueNode)

@@ -158,7 +158,7 @@ class _Inventory(Hooks, frozen=True):
 
 
 def _set_numbers_and_cost(tx: Transaction, part_id: int, row: Row, extra: ExtraInput) -> None:
-    """Set numbers and cost; a blank serial or lot number is none (assumed)."""
+    """Set numbers and cost; a blank serial or lot number is null (assumed)."""
     for column in ("serial_number", "lot_number"):
         if not (row.get(column) or "").strip():
             row[column] = None

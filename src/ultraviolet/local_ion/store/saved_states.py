@@ -36,7 +36,7 @@ class SavedStates:
         self._open: dict[Path, tuple[_Version, sqlite3.Connection]] = {}
 
     def mark(self, writer: sqlite3.Connection) -> None:
-        """Give the current state an id, before it is copied."""
+        """Mark the current state with an id, before it is copied."""
         writer.execute("INSERT INTO _saved_states VALUES (?)", (secrets.token_hex(16),))
 
     def restore(self, writer: sqlite3.Connection, path: Path) -> None:
