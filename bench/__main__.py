@@ -20,6 +20,7 @@ from bench.stores import Name
 BENCHMARKS = (
     "local-ion",
     "local-ion-changes",
+    "local-ion-fixture",
     "local-ion-plant",
     "ingest",
     "ingest-processes",

@@ -1,5 +1,6 @@
 """Child processes of the demo, tests and benchmarks, with a log each."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,11 +41,14 @@ class Child:
         *,
         restarts: int = 0,
         module: str = "ultraviolet",
+        lock: Path | None = None,
     ) -> None:
         """Configure the process, which runs a module; entering starts it.
 
-        `restarts` is the number of times that it is restarted after a signal ended it.
+        `restarts` is the number of times that it is restarted after a signal ended it. The process
+        holds the lock of the file `lock`, which contains its id, so that `end_orphan` finds it.
         """
+        self.lock = lock
         self.restarts_left = restarts
         self.name = name
         self.command = [sys.executable, "-m", module, *arguments]
@@ -64,10 +68,23 @@ class Child:
     def start(self) -> None:
         """Start the process; its output is appended to the log."""
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self.log, "ab", opener=private_opener) as log:
+        with ExitStack() as files:
+            log = files.enter_context(open(self.log, "ab", opener=private_opener))
+            locks = ()
+            if self.lock is not None:
+                lock = files.enter_context(open(self.lock, "wb", opener=private_opener))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks = (lock,)
             self.process = subprocess.Popen(  # noqa: S603 our own command line
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                pass_fds=[each.fileno() for each in locks],
             )
+            for each in locks:
+                each.write(str(self.process.pid).encode())
 
     def __exit__(
         self,
@@ -118,6 +135,30 @@ class Child:
                     f"{self.name} was not ready after {seconds:.0f} s; see {self.log}."
                 )
             time.sleep(0.05)
+
+
+def end_orphan(lock: Path) -> None:
+    """End the process that holds a lock although its parent was killed; do nothing without one.
+
+    A process that ignores SIGTERM is killed after 15 seconds. Raise ChildFailedError if it remains.
+    """
+    with suppress(FileNotFoundError), lock.open("rb") as file:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            sent, deadline = False, time.monotonic() + _STOP_TIMEOUT_SECONDS
+            while time.monotonic() < deadline:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    file.seek(0)
+                    process_id = file.read(20)
+                    if process_id and not sent:
+                        sent = True
+                        with suppress(ProcessLookupError):
+                            os.kill(int(process_id), number)
+                    time.sleep(0.02)
+                else:
+                    return
+        raise ChildFailedError(f"The process of {lock} does not end.")
 
 
 def is_responding(url: str) -> bool:

@@ -66,7 +66,6 @@ class ProblemError(UltravioletError):
         super().__init__(problem.detail or problem.title)
         self.status = status
         self.kind = re.split("[/#]", problem.type)[-1]
-        self.detail = problem.detail
         self.errors = problem.errors
         self.request_id = headers.get("x-request-id", "")
         self.exit_code = _EXIT_CODES.get(status, 1)

@@ -117,6 +117,7 @@ class Hub:
         self._tasks: list[PeriodicTask | SearchIndexer | ViewUpdater] = [
             self._deleter.task,
             self.alerts.task,
+            self.sandboxes.task,
         ]
         if role != "web":
             indexer = SearchIndexer(database, catalog, changes, self.controllers.keys)
@@ -190,6 +191,7 @@ class Hub:
         await self.database.write(lambda c: integrations.remove(c, actor, find(c)))
         await self.pool.integrations_changed()
         await self.ingest.refresh()
+        await self.sandboxes.tidy()
         await self._deleter.begin()
 
     def freshness(self, connection: Connection, integration: Integration) -> Freshness:

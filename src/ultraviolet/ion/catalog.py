@@ -63,6 +63,16 @@ class Catalog:
         """Return the field names or enum values of each type of the schema."""
         return json.decode(self._types, type=dict[str, frozenset[str]])
 
+    def is_enum_value(self, field: Field, value: str) -> bool:
+        """Return whether the contract has a value of an enum field, in any case."""
+        return value.upper() in self._enum_values.get(field.type, ())
+
+    @cached_property
+    def _enum_values(self) -> Mapping[str, frozenset[str]]:
+        kinds = self.schema.type_map.items()
+        found = {name: getattr(kind, "values", None) for name, kind in kinds}
+        return {k: frozenset(v.upper() for v in values) for k, values in found.items() if values}
+
     def by_type(self, name: str) -> Resource | None:
         """Return the resource of a GraphQL object type."""
         return self._by_type.get(name)

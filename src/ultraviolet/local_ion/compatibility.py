@@ -41,7 +41,7 @@ def root_fields(catalog: Catalog) -> list[RootField]:
     assert mutation_type is not None
     served = create_handlers(catalog)
     mutations = dict.fromkeys(served.keys() & SPECIAL_MUTATIONS, "served by its own code")
-    queries = dict.fromkeys(ROOT_FIELDS, "served by its own code")
+    queries: dict[str, str] = {}
     for resource in catalog.resources.values():
         if resource.list:
             queries[resource.list] = f"lists `{resource.type}`"
@@ -55,6 +55,7 @@ def root_fields(catalog: Catalog) -> list[RootField]:
         ):
             if name in served:
                 mutations.setdefault(name, f"{verb} `{resource.type}`{suffix}")
+    queries |= dict.fromkeys(ROOT_FIELDS, "served by its own code")
     return [
         *(RootField(n, "query", queries.get(n, NOT_SERVED)) for n in query_type.fields),
         *(RootField(n, "mutation", mutations.get(n, NOT_SERVED)) for n in mutation_type.fields),

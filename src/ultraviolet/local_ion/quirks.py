@@ -19,6 +19,7 @@ Quirk = Literal[
     "typed_value_columns",
     "soft_deletes",
     "own_event_ids",
+    "service_users",
 ]
 QUIRKS: tuple[Quirk, ...] = get_args(Quirk)
 SILENT_CREATES = frozenset({"purchase_order_lines"})

@@ -32,15 +32,16 @@ def local_ion_process(
     """
     # Imported on use, so that other projects with this plugin do not load the package.
     from ultraviolet.testing import running_local_ion  # noqa: PLC0415
-    from ultraviolet.testing.plant_cache import PlantCache  # noqa: PLC0415
+    from ultraviolet.testing.plant_cache import KEY_FILE, PlantCache  # noqa: PLC0415
 
     has_cache = pytestconfig.pluginmanager.hasplugin("cacheprovider")
     folder = pytestconfig.cache.mkdir("ultraviolet") if has_cache and pytestconfig.cache else None
     plants = PlantCache(folder, local_ion_options)
     data = tmp_path_factory.mktemp("local-ion") / "data"
+    plants.prepare(data)
     with running_local_ion(data, plants.options) as ion:
         ion.snapshot(INITIAL_SNAPSHOT)
-        plants.save(data / "snapshots" / f"{INITIAL_SNAPSHOT}.db")
+        plants.save(data / "snapshots" / f"{INITIAL_SNAPSHOT}.db", data / KEY_FILE)
         yield ion
 
 

@@ -56,6 +56,8 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> LocalIon:
     PlantSimulator(
         ion, SetupMarker(data), threading.Event(), size="300", seed=3, changes_per_second=0
     ).set_up()
+    part = _create(ion, "Part", partNumber="single")
+    _create(ion, "PartInventory", partId=part, quantity=3)
     for number, name in enumerate(
         ('"quoted" \\ and\ttabbed', "Żółw 螺丝 🚀", "line\nbreak \x1f\x7f\u2028")
     ):
@@ -64,11 +66,17 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> LocalIon:
             "cost": [1 / 3, 1e16, 12345678.9012][number],
             "description": name,
         }
-        document = (
-            "mutation($input: CreatePartInput!) { createPart(input: $input) { part { id } } }"
-        )
-        assert "errors" not in ion.execute(document, {"input": given}, None, ADMIN)
+        _create(ion, "Part", **given)
     return ion
+
+
+def _create(ion: LocalIon, kind: str, **given: Any) -> int:
+    name = kind[0].lower() + kind[1:]
+    document = (
+        f"mutation($input: Create{kind}Input!)"
+        f" {{ create{kind}(input: $input) {{ {name} {{ id }} }} }}"
+    )
+    return ion.execute(document, {"input": given}, None, ADMIN)["data"][f"create{kind}"][name]["id"]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -261,6 +269,58 @@ def test_typical_page_is_one_statement(plant: LocalIon) -> None:
 def test_unsupported_selection_uses_the_resolvers(plant: LocalIon, rich: str) -> None:
     document = f"{{ parts(first: 2) {{ edges {{ node {{ id {rich} }} }} }} }}"
     assert not compiled(plant, document)
+
+
+@pytest.fixture(scope="module")
+def single(plant: LocalIon) -> int:
+    """A part with one inventory, whose lists do not grow with their depth."""
+    document = '{ parts(filters: {partNumber: {eq: "single"}}) { edges { node { id } } } }'
+    return plant.execute(document, None, None, ADMIN)["data"]["parts"]["edges"][0]["node"]["id"]
+
+
+@pytest.mark.parametrize("levels", [3, 4, 8, 40, 90])
+def test_every_depth_of_lists_is_served(plant: LocalIon, single: int, levels: int) -> None:
+    """SQLite's parser overflows beyond a depth; the resolvers answer such a selection."""
+    select = "id quantity"
+    for _ in range(levels):
+        select = f"partsInventory(filters: {{quantity: {{gt: 1}}}}) {{ part {{ {select} }} }}"
+    document = "query($id: ID) { parts(filters: {id: {eq: $id}}) { edges { node { %s } } } }"
+    for _ in range(2):
+        resolved, written = both(plant, document % select, {"id": single})
+        assert written == resolved
+        leaf = msgspec.json.encode({"id": single, "quantity": 3})
+        assert written.count(leaf) == 1
+
+
+@pytest.mark.parametrize("levels", [1, 3, 4, 8, 40])
+def test_every_depth_of_filters_is_served(plant: LocalIon, single: int, levels: int) -> None:
+    def nested(leaf: dict[str, Any]) -> dict[str, Any]:
+        for level in range(levels):
+            other = {"or_": [{"part": {"id": {"eq": -level}}}, {"part": leaf}]}
+            leaf = {
+                "partsInventory": {
+                    "quantity": {"gt": 1},
+                    **(other if level % 3 else {"part": leaf}),
+                }
+            }
+        return leaf
+
+    document = "query($f: PartsInputFilters) { parts(filters: $f) { edges { node { id } } } }"
+    for leaf, found in (({"id": {"eq": single}}, [single]), ({"id": {"eq": -1}}, [])):
+        resolved, written = both(plant, document, {"f": nested(leaf)})
+        assert written == resolved
+        edges = msgspec.json.decode(written)["data"]["parts"]["edges"]
+        assert [edge["node"]["id"] for edge in edges] == found
+
+
+def test_too_complex_filter_is_an_error(plant: LocalIon) -> None:
+    wanted: dict[str, Any] = {"id": {"gt": 0}}
+    for _ in range(60):
+        wanted = {"or_": [wanted, {"id": {"eq": 1}}]}
+    document = "query($f: PartsInputFilters) { parts(filters: $f) { edges { node { id } } } }"
+    resolved, written = both(plant, document, {"f": wanted})
+    assert written == resolved
+    assert b"The filter is too complex" in written
 
 
 def test_unusual_values_are_formatted_alike(plant: LocalIon) -> None:

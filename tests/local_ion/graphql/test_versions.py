@@ -54,7 +54,33 @@ def test_newer_version_has_build_requirements_instead(tmp_path: Path) -> None:
 def test_int_variables_are_accepted_for_ids(ion: Ion) -> None:
     part = ion.create("Part", partNumber="by int")["id"]
     assert ion.data("query ($id: Int!) { part(id: $id) { id } }", id=part) == {"id": part}
-    assert "used in position" in ion.error("query ($id: Float!) { part(id: $id) { id } }", id=1)
+
+
+@pytest.mark.parametrize(
+    ("declared", "select"),
+    [
+        ("$id: Float!", "part(id: $id) { id }"),
+        ("$id: Int", "part(id: $id) { id }"),
+        ("$id: ID", "part(id: $id) { id }"),
+        ("$id: ID = null", "part(id: $id) { id }"),
+        ("$f: IntFilter", "parts(filters: {partNumber: $f}) { edges { node { id } } }"),
+        ("$f: Int", "parts(filters: {id: {in: $f}}) { edges { node { id } } }"),
+        ("$f: PartsInputFilters", "parts(filters: {or_: $f}) { edges { node { id } } }"),
+    ],
+)
+def test_other_variables_are_refused(ion: Ion, declared: str, select: str) -> None:
+    declared_type = declared.partition(": ")[2].partition(" =")[0]
+    message = ion.error(f"query ({declared}) {{ {select} }}")
+    assert f"of type '{declared_type}' used in position" in message
+
+
+def test_default_makes_a_variable_required_and_one_value_is_a_list(ion: Ion) -> None:
+    part = ion.create("Part", partNumber="by default")["id"]
+    assert ion.data(f"query ($id: Int = {part}) {{ part(id: $id) {{ id }} }}") == {"id": part}
+    query = "query ($by: PartSortEnum) { parts(sort: $by, first: 1) { edges { node { id } } } }"
+    assert ion.data(query, by="ID_DESC")["edges"][0]["node"]["id"] == max(
+        each["id"] for each in ion.list_all("parts")
+    )
 
 
 def test_current_user_is_me(ion: Ion) -> None:

@@ -149,3 +149,14 @@ def test_url_of_a_file_ends_in_its_name_and_is_the_value_of_its_attribute(
     assert "expected a file attachment" in shown["errors"][0]["message"]
     cleared = ask(client, change, i={**values, "value": None})["supplierAttribute"]
     assert (None, None) == (cleared["value"], cleared["fileAttachmentId"])
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/..", "...", "?.pdf", "a b#c", "%2e%2e"])
+def test_any_file_name_is_downloaded(client: TestClient[Any], name: str) -> None:
+    values = {"entityId": supplier(client)["entityId"], "filename": name}
+    made = ask(client, CREATE % "createFileAttachment", input=values)
+    assert client.put(made["uploadUrl"], content=name.encode()).status_code == 200
+    found = ask(client, SEE, id=made["fileAttachment"]["id"])
+    assert found["filename"] == name
+    answer = client.get(found["downloadUrl"])
+    assert (answer.status_code, answer.content) == (200, name.encode())

@@ -1,5 +1,6 @@
 """Sign-in of older scripts, and Keycloak's public documents."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,12 @@ def test_older_scripts_sign_in_with_json_or_a_form(client: TestClient[Any], form
     headers = {"authorization": answer.json()["access_token"]}
     me = client.post("/graphql", json={"query": "{ me { id } }"}, headers=headers)
     assert me.json() == {"data": {"me": {"id": 1}}}
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON", "application/json ; charset=UTF-8"])
+def test_media_type_is_read_in_any_case(client: TestClient[Any], kind: str) -> None:
+    content, headers = json.dumps(KEY).encode(), {"content-type": kind}
+    assert client.post("/oauth/token", content=content, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"{", b'{"grant_type": 1}', b"null"])

@@ -121,6 +121,27 @@ def test_numbers_are_generated_on_request(ion: Ion) -> None:
     assert 2 == len(lots)
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\t"])
+def test_blank_number_is_stored_as_null(ion: Ion, blank: str) -> None:
+    """Scripts that read a CSV file send an empty text for a missing number."""
+    kind = ion.create("Part", partNumber=f"blank {blank!r}")["id"]
+    for _ in range(2):
+        made = ion.create(
+            "PartInventory", "id serialNumber lotNumber",
+            partId=kind, quantity=1, serialNumber=blank, lotNumber=blank,
+        )  # fmt: skip
+        assert (made["serialNumber"], made["lotNumber"]) == (None, None)
+    numbered = ion.create("PartInventory", partId=kind, quantity=1, serialNumber="S")["id"]
+    assert ion.update(
+        "partInventory", numbered, "partInventory { serialNumber }", serialNumber=blank
+    ) == {"partInventory": {"serialNumber": None}}
+    tracked = ion.create("Part", partNumber=f"tracked {blank!r}", trackingType="SERIAL")["id"]
+    values = {"partId": tracked, "quantity": 1, "serialNumber": blank}
+    assert "requires a serial number" in ion.mutation_error("createPartInventory", **values)
+    made = ion.create("PartInventory", "serialNumber", **values, autogenerateSerialNumber=True)
+    assert made["serialNumber"].startswith("SN-")
+
+
 def test_part_with_bulk_inventory_cannot_become_serial_tracked(ion: Ion) -> None:
     kind = part(ion, trackingType="LOT")
     stock(ion, 3, kind, lotNumber="L")

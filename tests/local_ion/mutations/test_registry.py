@@ -169,6 +169,7 @@ def made_kinds() -> list[Resource]:
         "api_keys",
         "abom_items",
         "file_attachments",
+        "abom_installations",
     }  # made otherwise, and tested where they are at home
     kinds = [r for r in CATALOG.resources.values() if r.create and r.kind == "object"]
     return [r for r in kinds if r.name not in others]

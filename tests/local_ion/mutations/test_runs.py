@@ -3,6 +3,7 @@
 import itertools
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.local_ion.in_process_ion import Ion, nodes, shared_ion
@@ -247,6 +248,19 @@ def test_field_accepts_only_values_of_its_type(
         "updateRunStepFieldValue", id=made, etag=etag, value=bad
     )
     assert {"value": None} == fill(ion, made, value=None)
+
+
+def test_field_of_a_file_has_its_url(ion: Ion) -> None:
+    _, (step,) = run(ion, "one")
+    entity = ion.get("runStep", step, "entityId")["entityId"]
+    file = ion.create("FileAttachment", "id", entityId=entity, filename="photo.png")["id"]
+    made = field(ion, step, type="FILE_ATTACHMENT")
+    by_id = fill(ion, made, "value fileAttachmentId", value=file)
+    assert by_id["fileAttachmentId"] == file
+    assert urlsplit(by_id["value"]).path.endswith(f"/{file}/photo.png")
+    assert fill(ion, made, "value fileAttachmentId", value=by_id["value"]) == by_id
+    cleared = {"value": None, "fileAttachmentId": None}
+    assert fill(ion, made, "value fileAttachmentId", value=None) == cleared
 
 
 def test_field_is_not_applicable_only_where_allowed(ion: Ion) -> None:

@@ -3,23 +3,32 @@
 import asyncio
 import secrets
 import shutil
+from collections import defaultdict
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 import structlog
+from sqlalchemy import Connection, select
 
-from ultraviolet.child_process import Child
+from ultraviolet.child_process import Child, end_orphan
+from ultraviolet.data_lock import lock_folder
 from ultraviolet.db.database import Database
+from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub.accounts import api_keys
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.encryption import new_token
+from ultraviolet.hub.core.periodic_task import PeriodicTask
 
 log = structlog.get_logger()
 
 ADDRESS_FILE = "local-ion.json"
+PROCESS_LOCK = "process.lock"
+CHECK_SECONDS = 30.0
 MAX_LOG_CHARACTERS = 2_000
+_NAME = "The sandbox"
 FOLDER = "sandboxes"
 """The folder of all sandboxes in the data directory of the hub."""
 
@@ -42,10 +51,12 @@ class _Process(msgspec.Struct, frozen=True):
     client_id: str
     client_secret: str
     key: str
+    claim: ExitStack
+    """Holds the lock of this sandbox, which shows other processes that the hub lives."""
 
 
 class Sandboxes:
-    """The sandboxes of this process; they end with it."""
+    """The sandboxes of this process; they end with it, or are removed at the next start."""
 
     def __init__(self, database: Database, data: Path, url: str, *, available: bool) -> None:
         """Use the address of the hub on this machine."""
@@ -55,7 +66,9 @@ class Sandboxes:
         self.available = available
         """Whether the users of the hub can reach a local ION: the hub has a local address."""
         self._processes: dict[int, _Process] = {}
-        self._lock = asyncio.Lock()
+        self._locks = defaultdict[int, asyncio.Lock](asyncio.Lock)
+        self._closed = False
+        self.task = PeriodicTask("sandboxes", self.tidy, CHECK_SECONDS)
 
     def get(self, integration_id: int) -> Sandbox | None:
         """Return the sandbox of an integration, None if none was started."""
@@ -64,11 +77,12 @@ class Sandboxes:
             return None
         address = process.data / ADDRESS_FILE
         is_running = process.child.process.poll() is None
-        url = ""
-        if is_running and address.exists():
-            url = str(msgspec.json.decode(address.read_bytes())["url"])
+        url = log = ""
+        with suppress(FileNotFoundError):  # while it starts or stops
+            log = process.child.log.read_text(errors="replace")[-MAX_LOG_CHARACTERS:]
+            if is_running:
+                url = str(msgspec.json.decode(address.read_bytes())["url"])
         state = "running" if url else "loading" if is_running else "failed"
-        log = process.child.log.read_text(errors="replace")[-MAX_LOG_CHARACTERS:]
         return Sandbox(
             state, process.masked, process.client_id, process.client_secret, log.strip(), url
         )
@@ -79,20 +93,27 @@ class Sandboxes:
             raise InvalidError(
                 "Only a hub with a local address starts sandboxes. Run the command on your machine."
             )
-        async with self._lock:
+        async with self._locks[integration_id]:
             found = self.get(integration_id)
+            if self._closed:
+                raise ConflictError("The hub is stopping.")
             if found is not None and found.state != "failed":
                 raise ConflictError("The sandbox runs already. Stop it first.")
-            await self.stop(integration_id)
-            await self._start(actor, integration_id, name, mask=mask)
+            await self._stop(integration_id)
+            claim = ExitStack()
+            claim.enter_context(lock_folder(self._folder, f"{integration_id}.lock", _NAME))
+            try:
+                await self._start(actor, integration_id, name, claim, mask=mask)
+            except BaseException:
+                claim.close()
+                raise
 
-    async def _start(self, actor: str, integration_id: int, name: str, *, mask: bool) -> None:
-        data = self._folder / str(integration_id)
-        await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
-        key = new_token("uvk")
-        await self._database.write(
-            api_keys.set_key, f"sandbox of integration {integration_id}", "viewer", key
-        )
+    async def _start(
+        self, actor: str, integration_id: int, name: str, claim: ExitStack, *, mask: bool
+    ) -> None:
+        data, key = self._folder / str(integration_id), new_token("uvk")
+        await self._remove(integration_id)
+        await self._database.write(api_keys.set_key, _key_name(integration_id), "viewer", key)
         await self._database.write(audit.record, actor, "sandbox.start", name, {"masked": mask})
         client_id, client_secret = "sandbox", secrets.token_urlsafe(24)
         arguments = ["ion", "serve", "--port", "0", "--data", str(data / "ion")]
@@ -102,29 +123,73 @@ class Sandboxes:
             "ION_CLIENT_ID": client_id,
             "ION_CLIENT_SECRET": client_secret,
         }
-        mask_option = ["--mask"] * mask
-        log_file = data / "ion.log"
-        child = Child("The sandbox", [*arguments, *mask_option], log_file, environment)
+        child = Child(
+            _NAME,
+            [*arguments, *["--mask"] * mask],
+            data / "ion.log",
+            environment,
+            lock=data / PROCESS_LOCK,
+        )
         child.start()
         self._processes[integration_id] = _Process(
-            child, data / "ion", mask, client_id, client_secret, key
+            child, data / "ion", mask, client_id, client_secret, key, claim
         )
 
     async def stop(self, integration_id: int) -> None:
         """Stop a sandbox and delete its data; do nothing if none was started."""
-        process = self._processes.pop(integration_id, None)
+        async with self._locks[integration_id]:
+            await self._stop(integration_id)
+
+    async def _stop(self, integration_id: int) -> None:
+        process = self._processes.get(integration_id)
         if process is None:
             return
         await asyncio.to_thread(process.child.stop)
         await self._database.write(api_keys.delete_key_by_token, process.key)
         await asyncio.to_thread(shutil.rmtree, process.data.parent, ignore_errors=True)
+        del self._processes[integration_id]
+        process.claim.close()
 
     async def stop_all(self) -> None:
-        """Stop all sandboxes and delete their data."""
+        """Stop all sandboxes and delete their data; no other can be started."""
+        self._closed = True
         stopped = await asyncio.gather(
-            *(self.stop(integration_id) for integration_id in [*self._processes]),
+            *(self.stop(integration_id) for integration_id in [*self._locks]),
             return_exceptions=True,
         )
         for error in stopped:
             if error is not None:
                 log.warning("sandbox.not_stopped", error=str(error))
+
+    async def tidy(self) -> None:
+        """Stop the sandboxes of removed integrations, and remove those of hubs that were killed."""
+        kept = await self._database.read(_integration_ids) if self._processes else set[int]()
+        for integration_id in self._processes.keys() - kept:
+            await self.stop(integration_id)
+        found = [int(path.name) for path in self._folder.glob("*") if path.name.isdecimal()]
+        for integration_id in found:
+            async with self._locks[integration_id]:
+                if integration_id in self._processes:
+                    continue
+                with (
+                    suppress(ConflictError),  # of another process
+                    lock_folder(self._folder, f"{integration_id}.lock", _NAME),
+                ):
+                    await self._remove(integration_id)
+                    log.info("sandbox.removed", integration_id=integration_id)
+
+    async def _remove(self, integration_id: int) -> None:
+        """End a process that outlived its hub, revoke its key and delete its data."""
+        data = self._folder / str(integration_id)
+        await asyncio.to_thread(end_orphan, data / PROCESS_LOCK)
+        await self._database.write(api_keys.delete_key, _key_name(integration_id))
+        await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
+
+
+def _key_name(integration_id: int) -> str:
+    return f"sandbox of integration {integration_id}"
+
+
+def _integration_ids(connection: Connection) -> set[int]:
+    query = select(integrations.c.id).where(~integrations.c.removed)
+    return {*connection.execute(query).scalars()}

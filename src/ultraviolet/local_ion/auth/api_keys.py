@@ -13,10 +13,18 @@ from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID, Store
 from ultraviolet.local_ion.store.transaction import Transaction
 
 
+def new_client_id() -> str:
+    """Return the client id of a new key."""
+    return f"api-key-{uuid.uuid4()}"
+
+
 def create(
-    tx: Transaction, client_id: str | None = None, secret: str | None = None
+    tx: Transaction, client_id: str, secret: str | None = None, service_user_id: int | None = None
 ) -> tuple[int, str]:
-    """Create a key with the permissions of the actor; return its id and its secret."""
+    """Create a key with the permissions of the actor; return its id and its secret.
+
+    Without a service user, the key acts as its creator.
+    """
     secret = secret or secrets.token_urlsafe(32)
     # The permissions of the actor's roles, limited to those of the actor's own key.
     allowed = permissions.load_user_permissions(tx, tx.actor_id)
@@ -25,10 +33,11 @@ def create(
     else:
         allowed &= tx.permissions
     values = {
-        "client_id": client_id or f"api-key-{uuid.uuid4()}",
+        "client_id": client_id,
         "client_secret": hash_secret(secret),
         "enabled": 1,
         "permissions": None if allowed is None else dump_json(sorted(allowed)),
+        "service_user_id": service_user_id,
     }
     return tx.insert("api_keys", values), secret
 
@@ -47,8 +56,8 @@ def ensure(store: Store, client_id: str, secret: str) -> None:
 def authenticate(store: Store, client_id: str, secret: str) -> Claims | None:
     """Return the claims of an enabled key whose user is active; None for invalid credentials."""
     row = store.connection.execute(
-        "SELECT k.client_secret, k.created_by_id"
-        " FROM api_keys k JOIN users u ON u.id = k.created_by_id"
+        "SELECT k.client_secret, u.id"
+        " FROM api_keys k JOIN users u ON u.id = coalesce(k.service_user_id, k.created_by_id)"
         " WHERE k.client_id = ? AND k.enabled AND NOT u.deactivated",
         (client_id,),
     ).fetchone()

@@ -208,7 +208,7 @@ def key_id(key: RSAPrivateKey) -> str:
 
 def _parse_body(content_type: str, body: bytes) -> dict[str, str]:
     """Return the parameters of a form or of a JSON object; none of a malformed body."""
-    if not content_type.startswith("application/json"):
+    if content_type.partition(";")[0].strip().lower() != "application/json":
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
         members = msgspec.json.decode(body, type=dict[str, object])

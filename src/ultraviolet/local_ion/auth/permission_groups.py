@@ -62,6 +62,7 @@ _SIMILAR: tuple[tuple[str, str], ...] = (
     (r"Abom|ABom", "UpdateABomItem"),
     (r"^(Create|Update|Delete)\w*M[Bb]om", r"\1MBomItem"),
     (r"^UpdateSession", "CheckIn"),
+    (r"SupplierPart$", "UpdateSupplier"),
 )
 
 

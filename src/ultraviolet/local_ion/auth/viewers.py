@@ -1,6 +1,5 @@
 """Viewers: the user and permissions behind a token; also the first API key."""
 
-import uuid
 from collections.abc import Mapping
 
 import msgspec
@@ -15,8 +14,8 @@ QUERY_RUNNER = Claims(client_id="query-runner", user_id=ADMINISTRATOR_ID)
 
 # permissions of an enabled API key whose user is active
 SELECT_PERMISSIONS = (
-    "SELECT k.permissions FROM api_keys k JOIN users u ON u.id = k.created_by_id"
-    " WHERE k.client_id = ? AND k.enabled AND NOT u.deactivated"
+    "SELECT k.permissions FROM api_keys k"
+    " JOIN users u ON u.id = coalesce(k.service_user_id, k.created_by_id) WHERE k.client_id = ? AND k.enabled AND NOT u.deactivated"
 )
 
 
@@ -50,7 +49,7 @@ def ensure_first_key(store: Store, configured: Credentials | None) -> Credential
         return None
     if api_keys.count(store):
         return None
-    client_id = f"api-key-{uuid.uuid4()}"
+    client_id = api_keys.new_client_id()
     with store.write(ADMINISTRATOR_ID) as tx:
         _, secret = api_keys.create(tx, client_id)
     return Credentials(client_id, secret)

@@ -99,7 +99,7 @@ _STEP_STATUS_IS = (
     "EXISTS (SELECT 1 FROM run_steps s WHERE s.id = {{t}}.run_step_id AND s.status = '{0}')"
 )
 _FILE_URL = "download_url({t}.id, {t}.filename)"
-# the value of an attribute is the URL of its file, if it has one (seen)
+# the value of an attribute is the URL of its file, if it has one (seen); also of a step's field
 ATTRIBUTE_VALUE = (
     "CASE WHEN {t}.file_attachment_id IS NULL THEN {t}.value ELSE json_quote((SELECT "
     + _FILE_URL.replace("{t}", "f")

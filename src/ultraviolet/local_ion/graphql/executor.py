@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from sqlite3 import Connection, InterfaceError, ProgrammingError
+from sqlite3 import Connection, InterfaceError, OperationalError, ProgrammingError
 from threading import Lock
 from typing import Any
 
@@ -250,6 +250,12 @@ class _Operation:
                 self.data[key] = None
                 located = GraphQLError(f"Invalid value: {error}", nodes, path=[key])
                 self.errors.append({**located.formatted})
+            except OperationalError as error:
+                if not _is_too_complex(error):
+                    raise
+                self.data[key] = None
+                located = GraphQLError(f"The filter is too complex: {error}.", nodes, path=[key])
+                self.errors.append({**located.formatted})
         if self.errors:
             return {"data": self.data, "errors": self.errors}
         return {"data": self.data}
@@ -316,3 +322,8 @@ class _Operation:
         allowed = self.viewer.permissions
         if allowed is not None and name not in allowed and name not in _PUBLIC_ROOT_FIELDS:
             raise GraphQLError(f"User does not have permission to {verb} this resource.")
+
+
+def _is_too_complex(error: OperationalError) -> bool:
+    """Return whether a statement exceeds a limit of SQLite, such as the depth of its parser."""
+    return any(text in str(error) for text in ("stack overflow", "too large", "too many"))

@@ -49,6 +49,8 @@ _OPERATORS = {
     "ilike": "lower({column}) LIKE lower(?) ESCAPE '\\'",
     "notilike": "lower({column}) NOT LIKE lower(?) ESCAPE '\\'",
 }
+MAX_NESTED_CONDITIONS = 3
+"""Levels of related filters as nested conditions; SQLite's parser overflows with 7 of them."""
 _CURSOR_PREFIX = "arrayconnection:"
 
 
@@ -56,7 +58,8 @@ def column_sql(resource: Resource, field: Field, alias: str) -> str:
     """Return the expression of a field; never show the secret of an API key."""
     if (resource.name, field.column) == ("api_keys", "client_secret"):
         return "NULL"
-    if resource.kind == "attribute" and field.name == "value":
+    has_files = resource.kind == "attribute" or resource.name == "run_steps_fields"
+    if has_files and field.name == "value":
         return f"({ATTRIBUTE_VALUE.replace('{t}', alias)})"
     if field.stored:
         return f'{alias}."{field.column}"'
@@ -74,6 +77,8 @@ class Conditions:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._aliases = 0
+        self._depth = 0
+        self._tables: list[Sql] = []
 
     def new_alias(self) -> str:
         """Return an unused table alias."""
@@ -118,9 +123,11 @@ class Conditions:
         relation = next((x for x in resource.relations if x.field == name), None)
         other = link or relation or self._derived(resource, name)
         if other is None:
-            raise GraphQLError(f"Filter {name} of {resource.type} is not served by this local ION")
+            return self._absent(resource, name, value)
         target, inner = self._catalog.resources[other.resource], self.new_alias()
+        self._depth += 1
         sql, params = self.where(target, value, inner)
+        self._depth -= 1
         if isinstance(other, Relation):
             source = relation_source(resource, other, target, inner, self.new_alias())
             if source is None:  # never has any
@@ -128,8 +135,34 @@ class Conditions:
             (table, owner), key = source, own_key(resource, other)
         else:
             table, owner, key = f'"{target.name}" {inner}', f"{inner}.id", other.column
-        condition = f'{owner} = {alias}."{key}" AND {sql}'
-        return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
+        if self._depth < MAX_NESTED_CONDITIONS:
+            condition = f'{owner} = {alias}."{key}" AND {sql}'
+            return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
+        return self._flat(f"SELECT {owner} FROM {table} WHERE {sql}", params, f'{alias}."{key}"')
+
+    def _flat(self, select: str, params: list[Any], key: str) -> Sql:
+        """Return whether a key is selected; selections of deeper levels are tables of one WITH."""
+        if self._depth > MAX_NESTED_CONDITIONS:
+            name = self.new_alias()
+            self._tables.append((f"{name} AS ({select})", params))
+            return f"{key} IN {name}", []
+        tables, self._tables = self._tables, []
+        if tables:
+            select = f"WITH {', '.join(text for text, _ in tables)} {select}"
+        return f"{key} IN ({select})", [*(p for _, some in tables for p in some), *params]
+
+    def _absent(self, resource: Resource, name: str, value: Any) -> Sql:
+        """Return the condition of a value that only other objects with this filter have.
+
+        ION declares the filter of reviews for review requests; their other values are null (assumed).
+        """
+        same = (r for r in self._catalog.resources.values() if r.filters == resource.filters)
+        for other in same:
+            if (field := other.field(name)) is not None:
+                return operators_sql(field, "NULL", value)
+            if any(link.field == name for link in other.links):
+                return "0", []
+        raise GraphQLError(f"Filter {name} of {resource.type} is not served by this local ION")
 
     def _derived(self, resource: Resource, name: str) -> Relation | None:
         """Return a relation to one object without a foreign key."""

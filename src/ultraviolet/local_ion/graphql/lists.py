@@ -1,6 +1,5 @@
 """List queries: one page of a resource, as JSON text where possible."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,16 +70,19 @@ class ListReader:
         """Return a reader of edges, as JSON text if the selection can be compiled."""
         fields = self._context.fields(kind, nodes).values()
         groups = [group for group in fields if group[0].name.value == "edges"]
-        if self._compiled_pages is not None and len(groups) == 1:
-            edge_type = object_type(kind.fields["edges"])
-            edges = self._compiled_pages.get(self._context, resource, edge_type, groups[0])
-            if edges is not None:
-                return functools.partial(edges.read, self._context.connection)
-        selection = self._reader.selection(resource, self._context.connection_nodes(kind, nodes))
 
         def read(
             source: str, params: Sequence[Any], start: int, limit: int | None
-        ) -> tuple[Edges, int, bool]:
+        ) -> tuple[Edges | Raw, int, bool]:
+            if self._compiled_pages is not None and len(groups) == 1:
+                selected = (resource, object_type(kind.fields["edges"]), groups[0])
+                page = self._compiled_pages.read(
+                    self._context, selected, source, params, start, limit
+                )
+                if page is not None:
+                    return page
+            inner = self._context.connection_nodes(kind, nodes)
+            selection = self._reader.selection(resource, inner)
             sql = f"SELECT {selection.sql()} FROM {source}"
             rows = self._context.connection.execute(sql, params).fetchall()
             objects = selection.objects(rows if limit is None else rows[:limit])

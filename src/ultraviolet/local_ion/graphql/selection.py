@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     FieldNode,
@@ -124,7 +124,12 @@ class OperationContext:
         return self.child_nodes(object_type(kind.fields["edges"]), edges, "node")
 
     def arguments(self, field: GraphQLField, node: FieldNode) -> dict[str, Any]:
-        """Return the arguments of a field with their variables."""
+        """Return the arguments of a field with their variables; one value for a list is a list."""
         if not node.arguments and not field.args:
             return {}
-        return get_argument_values(field, node, self.variables)
+        values = get_argument_values(field, node, self.variables)
+        for name, value in values.items():
+            kind = str(cast("Any", field.args[name]).type)  # such as [PartSortEnum!]!
+            if kind.startswith("[") and not isinstance(value, list | None):
+                values[name] = [value]
+        return values

@@ -1,7 +1,7 @@
 """Compilation of list pages: one SQL statement returns the objects of a page as JSON text."""
 
 from collections.abc import Sequence
-from sqlite3 import Connection
+from sqlite3 import Connection, OperationalError
 from typing import Any
 
 import msgspec
@@ -110,13 +110,37 @@ class CompiledPages:
     def __init__(self) -> None:
         self._cache: dict[tuple[Any, ...], CompiledEdges | None] = {}
 
-    def get(
-        self, context: OperationContext, resource: Resource, kind: GraphQLObjectType, nodes: Nodes
+    def read(
+        self,
+        context: OperationContext,
+        selected: tuple[Resource, GraphQLObjectType, Nodes],
+        source: str,
+        params: Sequence[Any],
+        start: int,
+        limit: int | None,
+    ) -> tuple[msgspec.Raw, int, bool] | None:
+        """Return the edges of a page, their number, and whether more rows exist.
+
+        None for a selection that the resolvers must answer.
+        """
+        key = (selected[1].name, context.permissions, *map(id, selected[2]))
+        compiled = self._cache[key] if key in self._cache else self._compile(key, context, selected)
+        if compiled is None:
+            return None
+        try:
+            return compiled.read(context.connection, source, params, start, limit)
+        except OperationalError:  # such as too many levels for SQLite's parser
+            if key in self._cache:
+                self._cache[key] = None
+            return None
+
+    def _compile(
+        self,
+        key: tuple[Any, ...],
+        context: OperationContext,
+        selected: tuple[Resource, GraphQLObjectType, Nodes],
     ) -> CompiledEdges | None:
-        """Return compiled edges; None for an unsupported selection."""
-        key = (kind.name, context.permissions, *map(id, nodes))
-        if key in self._cache:
-            return self._cache[key]
+        resource, kind, nodes = selected
         groups = context.fields(kind, nodes)
         members = tuple((key, group[0].name.value) for key, group in groups.items())
         inner = [group for group in groups.values() if group[0].name.value == "node"]

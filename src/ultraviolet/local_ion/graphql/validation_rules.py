@@ -5,7 +5,6 @@ A newer ION also accepts a variable of type Int for an ID, and of one value for 
 documentation and scripts use them.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
@@ -24,12 +23,15 @@ from graphql import (
     GraphQLObjectType,
     InlineFragmentNode,
     Node,
+    NullValueNode,
     OperationDefinitionNode,
     ParallelVisitor,
     SelectionSetNode,
+    Undefined,
     get_named_type,
     is_leaf_type,
     print_ast,
+    type_from_ast,  # pyright: ignore[reportUnknownVariableType]
 )
 from graphql.language.visitor import EnterLeaveVisitor
 from graphql.validation import (
@@ -195,21 +197,55 @@ def _arguments(node: FieldNode) -> list[tuple[str, str]]:
     return sorted((a.name.value, print_ast(a.value)) for a in node.arguments or ())
 
 
-_USED = re.compile(r"of type '(.+?)' used in position expecting type '(.+?)'")
-
-
 class LooseVariablesRule(VariablesInAllowedPositionRule):
-    """Variables have the type of their place; also an Int for an ID, and one value for a list."""
+    """Variables have the type of their place; also an Int for an ID, and one value for a list.
 
-    def report_error(self, error: GraphQLError) -> None:
-        """Report an error unless only the types Int and ID differ."""
-        used = _USED.search(error.message)
-        if used is not None:
-            given, expected = used.group(1).replace("Int", "ID"), used.group(2)
-            one = expected.removesuffix("!").removeprefix("[").removesuffix("]")
-            if expected in {given, given.removesuffix("!")} or one in {given, given[:-1]}:
-                return
-        super().report_error(error)
+    Only an argument accepts one value for a list. A variable that may be null is refused for a
+    place that may not, as graphql-core 2 does.
+    """
+
+    def leave_operation_definition(self, operation: OperationDefinitionNode, *_: Any) -> None:
+        """Check the variables of an operation."""
+        schema = self.context.schema
+        usages = cast("list[Any]", self.context.get_recursive_variable_usages(operation))
+        for usage in usages:
+            definition = self.var_def_map.get(usage.node.name.value)
+            if definition is None or usage.type is None:
+                continue
+            given = cast("Any", type_from_ast(schema, definition.type))
+            if given is None:
+                continue
+            default = definition.default_value
+            has_default = default is not None and not isinstance(default, NullValueNode)
+            if has_default or usage.default_value is not Undefined:
+                given = _non_null(given)
+            if not _accepts(usage.type, given, is_argument=usage.parent_type is None):
+                message = (
+                    f"Variable '${usage.node.name.value}' of type '{print_ast(definition.type)}'"
+                    f" used in position expecting type '{usage.type}'."
+                )
+                self.report_error(GraphQLError(message, [definition, usage.node]))
+
+
+def _non_null(kind: Any) -> Any:
+    return cast("Any", kind) if isinstance(kind, GraphQLNonNull) else GraphQLNonNull(kind)
+
+
+def _accepts(expected: Any, given: Any, *, is_argument: bool = False) -> bool:
+    """Return whether a place accepts all values of a type."""
+    if isinstance(expected, GraphQLNonNull):
+        if not isinstance(given, GraphQLNonNull):
+            return False
+        expected = cast("Any", expected).of_type
+    if isinstance(given, GraphQLNonNull):
+        given = cast("Any", given).of_type
+    if isinstance(expected, GraphQLList):
+        item = cast("Any", expected).of_type
+        if isinstance(given, GraphQLList):
+            return _accepts(item, cast("Any", given).of_type)
+        return is_argument and _accepts(item, _non_null(given))
+    names = (getattr(expected, "name", None), getattr(given, "name", ""))
+    return names[0] == names[1] or names == ("ID", "Int")
 
 
 class _MergedRules(ParallelVisitor):

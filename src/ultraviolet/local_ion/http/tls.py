@@ -5,8 +5,6 @@ import os
 from pathlib import Path
 
 import msgspec
-import trustme
-from cryptography import x509
 
 CERTIFICATE_LIFETIME = dt.timedelta(days=397)
 RENEW_BEFORE_EXPIRY = dt.timedelta(days=30)
@@ -27,6 +25,8 @@ class Certificates(msgspec.Struct, frozen=True):
 
 def ensure_certificates(folder: Path, host: str) -> Certificates:
     """Return the certificates in a folder; create those that are missing, old or for other names."""
+    import trustme
+
     folder.mkdir(parents=True, exist_ok=True)
     files = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server-key.pem")
     authority_key = folder / "ca-key.pem"
@@ -54,6 +54,8 @@ def ensure_certificates(folder: Path, host: str) -> Certificates:
 
 
 def _is_valid(files: Certificates, names: tuple[str, ...]) -> bool:
+    from cryptography import x509
+
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
     covered = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     covered_names = {str(each.value) for each in covered}

@@ -4,6 +4,7 @@ from typing import Any
 
 from ultraviolet.local_ion.auth import api_keys
 from ultraviolet.local_ion.mutations.handler import Handlers
+from ultraviolet.local_ion.rules.seed import add_service_user
 from ultraviolet.local_ion.rules.validation import check_etag, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -13,7 +14,10 @@ MUTATIONS = Handlers()
 
 @MUTATIONS.handles("createApiKey")
 def _create_api_key(tx: Transaction, _args: dict[str, Any]) -> dict[str, Any]:
-    key, secret = api_keys.create(tx)
+    """Create a key that belongs to a new service user (documented), or to its creator (older)."""
+    client_id = api_keys.new_client_id()
+    service_user = add_service_user(tx, client_id) if tx.quirks.has("service_users") else None
+    key, secret = api_keys.create(tx, client_id, service_user_id=service_user)
     return {"apikey": _payload(tx, key, secret)}
 
 
@@ -28,9 +32,12 @@ def _update_api_key(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 
 @MUTATIONS.handles("deleteApiKey")
 def _delete_api_key(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Delete a key, and deactivate its service user (assumed)."""
     row = _require_api_key(tx, args["input"])
     payload = _payload(tx, row["id"], None)
     tx.delete("api_keys", row["id"])
+    if row["service_user_id"] is not None:
+        tx.update("users", row["service_user_id"], {"deactivated": 1})
     return {"apikey": payload}
 
 

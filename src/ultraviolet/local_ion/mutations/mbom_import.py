@@ -33,8 +33,7 @@ class _RefusedRowError(Exception):
 @MUTATIONS.handles("createOrUpdateMultipleMboms")
 def _import_mboms(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Create or update the mBOM of each assembly; write nothing if a row is refused."""
-    given: list[dict[str, Any]] | dict[str, Any] = args.get("input") or []
-    imports = given if isinstance(given, list) else [given]
+    imports: list[dict[str, Any]] = args.get("input") or []
     results = [_import(tx, one) for one in imports]
     return {
         name: [x for one in results for x in one[name]]

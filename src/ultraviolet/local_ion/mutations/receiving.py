@@ -18,6 +18,7 @@ from ultraviolet.local_ion.rules.inventory import (
 )
 from ultraviolet.local_ion.rules.on_order import create_on_order, load_on_order
 from ultraviolet.local_ion.rules.purchasing import update_received_status
+from ultraviolet.local_ion.rules.supplier_parts import load_conversion
 from ultraviolet.local_ion.rules.validation import require_current, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -90,7 +91,8 @@ def _receive_inventory(
     tx: Transaction, found: list[Row], item: Mapping[str, Any], line: Row | None = None
 ) -> int:
     """Set place and numbers of received inventory; of a line, split off the received quantity."""
-    inventory, quantity = found[0], item["quantity"]
+    inventory = found[0]
+    quantity = item["quantity"] * (load_conversion(tx, line) if line is not None else 1)
     tracking = load_tracking_type(tx, inventory["part_id"])
     given = {"location_id": item.get("locationId"), **_numbers(tx, inventory["part_id"], item)}
     row = {k: v for k, v in given.items() if v is not None}
@@ -129,7 +131,10 @@ def _start_inspections(tx: Transaction, inventory: Row) -> None:
 
 
 def _numbers(tx: Transaction, part_id: int, item: Mapping[str, Any]) -> Row:
-    serial, lot = item.get("serialNumber"), item.get("lotNumber")
+    serial, lot = (
+        text if (text := item.get(name) or "").strip() else None
+        for name in ("serialNumber", "lotNumber")
+    )
     if serial is None and item.get("autogenerateSerialNumber"):
         serial = generate_serial_number(tx, part_id)
     if lot is None and item.get("autogenerateLotNumber"):

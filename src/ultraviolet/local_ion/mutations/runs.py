@@ -5,6 +5,7 @@ from typing import Any
 
 from ultraviolet.local_ion.mutations.crud import update
 from ultraviolet.local_ion.mutations.handler import Handler, Handlers
+from ultraviolet.local_ion.rules.attributes import value_columns
 from ultraviolet.local_ion.rules.hooks import ensure, next_position
 from ultraviolet.local_ion.rules.runs import check_out_everyone, copy_step, end_redline
 from ultraviolet.local_ion.rules.validation import (
@@ -14,7 +15,6 @@ from ultraviolet.local_ion.rules.validation import (
     require_row,
     validation_result,
 )
-from ultraviolet.local_ion.store.columns import dump_json
 from ultraviolet.local_ion.store.transaction import Transaction
 
 MUTATIONS = Handlers()
@@ -57,7 +57,7 @@ def _set_field_value(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         check_value(
             field["name"], field["type"], json.loads(field["options"] or "[]"), values["value"]
         )
-        row["value"] = None if values["value"] is None else dump_json(values["value"])
+        row |= value_columns(tx, field["name"], field["type"], values["value"])
     if values.get("notApplicable") is not None:
         allowed = field["allow_not_applicable"] or not values["notApplicable"]
         ensure(allowed, f"{field['name']} must not be marked as not applicable.")

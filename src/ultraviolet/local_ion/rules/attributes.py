@@ -101,7 +101,7 @@ def set_attribute(
     if "value" in values:
         options = (definition or {}).get("options")
         check_value(key, row["type"], options, values["value"])
-        tx.update(resource.name, row_id, _value_columns(tx, key, row["type"], values["value"]))
+        tx.update(resource.name, row_id, value_columns(tx, key, row["type"], values["value"]))
     return row_id
 
 
@@ -125,12 +125,12 @@ def _insert(
         "key": key,
         column: owner_id,
         "type": kind,
-        **_value_columns(tx, key, kind, value),
+        **value_columns(tx, key, kind, value),
     }
     tx.insert(resource.name, row)
 
 
-def _value_columns(tx: Transaction, key: str, kind: str, value: Any) -> Row:
+def value_columns(tx: Transaction, key: str, kind: str | None, value: Any) -> Row:
     """Return the columns of a value; the value of a file is the id of its attachment (seen)."""
     if value is None or kind != "file_attachment":
         text = None if value is None else dump_json(value)

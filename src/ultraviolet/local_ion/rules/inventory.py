@@ -134,7 +134,11 @@ class _Inventory(Hooks, frozen=True):
         after = {**old, **row}
         _set_numbers_and_cost(tx, after["part_id"], after, extra)
         row.update(
-            {c: after[c] for c in ("serial_number", "lot_number", "_cost") if after[c] != old[c]}
+            {
+                c: after[c]
+                for c in ("serial_number", "lot_number", "_cost")
+                if after[c] != row.get(c, old[c])
+            }
         )
         changed = changed_columns(old, row)
         if changed & {"quantity", "quantity_scrapped", "part_id"}:
@@ -154,6 +158,10 @@ class _Inventory(Hooks, frozen=True):
 
 
 def _set_numbers_and_cost(tx: Transaction, part_id: int, row: Row, extra: ExtraInput) -> None:
+    """Set numbers and cost; a blank serial or lot number is null (assumed)."""
+    for column in ("serial_number", "lot_number"):
+        if not (row.get(column) or "").strip():
+            row[column] = None
     if extra.get("autogenerateSerialNumber") and row.get("serial_number") is None:
         row["serial_number"] = generate_serial_number(tx, part_id)
     if extra.get("autogenerateLotNumber") and row.get("lot_number") is None:

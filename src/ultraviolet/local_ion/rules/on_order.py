@@ -2,6 +2,7 @@
 
 from ultraviolet.local_ion.rules.attributes import create_attributes
 from ultraviolet.local_ion.rules.hooks import ensure
+from ultraviolet.local_ion.rules.supplier_parts import inventory_values
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 # the inventory of a line that was not received
@@ -28,18 +29,20 @@ def is_on_order(tx: Transaction, inventory_id: int) -> bool:
 
 
 def create_on_order(tx: Transaction, line: Row, quantity: float) -> int | None:
-    """Create the inventory of a line with a part: one for the whole quantity (assumed)."""
+    """Create the inventory of a line with a part: one for the whole quantity (assumed).
+
+    The quantity is that of the line, in the supplier's unit.
+    """
     part = tx.get("parts", line["part_id"]) if line["part_id"] is not None else None
     if part is None:
         return None
     order = tx.get("purchase_orders", line["purchase_order_id"])
     row = {
         "part_id": part["id"],
-        "quantity": quantity,
+        **inventory_values(tx, line, quantity),
         "quantity_scrapped": 0.0,
         "supplier_id": order["supplier_id"] if order else None,
         "unit_of_measure_id": part["unit_of_measure_id"],
-        "_cost": line["cost"],
     }
     key: int = tx.insert("parts_inventory", row)
     create_attributes(tx, tx.catalog.resources["parts_inventory"], key)
@@ -56,8 +59,8 @@ def follow_line(tx: Transaction, line: Row) -> None:
     elif line["part_id"] is None:
         remove_on_order(tx, line["id"])
     else:
-        values = {"part_id": line["part_id"], "quantity": line["quantity"], "_cost": line["cost"]}
-        tx.update("parts_inventory", found[0]["id"], values)
+        values = inventory_values(tx, line, line["quantity"])
+        tx.update("parts_inventory", found[0]["id"], {"part_id": line["part_id"], **values})
 
 
 def remove_on_order(tx: Transaction, line_id: int) -> None:

@@ -61,12 +61,16 @@ class _Orders(Hooks, frozen=True):
         """Take the status out of the order's own values: it is set on the lines."""
         extra["status"] = row.pop("status", None)
 
-    def after_update(self, tx: Transaction, old: Row, _row: Row, extra: ExtraInput) -> None:
+    def after_update(self, tx: Transaction, old: Row, row: Row, extra: ExtraInput) -> None:
         status = extra["status"]
         lines = tx.find("purchase_order_lines", "id", purchase_order_id=old["id"])
         if extra.get("paid") is not None:
             for line in lines:
                 tx.update("purchase_order_lines", line["id"], {"paid": int(extra["paid"])})
+        if "supplier_id" in changed_columns(old, row):  # another supplier may have another unit
+            for line in lines:
+                if line["status"] == "draft":
+                    follow_line(tx, line)
         if status is None:
             return
         for line in lines:

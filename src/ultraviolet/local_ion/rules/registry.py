@@ -7,7 +7,14 @@ from collections.abc import Mapping
 
 from graphql import GraphQLError
 
-from ultraviolet.local_ion.rules import approvals, autoplan, inventory, purchasing, runs
+from ultraviolet.local_ion.rules import (
+    approvals,
+    autoplan,
+    inventory,
+    purchasing,
+    runs,
+    supplier_parts,
+)
 from ultraviolet.local_ion.rules.hooks import (
     ExtraInput,
     Hooks,
@@ -258,6 +265,7 @@ _OTHER_HOOKS: Mapping[str, Hooks] = {
 HOOKS: Mapping[str, Hooks] = {
     **_OTHER_HOOKS,
     **purchasing.HOOKS,
+    **supplier_parts.HOOKS,
     **inventory.HOOKS,
     **approvals.HOOKS,
     **autoplan.HOOKS,

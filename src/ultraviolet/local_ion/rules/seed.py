@@ -39,7 +39,15 @@ def seed(store: Store, catalog: Catalog, *, read_permissions: bool = False) -> N
             tx.insert("validation_functions", row)
 
 
-def add_user(tx: Transaction, name: str, email: str) -> int:
+def add_service_user(tx: Transaction, client_id: str) -> int:
+    """Add the service user of an API key, with the roles of the actor (name assumed)."""
+    key = add_user(tx, "Service user", f"{client_id}@ultraviolet.example", is_bot=True)
+    for role in tx.find("user_roles", user_id=tx.actor_id):
+        tx.insert("user_roles", {"user_id": key, "role_id": role["role_id"]})
+    return key
+
+
+def add_user(tx: Transaction, name: str, email: str, *, is_bot: bool = False) -> int:
     """Add a user to the organization; ION itself only has invitations."""
     values = {
         "name": name,
@@ -47,7 +55,7 @@ def add_user(tx: Transaction, name: str, email: str) -> int:
         "organization_id": 1,
         "deactivated": 0,
         "enforce_mfa": 0,
-        "ion_bot": 0,
+        "ion_bot": int(is_bot),
         "notification_emails_enabled": 1,
     }
     return tx.insert("users", values)

@@ -55,6 +55,7 @@ class DocumentMask:
 
     def __init__(self, catalog: Catalog, mask: TextMask) -> None:
         self._mask = mask
+        self._catalog = catalog
         fields = [f for resource in catalog.resources.values() for f in resource.fields]
         self._names = _NODE_NAMES | {f.name for f in fields} | {f.column for f in fields}
 
@@ -74,7 +75,11 @@ class DocumentMask:
                 masked[relation.field] = related
         attributes: Mapping[str, Document] = document.get("attributes") or {}
         masked["attributes"] = {
-            name: {"key": name, "type": row.get("type"), "value": self._json(row.get("value"))}
+            name: {
+                "key": name,
+                "type": self._attribute_type(resource, row.get("type")),
+                "value": self._json(row.get("value")),
+            }
             for name, row in ((self._mask.text(n), r) for n, r in attributes.items())
         }
         if resource.name == "rules":  # masked code would fail
@@ -88,10 +93,11 @@ class DocumentMask:
         }
 
     def _field(self, resource: Resource, field: Field, value: Any) -> Any:
-        if value is None or field.enum or resource.name in KEPT_RESOURCES:
-            return value
         if isinstance(value, list):
             return [self._field(resource, field, each) for each in cast("list[Any]", value)]
+        is_known = field.enum and self._catalog.is_enum_value(field, str(value))
+        if value is None or is_known or resource.name in KEPT_RESOURCES:
+            return value
         if field.type in {"Int", "Float", "Decimal"}:
             return self._number(f"{resource.name}.{field.name}", value)
         if field.type in {"ScalarValue", "SlateContent", "JSONString"}:
@@ -100,6 +106,12 @@ class DocumentMask:
         if is_time or field.type in {"ID", "Boolean"} or field.name in KEPT_FIELDS:
             return value
         return self._text(resource.name, field.name, value)
+
+    def _attribute_type(self, resource: Resource, value: Any) -> Any:
+        attributes = self._catalog.resources.get(resource.attributes or "")
+        field = attributes.field("type") if attributes else None
+        is_known = field is not None and self._catalog.is_enum_value(field, str(value))
+        return value if is_known else self._json(value)
 
     def _number(self, name: str, value: Any) -> Any:
         """Mask prices and coordinates."""

@@ -159,7 +159,9 @@ def _compare(
     objects = 0
     fields: list[FieldComparison] = []
     for resource in ion.catalog.mirrorable:
-        comparison = _ResourceComparison(resource, MissingRows(resource, loaded.not_mirrored))
+        comparison = _ResourceComparison(
+            ion.catalog, resource, MissingRows(resource, loaded.not_mirrored)
+        )
         for reported in recording.pages(resource):
             objects += len(reported)
             comparison.add(reported, _read(ion, resource, reported))
@@ -198,7 +200,8 @@ def _read(
 class _ResourceComparison:
     """Collects the differences of one resource."""
 
-    def __init__(self, resource: Resource, missing_rows: MissingRows) -> None:
+    def __init__(self, catalog: Catalog, resource: Resource, missing_rows: MissingRows) -> None:
+        self._catalog = catalog
         self._resource = resource
         self._missing_rows = missing_rows
         self._objects: Counter[str] = Counter()
@@ -226,7 +229,7 @@ class _ResourceComparison:
     def _add_case(self, name: str, value: Any, other: Any, document: Mapping[str, Any]) -> None:
         field = self._resource.field(name)
         assert field is not None
-        kinds = kind_of(field, value), kind_of(field, other)
+        kinds = kind_of(self._catalog, field, value), kind_of(self._catalog, field, other)
         if _is_number(value) and _is_number(other):
             relation = "higher" if value > other else "lower"
             kinds = f"{kinds[0]}, {relation}", kinds[1]
@@ -234,7 +237,7 @@ class _ResourceComparison:
         cases[kinds] += 1
         if cases[kinds] == 1 and len(cases) <= 2 * MAX_CASES:
             self._examples[name, *kinds] = {
-                shown.name: kind_of(shown, document.get(shown.name))
+                shown.name: kind_of(self._catalog, shown, document.get(shown.name))
                 for shown in self._resource.fields
                 if document.get(shown.name) not in (None, 0, "", [])
                 and shown.name not in {"id", name, "prettyStr"}
@@ -259,7 +262,7 @@ class _ResourceComparison:
             )
 
 
-def kind_of(field: Field, value: Any) -> str:  # noqa: PLR0911  one return per kind
+def kind_of(catalog: Catalog, field: Field, value: Any) -> str:  # noqa: PLR0911  one return per kind
     """Return a description of a value that contains nothing of a company's data."""
     if value is None:
         return "null"
@@ -272,7 +275,9 @@ def kind_of(field: Field, value: Any) -> str:  # noqa: PLR0911  one return per k
         return str(value) if is_count or not value else "number"
     if not isinstance(value, str):
         return "object"
-    if field.enum or value in _VALUES or not value:
+    if field.enum and value:
+        return value if catalog.is_enum_value(field, value) else "unknown value"
+    if value in _VALUES or not value:
         return value or "empty text"
     return "time" if field.type == "DateTime" else "text"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from ultraviolet import __version__
 from ultraviolet.local_ion.sandbox.fidelity import FidelityReport, FieldComparison
 
-CONTENTS = """This file contains names of ION's resources, fields and types; states (enum values,
-true, false, null); numbers of objects; and kinds of values, such as "number" or "text". It
+CONTENTS = """This file contains names of ION's resources, fields and types; states (enum values of
+ION's public schema, true, false, null); numbers of objects; and kinds of values, such as "number" or "text". It
 contains no ids, names, texts, prices, quantities, times, addresses or credentials of a company."""
 
 

@@ -80,7 +80,7 @@ def triggers(
 
 def _row_json(row: str, columns: Sequence[tuple[str, Storage]]) -> str:
     """Return SQL for a row as JSON; SQLite's functions take too few arguments for wide rows."""
-    members: list[str] = []
+    text: list[str] = []
     for name, kind in columns:
         column = f'{row}."{name}"'
         if kind == "boolean":
@@ -89,8 +89,8 @@ def _row_json(row: str, columns: Sequence[tuple[str, Storage]]) -> str:
             value = f"coalesce({column}, 'null')"
         else:
             value = f"json_quote({column})"
-        members.append(f"'\"{name}\":' || {value}")
-    return "'{' || " + " || ',' || ".join(members) + " || '}'"
+        text.append(f"'{',' if text else '{'}\"{name}\":' || {value}")
+    return f"{' || '.join(text)} || '}}'"
 
 
 _SELECT = (

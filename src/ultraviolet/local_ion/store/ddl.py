@@ -1,8 +1,10 @@
 """The CREATE statements of the store."""
 
+import zlib
 from collections.abc import Iterator, Mapping
+from sqlite3 import Connection
 
-from ultraviolet.local_ion.store import audit_log
+from ultraviolet.local_ion.store import audit_log, saved_states
 from ultraviolet.local_ion.store.columns import affinity
 from ultraviolet.local_ion.store.tables import StoreSchema, Table
 
@@ -10,6 +12,7 @@ UNIQUE_COLUMNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "parts": (("part_number", "revision"),),
     "parts_inventory": (("part_id", "serial_number"),),
     "part_subtypes": (("name",),),
+    "supplier_parts": (("supplier_id", "part_id"),),
     "mboms": (("part_id", "version"),),
     "mbom_item": (("mbom_id", "part_id"),),
     "mbom_substitute": (("mbom_item_id", "part_id"),),
@@ -25,9 +28,18 @@ UNIQUE_COLUMNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 """Unique constraints: of parts (documented), of items of an mBOM (seen), the others are assumed."""
 
 
+def create_tables(connection: Connection, schema: StoreSchema) -> None:
+    """Create the tables, indexes and triggers that a database lacks."""
+    script = create_script(schema)
+    version = zlib.crc32(script.encode()) >> 1  # SQLite has a signed number for it
+    if connection.execute("PRAGMA user_version").fetchone()[0] != version:
+        connection.executescript(script)
+        connection.execute(f"PRAGMA user_version = {version}")
+
+
 def create_script(schema: StoreSchema) -> str:
     """Return the script that creates all tables, indexes and triggers."""
-    statements = [audit_log.TABLES]
+    statements = [audit_log.TABLES, saved_states.TABLE]
     for table in schema.tables.values():
         statements.extend(_table_statements(schema, table))
         if table.name not in audit_log.UNLOGGED_TABLES:

@@ -33,6 +33,8 @@ class FileStore:
     def download_url(self, file_id: int, name: str | None) -> str:
         """Return the URL to download a file from; its path ends in the file's name (seen)."""
         last = quote((name or "").replace("\\", "/").rpartition("/")[2], safe="")
+        if last in {".", ".."}:  # clients take them out of a path
+            last = ""
         return self._url("GET", file_id, f"/{last}" if last else "")
 
     def is_signed(self, verb: Verb, file_id: int, signature: str) -> bool:

@@ -10,6 +10,7 @@ from ultraviolet.files import create_private
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.local_ion.store import ddl, sqlite_functions
 from ultraviolet.local_ion.store.files import FileStore
+from ultraviolet.local_ion.store.saved_states import SavedStates
 from ultraviolet.local_ion.store.tables import StoreSchema
 from ultraviolet.local_ion.store.transaction import Transaction
 
@@ -31,10 +32,11 @@ class Store:
         self._lock = threading.RLock()
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
+        self._saved_states = SavedStates(self.schema)
         create_private(path)
         self._writer = self._connect(WRITER_CACHE_KIB)
         self._writer.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-        self._writer.executescript(ddl.create_script(self.schema))
+        ddl.create_tables(self._writer, self.schema)
 
     def _connect(self, cache_kib: int) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -97,17 +99,26 @@ class Store:
         return self.connection.execute(sql, (file_id,)).fetchone()
 
     def save(self, path: Path) -> None:
-        """Write the current state to another database file; does not block readers or writers."""
+        """Write the current state to another database file; does not block readers."""
         create_private(path)
-        with closing(sqlite3.connect(path)) as target:
-            self.connection.backup(target)
+        connection = self.connection
+        with self._lock:
+            self._saved_states.mark(self._writer)
+            connection.execute("BEGIN")
+            connection.execute("SELECT 1 FROM _saved_states").fetchone()  # now the snapshot begins
+        try:
+            with closing(sqlite3.connect(path)) as target:
+                connection.backup(target)
+        finally:
+            connection.execute("COMMIT")
 
     def load(self, path: Path) -> None:
         """Replace the whole content with another database file in one step."""
-        with self._lock, closing(sqlite3.connect(path)) as source:
-            source.backup(self._writer)
+        with self._lock:
+            self._saved_states.restore(self._writer, path)
 
     def close(self) -> None:
         """Close every connection."""
+        self._saved_states.close()
         for connection in self._connections:
             connection.close()

@@ -20,7 +20,7 @@ EXTRA_COLUMNS: Mapping[str, tuple[tuple[str, Storage], ...]] = {
     "steps": (("datagrid", "json"), ("last_session_id", "text")),
     "run_steps": (("datagrid", "json"), ("last_session_id", "text")),
     "session_events": (("event_type", "enum"),),
-    "api_keys": (("permissions", "json"),),
+    "api_keys": (("permissions", "json"), ("service_user_id", "integer")),
 }
 """Columns without a field in the API."""
 _UNREFERENCED_COLUMNS = {"created_by_id", "updated_by_id"}

@@ -1,15 +1,18 @@
 """Renders the templates of the pages, with security headers and the cookie of the pages."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
 
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.local_ion.http.state import AppState
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 PROMINENT = ("purchase_orders", "parts", "runs", "parts_inventory", "issues", "suppliers")
@@ -33,22 +36,28 @@ class Renderer:
 
     def __init__(self, state: AppState) -> None:
         self._state = state
-        self._environment = Environment(
+        self._navigation = [(f"/resources/{name}", _plural(name)) for name in PROMINENT]
+
+    @cached_property
+    def _environment(self) -> "Environment":
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.policies["json.dumps_kwargs"] = {}  # in the order of the members
+        environment.policies["json.dumps_kwargs"] = {}  # in the order of the members
         filters: dict[str, Any] = {
             "count": "{:,}".format,
             "plural": _plural,
             "singular": _singular,
             "query": _query,
         }
-        self._environment.filters.update(filters)
-        self._navigation = [(f"/resources/{name}", _plural(name)) for name in PROMINENT]
+        environment.filters.update(filters)
+        return environment
 
     def page(
         self,
