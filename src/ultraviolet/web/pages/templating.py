@@ -22,6 +22,7 @@ from ultraviolet.asgi import DESIGN
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.outgoing import is_loopback
 from ultraviolet.text import counted
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
 from ultraviolet.web.pages.access.device_names import device_name
@@ -208,7 +209,7 @@ def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
 
     Only a local ION's is: it stands at the root of its API. Where ION keeps its own is not documented.
     """
-    if urlsplit(api_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+    if not is_loopback(urlsplit(api_url).hostname or ""):
         return ""
     address = f"{api_url}/?{urlencode({'query': query, 'variables': json.dumps(variables)})}"
     return address if len(address) < _MAX_ADDRESS_CHARACTERS else ""
