@@ -135,7 +135,8 @@ def create_routes(root: str, parts: Parts) -> Litestar:
         )
     if parts == "pages":
         from ultraviolet.web.pages import router as pages_router
-        from ultraviolet.web.pages.templating import STATIC, get_renderer
+        from ultraviolet.web.pages.formats.addresses import STATIC
+        from ultraviolet.web.pages.templating import get_renderer
 
         render = get_renderer(root)
         show_error = partial(pages_router.as_page, render=render)

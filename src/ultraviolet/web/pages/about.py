@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 import ultraviolet
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.pages.templating import STATIC
+from ultraviolet.web.pages.formats.addresses import STATIC
 
 _OSI = "License :: OSI"
 _NAMES = {

@@ -11,11 +11,12 @@ from ultraviolet.hub.alerts import destinations
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.destinations import Kind
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub
+from ultraviolet.web.pages.forms.form_values import confirm
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
 from ultraviolet.web.pages.settings import ADMIN
-from ultraviolet.web.pages.templating import GivenRenderer, confirm
+from ultraviolet.web.pages.templating import GivenRenderer
 
-_SHOWN = 50
+_PAGE_SIZE = 50
 _KINDS = {"email": "E-mail", "slack": "Chat webhook", "webhook": "Signed webhook"}
 
 
@@ -31,7 +32,7 @@ async def show(
         kinds=_KINDS,
         mails=hub.settings.smtp_url is not None,
         destinations=await hub.database.read(destinations.list_destinations),
-        alerts=await hub.database.read(alert_store.list_recent, _SHOWN),
+        alerts=await hub.database.read(alert_store.list_recent, _PAGE_SIZE),
     )
 
 

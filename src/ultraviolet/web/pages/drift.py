@@ -16,13 +16,14 @@ from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.params import parse_choice, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
+from ultraviolet.web.pages.formats.names import cause_label
 from ultraviolet.web.pages.list_filters import resource_choices
-from ultraviolet.web.pages.templating import GivenRenderer, cause_label
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import drift
 from ultraviolet.web.queries.drift import DriftCause, DriftFilter, DriftInterval
 from ultraviolet.web.queries.objects import resource_name
 
-_SHOWN = 25
+_PAGE_SIZE = 25
 _SPANS = {2: "Last 48 hours", 14: "Last 14 days", 90: "Last 90 days"}
 """Periods of a report in days; the shortest is charted by hour, the others by day."""
 _SHORTEST_DAYS = 2
@@ -70,8 +71,8 @@ async def show(
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         given = required_integration(connection, integration) if choice else 0
-        found = drift.list_samples(connection, given, wanted, before, _SHOWN + 1)
-        page = page_of(found, _SHOWN, lambda one: one.seq)
+        found = drift.list_samples(connection, given, wanted, before, _PAGE_SIZE + 1)
+        page = page_of(found, _PAGE_SIZE, lambda one: one.seq)
         report = drift.get_report(connection, given, wanted, by)
         return {
             "integrations": choice,

@@ -31,8 +31,8 @@ from ultraviolet.web.queries.objects import ResourceCount
 from ultraviolet.web.queries.summary import Summary
 
 _RANGES: dict[Range, str] = {"hour": "1 h", "day": "24 h", "week": "7 d"}
-_SHOWN_FINDINGS = 3
-_SHOWN = 100
+_MAX_FINDINGS = 3
+_PAGE_SIZE = 100
 _LABELS: dict[State, tuple[str, str, str]] = {
     State.DELETING: (
         "being deleted",
@@ -130,7 +130,7 @@ async def show(
     """Show the status and key figures of each integration."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = integrations_page(connection, cursor, _SHOWN)
+        page = integrations_page(connection, cursor, _PAGE_SIZE)
         cards = sorted(
             (_card(connection, hub, one, span) for one in page.items),
             key=lambda card: _URGENCY.index(card.judged.state),
@@ -180,7 +180,7 @@ def status_of(judged: Freshness) -> Status:
     found = [*leading, *(finding for finding in judged.findings if finding not in leading)]
     reason = f"{found[0].message.rstrip('.')}." if found else judged.sentence
     stated = found[0] if found and "{}" in text else None
-    others = [finding for finding in found if finding is not stated][:_SHOWN_FINDINGS]
+    others = [finding for finding in found if finding is not stated][:_MAX_FINDINGS]
     return Status(label, tone, text.format(reason), stated, others)
 
 

@@ -15,11 +15,12 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.pages.formats.addresses import runner
+from ultraviolet.web.pages.formats.values import clock as clock_label
 from ultraviolet.web.pages.integration_choice import integration_of_object
 from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
-from ultraviolet.web.pages.templating import GivenRenderer, runner
-from ultraviolet.web.pages.templating import clock as clock_label
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import links, object_table, objects, versions
 from ultraviolet.web.queries.columns import Column, columns
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter

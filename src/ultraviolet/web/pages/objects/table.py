@@ -36,7 +36,7 @@ from ultraviolet.web.queries.list_count import ListCount, count_objects
 from ultraviolet.web.queries.object_table import ObjectQuery, TablePage
 from ultraviolet.web.queries.objects import ObjectFilter
 
-_SHOWN = 50
+_PAGE_SIZE = 50
 _GROUPS = ("Purchasing", "Parts", "Inventory", "Production", "Quality", "Bills of materials")
 
 
@@ -195,7 +195,9 @@ def _read_page(
     connection: Connection, catalog: Catalog, query: ObjectQuery, at: Place | None
 ) -> TablePage:
     position, backwards = (at.position, at.backwards) if at else (None, False)
-    return object_table.read_page(connection, catalog, query, position, _SHOWN, backwards=backwards)
+    return object_table.read_page(
+        connection, catalog, query, position, _PAGE_SIZE, backwards=backwards
+    )
 
 
 def _part(page: TablePage, at: Place | None, total: ListCount) -> Part:
