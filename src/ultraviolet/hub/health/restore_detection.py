@@ -94,7 +94,9 @@ def detect_restore(connection: Connection, seen: str | None) -> bool:
     Call this before the next heartbeat is recorded.
     """
     last = heartbeat.alive_at(connection)
-    identity, before = _identity(connection), _setting(connection, IDENTITY)
+    has_identity = dialect.is_postgresql(connection)
+    identity = connection.execute(_READ_IDENTITY).scalar() if has_identity else None
+    before = _setting(connection, IDENTITY)
     reason = None
     if last and seen and last < seen:
         reason = f"it ends at {last[:19]}Z, but a hub wrote to it until {seen[:19]}Z"
@@ -138,12 +140,6 @@ def request_restore_handling(connection: Connection) -> None:
 def _set(connection: Connection, name: str, value: str) -> None:
     connection.execute(delete(settings).where(settings.c.name == name))
     connection.execute(insert(settings).values(name=name, value=value))
-
-
-def _identity(connection: Connection) -> str | None:
-    return (
-        connection.execute(_READ_IDENTITY).scalar() if dialect.is_postgresql(connection) else None
-    )
 
 
 def _setting(connection: Connection, name: str) -> str | None:

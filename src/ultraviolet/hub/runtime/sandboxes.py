@@ -84,31 +84,27 @@ class Sandboxes:
             if found is not None and found.state != "failed":
                 raise ConflictError("The sandbox runs already. Stop it first.")
             await self.stop(integration_id)
-            await self._start(actor, integration_id, name, mask=mask)
-
-    async def _start(self, actor: str, integration_id: int, name: str, *, mask: bool) -> None:
-        data = self._folder / str(integration_id)
-        await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
-        key = new_token("uvk")
-        await self._database.write(
-            api_keys.set_key, f"sandbox of integration {integration_id}", "viewer", key
-        )
-        await self._database.write(audit.record, actor, "sandbox.start", name, {"masked": mask})
-        client_id, client_secret = "sandbox", secrets.token_urlsafe(24)
-        arguments = ["ion", "serve", "--port", "0", "--data", str(data / "ion")]
-        arguments += ["--from-hub", self._url, "--integration", str(integration_id)]
-        environment = {
-            "ULTRAVIOLET_KEY": key,
-            "ION_CLIENT_ID": client_id,
-            "ION_CLIENT_SECRET": client_secret,
-        }
-        mask_option = ["--mask"] * mask
-        log_file = data / "ion.log"
-        child = Child("The sandbox", [*arguments, *mask_option], log_file, environment)
-        child.start()
-        self._processes[integration_id] = _Process(
-            child, data / "ion", mask, client_id, client_secret, key
-        )
+            data = self._folder / str(integration_id)
+            await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
+            key = new_token("uvk")
+            await self._database.write(
+                api_keys.set_key, f"sandbox of integration {integration_id}", "viewer", key
+            )
+            await self._database.write(audit.record, actor, "sandbox.start", name, {"masked": mask})
+            client_id, client_secret = "sandbox", secrets.token_urlsafe(24)
+            arguments = ["ion", "serve", "--port", "0", "--data", str(data / "ion")]
+            arguments += ["--from-hub", self._url, "--integration", str(integration_id)]
+            arguments += ["--mask"] * mask
+            environment = {
+                "ULTRAVIOLET_KEY": key,
+                "ION_CLIENT_ID": client_id,
+                "ION_CLIENT_SECRET": client_secret,
+            }
+            child = Child("The sandbox", arguments, data / "ion.log", environment)
+            child.start()
+            self._processes[integration_id] = _Process(
+                child, data / "ion", mask, client_id, client_secret, key
+            )
 
     async def stop(self, integration_id: int) -> None:
         """Stop a sandbox and delete its data; do nothing if none was started."""

@@ -1,6 +1,5 @@
 """Page: corrections as a digest by cause and resource, over time, and one by one."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -74,6 +73,11 @@ async def show(
         found = drift.list_samples(connection, given, wanted, before, _PAGE_SIZE + 1)
         page = page_of(found, _PAGE_SIZE, lambda one: one.seq)
         report = drift.get_report(connection, given, wanted, by)
+        meanings = {one.cause: one.meaning for one in report.causes}
+        groups = [
+            CauseGroup(name, meaning, [one for one in report.causes if one.cause == name])
+            for name, meaning in meanings.items()
+        ]
         return {
             "integrations": choice,
             "chosen": given,
@@ -81,7 +85,7 @@ async def show(
             "next": page.next,
             "report": report,
             "missed": sum(one.count for one in report.causes if one.cause in WITHOUT_EVENT),
-            "groups": _groups(report.causes),
+            "groups": sorted(groups, key=lambda group: (-group.count, group.cause)),
         }
 
     context = await hub.database.read(read)
@@ -98,16 +102,6 @@ async def show(
         by=by,
         chart=_chart(context["report"].over_time, places, by),
     )
-
-
-def _groups(causes: Sequence[DriftCause]) -> list[CauseGroup]:
-    """Group the corrections by cause, the most frequent first."""
-    meanings = {one.cause: one.meaning for one in causes}
-    groups = [
-        CauseGroup(name, meaning, [one for one in causes if one.cause == name])
-        for name, meaning in meanings.items()
-    ]
-    return sorted(groups, key=lambda group: (-group.count, group.cause))
 
 
 def _chart(moments: list[DriftInterval], places: list[str], by: drift.By) -> Chart:

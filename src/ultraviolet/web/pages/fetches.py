@@ -139,12 +139,8 @@ def _is_notable(step: FetchStep) -> bool:
     return bool(step.state != "done" or step.error or step.changed or step.deleted or slow)
 
 
-def _by_importance(step: FetchStep) -> tuple[bool, int, float]:
-    return not step.error, -(step.changed + step.deleted), -(step.took or 0.0)
-
-
 _ORDERS: dict[str, Callable[[FetchStep], Any]] = {
-    "": _by_importance,
+    "": lambda step: (not step.error, -(step.changed + step.deleted), -(step.took or 0.0)),
     "resource": lambda step: plural(step.resource),
     "read": lambda step: -step.read,
     "changed": lambda step: -(step.changed + step.deleted),
