@@ -38,6 +38,11 @@ class Postgresql:
         self._server.start()
         self._numbers = itertools.count(1)
 
+    @property
+    def programs(self) -> Path:
+        """The folder of the programs of this version, such as `pg_dump`."""
+        return self._server.bin_path
+
     def new_database(self) -> str:
         """Return the URL of a new hub database without rows."""
         name = f"hub_{next(self._numbers)}"

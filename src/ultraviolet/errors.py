@@ -25,7 +25,7 @@ class UltravioletError(Exception):
         self.field = field or self.field
 
     @property
-    def detail(self) -> str:
+    def explanation(self) -> str:
         """The message, or the docstring of the class without one."""
         return str(self) or " ".join((type(self).__doc__ or "").split())
 

@@ -6,6 +6,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
+from msgspec import structs
 from sqlalchemy import Connection
 
 from ultraviolet import clock
@@ -22,7 +23,8 @@ from ultraviolet.hub.core.egress import LOOPBACK, EgressPolicy
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
-from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.core.settings import DEFAULT_PUBLIC_URL, Settings
+from ultraviolet.hub.core.stored_facts import PUBLIC_URL, read_fact, save_fact
 from ultraviolet.hub.health import controller_status, freshness, heartbeat
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.health.resource_freshness import ProcessStatus
@@ -126,7 +128,8 @@ class Hub:
         """Open and migrate the database, and load the contract.
 
         A `one_off` hub belongs to one command: it only handles requests. No controller, watchdog,
-        alert, retention, indexer or spool starts.
+        alert, retention, indexer or spool starts. Without a public URL in the settings, it has that
+        of the last started hub.
 
         Raise InvalidError for a role that needs several processes on a single-process database, for
         a data folder that cannot be protected, and for an invalid mail server URL.
@@ -142,6 +145,9 @@ class Hub:
                 f"Role {role} needs PostgreSQL; on SQLite, one process runs with role all"
             )
         database = Database.open(settings.database_url)
+        if not settings.public_url:
+            known = database.read_now(read_fact, PUBLIC_URL)
+            settings = structs.replace(settings, public_url=known or DEFAULT_PUBLIC_URL)
         return cls(settings, database, load_catalog(), secrets, role, one_off=one_off)
 
     async def start(self) -> None:
@@ -151,6 +157,7 @@ class Hub:
             return
         await self.database.read(heartbeat.advance_clock)
         await self.pool.record_start()
+        await self.database.write(save_fact, PUBLIC_URL, self.public_url)
         self.pool.start_messages()
         await self.ingest.refresh()
         self.ingest.drain()

@@ -29,7 +29,7 @@ from ultraviolet.hub.ingest.group_commit import (
     PendingDelivery,
     _interleave_urls,  # pyright: ignore[reportPrivateUsage]
 )
-from ultraviolet.hub.ingest.spool import Spool, SpooledDelivery
+from ultraviolet.hub.ingest.spool import MAX_BATCH_BYTES, Spool, SpooledDelivery
 from ultraviolet.ion.signatures import SignatureFormat
 
 
@@ -263,6 +263,34 @@ def test_flood_at_one_url_does_not_delay_a_delivery_at_another(idle: IdleHub) ->
 
     run(deliver())
     assert len(idle.rows(events)) == MAX_GROUP_DELIVERIES + 501
+
+
+def test_large_deliveries_do_not_share_a_transaction(idle: IdleHub, tmp_path: Path) -> None:
+    large = MAX_BATCH_BYTES // 2 + 1
+
+    def waiting(commits: Commits, number: int, size: int) -> "asyncio.Future[int]":
+        status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        delivery = pending(number, idle.integration_id, commits.url.id, status=status)
+        delivery.body += b" " * size
+        commits.commit.add(delivery)
+        return status
+
+    async def deliver() -> None:
+        database, spool = Recorded(idle.hub.database), Spool(tmp_path / "spool", 10**8)
+        for commits in (Commits(idle, database), Commits(idle, database, spool)):
+            database.groups.clear()
+            if commits.commit._spool:
+                commits.commit.unavailable_until = time.monotonic() + 60
+            sizes = (1, large, large, 2 * large, 1, 1)
+            statuses = [waiting(commits, n, size) for n, size in enumerate(sizes)]
+            assert [await each for each in statuses] == [200] * len(sizes)
+            if drain := commits.commit._drain_task:
+                await drain
+            assert database.groups == [["0", "1"], ["2"], ["3"], ["4", "5"]]
+            await commits.close()
+        spool.close()
+
+    run(deliver())
 
 
 @given(drawn=st.lists(st.integers(1, 4), min_size=1, max_size=40), flood=st.integers(1, 4))

@@ -15,6 +15,8 @@ SECRET = "uvh_secret"
         ("http://127.0.0.1:8000", f"http://localhost:8000/hooks/{SECRET}/"),
         ("https://hub.example.com", f"https://HUB.example.com:443/hooks/{SECRET}?from=ion"),
         ("https://example.com/uv", f"https://example.com/uv/hooks/{SECRET}"),
+        ("https://hub.example.com.", f"https://hub.example.com/hooks/{SECRET}"),
+        ("https://münchen.example", f"https://xn--mnchen-3ya.example/hooks/{SECRET}"),
         # A hub with a local address may be behind a proxy.
         ("http://127.0.0.1:8000", f"https://hub.example.com/hooks/{SECRET}"),
         ("http://0.0.0.0:8000", f"http://127.0.0.1:8001/hooks/{SECRET}"),

@@ -105,7 +105,7 @@ def in_process(data: Path) -> "Api":
     from ultraviolet.web.app import create_app
 
     log_config.configure(logging.WARNING)
-    settings = Settings.from_environment(data=data, public_url="http://127.0.0.1:8000")
+    settings = Settings.from_environment(data=data, public_url="")
     hub = Hub.open(settings, one_off=True)
     key = new_token("uvk")
     # The name contains the process id: concurrent commands have separate keys.

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection
 
 from ultraviolet.clock import format_rfc3339, now_rfc3339, utc_now
 from ultraviolet.db import engine
 from ultraviolet.db.database import Database
-from ultraviolet.db.tables.integrations import settings as hub_settings
 from ultraviolet.hub.alerts import conditions, destinations, transports
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.conditions import Topic
@@ -25,6 +24,7 @@ from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.core.stored_facts import read_fact, save_fact
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration
@@ -34,10 +34,6 @@ _INTEGRATIONS_PER_CHECK = 25
 _MAX_INTERVAL_SECONDS = 15.0
 
 _LAST_CHECK = "alerts checked at"
-_SAVE_SETTING = text(
-    """INSERT INTO settings (name, value) VALUES (:name, :value)
-    ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
-)
 
 log = structlog.get_logger()
 
@@ -76,8 +72,7 @@ class AlertService:
             connection: Connection,
         ) -> tuple[set[int | None], dict[tuple[int | None, Topic], Finding], int] | None:
             """Return the checked ids (None: the hub itself), their conditions, and the last id."""
-            query = select(hub_settings.c.value).where(hub_settings.c.name == _LAST_CHECK)
-            checked_at, _, last_id = (connection.execute(query).scalar() or "").partition(" ")
+            checked_at, _, last_id = (read_fact(connection, _LAST_CHECK) or "").partition(" ")
             if checked_at > latest or not destinations.has_destinations(connection):
                 return None
             after = int(last_id or 0)
@@ -101,7 +96,7 @@ class AlertService:
         def save(connection: Connection) -> None:
             alert_store.save_conditions(connection, checked_ids, found, self._settle_time)
             value = f"{now_rfc3339()} {last_id}"
-            connection.execute(_SAVE_SETTING, {"name": _LAST_CHECK, "value": value})
+            save_fact(connection, _LAST_CHECK, value)
 
         await self._database.write(save)
 

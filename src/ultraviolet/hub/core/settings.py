@@ -12,6 +12,8 @@ import msgspec
 
 from ultraviolet.errors import InvalidError
 
+DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
+"""The address of a hub that is started without options."""
 _ROLES = ("viewer", "operator", "admin")
 _PUBLIC_URL = re.compile(r"(?i:https?)://[\w.:\[\]-]+(/[A-Za-z0-9._~-]+)*/?")
 """A scheme, a host, an optional port, and a path without characters that need escaping."""

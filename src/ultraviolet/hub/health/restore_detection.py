@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from ultraviolet.clock import normalize_rfc3339, now_rfc3339
 from ultraviolet.command_text import command
@@ -21,6 +21,7 @@ from ultraviolet.db.tables.integrations import integrations, settings
 from ultraviolet.db.tables.sync import fetches
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
+from ultraviolet.hub.core.stored_facts import read_fact, save_fact
 from ultraviolet.hub.health import heartbeat
 from ultraviolet.hub.sync import fetch
 
@@ -96,16 +97,16 @@ def detect_restore(connection: Connection, seen: str | None) -> bool:
     last = heartbeat.alive_at(connection)
     has_identity = dialect.is_postgresql(connection)
     identity = connection.execute(_READ_IDENTITY).scalar() if has_identity else None
-    before = _setting(connection, IDENTITY)
+    before = read_fact(connection, IDENTITY)
     reason = None
     if last and seen and last < seen:
         reason = f"it ends at {last[:19]}Z, but a hub wrote to it until {seen[:19]}Z"
-    elif _setting(connection, RESTORE_REQUESTED):
+    elif read_fact(connection, RESTORE_REQUESTED):
         reason = f"it ends at {last[:19]}Z" if last else "by `ultraviolet db restore`"
     elif before and before != identity:
         reason = f"it was copied from another database, and ends at {(last or '')[:19]}Z"
     if identity and identity != before:
-        _set(connection, IDENTITY, identity)
+        save_fact(connection, IDENTITY, identity)
     if reason is None:
         return False
     connection.execute(delete(settings).where(settings.c.name == RESTORE_REQUESTED))
@@ -134,13 +135,4 @@ def report_restore(connection: Connection, integration_id: int, sentence: str) -
 
 def request_restore_handling(connection: Connection) -> None:
     """Make the next hub on this database treat it as restored."""
-    _set(connection, RESTORE_REQUESTED, now_rfc3339())
-
-
-def _set(connection: Connection, name: str, value: str) -> None:
-    connection.execute(delete(settings).where(settings.c.name == name))
-    connection.execute(insert(settings).values(name=name, value=value))
-
-
-def _setting(connection: Connection, name: str) -> str | None:
-    return connection.execute(select(settings.c.value).where(settings.c.name == name)).scalar()
+    save_fact(connection, RESTORE_REQUESTED, now_rfc3339())

@@ -16,38 +16,29 @@ from sqlalchemy import Connection, text
 
 from ultraviolet.clock import format_rfc3339 as as_text
 from ultraviolet.clock import now_rfc3339, readable
-from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding, Kind, rotation_step
 from ultraviolet.hub.health import missed_deliveries, restore_detection
 from ultraviolet.hub.health.failed_steps import failed_steps
+from ultraviolet.hub.health.receiver_check import ReceiverCheck
 from ultraviolet.hub.ingest import webhook_urls
-from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.hub.integrations.connections import Connections
-from ultraviolet.hub.integrations.receiver_address import may_correct
 from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.ion import webhooks
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.errors import (
-    ASK_FOR_PERMISSION,
     NEXT_STEPS,
     IonError,
     IonInterceptedError,
-    IonRateLimitedError,
     IonRefusedError,
     IonUnauthorizedError,
-    IonUnreachableError,
-    known_step,
     next_step,
 )
 from ultraviolet.ion.labels import counted_objects
 from ultraviolet.ion.webhooks import Receiver
 from ultraviolet.text import counted
 
-ACTOR = "watchdog"
 _ACTIVITY_WINDOW = timedelta(days=7)
 _MIN_ACTIVE_HOURS = 12
 """Number of hours with events after which the usual gaps of a resource are known."""
@@ -97,6 +88,7 @@ class Watchdog:
         self._connections = connections
         self._context = context
         self._wake = wake
+        self._receiver_check = ReceiverCheck(connections, context.id)
         self._last_event_at: dict[str, datetime] = {}
         self._checked_seq: dict[str, int] = {}
         """The newest event number at the last check of each resource."""
@@ -118,8 +110,12 @@ class Watchdog:
         tested = (await self._context.database.read(integrations.get, self._context.id)).test_result
         if tested and tested.failed_to_connect:
             await self._connections.test(self._context.id, restart=False)
-        receiver = await self._check_receiver(client)
-        if receiver:
+        checked = await self._receiver_check.run(client)
+        if checked.findings is not None:
+            await self._save(("receiver",), checked.findings)
+        if checked.repaired:
+            await self._request_fetch(checked.repaired)
+        if receiver := checked.receiver:
             # A missing permission to read ION's record does not stop the other checks.
             try:
                 await self._recover_missed(client, receiver)
@@ -135,109 +131,6 @@ class Watchdog:
             ("unreadable", "hopeless", "forged"),
             await self._context.database.read(self._database_findings),
         )
-
-    async def _check_receiver(self, client: IonClient) -> Receiver | None:
-        """Compare the receiver and its subscriptions with the desired state, and repair them."""
-        url = await self._context.database.read(webhook_urls.current_url, self._context.id)
-        if url and url.receiver_id is None:
-            # Adopt a receiver that was created by hand in ION and posts to this hub.
-            try:
-                url = await webhook_setup.adopt_receiver(self._connections, ACTOR, self._context.id)
-            except (IonRefusedError, InvalidError):
-                url = None
-        if url is None or url.receiver_id is None:
-            message, step = "No receiver in ION posts to this hub", "Finish the setup guide"
-            found = Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, "none")
-            await self._save(("receiver",), [found])
-            return None
-        if self._connections.setup_lock(self._context.id).locked():
-            return None  # a setup is running
-        try:
-            receiver = await webhooks.read_receiver(client, url.receiver_id)
-            wrong = await self._receiver_problems(url, receiver)
-            if not wrong:
-                await self._save(("receiver",), [])
-                return receiver
-            elsewhere = wrong[0][0] == "address" and not (
-                receiver and may_correct(receiver, self._connections.public_url)
-            )
-            if elsewhere or url.waits_for_person or (url.manual and wrong[0][0] == "address"):
-                reason = (
-                    "because another hub may own the receiver; repair it if this hub replaces that"
-                    if elsewhere
-                    else f"because receiver {url.receiver_id} is set up manually"
-                )
-                found = [_for_person(subject, message, reason) for subject, message in wrong]
-                await self._save(("receiver",), found)
-                return receiver
-            done = await webhook_setup.apply_setup(
-                self._connections, ACTOR, self._context.id, stays_manual=True
-            )
-        except (
-            IonUnauthorizedError,
-            IonUnreachableError,
-            IonInterceptedError,
-            IonRateLimitedError,
-        ):
-            raise
-        except IonError as error:
-            message = f"The receiver and its subscriptions cannot be checked: {error}"
-            await self._save(
-                ("receiver",), [_receiver_finding("not readable", message, str(error))]
-            )
-            return None
-        refused = "; ".join(done.refused)
-        outcome = (
-            f", and ION refused the repair: {refused}"
-            if refused
-            else "; the hub repaired the setup and is fetching missed changes"
-        )
-        await self._save(
-            ("receiver",),
-            [_receiver_finding(subject, message + outcome, refused) for subject, message in wrong],
-        )
-        reason = "deliveries were interrupted"
-        if url.subscribed_at is None:
-            reason = "subscriptions changed" if url.first_delivery_at else "first setup"
-        await self._request_fetch(reason)
-        return await webhooks.read_receiver(client, done.webhook_url.receiver_id or "")
-
-    async def _receiver_problems(
-        self, url: WebhookUrl, receiver: Receiver | None
-    ) -> list[tuple[str, str]]:
-        """Return the deviations from the desired state as subjects and sentences."""
-        if receiver is None:
-            return [("deleted", f"Receiver {url.receiver_id} was deleted in ION")]
-        posts_to = await self._context.database.read(
-            webhook_urls.find_by_token, self._context.id, receiver.token
-        )
-        if posts_to is None or posts_to.state != "active":
-            return [
-                (
-                    "address",
-                    f"Receiver {receiver.id} posts to a URL that this hub does not serve",
-                )
-            ]
-        entries = await self._context.database.read(
-            webhook_urls.active_urls, self._connections.secrets
-        )
-        known = {entry.shared_secret for entry in entries.values() if entry.url_id == posts_to.id}
-        plan = await webhook_setup.plan_setup(self._connections, self._context.id)
-        await webhook_setup.note_subscribed(self._connections, posts_to, plan)
-        elsewhere = webhook_setup.address_problem(self._connections, receiver)
-        wrong = [
-            ("address" if problem == elsewhere else "settings", problem)
-            for problem in plan.problems
-        ]
-        if receiver.shared_secret not in known:
-            wrong.append(
-                ("secret", f"The shared secret of receiver {receiver.id} was changed in ION")
-            )
-        if plan.missing:
-            wrong.append(("missing", f"{_subscriptions(plan.missing)} missing in ION"))
-        if plan.inactive:
-            wrong.append(("inactive", f"{_subscriptions(plan.inactive)} disabled in ION"))
-        return wrong
 
     async def _recover_missed(self, client: IonClient, receiver: Receiver) -> None:
         """Compare ION's record of its deliveries with the received events, and add missing ones."""
@@ -418,10 +311,6 @@ _RESTORED = (
 )
 
 
-def _subscriptions(found: Sequence[object]) -> str:
-    return counted(len(found), "subscription is", "subscriptions are")
-
-
 def _missed(given_up: int, lost: int, recovered: int) -> str:
     """Return a sentence about deliveries that did not arrive; at least one count is not 0."""
     parts: list[str] = []
@@ -431,26 +320,6 @@ def _missed(given_up: int, lost: int, recovered: int) -> str:
         delivered = counted(lost, "delivery", "deliveries")
         parts.append(f"ION reports {delivered} as sent that did not arrive")
     return f"{' and '.join(parts)}; the hub recovered {recovered:,} from ION's record"
-
-
-def _for_person(subject: str, message: str, reason: str) -> Finding:
-    """Return a finding about a receiver that the hub does not change by itself."""
-    step = "Correct it in ION, or let the hub repair it"
-    if subject == "missing":
-        step = "Create them with step 3 of the manual setup, or let the hub create them"
-    message += f". The hub changes nothing, {reason}"
-    return Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, subject)
-
-
-def _receiver_finding(subject: str, message: str, refused: str) -> Finding:
-    """Return a finding about the receiver; `refused` is the error of ION, if the repair failed."""
-    if not refused:
-        step = "No action needed, unless the change in ION was intended"
-        return Finding("receiver", "warning", message, step, subject=subject, repaired=True)
-    step = known_step(refused)
-    if step is None or step == ASK_FOR_PERMISSION:
-        step = "Give the API key's user the webhook permissions in ION, then create a new key"
-    return Finding("receiver", "error", message, step, Action.REPAIR_WEBHOOKS, subject)
 
 
 def max_silence(hours: Sequence[datetime]) -> timedelta | None:

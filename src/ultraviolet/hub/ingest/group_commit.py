@@ -24,7 +24,7 @@ from ultraviolet.hub.core.log_throttle import OutageLog
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.ingest.counters import DeliveryCounters
 from ultraviolet.hub.ingest.event_row import TRACE_HEADER, event_row
-from ultraviolet.hub.ingest.spool import Spool, SpooledDelivery, SpoolFullError
+from ultraviolet.hub.ingest.spool import MAX_BATCH_BYTES, Spool, SpooledDelivery, SpoolFullError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
 from ultraviolet.ion.signatures import SignatureFormat
@@ -145,7 +145,8 @@ class GroupCommit:
     async def _commit_pending(self) -> None:
         while self._pending:
             pending = _interleave_urls(self._pending)
-            group, self._pending = pending[:MAX_GROUP_DELIVERIES], pending[MAX_GROUP_DELIVERIES:]
+            count = _first_group(pending)
+            group, self._pending = pending[:count], pending[count:]
             try:
                 await self._commit_group(group)
             except Exception:
@@ -193,7 +194,7 @@ class GroupCommit:
     async def _add_to_spool(self, spool: Spool, group: Sequence[PendingDelivery]) -> None:
         """Spool deliveries; answer 503 if the spool is full or fails, so that ION repeats them."""
         try:
-            await spool.add(self._with_rows(group))
+            await spool.add(await asyncio.to_thread(self._with_rows, group))
         except (SpoolFullError, sqlite3.Error) as error:
             log.warning("delivery.not_spooled", count=len(group), error=str(error) or error.__doc__)
             self._answer(group, 503)
@@ -327,6 +328,16 @@ class GroupCommit:
             uses.append(_CommittedUse(url_id, use, revoked_others))
         failpoint("ingest.written")
         return uses
+
+
+def _first_group(pending: Sequence[PendingDelivery]) -> int:
+    """Return how many of the first deliveries share a transaction."""
+    size = 0
+    for count, delivery in enumerate(pending[:MAX_GROUP_DELIVERIES]):
+        size += len(delivery.body)
+        if size > MAX_BATCH_BYTES and count:
+            return count
+    return min(len(pending), MAX_GROUP_DELIVERIES)
 
 
 def _interleave_urls(pending: list[PendingDelivery]) -> list[PendingDelivery]:

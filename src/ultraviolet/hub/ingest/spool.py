@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+"""Size of the deliveries of one transaction, which delays all that arrive in the meantime."""
 _MAX_REASON_CHARACTERS = 500
 _MAX_SEQ = 2**63 - 1
 
@@ -113,20 +115,32 @@ class Spool:
         self._resize(len(encoded), size_bytes)
 
     async def first(self, limit: int) -> list[tuple[int, SpooledDelivery]]:
-        """Return the oldest deliveries, each with its number; set unreadable ones aside."""
-        found: list[tuple[int, SpooledDelivery]] = []
+        """Return the oldest deliveries, each with its number; set unreadable ones aside.
 
-        def select() -> list[tuple[int, bytes]]:
-            return self._file.execute(_FIRST, [limit]).fetchall()
+        They have up to `MAX_BATCH_BYTES` together, except for a larger first one.
+        """
 
-        while not found and (rows := await self._run(select)):
-            for seq, encoded in rows:
+        def select() -> tuple[list[tuple[int, SpooledDelivery]], list[tuple[int, str]]]:
+            found: list[tuple[int, SpooledDelivery]] = []
+            unreadable: list[tuple[int, str]] = []
+            size_bytes = 0
+            for seq, encoded in self._file.execute(_FIRST, [limit]):
+                size_bytes += len(encoded)
+                if size_bytes > MAX_BATCH_BYTES and found:
+                    break
                 try:
                     found.append((seq, msgspec.msgpack.decode(encoded, type=SpooledDelivery)))
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    log.error("spool.not_readable", seq=seq, error=str(error))  # noqa: TRY400  the text says it all
-                    await self.refuse(seq, f"not readable: {error}")
-        return found
+                    unreadable.append((seq, str(error)))
+            return found, unreadable
+
+        while True:
+            found, unreadable = await self._run(select)
+            for seq, error in unreadable:
+                log.error("spool.not_readable", seq=seq, error=error)
+                await self.refuse(seq, f"not readable: {error}")
+            if found or not unreadable:
+                return found
 
     async def delete_through(self, last: int) -> None:
         """Delete deliveries up to a number, after they were committed to the database."""

@@ -1,5 +1,6 @@
 """Compare the address to which a receiver posts with the address of this hub."""
 
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -73,6 +74,8 @@ def _parse(url: str, ending: str = "") -> _Address | None:
         return None
     if not host:
         return None
+    with suppress(UnicodeError):  # the same name in Unicode and as ION may store it
+        host = host.rstrip(".").encode("idna").decode()
     path = parts.path.rstrip("/")
     if ending and path.endswith(ending):
         path = path.removesuffix(ending)

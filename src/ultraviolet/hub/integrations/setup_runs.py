@@ -42,7 +42,7 @@ class SetupRuns:
                 done = await webhook_setup.apply_setup(self._connections, actor, integration_id)
                 run.refused = done.refused
             except UltravioletError as error:
-                run.error = error.detail
+                run.error = error.explanation
             finally:
                 run.running = False
 

@@ -1,5 +1,6 @@
 """Logistics of the plant: kits, assemblies as built, plans, and approvals of orders."""
 
+from ultraviolet.local_ion.plant import sample_data
 from ultraviolet.local_ion.plant.workflows import Plant
 
 
@@ -77,9 +78,28 @@ def _create_plan(plant: Plant) -> None:
 
 def _request_order(plant: Plant) -> None:
     create = plant.client.create
-    order = plant.create("purchase_orders", description="Raw material, for approval")
-    part = plant.known["parts"][0]
-    create("purchase_order_lines", purchaseOrderId=order, partId=part, quantity=3.0, cost=12.5)
+    order = plant.create(
+        "purchase_orders",
+        description="Raw material, for approval",
+        supplierId=plant.known["suppliers"][0],
+        currencyId=plant.known["currencies"][0],
+        assignedToId=plant.known["users"][0],
+        shipToLocationId=plant.known["locations"][0],
+        attributes=[{"key": "Priority", "value": sample_data.PRIORITIES[0]}],
+    )
+    for position, (part, quantity) in enumerate(
+        zip(plant.known["parts"], (3.0, 40.0, 250.0), strict=False), 1
+    ):
+        create(
+            "purchase_order_lines",
+            purchaseOrderId=order,
+            partId=part,
+            position=position,
+            quantity=quantity,
+            cost=12.5 * position,
+            needDate=plant.day(30, 60),
+            estimatedArrivalDate=plant.day(20, 70),
+        )
     reviewer = plant.any("users")
     create("purchase_order_approval_requests", purchaseOrderId=order, reviewerId=reviewer)
     create(

@@ -84,8 +84,8 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
                 handler and error.field in query_parameters(handler)
             )
             source = "header" if "-" in error.field else "query" if is_parameter else "body"
-            fields = [FieldProblem(error.field, error.detail, source)] if error.field else []
-            return _problem(error.kind, error.status, error.detail, fields)
+            fields = [FieldProblem(error.field, error.explanation, source)] if error.field else []
+            return _problem(error.kind, error.status, error.explanation, fields)
         case ValidationException():
             found = list(_field_problems(error, handler))
             detail = "; ".join(

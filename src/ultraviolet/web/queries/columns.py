@@ -32,6 +32,10 @@ _LEADING_FIELDS = (
     "type",
     "partType",
 )
+TECHNICAL_FIELDS = frozenset(
+    ("id", "_etag", "Etag", "LastSessionId", "entityId", "prettyStr", "_deleted", "Deleted")
+)
+"""Fields that pages show last, and lists only if a user asks for them."""
 _TRAILING_PREFIXES = ("_", "Last", "createdBy", "updatedBy", "entityId", "thumbnail", "prettyStr")
 
 

@@ -18,6 +18,7 @@ from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import export, field_indexes, search_index
 from ultraviolet.web.queries.columns import (
+    TECHNICAL_FIELDS,
     Column,
     bind,
     columns,
@@ -89,7 +90,11 @@ def selected_columns(
     requested = [find_path(catalog, resource, name) for name in dict.fromkeys(names)]
     labels = resource_label(resource.name)
     usual = [known[name] for name in labels.columns if name in known and name != "id"]
-    others = [column for column in known.values() if column.name != "id" and column.kind != "other"]
+    others = [
+        column
+        for column in known.values()
+        if column.name not in TECHNICAL_FIELDS and column.kind != "other"
+    ]
     default = usual or others[:_MAX_DEFAULT_COLUMNS]
     shown = requested or [FieldPath(column.name, (), column) for column in default]
     sorting = known.get(by.by)

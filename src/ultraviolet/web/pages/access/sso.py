@@ -37,8 +37,8 @@ async def go(
     try:
         address, attempt = await provider.begin(hub.public_url + BACK, next_page)
     except UltravioletError as error:
-        log.warning("sign_in.failed", way="provider", error=error.detail)
-        return sign_in_page(request, hub, render, error.detail, error.status, next_page)
+        log.warning("sign_in.failed", way="provider", error=error.explanation)
+        return sign_in_page(request, hub, render, error.explanation, error.status, next_page)
     cookie = sealed_cookie(
         request,
         hub,
@@ -67,9 +67,9 @@ async def back(
         if admitted.session is None:
             raise SignInRefusedError(admitted.refused)
     except UltravioletError as error:
-        log.warning("sign_in.refused", way="provider", source=place.source, error=error.detail)
+        log.warning("sign_in.refused", way="provider", source=place.source, error=error.explanation)
         answer: Response[str] | Redirect = sign_in_page(
-            request, hub, render, error.detail, error.status, goal
+            request, hub, render, error.explanation, error.status, goal
         )
     else:
         answer = await signed_in(request, hub, admitted.session, goal)

@@ -68,7 +68,7 @@ async def _preview(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed],
     except TimeoutError:
         return found, f"ION did not answer within {_PREVIEW_TIMEOUT_SECONDS:.0f} seconds."
     except UltravioletError as error:
-        return found, error.detail
+        return found, error.explanation
     return found, ""
 
 

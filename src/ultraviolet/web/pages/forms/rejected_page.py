@@ -76,7 +76,7 @@ class RejectedPage(Response[str]):
                 return
             start, html = found
             rejected = RejectedForm(
-                self._root + str(scope["path"]), values, self._error.detail, self._error.field
+                self._root + str(scope["path"]), values, self._error.explanation, self._error.field
             )
             # Parsing a long page takes long enough to delay deliveries.
             body = (await asyncio.to_thread(with_errors, html, rejected)).encode()

@@ -8,10 +8,9 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Link, Resource
 from ultraviolet.ion.queries import is_read
-from ultraviolet.web.queries.columns import columns
+from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, columns
 from ultraviolet.web.queries.field_paths import MAX_LINKS, FieldPath, find_path
 
-_TECHNICAL = ("id", "_etag", "Etag", "LastSessionId", "entityId", "_deleted", "Deleted")
 _AUTHORS = ("createdById", "updatedById")
 
 
@@ -72,7 +71,9 @@ def _fields(
     technical: list[Choice] = []
     for path in paths:
         label = path.column.label
-        (technical if path.column.name in _TECHNICAL else usual).append(Choice(path.name, label))
+        (technical if path.column.name in TECHNICAL_FIELDS else usual).append(
+            Choice(path.name, label)
+        )
     return _sorted(usual), _sorted(technical)
 
 
@@ -82,5 +83,7 @@ def _sorted(choices: list[Choice]) -> list[Choice]:
 
 def _links(resource: Resource) -> list[Link]:
     """Return the links of a resource that people look for; authors come last."""
-    found = [link for link in resource.links if link.key not in _TECHNICAL and is_read(link.key)]
+    found = [
+        link for link in resource.links if link.key not in TECHNICAL_FIELDS and is_read(link.key)
+    ]
     return sorted(found, key=lambda link: (link.key in _AUTHORS, field_label(link.key).label))

@@ -23,7 +23,7 @@ from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import links, object_table, objects, versions
-from ultraviolet.web.queries.columns import Column, columns
+from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, Column, columns
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
 from ultraviolet.web.queries.versions import VersionDetail
 
@@ -31,7 +31,6 @@ _MAX_VERSIONS = 50
 _MAX_RELATED_COLUMNS = 7
 _STATUS = "status"
 _AUTHORS_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
-_TECHNICAL = ("id", "_etag", "Etag", "LastSessionId", "entityId", "prettyStr")
 _STATES = {
     "fresh": "Up to date with ION.",
     "stale": "Changed in ION. A re-read is pending.",
@@ -168,7 +167,7 @@ def _sections(
             continue
         rules = (
             (cell.name in _AUTHORS_AND_TIMES, "Created and updated"),
-            (cell.name in _TECHNICAL, "Technical fields"),
+            (cell.name in TECHNICAL_FIELDS, "Technical fields"),
             (cell.empty, "Empty fields"),
             (cell.name.startswith("_") and cell.name.endswith("Count"), "Counts"),
         )
@@ -210,7 +209,11 @@ def _related(
                 rows,
             )
         )
-    return sorted(found, key=lambda one: (not one.rows, -one.count))
+    # Resources with chosen columns, such as the lines of an order, say most about an object.
+    return sorted(
+        found,
+        key=lambda one: (not one.rows, not resource_label(one.resource).columns, -one.count),
+    )
 
 
 HANDLERS = [show_object]
