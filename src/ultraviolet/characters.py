@@ -21,7 +21,7 @@ def escape_line(text: str) -> str:
 
 def escape_json(document: str) -> str:
     r"""Return equivalent JSON with these characters escaped, as in `\u202e`."""
-    return _CONTROL.sub(_escape_json, document)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def find_control_character(text: str) -> str | None:
@@ -32,7 +32,3 @@ def find_control_character(text: str) -> str | None:
 
 def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
-
-
-def _escape_json(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"

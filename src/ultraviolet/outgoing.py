@@ -109,11 +109,11 @@ def opener(url: str, context: ssl.SSLContext | None = None) -> urllib.request.Op
     return urllib.request.build_opener(*handlers)
 
 
-def read_file(answer: IO[bytes], max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
+def read_file(answer: IO[bytes]) -> bytes:
     """Return the body of a urllib response; raise AnswerTooLargeError."""
-    body = answer.read(max_bytes + 1)
-    if len(body) > max_bytes:
-        raise AnswerTooLargeError(max_bytes)
+    body = answer.read(MAX_ANSWER_BYTES + 1)
+    if len(body) > MAX_ANSWER_BYTES:
+        raise AnswerTooLargeError(MAX_ANSWER_BYTES)
     return body
 
 

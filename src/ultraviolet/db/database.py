@@ -28,12 +28,13 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 _MAX_ATTEMPTS = 5
+_READER_THREADS = 4
 
 
 class Database:
     """The database of a hub. All access is through `read` and `write`."""
 
-    def __init__(self, engine: Engine, *, readers: int = 4) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
         concurrent = dialect.is_postgresql(engine)
         self.writing = engine if concurrent else sqlite.connect_writer(engine)
@@ -45,7 +46,7 @@ class Database:
             if concurrent
             else self._writers
         )
-        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="database-reader")
+        self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="database-reader")
         self._checkpoints = None if concurrent else Checkpoints(engine, self._writers)
         self.trouble: str | None = None
         """Why the last write failed; None after a delivery was written again."""

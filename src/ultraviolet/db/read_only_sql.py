@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -154,11 +155,13 @@ class _Sqlite:
                 self._connection.close()
             raise
         # Invalid UTF-8 must not hide the rest.
-        self._connection.text_factory = _decoded
+        self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         self._connection.set_authorizer(_authorize)
-        self._connection.set_progress_handler(self._is_late, _STEPS_BETWEEN_CHECKS)
+        self._connection.set_progress_handler(
+            lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_CHECKS
+        )
 
     @contextmanager
     def query(self, statement: str) -> Generator[Result]:
@@ -199,9 +202,8 @@ class _Sqlite:
             yield
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             stopped = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
-            if (
-                stopped and time.monotonic() <= self._deadline
-            ):  # SQLite suppresses the KeyboardInterrupt in `_is_late`
+            if stopped and time.monotonic() <= self._deadline:
+                # SQLite suppresses a KeyboardInterrupt in the progress handler.
                 raise KeyboardInterrupt from error
             raise self._explain(error) from error
 
@@ -212,9 +214,6 @@ class _Sqlite:
         if code == sqlite3.SQLITE_INTERRUPT:
             return _timed_out(self._timeout_seconds)
         return SqlError(f"The database reports: {error}")
-
-    def _is_late(self) -> bool:
-        return time.monotonic() > self._deadline
 
     def _make_shadow(self) -> sqlite3.Connection:
         """Return an empty database with typed tables for the views and tables of this one.
@@ -251,10 +250,6 @@ class _Sqlite:
             self._shadow.execute("DROP VIEW IF EXISTS temp.ultraviolet_result")
         kinds = [_SHADOW_TYPES.get(row[2].lower()) for row in found]
         return kinds if len(kinds) == number else unknown
-
-
-def _decoded(content: bytes) -> str:
-    return content.decode("utf-8", "replace")
 
 
 def _quoted(name: str) -> str:

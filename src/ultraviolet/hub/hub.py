@@ -45,6 +45,7 @@ from ultraviolet.hub.runtime.sandboxes import Sandboxes
 from ultraviolet.hub.runtime.search_indexer import SearchIndexer
 from ultraviolet.hub.runtime.view_updater import ViewUpdater
 from ultraviolet.ion.catalog import Catalog, load_catalog
+from ultraviolet.outgoing import is_loopback
 
 _DATA_FILES = (
     *("hub.db*", "hub.json", "hub.lock", "alive_at*", "secret.key", "secret.[0-9]*", "sandboxes"),
@@ -74,7 +75,7 @@ class Hub:
         self.role: Role = role
         self.changes = changes = PubSub()
         # Only this machine reaches a hub with a local address, so its ION may be local as well.
-        local = urlsplit(settings.public_url).hostname in ("localhost", "127.0.0.1", "::1")
+        local = is_loopback(urlsplit(settings.public_url).hostname or "")
         self.targets = EgressPolicy(settings.allowed_targets or (LOOPBACK if local else ()))
         self._session: aiohttp.ClientSession | None = None
         self.provider, self.provider_rules = sso.create_provider(
@@ -99,7 +100,7 @@ class Hub:
             self.ingest,
             public_url=settings.public_url,
             http=self._http,
-            on_tested=self._restart,
+            on_tested=lambda id_: self.pool.restart(id_),  # noqa: PLW0108  the pool is created below
             serves=not one_off,
         )
         self.setup_runs = SetupRuns(self.connections)
@@ -114,15 +115,17 @@ class Hub:
             database, settings.data, settings.public_url, available=local and role == "all"
         )
         self._deleter = IntegrationDeleter(database, changes)
-        self._tasks: list[PeriodicTask | SearchIndexer | ViewUpdater] = [
+        self._tasks: list[PeriodicTask] = [
             self._deleter.task,
             self.alerts.task,
             self.sandboxes.task,
         ]
         if role != "web":
-            indexer = SearchIndexer(database, catalog, changes, self.controllers.keys)
-            views = ViewUpdater(database, self.attributes, changes)
-            self._tasks += [Purger(database, changes).task, indexer, views]
+            self._tasks += [
+                Purger(database, changes).task,
+                SearchIndexer(database, catalog, changes, self.controllers.keys).task,
+                ViewUpdater(database, self.attributes, changes).task,
+            ]
 
     @classmethod
     def open(cls, settings: Settings, role: Role = "all", *, one_off: bool = False) -> Self:
@@ -218,6 +221,3 @@ class Hub:
         if self._session is None:
             self._session = self.targets.session()
         return self._session
-
-    async def _restart(self, integration_id: int) -> None:
-        await self.pool.restart(integration_id)

@@ -45,7 +45,11 @@ def decode(body: bytes) -> Decoded:
         repaired = True
         try:
             value = json.loads(
-                text, strict=False, parse_int=_integer, parse_float=_number, parse_constant=str
+                text,
+                strict=False,
+                parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else digits,
+                parse_float=_number,
+                parse_constant=str,
             )
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
@@ -60,10 +64,6 @@ def _repair_escape(found: re.Match[bytes]) -> bytes:
     if len(escape) == _ESCAPE_LENGTH:
         return b"" if escape == rb"\u0000" else rb"\ufffd"
     return escape
-
-
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= _MAX_DIGITS else digits
 
 
 def _number(digits: str) -> float | str:

@@ -235,11 +235,6 @@ def decode(catalog: Catalog, body: bytes, *, whole: bool = True) -> Envelope:
     )
 
 
-def _is_empty_column(name: str, value: Any, field: Field, new: Row) -> bool:
-    """Return whether the value of a field is in the column of another type."""
-    return value is None and field.name in new and plain(name) in VALUE_NAMES
-
-
 def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
     try:
         decoded: Any = answers.decode(body).value
@@ -278,7 +273,9 @@ def _read(catalog: Catalog, body_fields: Row, *, whole: bool) -> Envelope:
             field = _field(resource, name)
             if field and before is not ...:
                 old[field.name] = _value(field, before)
-            if field and after is not ... and not _is_empty_column(name, after, field, new):
+            # Without a value, it may be in the column of another type.
+            in_other = after is None and plain(name) in VALUE_NAMES
+            if field and after is not ... and not (in_other and field.name in new):
                 row = old if action == "DELETE" and before is ... else new
                 row[field.name] = _value(field, after)
     object_id = _object_id(resource, body_fields, old | new)
@@ -296,7 +293,7 @@ def _read(catalog: Catalog, body_fields: Row, *, whole: bool) -> Envelope:
         resource=resource.name if resource else None,
         action=action,
         object_id=object_id,
-        source_time=_time(_first(body_fields, _TIME)),
+        source_time=clock.valid_time(_first(body_fields, _TIME)),
         fields=new if whole else {},
         old=old if whole else {},
         keys=_keys(resource, old, _row_key(resource, body_fields) | new) if whole else {},
@@ -435,18 +432,16 @@ def _value(field: Field, value: Any) -> Any:
         return cast("Any", value)
 
 
-def _boolean(value: Any) -> Any:
-    known = {
-        0: False,
-        1: True,
-        "0": False,
-        "1": True,
-        "true": True,
-        "false": False,
-        "t": True,
-        "f": False,
-    }
-    return known.get(value.lower() if isinstance(value, str) else value, value)
+_BOOLEANS: Mapping[Any, bool] = {
+    0: False,
+    1: True,
+    "0": False,
+    "1": True,
+    "true": True,
+    "false": False,
+    "t": True,
+    "f": False,
+}
 
 
 def _float(value: Any) -> float:
@@ -469,8 +464,10 @@ def _json_string(value: Any) -> str:
     )
 
 
-_CONVERT: dict[str, Any] = {
-    "Boolean": _boolean,
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "Boolean": lambda value: _BOOLEANS.get(
+        value.lower() if isinstance(value, str) else value, value
+    ),
     "Int": int,
     "Float": _float,
     "ID": str,
@@ -553,13 +550,6 @@ def _text(value: Any) -> str | None:
         return None
     said = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     return said if len(said) <= LONGEST_ID else None
-
-
-def _time(value: Any) -> str | None:
-    try:
-        return clock.normalize_rfc3339(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def _plainly(row: Row) -> Row:

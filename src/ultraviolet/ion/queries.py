@@ -132,6 +132,17 @@ def page_of_ids(resource: Resource, offered: OfferedSchema, *, dated: bool) -> s
     )
 
 
+def object_query(resource: Resource) -> str:
+    """Return the query of one object with all stored fields, with the variable `id`."""
+    fields = " ".join(field.name for field in resource.fields if field.stored)
+    if resource.single:
+        return f"query ($id: ID!) {{ {resource.single}(id: $id) {{ {fields} }} }}"
+    return (
+        f"query ($id: ID!) {{ {resource.list}(filters: {{id: {{eq: $id}}}}, first: 1)"
+        f" {{ edges {{ node {{ {fields} }} }} }} }}"
+    )
+
+
 def by_ids_query(
     wanted: Iterable[tuple[str, Resource, Sequence[str]]], offered: OfferedSchema
 ) -> tuple[str, dict[str, Any]]:

@@ -24,8 +24,8 @@ _ALL_OBJECTS = text(
 )
 
 
-class _Search(msgspec.Struct, frozen=True):
-    """A search for dependents by the objects to which they refer."""
+class LinkSearch(msgspec.Struct, frozen=True):
+    """A search for the objects of a resource that refer to targets by a field."""
 
     resource: str
     field: str
@@ -39,7 +39,7 @@ def find_dependents(
     """Return marks for the dependents of changed objects, with the time since they may differ."""
     marks: dict[Ref, Mark] = {}
     # By changed resource and search: the targets, each with the last time of a change.
-    searches: defaultdict[tuple[str, _Search], dict[str, str]] = defaultdict(dict)
+    searches: defaultdict[tuple[str, LinkSearch], dict[str, str]] = defaultdict(dict)
     sources: set[Ref] = set()
     # ION does not compute other values from computed ones: a change of a part's quantity, the sum
     # of its inventory, must not mark all its inventory.
@@ -68,7 +68,7 @@ def find_dependents(
                     targets = searches[state.resource, search]
                     targets[target] = max(targets.get(target, ""), since)
     for (changed, search), targets in searches.items():
-        for id_, target in _find(connection, integration_id, search, list(targets)):
+        for id_, target in find_referrers(connection, integration_id, search, list(targets)):
             if search.resource != changed or (changed, id_) not in sources:
                 _add(
                     marks,
@@ -81,8 +81,19 @@ def objects_sharing(
     connection: Connection, integration_id: int, resource: str, field: str, values: Iterable[str]
 ) -> list[str]:
     """Return the objects of a resource with one of these values in a shared field."""
-    search = _Search(resource, field, f"{resource}.{field}")
-    return [id_ for id_, _ in _find(connection, integration_id, search, list(values))]
+    search = LinkSearch(resource, field, f"{resource}.{field}")
+    return [id_ for id_, _ in find_referrers(connection, integration_id, search, list(values))]
+
+
+def find_referrers(
+    connection: Connection, integration_id: int, search: LinkSearch, targets: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return the ids of the objects that refer to these targets, each with its target."""
+    given = {"integration": integration_id, "resource": search.resource}
+    if search.all_objects:
+        return [(row.id, "") for row in connection.execute(_ALL_OBJECTS, given)]
+    parameters = given | {"field": search.field, "target": search.target, "ids": targets}
+    return [(id_, target) for id_, target in bulk.fetch_rows(connection, _REFERRERS, parameters)]
 
 
 def _ids_in_document(state: ObjectState, dependent: Dependent) -> set[str]:
@@ -98,31 +109,20 @@ def _ids_in_document(state: ObjectState, dependent: Dependent) -> set[str]:
     return {str(id_) for id_ in found if is_id(id_)}
 
 
-def _searches(state: ObjectState, dependent: Dependent) -> Iterable[tuple[_Search, str]]:
+def _searches(state: ObjectState, dependent: Dependent) -> Iterable[tuple[LinkSearch, str]]:
     if dependent.their_key:
-        yield _Search(dependent.resource, dependent.their_key, state.resource), state.id
+        yield LinkSearch(dependent.resource, dependent.their_key, state.resource), state.id
     if dependent.their_list:
-        yield _Search(dependent.resource, dependent.their_list, state.resource), state.id
+        yield LinkSearch(dependent.resource, dependent.their_list, state.resource), state.id
     if dependent.shared:
         field = dependent.shared
-        search = _Search(dependent.resource, field, f"{dependent.resource}.{field}")
+        search = LinkSearch(dependent.resource, field, f"{dependent.resource}.{field}")
         for doc in (state.before or {}, *state.intermediate, state.doc):
             if doc.get(field) is not None:
                 yield search, str(doc[field])
 
     if dependent == Dependent(dependent.resource):
-        yield _Search(dependent.resource, "", "", all_objects=True), ""
-
-
-def _find(
-    connection: Connection, integration_id: int, search: _Search, targets: Sequence[str]
-) -> list[tuple[str, str]]:
-    """Return the ids of dependents, each with the target by which it was found."""
-    given = {"integration": integration_id, "resource": search.resource}
-    if search.all_objects:
-        return [(row.id, "") for row in connection.execute(_ALL_OBJECTS, given)]
-    parameters = given | {"field": search.field, "target": search.target, "ids": targets}
-    return [(id_, target) for id_, target in bulk.fetch_rows(connection, _REFERRERS, parameters)]
+        yield LinkSearch(dependent.resource, "", "", all_objects=True), ""
 
 
 def _add(marks: dict[Ref, Mark], mark: Mark) -> None:

@@ -163,14 +163,10 @@ def _text_cell(place: str, text: str, style: int = 0) -> str:
     if 2 * len(text) > MAX_TEXT_CHARACTERS:  # Excel counts the characters of UTF-16
         units = text.encode("utf-16-le", "surrogatepass")[: 2 * MAX_TEXT_CHARACTERS]
         text = units.decode("utf-16-le", "ignore")
-    shown = escape(_NOT_XML.sub(_escaped, text))
+    # A character that XML cannot contain, in the notation of Excel.
+    shown = escape(_NOT_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", text))
     kind = f' s="{style}"' if style else ""
     return f'<c r="{place}"{kind} t="inlineStr"><is><t xml:space="preserve">{shown}</t></is></c>'
-
-
-def _escaped(found: re.Match[str]) -> str:
-    """Return a character that XML cannot contain in the notation of Excel."""
-    return f"_x{ord(found[0]):04X}_"
 
 
 def _letters(index: int) -> str:

@@ -15,8 +15,8 @@ import ultraviolet
 from ultraviolet.asgi import DESIGN, Application, HeadAsGet, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub.accounts.users import Actor
 from ultraviolet.hub.hub import Hub
+from ultraviolet.outgoing import is_loopback
 from ultraviolet.web import health
 from ultraviolet.web.api import openapi as api_openapi
 from ultraviolet.web.api import router as api_router
@@ -84,13 +84,13 @@ def create_app(hub: Hub, *, pages: bool = True) -> Asgi:
     throttle = WebhookThrottle(settings.allowed_sources, settings.trusted_proxies)
     # Without a public URL, only the path of the documentation is valid for every client.
     url = urlsplit(hub.public_url)
-    is_local = url.hostname in ("localhost", "127.0.0.1", "::1")
+
     state = _HubState(
         hub,
         ActorFinder(hub.database),
         RateLimiter(settings.api_rate_limit),
         SignInThrottle(throttle),
-        url.path if is_local else hub.public_url.rstrip("/"),
+        url.path if is_loopback(url.hostname or "") else hub.public_url.rstrip("/"),
     )
     root = settings.path_prefix
     parts: Parts = "health" if hub.role == "worker" else "pages" if pages else "api"
@@ -118,10 +118,15 @@ def create_routes(root: str, parts: Parts) -> Litestar:
     served: list[Any] = []
     show_error = None
     if parts != "health":
-        served.append(api_router.router(_hub_of_scope, _api_limit))
+        served.append(
+            api_router.router(
+                lambda scope: _state(scope).hub, lambda scope: _state(scope).api_limit
+            )
+        )
     if parts == "pages":
         from ultraviolet.web.pages import router as pages_router
-        from ultraviolet.web.pages.templating import STATIC, get_renderer
+        from ultraviolet.web.pages.formats.addresses import STATIC
+        from ultraviolet.web.pages.templating import get_renderer
 
         render = get_renderer(root)
         show_error = partial(pages_router.as_page, render=render)
@@ -141,7 +146,9 @@ def create_routes(root: str, parts: Parts) -> Litestar:
 
     application = Application(
         route_handlers=[*health.HANDLERS, *served],
-        middleware=[auth_middleware(_find_actor)],
+        middleware=[
+            auth_middleware(lambda scope, kind, token: _state(scope).actors.find(kind, token))
+        ],
         dependencies={
             "hub": Provide(_hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
@@ -165,24 +172,12 @@ def _state(scope: Any) -> _HubState:
     return scope[HUB_STATE]
 
 
-def _hub_of_scope(scope: Scope) -> Hub:
-    return _state(scope).hub
-
-
-def _api_limit(scope: Scope) -> RateLimiter:
-    return _state(scope).api_limit
-
-
 def _hub(request: AnyRequest) -> Hub:
     return _state(request.scope).hub
 
 
 def _sign_ins(request: AnyRequest) -> SignInThrottle:
     return _state(request.scope).sign_ins
-
-
-async def _find_actor(scope: Any, kind: Literal["key", "session"], token: str) -> Actor | None:
-    return await _state(scope).actors.find(kind, token)
 
 
 async def _check_request(request: AnyRequest) -> None:

@@ -15,7 +15,8 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.web import app
 from ultraviolet.web.middleware.path_prefix import PathPrefixMiddleware
-from ultraviolet.web.pages.templating import STATIC, TEMPLATES
+from ultraviolet.web.pages.formats.addresses import STATIC
+from ultraviolet.web.pages.templating import TEMPLATES
 
 ATTRIBUTES = (
     r"""\b(href|action|formaction|src|sse-connect|hx-(?:get|post|put|patch|delete))=(["'])(.*?)\2"""

@@ -15,7 +15,7 @@ from ultraviolet.db.tables.stats import arrivals
 from ultraviolet.db.tables.sync import fetch_steps, fetches, verification_steps, verifications
 from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.pages.charts import Series, columns, curves, seconds
-from ultraviolet.web.pages.templating import STATIC
+from ultraviolet.web.pages.formats.addresses import STATIC
 
 
 def points(page: str, chart: int = 0) -> list[list[str]]:

@@ -208,7 +208,7 @@ def test_change_is_one_row_for_all_receivers(signed_in: Any, deliver_to: Any) ->
 def test_pages_neither_repeat_nor_skip_changes(
     signed_in: Any, deliver_to: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "_SHOWN", 2)
+    monkeypatch.setattr(listing, "_PAGE_SIZE", 2)
     for second in range(5):
         deliver_to(1, 2, second=second, number="B")
     deliver_to(2, second=30, number="B")

@@ -101,7 +101,7 @@ def test_text_condition_finds_indexed_and_new_objects(
 
 async def follow(hub: Any, mine: set[int]) -> None:
     """Run an indexer of these integrations until no index is outdated."""
-    indexer = SearchIndexer(hub.database, hub.catalog, hub.changes, lambda: mine)
+    indexer = SearchIndexer(hub.database, hub.catalog, hub.changes, lambda: mine).task
     indexer.start()
     while await hub.database.read(search_index.outdated_integrations):  # noqa: ASYNC110  the condition is in the database
         await asyncio.sleep(0.01)

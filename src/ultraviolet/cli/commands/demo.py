@@ -266,6 +266,15 @@ def _print_addresses(
 ) -> None:
     program, hub = _program(), shlex.quote(str((data / "hub").absolute()))
     use = f"\nTo use this hub without --data: {program} context use {CONTEXT_NAME}"
+    if started.order_id:
+        page = f"purchase_orders/{started.order_id}"
+        change = f"""Change a purchase order: select Edit beside its description, and save.
+  Change it    {ion_url}/resources/{page}?edit=description
+  See it       {hub_url}/objects/{page}"""
+    else:
+        change = f"""Create a purchase order in the local ION and see it arrive in the hub:
+  Create it    {ion_url}/resources/purchase_orders/new
+  See it       {hub_url}/objects/purchase_orders"""
     typer.echo(f"""
 Ready after {seconds:.0f} s, and changes are flowing.
 
@@ -273,22 +282,11 @@ Ready after {seconds:.0f} s, and changes are flowing.
   Sign in      {started.link}   (once, within 15 minutes)
   Local ION    {ion_url}/home
 
-{_first_change(hub_url, ion_url, started.order_id)}
+{change}
   Query runner {ion_url}/?example=update-order   (the same as a mutation, ready to run)
 
 On the command line: {program} status --data {hub}{use * _add_context(data)}
 Logs: {data / "hub.log"}, {data / "ion.log"}. Press Ctrl-C to stop both.""")
-
-
-def _first_change(hub_url: str, ion_url: str, order_id: int) -> str:
-    """Return how to change a purchase order in the local ION and see the change in the hub."""
-    if not order_id:
-        return f"""Create a purchase order in the local ION and see it arrive in the hub:
-  Create it    {ion_url}/resources/purchase_orders/new
-  See it       {hub_url}/objects/purchase_orders"""
-    return f"""Change a purchase order: select Edit beside its description, and save.
-  Change it    {ion_url}/resources/purchase_orders/{order_id}?edit=description
-  See it       {hub_url}/objects/purchase_orders/{order_id}"""
 
 
 def _add_context(data: Path) -> bool:

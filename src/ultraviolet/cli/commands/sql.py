@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -234,11 +234,17 @@ def _write(result: "Result", options: Options) -> None:
             _json_object(names, result.columns, row) for batch in result.batches for row in batch
         )
     else:
+        from ultraviolet.db import representation
+
+        documents = {n for n, column in enumerate(result.columns) if column.kind == "json"}
         rows: list[dict[str, Any]] = []
         for batch in result.batches:
-            rows += [
-                dict(zip(names, _table_cells(result.columns, row), strict=True)) for row in batch
-            ]
+            for row in batch:
+                cells = list[Any](row)
+                for n in documents:  # JSON strings without their quotes
+                    if isinstance(cells[n], str):
+                        cells[n] = representation.csv_text("json", cells[n])
+                rows.append(dict(zip(names, cells, strict=True)))
             if len(rows) > MAX_TABLE_ROWS:
                 del rows[MAX_TABLE_ROWS:]
                 note = f"Only the first {MAX_TABLE_ROWS:,} rows are shown."
@@ -265,9 +271,16 @@ def _write_format(names: list[str], result: "Result", as_format: Format) -> None
     from ultraviolet.mirror import export
 
     if as_format == "csv":
+        kinds = [column.kind or "text" for column in result.columns]
         output.write_bytes(representation.csv_line(names).encode())
         for batch in result.batches:
-            lines = [representation.csv_line(_csv_values(result.columns, row)) for row in batch]
+            lines = [
+                representation.csv_line(
+                    representation.csv_text(kind if isinstance(value, str) else "text", value)
+                    for kind, value in zip(kinds, row, strict=True)
+                )
+                for row in batch
+            ]
             output.write_bytes("".join(lines).encode("utf-8", "replace"))
     elif as_format == "jsonl":
         for batch in result.batches:
@@ -314,14 +327,6 @@ def _parquet_value(kind: str, value: Any) -> Any:
     return representation.cell("time", value) if kind == "time" else value
 
 
-def _csv_values(columns: Sequence["Column"], row: "Row") -> Iterator[str | None]:
-    from ultraviolet.db import representation
-
-    for column, value in zip(columns, row, strict=True):
-        kind = column.kind or "text"
-        yield representation.csv_text(kind if isinstance(value, str) else "text", value)
-
-
 def _json_object(names: Sequence[str], columns: Sequence["Column"], row: "Row") -> dict[str, Any]:
     from ultraviolet.db import representation
 
@@ -331,12 +336,3 @@ def _json_object(names: Sequence[str], columns: Sequence["Column"], row: "Row") 
         )
         for name, column, value in zip(names, columns, row, strict=True)
     }
-
-
-def _table_cells(columns: Sequence["Column"], row: "Row") -> Iterator[Any]:
-    """Return table cells; JSON strings without their quotes."""
-    from ultraviolet.db import representation
-
-    for column, value in zip(columns, row, strict=True):
-        is_json = column.kind == "json" and isinstance(value, str)
-        yield representation.csv_text("json", value) if is_json else value

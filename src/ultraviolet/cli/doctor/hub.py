@@ -14,12 +14,11 @@ from ultraviolet.cli.support.connection import HubAddress, find_url_and_key
 from ultraviolet.command_text import command
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.core.finding import Kind
-from ultraviolet.outgoing import AnswerTooLargeError, opener, read_file
+from ultraviolet.outgoing import AnswerTooLargeError, is_loopback, opener, read_file
 
 _TIMEOUT_SECONDS = 10.0
 _MAX_INTEGRATIONS = 1000
 _NOT_A_HUB = "the server responds, but it is not a hub"
-_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compared, not bound
 
 
 def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
@@ -114,4 +113,5 @@ def _decode(body: bytes) -> Json | str:
 
 
 def _is_local(url: str) -> bool:
-    return (urlsplit(url if "://" in url else f"//{url}").hostname or "") in _LOCAL_HOSTS
+    host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
+    return is_loopback(host) or host == "0.0.0.0"  # noqa: S104  compared, not bound

@@ -48,15 +48,11 @@ class MirrorReader:
             fresh = found["state"] == "fresh"
             self.unconfirmed += not fresh
             if self.read % PROGRESS_OBJECTS == 0:
-                self._show_progress()
+                total, end = sum(self.counts.values()), "\r" if sys.stderr.isatty() else "\n"
+                typer.echo(f"{self.read:,} of {total:,} objects read{end}", err=True, nl=False)
             yield found["fields"], fresh
 
     def ion_types(self) -> Mapping[str, Sequence[str]] | None:
         """Return the members of the types of ION's schema; None if the hub has not read it."""
         found = self._session.api.get(to("/integrations/{}/ion-schema", self.integration["id"]))
         return found["types"] if found["read"] else None
-
-    def _show_progress(self) -> None:
-        total = sum(self.counts.values())
-        end = "\r" if sys.stderr.isatty() else "\n"
-        typer.echo(f"{self.read:,} of {total:,} objects read{end}", err=True, nl=False)

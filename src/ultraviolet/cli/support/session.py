@@ -188,60 +188,50 @@ def open_session(
         raise
 
 
-def _common() -> list[inspect.Parameter]:
-    panel = "Hub"
-    options: list[tuple[str, Any, Any]] = [
-        (
-            "as_json",
-            Annotated[bool, typer.Option("--json", help="Print JSON for programs.")],
-            False,
-        ),
-        (
-            "url",
-            Annotated[
-                str | None,
-                typer.Option(
-                    envvar="ULTRAVIOLET_URL",
-                    rich_help_panel=panel,
-                    help="Address of a running hub.",
-                ),
-            ],
-            None,
-        ),
-        (
-            "key",
-            Annotated[
-                str | None,
-                typer.Option(
-                    envvar="ULTRAVIOLET_KEY", rich_help_panel=panel, help="API key for that hub."
-                ),
-            ],
-            None,
-        ),
-        (
-            "data",
-            Annotated[
-                Path | None,
-                typer.Option(
-                    envvar="ULTRAVIOLET_DATA",
-                    rich_help_panel=panel,
-                    help="Directory of a hub on this machine; default: the hub of the current "
-                    f"context, else {connection.DATA}.",
-                ),
-            ],
-            None,
-        ),
-    ]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return [
-        inspect.Parameter(name, kind, default=default, annotation=a) for name, a, default in options
-    ]
-
-
-_COMMON = _common()
-_WATCH = inspect.Parameter(
+_option = functools.partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+_COMMON = [
+    _option(
+        "as_json",
+        default=False,
+        annotation=Annotated[bool, typer.Option("--json", help="Print JSON for programs.")],
+    ),
+    _option(
+        "url",
+        default=None,
+        annotation=Annotated[
+            str | None,
+            typer.Option(
+                envvar="ULTRAVIOLET_URL", rich_help_panel="Hub", help="Address of a running hub."
+            ),
+        ],
+    ),
+    _option(
+        "key",
+        default=None,
+        annotation=Annotated[
+            str | None,
+            typer.Option(
+                envvar="ULTRAVIOLET_KEY", rich_help_panel="Hub", help="API key for that hub."
+            ),
+        ],
+    ),
+    _option(
+        "data",
+        default=None,
+        annotation=Annotated[
+            Path | None,
+            typer.Option(
+                envvar="ULTRAVIOLET_DATA",
+                rich_help_panel="Hub",
+                help="Directory of a hub on this machine; default: the hub of the current "
+                f"context, else {connection.DATA}.",
+            ),
+        ],
+    ),
+]
+"""Options of all commands that address a hub."""
+_WATCH = _option(
     "watch",
-    inspect.Parameter.KEYWORD_ONLY,
     default=False,
     annotation=Annotated[bool, typer.Option("--watch", help="Repeat every 2 s until Ctrl-C.")],
 )

@@ -276,7 +276,14 @@ class Provider:
             raise SignInRefusedError(
                 f"The provider has not verified {email}; verify it there, then sign in again"
             )
-        groups = _parse_groups(claims, self.client.roles_claim)
+        # The claim of the groups is given as a name or a path such as `realm_access.roles`.
+        found: Any = claims.get(self.client.roles_claim)
+        if found is None:
+            found = claims
+            for name in self.client.roles_claim.split("."):
+                found = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
+        listed = [found] if isinstance(found, str) else found
+        groups = tuple(map(str, cast("list[Any]", listed))) if isinstance(listed, list) else ()
         return ProviderIdentity(
             self.client.issuer, str(claims["sub"]), email.strip().casefold(), groups
         )
@@ -326,15 +333,3 @@ class Provider:
             raise SignInRefusedError(
                 f"Invalid OpenID Connect response of {self.client.issuer}: {error}"
             ) from error
-
-
-def _parse_groups(claims: dict[str, Any], path: str) -> tuple[str, ...]:
-    """Return the groups in a claim, given as a name or a path such as `realm_access.roles`."""
-    found: Any = claims.get(path)
-    if found is None:
-        found = claims
-        for name in path.split("."):
-            found = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
-    if isinstance(found, str):
-        return (found,)
-    return tuple(map(str, cast("list[Any]", found))) if isinstance(found, list) else ()

@@ -95,7 +95,9 @@ def detect_restore(connection: Connection, seen: str | None) -> bool:
     Call this before the next heartbeat is recorded.
     """
     last = heartbeat.alive_at(connection)
-    identity, before = _identity(connection), read_fact(connection, IDENTITY)
+    has_identity = dialect.is_postgresql(connection)
+    identity = connection.execute(_READ_IDENTITY).scalar() if has_identity else None
+    before = read_fact(connection, IDENTITY)
     reason = None
     if last and seen and last < seen:
         reason = f"it ends at {last[:19]}Z, but a hub wrote to it until {seen[:19]}Z"
@@ -134,9 +136,3 @@ def report_restore(connection: Connection, integration_id: int, sentence: str) -
 def request_restore_handling(connection: Connection) -> None:
     """Make the next hub on this database treat it as restored."""
     save_fact(connection, RESTORE_REQUESTED, now_rfc3339())
-
-
-def _identity(connection: Connection) -> str | None:
-    return (
-        connection.execute(_READ_IDENTITY).scalar() if dialect.is_postgresql(connection) else None
-    )

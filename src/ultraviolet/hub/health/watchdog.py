@@ -251,7 +251,7 @@ class Watchdog:
             Finding(
                 "unreadable",
                 "error",
-                f"The last fetch could not read {_title(resource)}: {error}",
+                f"The last fetch could not read {resource.replace('_', ' ')}: {error}",
                 next_step(error),
                 Action.FULL_FETCH,
                 resource,
@@ -320,10 +320,6 @@ def _missed(given_up: int, lost: int, recovered: int) -> str:
         delivered = counted(lost, "delivery", "deliveries")
         parts.append(f"ION reports {delivered} as sent that did not arrive")
     return f"{' and '.join(parts)}; the hub recovered {recovered:,} from ION's record"
-
-
-def _title(resource: str) -> str:
-    return resource.replace("_", " ")
 
 
 def max_silence(hours: Sequence[datetime]) -> timedelta | None:

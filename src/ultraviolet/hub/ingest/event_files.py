@@ -116,11 +116,18 @@ def _line(row: Any) -> Line:
 
 
 def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
+    invalid = f"Event {line.seq} has an invalid key, time or body"
     try:
-        key, body = _key(line), _body(line)
+        key = bytes.fromhex(line.dedupe_key)
+        encoded = base64.b64decode(line.body_base64 or "", validate=True)
+        body = encoded if line.body is None else line.body.encode()
         received_at = min(clock.normalize_rfc3339(line.received_at), clock.now_rfc3339())
     except ValueError as error:
-        raise InvalidError(f"Event {line.seq} has an invalid key, time or body: {error}") from error
+        raise InvalidError(f"{invalid}: {error}") from error
+    if len(key) != _KEY_BYTES:
+        raise InvalidError(f"{invalid}: the key has {len(key)} bytes instead of {_KEY_BYTES}")
+    if line.body is None and line.body_base64 is None:
+        raise InvalidError(f"{invalid}: there is no body")
     row = event_row(
         integration_id,
         _NO_URL_ID,
@@ -138,18 +145,3 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
         "deliveries": line.deliveries,
         "conflicting": line.conflicting,
     }
-
-
-def _key(line: Line) -> bytes:
-    key = bytes.fromhex(line.dedupe_key)
-    if len(key) != _KEY_BYTES:
-        raise ValueError(f"the key has {len(key)} bytes instead of {_KEY_BYTES}")
-    return key
-
-
-def _body(line: Line) -> bytes:
-    if line.body is not None:
-        return line.body.encode()
-    if line.body_base64 is None:
-        raise ValueError("there is no body")
-    return base64.b64decode(line.body_base64, validate=True)

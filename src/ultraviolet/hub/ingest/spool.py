@@ -144,7 +144,13 @@ class Spool:
 
     async def delete_through(self, last: int) -> None:
         """Delete deliveries up to a number, after they were committed to the database."""
-        count, size_bytes = await self._run(self._delete_through, last)
+
+        def delete() -> tuple[int, int]:
+            measured = self._file.execute(_MEASURE, [last]).fetchone()
+            self._file.execute(_DELETE, [last])
+            return measured
+
+        count, size_bytes = await self._run(delete)
         self._resize(-count, -size_bytes)
 
     async def refuse(self, seq: int, why: str) -> None:
@@ -170,11 +176,6 @@ class Spool:
     def _insert(self, encoded: Iterable[bytes]) -> None:
         with self._transaction():
             self._file.executemany(_INSERT, ([delivery] for delivery in encoded))
-
-    def _delete_through(self, last: int) -> tuple[int, int]:
-        count, size_bytes = self._file.execute(_MEASURE, [last]).fetchone()
-        self._file.execute(_DELETE, [last])
-        return count, size_bytes
 
     def _move_to_refused(self, seq: int, why: str) -> int:
         """Return the size of the delivery."""

@@ -66,9 +66,12 @@ class Connections:
 
     async def open_context(self, integration_id: int) -> SyncContext:
         """Return a sync context that reads an integration and writes its mirror."""
-        integration, credentials, offered = await self.database.read(
-            self._read_offered, integration_id
-        )
+
+        def read(connection: Connection) -> tuple[Integration, Credentials | None, OfferedSchema]:
+            offered = integrations.offered_schema(connection, self.catalog, integration_id)
+            return *self._read_credentials(connection, integration_id), offered
+
+        integration, credentials, offered = await self.database.read(read)
         client = self._client(integration, credentials)
         catalog = self.catalog.following(integration.resources)
         read_schema = functools.partial(
@@ -121,12 +124,6 @@ class Connections:
         if known and known[0].updated_at == found.updated_at:
             return found, None
         return found, integrations.credentials(connection, self.secrets, integration_id)
-
-    def _read_offered(
-        self, connection: Connection, integration_id: int
-    ) -> tuple[Integration, Credentials | None, OfferedSchema]:
-        offered = integrations.offered_schema(connection, self.catalog, integration_id)
-        return *self._read_credentials(connection, integration_id), offered
 
     def _client(self, found: Integration, credentials: Credentials | None) -> IonClient:
         known = self._clients.get(found.id)

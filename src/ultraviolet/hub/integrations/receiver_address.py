@@ -5,8 +5,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ultraviolet.ion.webhooks import Receiver
+from ultraviolet.outgoing import is_loopback
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANY = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
 _PORTS = {"http": 80, "https": 443}
 
@@ -24,13 +24,9 @@ class _Address(NamedTuple):
         port = "" if self.port in (None, _PORTS.get(self.scheme)) else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.path}"
 
-    @property
-    def is_loopback(self) -> bool:
-        return self.host in _LOOPBACK
-
     def is_same(self, other: "_Address") -> bool:
         """Return whether both are the same address; all names of this machine are equal."""
-        both_here = self.is_loopback and other.is_loopback
+        both_here = is_loopback(self.host) and is_loopback(other.host)
         return (both_here or self.host == other.host) and (
             (self.scheme, self.port, self.path) == (other.scheme, other.port, other.path)
         )
@@ -48,7 +44,7 @@ def find_address_problem(receiver: Receiver, public_url: str) -> str | None:
         return None
     if posts_to is None:
         return f"Receiver {receiver.id} posts to an invalid address; this hub is {hub}"
-    if hub.is_same(posts_to) or (hub.is_loopback and not posts_to.is_loopback):
+    if hub.is_same(posts_to) or (is_loopback(hub.host) and not is_loopback(posts_to.host)):
         return None
     return f"Receiver {receiver.id} posts to another address: {posts_to}; this hub is {hub}"
 
@@ -63,7 +59,7 @@ def may_correct(receiver: Receiver, public_url: str) -> bool:
     posts_to = _parse(receiver.uri.partition("?")[0].rstrip("/"), f"/hooks/{receiver.token}")
     if hub is None or posts_to is None:
         return False
-    return posts_to.is_loopback or hub.host == posts_to.host
+    return is_loopback(posts_to.host) or hub.host == posts_to.host
 
 
 def _parse(url: str, ending: str = "") -> _Address | None:

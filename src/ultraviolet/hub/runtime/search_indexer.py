@@ -12,15 +12,14 @@ from sqlalchemy import Connection, select
 
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations
-from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.hub.runtime.change_task import ChangeTask
 from ultraviolet.hub.sync.fetch import unfinished_fetch
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import search_index
 
 _BATCH_SIZE = 200
-_DEBOUNCE_SECONDS = 1.0
-"""How long to collect changes, so that an object that changes often is indexed once."""
+
 _CHECK_SECONDS = 60.0
 _PAUSE_FACTOR = 3.0
 """Pause after a batch as a multiple of its duration; deliveries and changes have priority."""
@@ -40,31 +39,13 @@ class SearchIndexer:
     ) -> None:
         self._database = database
         self._catalog = catalog
-        self._changes = changes
         self._leased = leased
         self._behind: set[int] = set()
         self._checked_at = -_CHECK_SECONDS
-        self._task = PeriodicTask("search index", self._index_all, _CHECK_SECONDS / 10)
-        self._listener = PeriodicTask("search changes", self._listen, _CHECK_SECONDS)
+        self.task = ChangeTask("search index", self._index_changed, changes, _CHECK_SECONDS / 10)
 
-    def start(self) -> None:
-        """Start indexing."""
-        self._listener.start()
-        self._task.start()
-
-    async def stop(self) -> None:
-        """Stop after the current batch."""
-        await asyncio.gather(self._listener.stop(), self._task.stop())
-
-    async def _listen(self) -> None:
-        async for change in self._changes.subscribe():
-            if change["kind"] == "object":
-                self._behind.add(change["integration_id"])
-                self._task.wake()
-
-    async def _index_all(self) -> None:
-        if self._behind:
-            await asyncio.sleep(_DEBOUNCE_SECONDS)
+    async def _index_changed(self, changed: set[int]) -> None:
+        self._behind |= changed
         if time.monotonic() - self._checked_at > _CHECK_SECONDS:
             self._checked_at = time.monotonic()
             self._behind.update(await self._database.read(search_index.outdated_integrations))

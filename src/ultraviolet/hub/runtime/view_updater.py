@@ -10,14 +10,14 @@ from ultraviolet.db import dialect, locks, view_creation
 from ultraviolet.db.attributes import AttributeCatalog
 from ultraviolet.db.database import Database
 from ultraviolet.db.driver_errors import first_line
-from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.hub.runtime.change_task import ChangeTask
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 
 log = structlog.get_logger()
 
-_DEBOUNCE_SECONDS = 1.0
+
 _CHECK_SECONDS = 60.0
 
 
@@ -27,19 +27,8 @@ class ViewUpdater:
     def __init__(self, database: Database, attributes: AttributeCatalog, changes: PubSub) -> None:
         self._database = database
         self._attributes = attributes
-        self._changes = changes
-        self._task = PeriodicTask("view columns", self._check, _CHECK_SECONDS)
-        self._listener = PeriodicTask("view changes", self._listen, _CHECK_SECONDS)
         self._checked: Catalog | None = None
-
-    def start(self) -> None:
-        """Start checking."""
-        self._listener.start()
-        self._task.start()
-
-    async def stop(self) -> None:
-        """Stop after the current view."""
-        await asyncio.gather(self._listener.stop(), self._task.stop())
+        self.task = ChangeTask("view columns", lambda _: self.update(), changes, _CHECK_SECONDS)
 
     async def update(self) -> None:
         """Add the missing columns, one view per transaction; readers of the others do not wait."""
@@ -56,15 +45,6 @@ class ViewUpdater:
                 await self._database.write(_extend, catalog, resource)
         if is_complete:
             self._checked = catalog
-
-    async def _listen(self) -> None:
-        async for change in self._changes.subscribe():
-            if change["kind"] == "object":
-                self._task.wake()
-
-    async def _check(self) -> None:
-        await asyncio.sleep(_DEBOUNCE_SECONDS)
-        await self.update()
 
     def _extend_now(self, catalog: Catalog, resource: Resource) -> bool:
         """Extend a view on PostgreSQL; return False if a query used it for too long."""

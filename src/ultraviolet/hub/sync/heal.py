@@ -38,7 +38,7 @@ from ultraviolet.ion.errors import (
 )
 from ultraviolet.mirror import stale_reasons
 from ultraviolet.mirror.apply import mark_stale
-from ultraviolet.mirror.dependents import find_dependents
+from ultraviolet.mirror.dependents import LinkSearch, find_dependents, find_referrers
 from ultraviolet.mirror.object_state import ObjectState
 from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin, Ref
 
@@ -84,9 +84,7 @@ _DELETE_OLDER_MARK = text(
 _DELETE_MARK = text(
     "DELETE FROM stale WHERE integration_id = :integration AND resource = :resource AND id = :id"
 )
-_SELECT_CHILDREN = """SELECT l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
-  WHERE k.resource = :resource AND k.field = :field AND k.target_resource = :target
-    AND l.integration_id = :integration AND l.target_id IN :ids"""
+
 _OUTCOME_ERRORS = {
     "older": "ION answered with older content than it had announced",
     "unproven": "ION does not show it and reported no deletion; a full fetch decides",
@@ -298,15 +296,9 @@ class Healer:
             except IonRefusedError as error:
                 log.warning("heal.children_unreadable", resource=child.name, error=str(error))
                 continue  # the poll and the next fetch read them, too
-            given = {
-                "integration": self._id,
-                "resource": child.name,
-                "field": link.key,
-                "target": link.resource,
-                "ids": owners,
-            }
-            rows = await self._database.read(bulk.fetch_rows, _SELECT_CHILDREN, given)
-            unlisted = {id_ for (id_,) in rows} | page.unreadable.keys()
+            search = LinkSearch(child.name, link.key, link.resource)
+            children = await self._database.read(find_referrers, self._id, search, owners)
+            unlisted = {id_ for id_, _ in children} | page.unreadable.keys()
             unlisted -= {o.id for o in page.observations}
             marks = [
                 Mark(child.name, id_, stale_reasons.NOT_LISTED, now_rfc3339()) for id_ in unlisted

@@ -158,9 +158,9 @@ class Verifier:
             ids.setdefault(resource, []).append(id_)
         docs: dict[str, Docs] = {}
         for name, wanted in ids.items():
-            given = {"integration": self._context.id, "resource": name, "ids": wanted}
-            rows = await self._context.database.read(bulk.fetch_rows, _SELECT_BY_ID, given)
-            docs[name] = {id_: msgspec.json.decode(doc) for id_, doc in rows}
+            docs[name] = await self._context.database.read(
+                _read_docs, self._context.id, name, wanted
+            )
         equal: list[Ref] = []
         still: list[SuspectedDifference] = []
         added: Counter[str] = Counter()
@@ -172,6 +172,14 @@ class Verifier:
                 equal.append(seen.ref)
             added[seen.resource] += (seen.kind == "full") - (suspects[seen.ref].kind != "extra")
         return SettledDifferences(equal, still, answer.failed, added)
+
+
+def _read_docs(
+    connection: Connection, integration_id: int, resource: str, ids: Sequence[str]
+) -> Docs:
+    given = {"integration": integration_id, "resource": resource, "ids": ids}
+    rows = bulk.fetch_rows(connection, _SELECT_BY_ID, given)
+    return {id_: msgspec.json.decode(doc) for id_, doc in rows}
 
 
 class _Comparison:
@@ -277,7 +285,10 @@ class _Comparison:
         View rows are read for all objects with invalid values and for a random sample of others.
         Objects whose saved invalid values are wrong are excluded, because the view may fail on them.
         """
-        docs = self._docs(connection, after, last) if ids is None else self._by_id(connection, ids)
+        if ids is None:
+            docs = self._docs(connection, after, last)
+        else:
+            docs = _read_docs(connection, self._context.id, self._resource.name, ids)
         kinds = self._resource.kinds
         invalid = {
             id_: found
@@ -322,11 +333,6 @@ class _Comparison:
             elif invalid:
                 fields = {field: {"ion": value, "mirror": None} for field, value in invalid.items()}
                 yield SuspectedDifference(name, id_, "invalid", fields)
-
-    def _by_id(self, connection: Connection, ids: list[str]) -> Docs:
-        given = {"integration": self._context.id, "resource": self._resource.name, "ids": ids}
-        rows = bulk.fetch_rows(connection, _SELECT_BY_ID, given)
-        return {id_: msgspec.json.decode(doc) for id_, doc in rows}
 
     def _docs(self, connection: Connection, after: str, last: str | None) -> Docs:
         """Return the documents between two keys; numeric keys are stored as text, too."""

@@ -5,7 +5,7 @@ the conventions of the 2023 schema. `irregular.graphql` contains the exceptions 
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -69,7 +69,12 @@ def source(version: Version = "all") -> DocumentNode:
             merged.append(replace(node, fields=fields))
         elif not isinstance(node, ObjectTypeExtensionNode) or node.name.value not in extended:
             merged.append(node)
-    return DocumentNode(definitions=(*merged, *_unmerged(definitions, extended)))
+    derived = (  # extensions of derived types
+        node
+        for node in definitions
+        if isinstance(node, ObjectTypeExtensionNode) and node.name.value in extended
+    )
+    return DocumentNode(definitions=(*merged, *derived))
 
 
 def _without_replaced(document: DocumentNode) -> Iterator[DefinitionNode]:
@@ -79,15 +84,6 @@ def _without_replaced(document: DocumentNode) -> Iterator[DefinitionNode]:
             kept = (f for f in node.fields or () if directive(f, "replaced") is None)
             yield replace(node, fields=tuple(kept))
         else:
-            yield node
-
-
-def _unmerged(
-    definitions: Iterable[DefinitionNode], names: Collection[str]
-) -> Iterator[DefinitionNode]:
-    """Yield the extensions of derived types."""
-    for node in definitions:
-        if isinstance(node, ObjectTypeExtensionNode) and node.name.value in names:
             yield node
 
 
@@ -220,16 +216,13 @@ class Derivation:
             *self._events(),
         ]
         used = set(_OPERATOR_FILTER.findall("\n".join((*using, irregular()))))
-        return "\n".join([*self._operator_filters(used), *using])
-
-    def _operator_filters(self, used: set[str]) -> Iterator[str]:
-        """Yield the operator filters that the schema uses."""
-        for name in sorted(used.intersection((*OPERAND_SCALARS, *self.enum_names))):
-            comparisons = " ".join(
-                f"{op}: {name}" for op in ("eq", "neq", "like", "ilike", "notlike", "notilike")
-            )
-            order = " ".join(f"{op}: {name}" for op in ("gt", "gte", "lt", "lte"))
-            yield f"input {name}Filter {{ {comparisons} in: [{name}] {order} isnull: Boolean }}"
+        filters = [
+            f"input {name}Filter {{ eq: {name} neq: {name} like: {name} ilike: {name}"
+            f" notlike: {name} notilike: {name} in: [{name}]"
+            f" gt: {name} gte: {name} lt: {name} lte: {name} isnull: Boolean }}"
+            for name in sorted(used.intersection((*OPERAND_SCALARS, *self.enum_names)))
+        ]
+        return "\n".join([*filters, *using])
 
     def _connections(self) -> Iterator[str]:
         seen: set[str] = set()

@@ -82,16 +82,13 @@ def _string(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _id(value: Any) -> str:
-    """Return an id as text; a whole number may be a float, as pandas writes them."""
-    is_whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if is_whole else _string(value)
-
-
 _SCALARS: Scalars = {
     "Boolean": bool,
     "Float": _float,
-    "ID": _id,
+    # A whole number may be a float, as pandas writes them.
+    "ID": lambda value: _string(
+        int(value) if isinstance(value, float) and value.is_integer() else value
+    ),
     "Int": _int,
     "String": _string,
 }

@@ -112,8 +112,12 @@ class Conditions:
         field = field or next((f for f in resource.fields if f.column in {name, name[1:]}), None)
         if field is not None:
             return operators_sql(field, column_sql(resource, field, alias), value)
-        if name == "sessions":
-            return self._sessions(resource, value, alias)
+        if name == "sessions":  # a check-in that passes, and the check-out after it
+            inner = self.new_alias()
+            passes, params = self.sessions_where(value, inner)
+            owner = session_owner(resource, inner, alias)
+            where = f"{inner}.event_type = 'check_in' AND {owner} AND {passes}"
+            return f"EXISTS (SELECT 1 FROM session_events {inner} WHERE {where})", params
         if name == "ionValue":
             return self._ion_value(value, alias)
         return self._related(resource, name, value, alias)
@@ -121,7 +125,11 @@ class Conditions:
     def _related(self, resource: Resource, name: str, value: Any, alias: str) -> Sql:
         link = next((x for x in resource.links if x.field == name), None)
         relation = next((x for x in resource.relations if x.field == name), None)
-        other = link or relation or self._derived(resource, name)
+        other = link or relation
+        linked = FILTERED_TARGETS.get(name)
+        if other is None and linked and derived_pairs(resource.name, name) is not None:
+            # A relation to one object without a foreign key.
+            other = Relation(name, self._catalog.resources[linked].type, linked, "none")
         if other is None:
             return self._absent(resource, name, value)
         target, inner = self._catalog.resources[other.resource], self.new_alias()
@@ -163,21 +171,6 @@ class Conditions:
             if any(link.field == name for link in other.links):
                 return "0", []
         raise GraphQLError(f"Filter {name} of {resource.type} is not served by this local ION")
-
-    def _derived(self, resource: Resource, name: str) -> Relation | None:
-        """Return a relation to one object without a foreign key."""
-        target = FILTERED_TARGETS.get(name)
-        if target is None or derived_pairs(resource.name, name) is None:
-            return None
-        return Relation(name, self._catalog.resources[target].type, target, "none")
-
-    def _sessions(self, resource: Resource, value: Mapping[str, Any], alias: str) -> Sql:
-        """Return whether a session passes a filter: a check-in and the check-out after it."""
-        inner = self.new_alias()
-        passes, params = self.sessions_where(value, inner)
-        owner = session_owner(resource, inner, alias)
-        where = f"{inner}.event_type = 'check_in' AND {owner} AND {passes}"
-        return f"EXISTS (SELECT 1 FROM session_events {inner} WHERE {where})", params
 
     def sessions_where(self, value: Mapping[str, Any], inner: str) -> Sql:
         """Return the condition of a filter of sessions on their check-in."""

@@ -35,20 +35,18 @@ def _label_text(template: str | None, values: str) -> str | None:
             if not isinstance(found, dict) or name not in found:
                 return match.group()
             found = cast("dict[str, Any]", found)[name]
-        return match.group() if isinstance(found, dict) else _plain_text(found)
+        if isinstance(found, float) and found.is_integer():
+            found = int(found)
+        return match.group() if isinstance(found, dict) else str(found)
 
     return None if template is None else _PLACEHOLDER.sub(value_of, template)
-
-
-def _plain_text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _json_text(value: Any) -> str:
-    """Encode a value as the resolvers do; SQLite formats some numbers differently."""
-    return msgspec.json.encode(value).decode()
 
 
 def _document_text(value: str) -> str:
     """Encode a JSON document as the resolvers do."""
     return _json_text(json.loads(value))
+
+
+def _json_text(value: Any) -> str:
+    """Encode a value as the resolvers do; SQLite formats some numbers differently."""
+    return msgspec.json.encode(value).decode()

@@ -3,7 +3,6 @@
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from typing import Any, cast
 
 import msgspec
@@ -102,18 +101,17 @@ _MODULE = re.compile(r"^([a-z]\w*)_([A-Z]\w*)$")
 class OpenApiDocument(JsonRenderPlugin):
     """Serves the OpenAPI document."""
 
+    _document: bytes | None = None
+
     def receive_router(self, router: Router) -> None:
         """Remove the framework's own page for unknown addresses; the hub has one."""
         router.routes = [route for route in router.routes if route.path.endswith(".json")]
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:  # noqa: ARG002  required by the base class
         """Return the document as JSON, completed on the first request."""
-        self._generated = openapi_schema
-        return self._bytes
-
-    @cached_property
-    def _bytes(self) -> bytes:
-        return msgspec.json.encode(complete(self._generated))
+        if self._document is None:
+            self._document = msgspec.json.encode(complete(openapi_schema))
+        return self._document
 
 
 def create_document(application: Litestar) -> Json:
@@ -145,17 +143,16 @@ def complete(generated: Json) -> Json:
         first = re.split(r"(?<=[.])\s|;\s|:\s", description, maxsplit=1)[0]
         operation["summary"] = first.rstrip(".")
         for status, response in operation["responses"].items():
-            if status.startswith("2"):
-                response["description"] = _success(status, response, schemas)
+            if status == "204":
+                response["description"] = "Done; the response has no body."
+            elif status.startswith("2"):
+                response["description"] = _describe_body(response, schemas)
         _add_shared_headers(method, operation)
         _add_examples(operation, examples)
     return document
 
 
-def _success(status: str, response: Json, schemas: Json) -> str:
-    """Return the description of a successful response: what its body is."""
-    if status == "204":
-        return "Done; the response has no body."
+def _describe_body(response: Json, schemas: Json) -> str:
     kinds = [content["schema"].get("$ref", "") for content in response.get("content", {}).values()]
     schema = schemas.get(kinds[0].rsplit("/", 1)[-1]) if kinds else None
     return str(schema["description"]).split("\n\n")[0] if schema else "The result."

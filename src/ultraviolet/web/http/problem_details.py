@@ -71,18 +71,19 @@ _JSON_PATH = re.compile(r" - at `\$\.?([^`]*)`$")
 _MISSING = re.compile(r"Missing required (query|header|cookie|path) parameter '([^']+)'")
 
 
-def problem_body(status: int, title: str, kind: str = "", detail: str = "") -> bytes:
-    """Return a problem as JSON; without a kind, its type is `about:blank`."""
-    return msgspec.json.encode(
-        Problem(TYPE_PREFIX + kind if kind else "about:blank", title, status, detail)
-    )
+def problem_body(status: int, title: str) -> bytes:
+    """Return a problem without a type as JSON."""
+    return msgspec.json.encode(Problem("about:blank", title, status))
 
 
 def to_problem(error: Exception, handler: Any = None) -> Problem:
     """Return the problem of an error; unexpected errors reveal no internals."""
     match error:
         case UltravioletError():
-            source = _source(handler, error)
+            is_parameter = isinstance(error, UnknownParameterError) or (
+                handler and error.field in query_parameters(handler)
+            )
+            source = "header" if "-" in error.field else "query" if is_parameter else "body"
             fields = [FieldProblem(error.field, error.explanation, source)] if error.field else []
             return _problem(error.kind, error.status, error.explanation, fields)
         case ValidationException():
@@ -178,7 +179,10 @@ def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldP
         elif key == "data" and quoted and "field" in message:
             key = quoted[1]
             if "unknown field" in message:
-                message = f"Unknown field.{did_you_mean(key, _body_fields(handler))}"
+                body = handler.parsed_fn_signature.parameters["data"].annotation
+                structs = [x for x in (*get_args(body), body) if hasattr(x, "__struct_fields__")]
+                known = [field.encode_name for x in structs for field in msgspec.structs.fields(x)]
+                message = f"Unknown field.{did_you_mean(key, known)}"
         elif key == "data":
             key = ""
         # The name of a handler's parameter in requests.
@@ -186,21 +190,3 @@ def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldP
         field = signature.parameters.get(key) if signature else None
         name = getattr(getattr(field, "kwarg_definition", None), "name", None) or key
         yield FieldProblem(name, message, str(problem.get("source", "body")))
-
-
-def _body_fields(handler: Any) -> list[str]:
-    """Return the names of the fields of a handler's body."""
-    body = handler.parsed_fn_signature.parameters["data"].annotation
-    structs = (each for each in (*get_args(body), body) if hasattr(each, "__struct_fields__"))
-    return [field.encode_name for struct in structs for field in msgspec.structs.fields(struct)]
-
-
-def _source(handler: Any, error: UltravioletError) -> str:
-    """Return the part of the request that the invalid value of an error comes from."""
-    if "-" in error.field:
-        return "header"
-    if isinstance(error, UnknownParameterError) or (
-        handler and error.field in query_parameters(handler)
-    ):
-        return "query"
-    return "body"

@@ -24,19 +24,12 @@ class ActorFinder:
         """Return the actor of a valid key or session."""
         look_up = api_keys.get_key_actor if kind == "key" else sessions.get_session_actor
         found = await self._database.read(look_up, token)
-        if found:
-            await self._touch(kind, token)
+        oldest = time.monotonic() - _TOUCH_INTERVAL_SECONDS
+        if found and self._touched_at.get(token, oldest) <= oldest:
+            # Record the use at most once a minute; ignore an unavailable database.
+            recent = {each: at for each, at in self._touched_at.items() if at > oldest}
+            self._touched_at = {**recent, token: time.monotonic()}
+            record = api_keys.touch_key if kind == "key" else sessions.touch_session
+            with suppress(UltravioletError):
+                await self._database.write(record, token)
         return found
-
-    async def _touch(self, kind: Literal["key", "session"], token: str) -> None:
-        """Record the use at most once a minute; ignore an unavailable database."""
-        now = time.monotonic()
-        if now - self._touched_at.get(token, -_TOUCH_INTERVAL_SECONDS) < _TOUCH_INTERVAL_SECONDS:
-            return
-        recent = {
-            each: at for each, at in self._touched_at.items() if now - at < _TOUCH_INTERVAL_SECONDS
-        }
-        self._touched_at = {**recent, token: now}
-        record = api_keys.touch_key if kind == "key" else sessions.touch_session
-        with suppress(UltravioletError):
-            await self._database.write(record, token)

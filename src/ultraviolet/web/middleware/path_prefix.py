@@ -9,7 +9,6 @@ import re
 from typing import Any
 
 from litestar import Litestar
-from litestar.types.internal_types import PathParameterDefinition
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.web.http.asgi import WEBHOOK_PATH_PREFIX as HOOKS
@@ -48,8 +47,15 @@ class PathPrefixMiddleware:
 
     def _remove_prefix(self, scope: Scope) -> Scope:
         """Return the scope without the prefix."""
+
+        def strip(found: re.Match[bytes]) -> bytes:
+            origin, path = found.groups()
+            if path == self._bytes or path.startswith(self._bytes + b"/"):
+                path = path[len(self._bytes) :] or b"/"
+            return origin + path
+
         headers: list[Any] = [
-            (name, _REFERER.sub(self._strip_referer, value) if name == b"referer" else value)
+            (name, _REFERER.sub(strip, value) if name == b"referer" else value)
             for name, value in scope["headers"]
         ]
         path, raw = scope["path"], scope.get("raw_path")
@@ -60,12 +66,6 @@ class PathPrefixMiddleware:
             raw = raw[len(self._bytes) :]
             raw = raw if raw.startswith(b"/") else b"/" + raw
         return {**scope, "path": path, "raw_path": raw, "headers": headers}
-
-    def _strip_referer(self, found: re.Match[bytes]) -> bytes:
-        origin, path = found.groups()
-        if path == self._bytes or path.startswith(self._bytes + b"/"):
-            path = path[len(self._bytes) :] or b"/"
-        return origin + path
 
     def _add_prefix(self, name: bytes, value: bytes) -> bytes:
         """Add the prefix to the paths in a header."""
@@ -88,9 +88,12 @@ class PathPrefixMiddleware:
 def check_prefix(prefix: str, application: Litestar) -> None:
     """Raise InvalidError if a path of the application starts with the prefix."""
     segments = prefix.strip("/").split("/")
-    own_paths = [
+    own_paths = [  # with None for each parameter
         [HOOKS.strip("/")],
-        *map(_segments, (route.path_components for route in application.routes)),
+        *(
+            [one if isinstance(one, str) else None for one in route.path_components]
+            for route in application.routes
+        ),
     ]
     for path in own_paths:
         if len(path) >= len(segments) and all(
@@ -100,8 +103,3 @@ def check_prefix(prefix: str, application: Litestar) -> None:
                 f"ULTRAVIOLET_PUBLIC_URL must not have the path {prefix},"
                 " because the hub uses it. Choose another path"
             )
-
-
-def _segments(components: list[str | PathParameterDefinition]) -> list[str | None]:
-    """Return the segments of a path, with None for each parameter."""
-    return [one if isinstance(one, str) else None for one in components]

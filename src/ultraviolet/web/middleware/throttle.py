@@ -96,13 +96,11 @@ class WebhookThrottle:
 class SignInThrottle:
     """Limits failed sign-ins by source, by source and name, and by name."""
 
-    def __init__(
-        self, sources: WebhookThrottle, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, sources: WebhookThrottle) -> None:
         self._sources = sources
-        self._by_source = TokenBucket(*_SOURCE_LIMIT, clock)
-        self._by_both = TokenBucket(*_SOURCE_AND_NAME_LIMIT, clock)
-        self._by_name = TokenBucket(*_NAME_LIMIT, clock)
+        self._by_source = TokenBucket(*_SOURCE_LIMIT)
+        self._by_both = TokenBucket(*_SOURCE_AND_NAME_LIMIT)
+        self._by_name = TokenBucket(*_NAME_LIMIT)
 
     def source(self, peer: str, headers: Mapping[str, str]) -> str:
         """Return the source address of a sign-in."""

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 import ultraviolet
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.pages.templating import STATIC
+from ultraviolet.web.pages.formats.addresses import STATIC
 
 _OSI = "License :: OSI"
 _NAMES = {
@@ -90,26 +90,25 @@ def _vendored() -> list[Package]:
 
 
 def _installed() -> list[Package]:
-    names = [
-        re.split(r"[^\w.-]", line)[0]
-        for line in requires("ultraviolet") or ()
-        if "extra ==" not in line
-    ]
-    return [part for name in sorted(names) if (part := _package(name))]
-
-
-def _package(name: str) -> Package | None:
-    try:
-        found = distribution(name)
-    except PackageNotFoundError:
-        return None
-    told: dict[str, Any] = found.metadata.json
-    classified = [line.rpartition(" :: ")[2] for line in told.get("classifier", []) if _OSI in line]
-    written = str(told.get("license", "")).strip().partition("\n")[0]
-    terms = told.get("license_expression") or ", ".join(classified) or written or "See the package"
-    return Package(
-        _NAMES.get(name) or name,
-        f"https://pypi.org/project/{name}/",
-        found.version,
-        str(terms).removesuffix(" License"),
-    )
+    required = [line for line in requires("ultraviolet") or () if "extra ==" not in line]
+    packages: list[Package] = []
+    for name in sorted(re.split(r"[^\w.-]", line)[0] for line in required):
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:
+            continue
+        told: dict[str, Any] = found.metadata.json
+        classes = [
+            line.rpartition(" :: ")[2] for line in told.get("classifier", []) if _OSI in line
+        ]
+        written = str(told.get("license", "")).strip().partition("\n")[0]
+        terms = told.get("license_expression") or ", ".join(classes) or written or "See the package"
+        packages.append(
+            Package(
+                _NAMES.get(name) or name,
+                f"https://pypi.org/project/{name}/",
+                found.version,
+                str(terms).removesuffix(" License"),
+            )
+        )
+    return packages

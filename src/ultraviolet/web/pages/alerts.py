@@ -1,7 +1,5 @@
 """Page: alert destinations and alert history."""
 
-from typing import Any
-
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -9,13 +7,13 @@ from litestar.response import Redirect
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.alerts import destinations
 from ultraviolet.hub.alerts import store as alert_store
-from ultraviolet.hub.alerts.destinations import Kind
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub
+from ultraviolet.web.pages.forms.form_values import confirm
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
 from ultraviolet.web.pages.settings import ADMIN
-from ultraviolet.web.pages.templating import GivenRenderer, confirm
+from ultraviolet.web.pages.templating import GivenRenderer
 
-_SHOWN = 50
+_PAGE_SIZE = 50
 _KINDS = {"email": "E-mail", "slack": "Chat webhook", "webhook": "Signed webhook"}
 
 
@@ -31,7 +29,7 @@ async def show(
         kinds=_KINDS,
         mails=hub.settings.smtp_url is not None,
         destinations=await hub.database.read(destinations.list_destinations),
-        alerts=await hub.database.read(alert_store.list_recent, _SHOWN),
+        alerts=await hub.database.read(alert_store.list_recent, _PAGE_SIZE),
     )
 
 
@@ -39,19 +37,19 @@ async def show(
 async def add(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Add a destination; the next page shows the secret of a signed webhook."""
     sent = await request.form()
-    name, kind, address = (
-        str(sent.get("name", "")),
-        _kind(sent.get("kind")),
-        str(sent.get("address", "")),
-    )
+    match sent.get("kind"):
+        case "email" | "slack" | "webhook" as kind:
+            pass
+        case _:
+            raise InvalidError("Select a type: email, slack or webhook.", field="kind")
     added, secret = await hub.database.write(
         destinations.add,
         hub.secrets,
         hub.targets,
         caller.name,
-        name=name,
+        name=str(sent.get("name", "")),
         kind=kind,
-        address=address,
+        address=str(sent.get("address", "")),
     )
     if not secret:
         return _back()
@@ -75,14 +73,6 @@ async def remove(
     confirm(await request.form(), found.name, "The destination still receives alerts.")
     await hub.database.write(destinations.remove, caller.name, destination_id)
     return _back()
-
-
-def _kind(given: Any) -> Kind:
-    match given:
-        case "email" | "slack" | "webhook":
-            return given
-        case _:
-            raise InvalidError("Select a type: email, slack or webhook.", field="kind")
 
 
 def _back() -> Redirect:

@@ -10,11 +10,12 @@ from ultraviolet.hub.core.audit import ACTIONS
 from ultraviolet.web.api.audit import AUDIT_FILTER, GivenAuditFilter
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
-from ultraviolet.web.pages.audit_labels import action_label
+from ultraviolet.web.pages.formats.audit import action_label
+from ultraviolet.web.pages.formats.values import to_minute
 from ultraviolet.web.pages.list_filters import list_chips
-from ultraviolet.web.pages.templating import GivenRenderer, to_minute
+from ultraviolet.web.pages.templating import GivenRenderer
 
-_SHOWN = 100
+_PAGE_SIZE = 100
 _NAMES = {
     "actor": "Actor",
     "action": "Action",
@@ -38,8 +39,8 @@ async def show_audit(
     cursor: FromQuery[str | None] = None,
 ) -> Response[str]:
     """Show the entries of the audit log that match, newest first."""
-    found = await hub.database.read(audit.list_recent, number(cursor), _SHOWN + 1, matching)
-    page = page_of(found, _SHOWN, lambda entry: entry.seq)
+    found = await hub.database.read(audit.list_recent, number(cursor), _PAGE_SIZE + 1, matching)
+    page = page_of(found, _PAGE_SIZE, lambda entry: entry.seq)
     asked = dict(request.query_params)
     labels = {
         "action": action_label(matching.action or ""),

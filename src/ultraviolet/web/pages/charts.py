@@ -92,15 +92,20 @@ def columns(
 ) -> Chart:
     """Draw values side by side, those of one place on top of each other; the scale reaches at least to `least`."""
     sums = [sum(line.values[n] or 0 for line in series) for n in range(len(places))]
-    top = _round_up(max(sums, default=0), least)
+    highest, top = max(sums, default=0), least
+    if highest > least:  # the next of 4, 6, 8, 10, 20, 40 and so on, also below one
+        size = 10 ** math.floor(math.log10(highest))
+        top = next(size * part for part in _ROUND if size * part >= highest * 0.999_999)
     step = WIDTH / max(1, len(places))
     bars: list[Bar] = []
     for number in range(len(places)):
         below = 0.0
         for which, line in enumerate(series):
             value = line.values[number] or 0
+            high, low = _linear(below + value, top), _linear(below, top)
             if value:
-                bars.append(_bar(number * step, step, below, value, top, which))
+                left, width = round(number * step, 1), round(min(step * 0.78, _WIDEST), 1)
+                bars.append(Bar(left, high, width, round(max(low - high, 0.7), 1), which))
             below += value
     rules = [Rule(_linear(v, top), write(v) if v else "0") for v in (0, top / 2, top)]
     rows, points = _table(places, series, write)
@@ -144,17 +149,6 @@ def _table(
     return rows, points
 
 
-def _bar(left: float, step: float, below: float, value: float, top: float, series: int) -> Bar:
-    high, low = _linear(below + value, top), _linear(below, top)
-    return Bar(
-        round(left, 1),
-        high,
-        round(min(step * 0.78, _WIDEST), 1),
-        round(max(low - high, 0.7), 1),
-        series,
-    )
-
-
 def _path(line: Sequence[float | None], step: float, low: float, high: float) -> str:
     parts: list[str] = []
     for number, value in enumerate(line):
@@ -191,11 +185,3 @@ def _linear(value: float, top: float) -> float:
 def _logarithmic(value: float, low: float, high: float) -> float:
     part = math.log(max(value, low) / low) / math.log(high / low)
     return round(PLOT_HEIGHT_PIXELS * (1 - min(1.0, part)), 1)
-
-
-def _round_up(value: float, least: float) -> float:
-    """Return the next of 4, 6, 8, 10, 20, 40 and so on, also below one."""
-    if value <= least:
-        return least
-    size = 10 ** math.floor(math.log10(value))
-    return next(size * part for part in _ROUND if size * part >= value * 0.999_999)

@@ -1,6 +1,5 @@
 """Page: corrections as a digest by cause and resource, over time, and one by one."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,13 +15,14 @@ from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.params import parse_choice, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
+from ultraviolet.web.pages.formats.names import cause_label
 from ultraviolet.web.pages.list_filters import resource_choices
-from ultraviolet.web.pages.templating import GivenRenderer, cause_label
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import drift
 from ultraviolet.web.queries.drift import DriftCause, DriftFilter, DriftInterval
 from ultraviolet.web.queries.objects import resource_name
 
-_SHOWN = 25
+_PAGE_SIZE = 25
 _SPANS = {2: "Last 48 hours", 14: "Last 14 days", 90: "Last 90 days"}
 """Periods of a report in days; the shortest is charted by hour, the others by day."""
 _SHORTEST_DAYS = 2
@@ -70,9 +70,14 @@ async def show(
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         given = required_integration(connection, integration) if choice else 0
-        found = drift.list_samples(connection, given, wanted, before, _SHOWN + 1)
-        page = page_of(found, _SHOWN, lambda one: one.seq)
+        found = drift.list_samples(connection, given, wanted, before, _PAGE_SIZE + 1)
+        page = page_of(found, _PAGE_SIZE, lambda one: one.seq)
         report = drift.get_report(connection, given, wanted, by)
+        meanings = {one.cause: one.meaning for one in report.causes}
+        groups = [
+            CauseGroup(name, meaning, [one for one in report.causes if one.cause == name])
+            for name, meaning in meanings.items()
+        ]
         return {
             "integrations": choice,
             "chosen": given,
@@ -80,7 +85,7 @@ async def show(
             "next": page.next,
             "report": report,
             "missed": sum(one.count for one in report.causes if one.cause in WITHOUT_EVENT),
-            "groups": _groups(report.causes),
+            "groups": sorted(groups, key=lambda group: (-group.count, group.cause)),
         }
 
     context = await hub.database.read(read)
@@ -97,16 +102,6 @@ async def show(
         by=by,
         chart=_chart(context["report"].over_time, places, by),
     )
-
-
-def _groups(causes: Sequence[DriftCause]) -> list[CauseGroup]:
-    """Group the corrections by cause, the most frequent first."""
-    meanings = {one.cause: one.meaning for one in causes}
-    groups = [
-        CauseGroup(name, meaning, [one for one in causes if one.cause == name])
-        for name, meaning in meanings.items()
-    ]
-    return sorted(groups, key=lambda group: (-group.count, group.cause))
 
 
 def _chart(moments: list[DriftInterval], places: list[str], by: drift.By) -> Chart:

@@ -14,11 +14,13 @@ from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.params import optional_integration, parse_choice
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
-from ultraviolet.web.pages.templating import GivenRenderer, number_in, plural, words
+from ultraviolet.web.pages.formats.names import plural, words
+from ultraviolet.web.pages.forms.form_values import number_in
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import fetches
 from ultraviolet.web.queries.fetches import Fetch, FetchFilter, FetchStep
 
-_SHOWN = 50
+_PAGE_SIZE = 50
 _CHARTED = 40
 _SLOW_SECONDS = 10.0
 """Duration from which a resource is listed even without changes."""
@@ -44,8 +46,8 @@ async def show_all(
             parse_choice("mode", mode, fetches.MODES),
             parse_choice("state", fetch_state, fetches.STATES, words),
         )
-        found = fetches.list_fetches(connection, wanted, before, _SHOWN + 1)
-        page = page_of(found, _SHOWN, lambda fetch: fetch.id)
+        found = fetches.list_fetches(connection, wanted, before, _PAGE_SIZE + 1)
+        page = page_of(found, _PAGE_SIZE, lambda fetch: fetch.id)
         choice = integrations.list_page(connection)
         names = {one.id: one.name for one in choice}
         return {
@@ -137,12 +139,8 @@ def _is_notable(step: FetchStep) -> bool:
     return bool(step.state != "done" or step.error or step.changed or step.deleted or slow)
 
 
-def _by_importance(step: FetchStep) -> tuple[bool, int, float]:
-    return not step.error, -(step.changed + step.deleted), -(step.took or 0.0)
-
-
 _ORDERS: dict[str, Callable[[FetchStep], Any]] = {
-    "": _by_importance,
+    "": lambda step: (not step.error, -(step.changed + step.deleted), -(step.took or 0.0)),
     "resource": lambda step: plural(step.resource),
     "read": lambda step: -step.read,
     "changed": lambda step: -(step.changed + step.deleted),

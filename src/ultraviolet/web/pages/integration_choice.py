@@ -50,14 +50,10 @@ def page_addresses(request: AnyRequest, error: IntegrationRequiredError) -> list
     last = request.cookies.get(_COOKIE, "")
     selected = [choice for choice in error.choices if str(choice[0]) == last]
     offered = error.choices if error.ask else (selected or error.choices)[:1]
-    return [(_address(request, id_), name) for id_, name in offered]
-
-
-def _address(request: AnyRequest, integration_id: int) -> str:
-    """Return the address of the requested page for an integration."""
     query = parse_qsl(request.url.query, keep_blank_values=True)
-    kept = [(name, value) for name, value in query if name != "integration"]
-    return f"{quote(request.url.path)}?{urlencode([*kept, ('integration', integration_id)])}"
+    kept = [(key, value) for key, value in query if key != "integration"]
+    path = quote(request.url.path)
+    return [(f"{path}?{urlencode([*kept, ('integration', id_)])}", name) for id_, name in offered]
 
 
 def viewed_integration(request: AnyRequest) -> list[Cookie]:

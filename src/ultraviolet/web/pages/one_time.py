@@ -10,9 +10,9 @@ from litestar import post
 from litestar.response import Redirect
 
 from ultraviolet.hub.hub import Hub
+from ultraviolet.web.http.return_paths import referring_path
 from ultraviolet.web.middleware.auth import AnyRequest, require_role
 from ultraviolet.web.pages.sealed_cookies import open_cookie, sealed_cookie
-from ultraviolet.web.pages.theme import referring_path
 
 LIFETIME_SECONDS = 900
 ONE_TIME_COOKIE = "ultraviolet_one_time"

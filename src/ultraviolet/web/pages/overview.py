@@ -31,8 +31,8 @@ from ultraviolet.web.queries.objects import ResourceCount
 from ultraviolet.web.queries.summary import Summary
 
 _RANGES: dict[Range, str] = {"hour": "1 h", "day": "24 h", "week": "7 d"}
-_SHOWN_FINDINGS = 3
-_SHOWN = 100
+_MAX_FINDINGS = 3
+_PAGE_SIZE = 100
 _LABELS: dict[State, tuple[str, str, str]] = {
     State.DELETING: (
         "being deleted",
@@ -130,7 +130,7 @@ async def show(
     """Show the status and key figures of each integration."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = integrations_page(connection, cursor, _SHOWN)
+        page = integrations_page(connection, cursor, _PAGE_SIZE)
         cards = sorted(
             (_card(connection, hub, one, span) for one in page.items),
             key=lambda card: _URGENCY.index(card.judged.state),
@@ -161,8 +161,7 @@ def _card(connection: Connection, hub: Hub, integration: Integration, span: Rang
         activity.summarize(connection, integration.id, now - timedelta(hours=1)),
         DayCount(sum(day.received for day in days), sum(day.rejected for day in days)),
         drift.get_report(connection, integration.id, DriftFilter(since=day_ago), "day").wrong,
-        _changes(points, span),
-        _delay(points, span),
+        *_charts(points, span),
         fetches.list_running(connection, integration.id),
         [Group(name, groups[name]) for name in sorted(groups, key=group_rank)],
     )
@@ -180,21 +179,23 @@ def status_of(judged: Freshness) -> Status:
     found = [*leading, *(finding for finding in judged.findings if finding not in leading)]
     reason = f"{found[0].message.rstrip('.')}." if found else judged.sentence
     stated = found[0] if found and "{}" in text else None
-    others = [finding for finding in found if finding is not stated][:_SHOWN_FINDINGS]
+    others = [finding for finding in found if finding is not stated][:_MAX_FINDINGS]
     return Status(label, tone, text.format(reason), stated, others)
 
 
-def _changes(points: list[Activity], span: Range) -> Chart:
+def _charts(points: list[Activity], span: Range) -> tuple[Chart, Chart]:
+    """Draw the changes and the sync latency by minute or by hour, in UTC."""
+    starts = [f"{point.at}:00:00"[: len("2026-11-30T14:05:00")] + "Z" for point in points]
+    places = [point.at[11:] if span == "hour" else f"{point.at[11:]}:00" for point in points]
+    if span == "week":
+        places = [f"{point.at[5:10]} {place}" for point, place in zip(points, places, strict=True)]
     values = [point.changes for point in points]
     unit = "minute" if span == "hour" else "hour"
     says = (
         f"Changes per {unit} over the last {span}: {sum(values):,} in total, "
         f"at most {max(values):,} per {unit}."
     )
-    return columns(_places(points, span), [Series("Changes", values)], says, times=_times(points))
-
-
-def _delay(points: list[Activity], span: Range) -> Chart:
+    changes = columns(places, [Series("Changes", values)], says, times=starts)
     last = next((point for point in reversed(points) if point.p50 is not None), None)
     says = f"Sync latency over the last {span}: no changes."
     if last and last.p50 is not None and last.p99 is not None:
@@ -203,21 +204,7 @@ def _delay(points: list[Activity], span: Range) -> Chart:
         )
     p50 = Series("p50", [point.p50 for point in points])
     p99 = Series("p99", [point.p99 for point in points])
-    return curves(_places(points, span), [p50, p99], says, times=_times(points))
-
-
-def _times(points: list[Activity]) -> list[str]:
-    """Return the starts of the intervals: a minute or an hour."""
-    return [f"{point.at}:00:00"[: len("2026-11-30T14:05:00")] + "Z" for point in points]
-
-
-def _places(points: list[Activity], span: Range) -> list[str]:
-    """Return the labels of the intervals: the time of day in UTC, with the day in a week."""
-    if span == "hour":
-        return [point.at[11:] for point in points]
-    return [
-        f"{point.at[5:10] + ' ' if span == 'week' else ''}{point.at[11:]}:00" for point in points
-    ]
+    return changes, curves(places, [p50, p99], says, times=starts)
 
 
 HANDLERS = [show]

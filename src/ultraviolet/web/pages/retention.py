@@ -18,10 +18,11 @@ from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
 from ultraviolet.mirror.purge import KINDS
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, integrations_page
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.templating import GivenRenderer, confirm
+from ultraviolet.web.pages.forms.form_values import confirm
+from ultraviolet.web.pages.templating import GivenRenderer
 
 ADMIN = [require_role("admin")]
-_SHOWN = 50
+_PAGE_SIZE = 50
 _LABELS = {
     "events": "Events, with their raw bodies",
     "versions": "History of objects",
@@ -51,7 +52,7 @@ async def show(
     """Show integrations in the order they were added."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = integrations_page(connection, cursor, _SHOWN)
+        page = integrations_page(connection, cursor, _PAGE_SIZE)
         settings = [
             IntegrationRetention(one, retention.get_retention(connection, one.id))
             for one in page.items

@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from ultraviolet.errors import UltravioletError
 from ultraviolet.web.http.params import REJECT_UNKNOWN, IntegrationRequiredError
 from ultraviolet.web.http.problem_details import Problem, log_server_error
+from ultraviolet.web.http.return_paths import referring_path
 from ultraviolet.web.middleware.auth import AnyRequest
 from ultraviolet.web.pages import (
     alerts,
@@ -150,7 +151,7 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
 def _error_page(
     request: AnyRequest, error: Exception, problem: Problem, render: Renderer
 ) -> Response[str]:
-    back = theme.referring_path(request) if request.method == "POST" else ""
+    back = referring_path(request) if request.method == "POST" else ""
     page = render.page(
         request,
         "error.html",

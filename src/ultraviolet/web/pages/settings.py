@@ -14,8 +14,9 @@ from ultraviolet.hub.accounts.users import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.about import about
+from ultraviolet.web.pages.forms.form_values import confirm, number_in
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
-from ultraviolet.web.pages.templating import GivenRenderer, confirm, number_in
+from ultraviolet.web.pages.templating import GivenRenderer
 
 ADMIN = [require_role("admin")]
 

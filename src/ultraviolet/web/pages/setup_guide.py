@@ -15,8 +15,9 @@ from ultraviolet.hub.integrations import subscriptions, webhook_setup
 from ultraviolet.hub.integrations.models import is_sandbox
 from ultraviolet.hub.integrations.setup_guide import SubscriptionState
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.pages.formats.addresses import runner
 from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE, find_secret
-from ultraviolet.web.pages.templating import GivenRenderer, runner
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.pages.webhook_urls import WEBHOOK_URL, create_and_show
 
 _RECEIVER_STEP = 1

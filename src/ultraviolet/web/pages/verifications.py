@@ -16,12 +16,14 @@ from ultraviolet.web.http.pagination import decode, page_of
 from ultraviolet.web.http.params import optional_integration, parse_choice
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, share
-from ultraviolet.web.pages.templating import GivenRenderer, number_in, tone_of
+from ultraviolet.web.pages.formats.names import tone_of
+from ultraviolet.web.pages.forms.form_values import number_in
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import fetches, verifications
 from ultraviolet.web.queries.objects import resource_name
 from ultraviolet.web.queries.verifications import Verification
 
-_SHOWN = 50
+_PAGE_SIZE = 50
 _OF_EACH = 20
 _KINDS = ("missing", "extra", "different", "displayed")
 _KIND_LABELS = {"extra": "not in ION"}
@@ -50,7 +52,7 @@ async def show_all(
             for each in choice
             if chosen in (None, each.id)
             for one in verifications.list_verifications(
-                connection, each.id, None, _SHOWN if chosen else _OF_EACH, samples=0
+                connection, each.id, None, _PAGE_SIZE if chosen else _OF_EACH, samples=0
             )
         ]
         found.sort(key=lambda one: one.id, reverse=True)
@@ -64,7 +66,7 @@ async def show_all(
 
     context = await hub.database.read(read)
     ended = [one for one in context["verifications"] if one.state == "done"]
-    charts = _charts([*reversed(ended[:_SHOWN])])
+    charts = _charts([*reversed(ended[:_PAGE_SIZE])])
     results = {one.id: _result(one) for one in context["verifications"]}
     return render.page(request, "verifications.html", **context, results=results, charts=charts)
 
@@ -131,9 +133,9 @@ async def show(
     def read(connection: Connection) -> dict[str, Any]:
         one = verifications.get_verification(connection, verification_id)
         found = verifications.list_differences(
-            connection, verification_id, after, _SHOWN + 1, name, wanted
+            connection, verification_id, after, _PAGE_SIZE + 1, name, wanted
         )
-        page = page_of(found, _SHOWN, verifications.difference_cursor)
+        page = page_of(found, _PAGE_SIZE, verifications.difference_cursor)
         integration = integrations.get(connection, one.integration_id)
         corrected = one.finished_at and fetches.last_full_since(
             connection, one.integration_id, one.finished_at

@@ -18,8 +18,10 @@ from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
+from ultraviolet.web.pages.formats.names import words
+from ultraviolet.web.pages.forms.form_values import confirm, number_in
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
-from ultraviolet.web.pages.templating import GivenRenderer, confirm, number_in, words
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import delivery_counts, events
 from ultraviolet.web.queries.delivery_counts import DeliveryHour
 from ultraviolet.web.queries.events import EventFilter

@@ -27,10 +27,10 @@ class Activity(msgspec.Struct, frozen=True):
 
 
 def list_activity(
-    connection: Connection, integration_id: int, span: Range = "hour", now: datetime | None = None
+    connection: Connection, integration_id: int, span: Range = "hour"
 ) -> list[Activity]:
     """Return the last hour by minute, or the last day or week by hour, with empty intervals."""
-    end = (now or utc_now()).replace(second=0, microsecond=0)
+    end = utc_now().replace(second=0, microsecond=0)
     minutes = span == "hour"
     size = _MINUTE_CHARACTERS if minutes else _HOUR_CHARACTERS
     count, step = (60, timedelta(minutes=1)) if minutes else (_HOURS[span], timedelta(hours=1))

@@ -156,8 +156,12 @@ class Condition(msgspec.Struct, frozen=True):
             compared = {"ilike": _SEARCHES.get(operator, "{}").format(escape_pattern(value))}
         elif kind == "time":
             compared = _compare_time(operator, self.values)
+        elif operator == "any":
+            compared = {"in": self.values}
+        elif operator == "between":
+            compared = {"gte": self.values[0], "lte": self.values[1]}
         else:
-            compared = _compare(operator, self.values)
+            compared = {_COMPARISONS.get(operator, operator): value}
         return {self.path.name: compared}
 
 
@@ -166,23 +170,20 @@ def split_values(written: str) -> list[str]:
     return [re.sub(r"\\([,\\])", r"\1", each) for each in _VALUE.findall(written)]
 
 
-def join_values(values: Sequence[str]) -> str:
-    """Return values in the form that `split_values` reads."""
-    return ",".join(re.sub(r"([,\\])", r"\\\1", each) for each in values)
-
-
-def _compare(operator: Operator, values: Sequence[str]) -> Filter:
-    if operator == "any":
-        return {"in": values}
+def join_values(operator: Operator, values: Sequence[str]) -> str:
+    """Return the values of a condition as it is written in a URL."""
     if operator == "between":
-        return {"gte": values[0], "lte": values[1]}
-    return {_COMPARISONS.get(operator, operator): values[0]}
+        return _BETWEEN.join(values)
+    if operator in ("any", "none"):  # in the form that `split_values` reads
+        values = [re.sub(r"([,\\])", r"\\\1", each) for each in values]
+    return ",".join(values)
 
 
 def _compare_time(operator: Operator, values: Sequence[str]) -> Filter:
     """Return the comparison with a time or, without a time of day, with a whole day in UTC."""
     value = values[0]
-    end = _next_day(value)
+    is_day = _DAY.fullmatch(value) and value != date.max.isoformat()
+    end = (date.fromisoformat(value) + timedelta(days=1)).isoformat() if is_day else ""
     match operator:
         case "is":
             compared = {"gte": value, "lt": end} if end else {"eq": value}
@@ -203,13 +204,6 @@ def _compare_time(operator: Operator, values: Sequence[str]) -> Filter:
         case _:
             compared = {_COMPARISONS.get(operator, operator): value}
     return compared
-
-
-def _next_day(value: str) -> str:
-    """Return the day after a date; "" for a time."""
-    if not _DAY.fullmatch(value) or value == date.max.isoformat():
-        return ""
-    return (date.fromisoformat(value) + timedelta(days=1)).isoformat()
 
 
 def kind_of(column: Column) -> Kind:

@@ -1,7 +1,7 @@
 """Object tables: sorting, keyset pagination in both directions and the rows of exports."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +27,6 @@ from ultraviolet.web.queries.columns import (
 )
 from ultraviolet.web.queries.field_paths import (
     FieldPath,
-    LinkedValue,
     find_path,
     read_linked,
 )
@@ -222,10 +221,16 @@ def read_export_rows(
     found = connection.execute(query.where(objects.c.id.in_(ids))).mappings().all()
     documents = [row["doc"] for row in found]
     linked = read_linked(connection, scope.integration_id, documents, shown.linked)
-    by_id = {
-        row["id"]: dict(row) | {"doc": row["doc"] | _linked_cells(shown.linked, more)}
-        for row, more in zip(found, linked, strict=True)
-    }
+    by_id: dict[str, dict[str, Any]] = {}
+    for row, values in zip(found, linked, strict=True):
+        # The values of linked objects and the names of link targets, by field of the column.
+        cells = {path.name: values[path.name].value for path in shown.linked if path.links}
+        cells |= {
+            title.field: values[path.name].shown
+            for path in shown.linked
+            if (title := path.title_column)
+        }
+        by_id[row["id"]] = dict(row) | {"doc": row["doc"] | cells}
     return [
         export.row_cells(shown.columns, integration_name, by_id[id_]) for id_ in ids if id_ in by_id
     ]
@@ -254,18 +259,6 @@ def export_columns(catalog: Catalog, resource: Resource, names: Sequence[str]) -
             paths.append(path)
         wanted.append(name)
     return ExportColumns(export.columns(catalog, resource, wanted, linked), tuple(paths))
-
-
-def _linked_cells(paths: Sequence[FieldPath], values: Mapping[str, LinkedValue]) -> dict[str, Any]:
-    """Return the values of linked objects and the names of link targets, by field of the column."""
-    found: dict[str, Any] = {}
-    for path in paths:
-        value = values[path.name]
-        if path.links:
-            found[path.name] = value.value
-        if title := path.title_column:
-            found[title.field] = value.shown
-    return found
 
 
 def indexable_fields(resource: Resource, fields: Filter, by: Order) -> list[Column]:

@@ -9,10 +9,10 @@ from ultraviolet.errors import InvalidError, UnauthenticatedError
 from ultraviolet.hub.accounts import passwords, sessions
 from ultraviolet.hub.accounts.sessions import ClientInfo
 from ultraviolet.hub.hub import Hub
+from ultraviolet.web.http.return_paths import local_path_or_root
 from ultraviolet.web.middleware.auth import COOKIE, AnyRequest, GivenHub, is_secure, session_cookie
 from ultraviolet.web.middleware.throttle import GivenSignInGuard, SignInThrottle, TooManyTriesError
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer
-from ultraviolet.web.pages.theme import local_path_or_root
 
 log = structlog.get_logger()
 

@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,12 +157,12 @@ def document(name: str, root: str) -> Document:
 
     markdown = MarkdownIt("commonmark").enable("table")
     anchors_plugin(markdown, max_level=_MAX_HEADING_LEVEL, slug_func=slug)
-    rules: dict[str, Any] = {
+    rules: dict[str, Callable[..., str]] = {
         "fence": _code,
         "code_block": _code,
         "heading_close": _heading_end,
-        "table_open": _table_start,
-        "table_close": _table_end,
+        "table_open": lambda *_: '<div class="scroll" tabindex="0"><table>\n',
+        "table_close": lambda *_: "</table></div>\n",
     }
     for kind, rule in rules.items():
         markdown.add_render_rule(kind, rule)
@@ -317,11 +317,3 @@ def _heading_end(
         else ""
     )
     return f"{link}</{opened.tag}>\n"
-
-
-def _table_start(*_: Any) -> str:
-    return '<div class="scroll" tabindex="0"><table>\n'
-
-
-def _table_end(*_: Any) -> str:
-    return "</table></div>\n"

@@ -10,7 +10,8 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.events.listing import mirrored_names
 from ultraviolet.web.pages.events.payload import highlight
-from ultraviolet.web.pages.templating import GivenRenderer, singular
+from ultraviolet.web.pages.formats.names import singular
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import events
 from ultraviolet.web.queries.events import EventDetail
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.web.http.params import parse_choice, parse_moment
-from ultraviolet.web.pages.templating import number_in, words
+from ultraviolet.web.pages.formats.names import words
+from ultraviolet.web.pages.forms.form_values import number_in
 from ultraviolet.web.queries.events import ACTIONS, OUTCOMES, EventFilter
 from ultraviolet.web.queries.objects import resource_name
 

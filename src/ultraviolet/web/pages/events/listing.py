@@ -19,12 +19,14 @@ from ultraviolet.web.middleware.auth import (
     require_role,
 )
 from ultraviolet.web.pages.events.filters import MORE, NAMES, parse_filter
+from ultraviolet.web.pages.formats.names import plural, words
+from ultraviolet.web.pages.formats.values import to_minute
 from ultraviolet.web.pages.list_filters import list_chips, resource_choices
-from ultraviolet.web.pages.templating import GivenRenderer, plural, to_minute, words
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import events
 from ultraviolet.web.queries.events import ACTIONS, OUTCOMES, EventFilter
 
-_SHOWN = 50
+_PAGE_SIZE = 50
 
 
 @get(
@@ -43,7 +45,7 @@ async def show_all(
     def read(connection: Connection) -> dict[str, Any]:
         integration_id = optional_integration(connection, asked.get("integration"))
         wanted = parse_filter(hub.catalog, asked, integration_id)
-        found = events.list_page(connection, hub.catalog, wanted, number(cursor), _SHOWN)
+        found = events.list_page(connection, hub.catalog, wanted, number(cursor), _PAGE_SIZE)
         url_name = ""
         if wanted.webhook_url_id is not None:
             with suppress(NotFoundError):

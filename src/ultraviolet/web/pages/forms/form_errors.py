@@ -149,8 +149,11 @@ class _Writer(HTMLParser):
             text = f"<{tag}{''.join(written)}>"
         self.parts.append(text)
         self.parts.append(after)
-        if tag == "main":
-            self.parts.append(self._page_error())
+        if tag == "main" and self._place == "page":
+            self.parts.append(_note(self._rejected.message))
+        elif tag == "main" and self._popovers:
+            # A form in a popover has its own; this one is for browsers that do not run scripts.
+            self.parts.append(f"<noscript>{_note(self._rejected.message, '')}</noscript>")
         elif tag == "form" and self._inside and self._place == "form":
             self.parts.append(_note(self._rejected.message))
 
@@ -195,17 +198,6 @@ class _Writer(HTMLParser):
     def handle_comment(self, data: str) -> None:
         """Copy a comment."""
         self.parts.append(f"<!--{data}-->")
-
-    def _page_error(self) -> str:
-        """Return the error for the top of the page.
-
-        A form in a popover has its own; this one is for browsers that do not run scripts.
-        """
-        if self._place == "page":
-            return _note(self._rejected.message)
-        if self._popovers:
-            return f"<noscript>{_note(self._rejected.message, '')}</noscript>"
-        return ""
 
     def _change(self, tag: str, given: Attributes) -> str:
         """Set the value and the error of a field; return what follows its tag."""

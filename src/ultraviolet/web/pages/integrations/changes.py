@@ -11,8 +11,8 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import tested_changes
 from ultraviolet.hub.integrations.models import IntegrationChanges
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.pages.forms.form_values import confirm, number_in
 from ultraviolet.web.pages.integrations.tabs import PATH
-from ultraviolet.web.pages.templating import confirm, number_in
 
 ADMIN, OPERATOR = [require_role("admin")], [require_role("operator")]
 _CONNECTION = ("api_url", "auth_url", "client_id")

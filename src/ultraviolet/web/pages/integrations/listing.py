@@ -16,7 +16,7 @@ from ultraviolet.web.pages.integrations.schedules import describe
 from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.templating import GivenRenderer
 
-_SHOWN = 100
+_PAGE_SIZE = 100
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
 
 
@@ -27,7 +27,7 @@ async def show_all(
     """List integrations in the order they were added."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = integrations_page(connection, cursor, _SHOWN)
+        page = integrations_page(connection, cursor, _PAGE_SIZE)
         rows = [
             {
                 "integration": one,

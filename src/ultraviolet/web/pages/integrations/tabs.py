@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from ultraviolet.command_text import command
 from ultraviolet.errors import NotFoundError
 from ultraviolet.hub.core import finding_store
+from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
@@ -40,6 +41,48 @@ _MAX_FINDINGS = 50
 _MAX_FETCHES = 8
 
 
+def _read_tab(
+    connection: Connection, hub: Hub, tab: str, integration: Integration, judged: Freshness
+) -> dict[str, Any]:
+    """Return what only this tab shows."""
+    id_ = integration.id
+    shown: dict[str, Any]
+    match tab:
+        case "":
+            shown = {
+                "summary": summary.get_summary(connection, id_),
+                "running": fetches.list_running(connection, id_),
+                "verification": verifications.last_verification(connection, id_),
+            }
+        case "sync":
+            shown = {
+                "incremental": schedule(integration.incremental_schedule),
+                "full": schedule(integration.full_schedule),
+                "running": fetches.list_running(connection, id_),
+                "fetches": fetches.list_fetches(connection, FetchFilter(id_), None, _MAX_FETCHES),
+                "summary": summary.get_summary(connection, id_),
+            }
+        case "webhooks":
+            urls = webhook_urls.list_urls(connection, id_)
+            shown = {"day": count_day(connection, urls), "names": {id_: integration.name}}
+        case "resources":
+            offered = integrations.offered_schema(connection, hub.catalog, id_)
+            selected = integration.resources
+            shown = {"resources": list_selectable(connection, hub.catalog, id_, selected, offered)}
+        case "findings":
+            found = finding_store.list_findings(connection, id_, _MAX_FINDINGS)
+            known = {(one.kind, one.message) for one in found if not one.resolved_at}
+            new = [one for one in judged.findings if (one.kind, one.message) not in known]
+            shown = {"findings": found, "current": new}
+        case "sandbox":
+            serve = command("ion serve", from_hub=hub.public_url, integration=integration.name)
+            started = hub.sandboxes.get(id_)
+            shown = {"available": hub.sandboxes.available, "sandbox": started, "serve": serve}
+        case _:
+            shown = {"summary": summary.get_summary(connection, id_)}
+    return shown
+
+
 @get(
     [PATH, *(f"{PATH}/{tab}" for tab in TABS if tab)],
     guards=[require_role("viewer")],
@@ -68,7 +111,7 @@ async def show(
                     connection, integration_id, _MAX_FINDINGS, unresolved=True
                 )
             ),
-            **_READ[tab](connection, hub, integration),
+            **_read_tab(connection, hub, tab, integration, judged),
         }
 
     return render.page(
@@ -79,82 +122,6 @@ async def show(
         here_path=f"/integrations/{integration_id}",
         **await hub.database.read(read),
     )
-
-
-def _read_overview(connection: Connection, _: Hub, integration: Integration) -> dict[str, Any]:
-    return {
-        "summary": summary.get_summary(connection, integration.id),
-        "running": fetches.list_running(connection, integration.id),
-        "verification": verifications.last_verification(connection, integration.id),
-    }
-
-
-def _read_sync(connection: Connection, _: Hub, integration: Integration) -> dict[str, Any]:
-    wanted = FetchFilter(integration.id)
-    return {
-        "incremental": schedule(integration.incremental_schedule),
-        "full": schedule(integration.full_schedule),
-        "running": fetches.list_running(connection, integration.id),
-        "fetches": fetches.list_fetches(connection, wanted, None, _MAX_FETCHES),
-        "summary": summary.get_summary(connection, integration.id),
-    }
-
-
-def _read_webhooks(connection: Connection, _: Hub, integration: Integration) -> dict[str, Any]:
-    urls = webhook_urls.list_urls(connection, integration.id)
-    return {"day": count_day(connection, urls), "names": {integration.id: integration.name}}
-
-
-def _read_resources(connection: Connection, hub: Hub, integration: Integration) -> dict[str, Any]:
-    offered = integrations.offered_schema(connection, hub.catalog, integration.id)
-    test = integration.test_result
-    return {
-        "resources": list_selectable(
-            connection, hub.catalog, integration.id, integration.resources, offered
-        ),
-        "unreadable": [one for one in test.resources if not one.readable] if test else [],
-    }
-
-
-def _read_findings(connection: Connection, hub: Hub, integration: Integration) -> dict[str, Any]:
-    found = finding_store.list_findings(connection, integration.id, _MAX_FINDINGS)
-    known = {(one.kind, one.message) for one in found if not one.resolved_at}
-    judged = hub.freshness(connection, integration).findings
-    return {
-        "findings": found,
-        "current": [one for one in judged if (one.kind, one.message) not in known],
-    }
-
-
-def _read_sandbox(_: Connection, hub: Hub, integration: Integration) -> dict[str, Any]:
-    options = {"from_hub": hub.public_url, "integration": integration.name}
-    return {
-        "available": hub.sandboxes.available,
-        "sandbox": hub.sandboxes.get(integration.id),
-        "command": f"{command('ion serve', **options)} --mask",
-    }
-
-
-def _read_settings(connection: Connection, _: Hub, integration: Integration) -> dict[str, Any]:
-    found = summary.get_summary(connection, integration.id)
-    urls = len(webhook_urls.list_urls(connection, integration.id))
-    return {
-        "deletion": f"Permanently deletes {found.objects:,} objects, their history, all events and "
-        f"{urls} webhook {'URL' if urls == 1 else 'URLs'}. "
-        "ION itself is not changed. Delete the webhook receiver in ION yourself."
-    }
-
-
-_READ = {
-    "": _read_overview,
-    "sync": _read_sync,
-    "webhooks": _read_webhooks,
-    "resources": _read_resources,
-    "findings": _read_findings,
-    "sandbox": _read_sandbox,
-    "settings": _read_settings,
-}
-"""What each tab shows."""
 
 
 @get("/freshness", guards=[require_role("viewer")], include_in_schema=False)

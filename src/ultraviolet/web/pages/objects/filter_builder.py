@@ -102,7 +102,9 @@ async def edit_filter(
     path = find_path(catalog, resource, field)
     given = [value for value in asked.getall("value", []) if value]
     upper = asked.get("upper") or ""
-    operator = _operator(path, asked.get("operator") or (known.operator if known else ""))
+    offered: dict[str, Operator] = {each: each for each in LABELS[kind_of(path.column)]}
+    wanted = asked.get("operator") or (known.operator if known else "")
+    operator = offered.get(wanted) or next(iter(offered.values()))  # or the usual one of the field
     if known and not given and path == known.path and operator == known.operator:
         given = known.values
     elif upper:
@@ -124,7 +126,7 @@ async def edit_filter(
 
     values, title, error, choices = await hub.database.read(read)
     if asked.get("apply") and not error:
-        written = f"{path.name}:{operator}:{_joined(operator, values)}"
+        written = f"{path.name}:{operator}:{join_values(operator, values)}"
         try:
             if not values and operator not in WITHOUT_VALUE:
                 raise InvalidError("Enter a value.", field="value")
@@ -212,19 +214,6 @@ def _choice_label(value: str) -> str:
 def _number(given: str | None) -> int | None:
     known = given and given.isascii() and given.isdecimal() and len(given) <= _MAX_DIGITS
     return int(given) if given and known else None
-
-
-def _operator(path: FieldPath, given: str) -> Operator:
-    """Return the operator of the form, or the usual one of the field."""
-    offered = LABELS[kind_of(path.column)]
-    names: dict[str, Operator] = {each: each for each in offered}
-    return names.get(given) or next(iter(offered))
-
-
-def _joined(operator: Operator, values: list[str]) -> str:
-    if operator == "between":
-        return "..".join(values)
-    return join_values(values) if operator in ("any", "none") else ",".join(values)
 
 
 def _editor(

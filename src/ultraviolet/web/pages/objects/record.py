@@ -14,12 +14,14 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Resource
+from ultraviolet.ion.queries import object_query
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.pages.formats.addresses import runner
+from ultraviolet.web.pages.formats.values import clock as clock_label
 from ultraviolet.web.pages.integration_choice import integration_of_object
 from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
-from ultraviolet.web.pages.templating import GivenRenderer, runner
-from ultraviolet.web.pages.templating import clock as clock_label
+from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import links, object_table, objects, versions
 from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, Column, columns
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
@@ -126,7 +128,7 @@ async def show_object(
             if not cell.empty and cell.name not in ("id", _STATUS)
         ],
         sections=_sections(known, shown, fields),
-        runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),
+        runner=runner(found["integration"].api_url, object_query(resource), {"id": object_id}),
     )
 
 
@@ -211,17 +213,6 @@ def _related(
     return sorted(
         found,
         key=lambda one: (not one.rows, not resource_label(one.resource).columns, -one.count),
-    )
-
-
-def _reading(resource: Resource) -> str:
-    """Return the GraphQL query that reads one object in ION."""
-    fields = " ".join(field.name for field in resource.fields if field.stored)
-    if resource.single:
-        return f"query ($id: ID!) {{ {resource.single}(id: $id) {{ {fields} }} }}"
-    return (
-        f"query ($id: ID!) {{ {resource.list}(filters: {{id: {{eq: $id}}}}, first: 1)"
-        f" {{ edges {{ node {{ {fields} }} }} }} }}"
     )
 
 

@@ -30,13 +30,13 @@ from ultraviolet.web.pages.objects.list_address import (
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import object_table, objects
 from ultraviolet.web.queries.columns import columns as own_columns
-from ultraviolet.web.queries.conditions import OR, Condition, groups_filter, parse_groups
+from ultraviolet.web.queries.conditions import OR, groups_filter, parse_groups
 from ultraviolet.web.queries.field_paths import read_linked
 from ultraviolet.web.queries.list_count import ListCount, count_objects
 from ultraviolet.web.queries.object_table import ObjectQuery, TablePage
 from ultraviolet.web.queries.objects import ObjectFilter
 
-_SHOWN = 50
+_PAGE_SIZE = 50
 _GROUPS = ("Purchasing", "Parts", "Inventory", "Production", "Quality", "Bills of materials")
 
 
@@ -131,6 +131,7 @@ async def show_objects(
         )
         fields = object_table.indexable_fields(resource, field_filter, by)
         documents = [each.fields for each in found.rows]
+        chip_places = iter([n for n, written in enumerate(here.conditions) if written != OR])
         return {
             "indexable": object_table.missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
@@ -140,7 +141,13 @@ async def show_objects(
                 connection, chosen, documents, [path for path in columns if path.links]
             ),
             "part": _part(found, at, total),
-            "chips": _chips(connection, chosen, groups, here.conditions),
+            "chips": [  # the conditions in words, by group
+                [
+                    FilterChip(describe(connection, chosen, condition), next(chip_places))
+                    for condition in group
+                ]
+                for group in groups
+            ],
             "views": saved_views.list_views(connection, caller.name, resource.name),
         }
 
@@ -195,7 +202,9 @@ def _read_page(
     connection: Connection, catalog: Catalog, query: ObjectQuery, at: Place | None
 ) -> TablePage:
     position, backwards = (at.position, at.backwards) if at else (None, False)
-    return object_table.read_page(connection, catalog, query, position, _SHOWN, backwards=backwards)
+    return object_table.read_page(
+        connection, catalog, query, position, _PAGE_SIZE, backwards=backwards
+    )
 
 
 def _part(page: TablePage, at: Place | None, total: ListCount) -> Part:
@@ -210,23 +219,6 @@ def _part(page: TablePage, at: Place | None, total: ListCount) -> Part:
     following = Place(page.next, last + 1, backwards=False) if page.next else None
     before = Place(page.previous, first, backwards=True) if page.previous else None
     return Part(first, last, total, following, before)
-
-
-def _chips(
-    connection: Connection,
-    integration_id: int,
-    groups: list[list[Condition]],
-    written: list[str],
-) -> list[list[FilterChip]]:
-    """Return the conditions in words, by group."""
-    places = iter([place for place, each in enumerate(written) if each != OR])
-    return [
-        [
-            FilterChip(describe(connection, integration_id, condition), next(places))
-            for condition in group
-        ]
-        for group in groups
-    ]
 
 
 @post("/objects/{name:str}/indexes", guards=[require_role("operator")], include_in_schema=False)

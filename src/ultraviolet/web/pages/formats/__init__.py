@@ -1,0 +1,1 @@
+"""What pages write: names for people, formats of values, and addresses."""

@@ -1,0 +1,120 @@
+"""Text formats of values: times, numbers, JSON and messages."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from markupsafe import Markup, escape
+
+from ultraviolet import clock as ultraviolet_clock
+
+MAX_LINE_CHARACTERS = 100
+"""Limit for JSON values on one line."""
+_MAX_EXACT_AMOUNT = 1e9
+"""Larger amounts are rounded to cents."""
+_UNITS = ((86400, "day"), (3600, "hr"), (60, "min"), (1, "sec"))
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|\+00:00| UTC)", re.ASCII
+)
+"""A time in UTC within a sentence."""
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def ago(moment: str) -> str:
+    """Return a time relative to now."""
+    seconds = (ultraviolet_clock.utc_now() - datetime.fromisoformat(moment)).total_seconds()
+    for size, unit in _UNITS:
+        if abs(seconds) >= size:
+            count = int(abs(seconds) // size)
+            said = f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}"
+            return f"in {said}" if seconds < 0 else f"{said} ago"
+    return "just now"
+
+
+def clock(moment: str) -> str:
+    """Write a moment for reading, in UTC."""
+    return (
+        datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        + " UTC"
+    )
+
+
+def hour(moment: str) -> str:
+    """Write the time of day of a moment of today, else its day, in UTC."""
+    known = datetime.fromisoformat(moment).astimezone(UTC)
+    today = known.date() == ultraviolet_clock.utc_now().date()
+    return known.strftime("%H:%M:%S" if today else "%Y-%m-%d")
+
+
+def canonical(text: str) -> str | None:
+    """Return a time of ION in canonical form; None if it is invalid."""
+    try:
+        return ultraviolet_clock.normalize_rfc3339(text)
+    except ValueError:
+        return None
+
+
+def to_minute(moment: str | None) -> str:
+    """Return a time of a filter to the minute; empty without one."""
+    return f"{moment[:16].replace('T', ' ')} UTC" if moment else ""
+
+
+def day(moment: str) -> str:
+    """Return the date of a time without its time of day, as ION wrote it."""
+    return moment[:10]
+
+
+def money(value: Any) -> str:
+    """Return an amount with two decimals, or more if it has them."""
+    if not isinstance(value, int | float):
+        return str(value)
+    exact = f"{value:,.10g}" if abs(value) < _MAX_EXACT_AMOUNT else f"{value:,.2f}"
+    decimals = len(exact.partition(".")[2])
+    return f"{value:,.2f}" if decimals <= 2 else exact  # noqa: PLR2004
+
+
+def plain_number(value: Any) -> str:
+    """Return a number without floating point noise."""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as compact JSON, for an attribute that a script reads."""
+    return msgspec.json.encode(value).decode()
+
+
+def pretty(value: Any) -> str:
+    """Write a value as JSON on many lines."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def as_json(value: Any) -> str:
+    """Write a value as JSON, short ones on one line."""
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    if len(line) <= MAX_LINE_CHARACTERS:
+        return line
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def with_code(text: str) -> Markup:
+    """Write the parts of a message between backticks as code."""
+    parts = [
+        Markup("<code>{}</code>").format(part) if number % 2 else with_moments(part)
+        for number, part in enumerate(_CODE.split(text))
+    ]
+    return Markup("").join(parts)
+
+
+def with_moments(text: str) -> Markup:
+    """Write the times in a sentence as elements, which scripts show in the zone of the viewer."""
+    written = Markup()
+    end = 0
+    for found in _MOMENT.finditer(text):
+        moment = canonical(f"{found[1]}T{found[2]}Z")
+        if moment:
+            shown = Markup('<time datetime="{}" data-clock class="nowrap">{}</time>')
+            written += escape(text[end : found.start()]) + shown.format(moment, clock(moment))
+            end = found.end()
+    return written + escape(text[end:])
