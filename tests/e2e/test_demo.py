@@ -18,6 +18,8 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from ultraviolet.child_process import free_port, is_responding
 
 SECOND = 1000
+WITHOUT_PROGRAM = {**os.environ, "PATH": "/usr/bin:/bin"}
+"""An environment with `ultraviolet` not on PATH."""
 ION_PAGES = (
     "/home", "/resources/purchase_orders", "/resources/purchase_orders/1?edit=status",
     "/resources/purchase_order_lines/new?purchaseOrderId=1", "/deliveries",
@@ -30,7 +32,9 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
     data, errors = tmp_path / "demo", tmp_path / "errors"
     command = [sys.executable, "-m", "ultraviolet", "demo", "--no-browser", "--data", str(data)]
     with errors.open("wb") as written:
-        demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=written, text=True)
+        demo = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=written, text=True, env=WITHOUT_PROGRAM
+        )
         try:
             assert demo.stdout
             shown = read_until(demo, "Logs: ")
@@ -152,9 +156,8 @@ def read_until(process: subprocess.Popen[str], ending: str) -> str:
 def run_printed_command(shown: str, purpose: str) -> str:
     """Run a command that the demo printed, in a shell without `ultraviolet` on PATH."""
     [command] = re.findall(rf"^{purpose}: (.+)$", shown, re.MULTILINE)
-    environment = {**os.environ, "PATH": "/usr/bin:/bin"}
     return subprocess.run(
-        command, shell=True, env=environment, capture_output=True, text=True, check=True
+        command, shell=True, env=WITHOUT_PROGRAM, capture_output=True, text=True, check=True
     ).stdout
 
 

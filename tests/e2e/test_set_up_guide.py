@@ -103,7 +103,7 @@ def test_documented_set_up_shows_a_change(person: Page, hub: Any, local_ion: Any
         UPDATE_ORDER, {"input": {"id": order["id"], "etag": order["_etag"], "description": text}}
     )
     expect(mirror.get_by_role("row", name=re.compile("^Description")).first).to_contain_text(
-        text, timeout=SECOND
+        text, timeout=5 * SECOND
     )
 
     expect_done(person, "First delivery received")
