@@ -123,6 +123,19 @@ def test_events_of_one_object_in_a_batch_are_one_version(
     assert (50, at(1), at(50)) == (mark.marks, mark.since, mark.marked_at)
 
 
+@pytest.mark.parametrize("between", [{"status": "B"}, {"name": 1}, {"status": None, "name": [1]}])
+def test_batch_that_ends_with_its_first_content_creates_no_version(
+    connection: Connection, catalog: Catalog, between: dict[str, object]
+) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(event(1, status="A", name=None))
+
+    mirror(event(2, **between), event(3, status="A", name=None))
+
+    assert mirror.doc() == {"status": "A", "name": None}
+    assert len(mirror.rows("versions")) == 1
+
+
 def test_deletion_needs_the_proof_of_a_read(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), supplierId=4))

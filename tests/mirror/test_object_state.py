@@ -89,19 +89,6 @@ def test_delete_keeps_the_last_content() -> None:
 
 
 @given(documents, documents)
-def test_batch_that_ends_with_its_first_content_has_no_change(
-    first: dict[str, Any], second: dict[str, Any]
-) -> None:
-    state = ObjectState(ORDER, "1", doc=first, version=1)
-
-    state.set_content(second, event(1), None)
-    state.set_content(first, event(2), None)
-    state.discard_unchanged()
-
-    assert (state.change, state.observation) == (None, None)
-
-
-@given(documents, documents)
 def test_changed_fields_transform_the_previous_version(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:

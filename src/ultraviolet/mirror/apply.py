@@ -35,7 +35,8 @@ def apply(
     outcomes = [resolve(states[ref], o) for ref, o in zip(refs, observations, strict=True)]
 
     for state in states.values():
-        state.discard_unchanged()
+        if state.change == "update" and state.doc == state.before:
+            state.change = state.observation = None  # the batch ends with the first content
     changed = [state for state in states.values() if state.change]
     refitted = repository.save_states(connection, catalog, integration_id, list(states.values()))
     changes = [Change(s.resource, s.id, s.change, s.version) for s in changed if s.change]

@@ -104,7 +104,7 @@ class ObjectState:
         self.touched, self._changed_fields = True, None
         self.observed_at = max(self.observed_at, observation.observed_at)
         self.source_time = source_time
-        if self.known and not self.deleted_at and doc == self.doc:
+        if doc == self.doc and self.known and not self.deleted_at:
             return "same"
         if self.change is None:
             self.before = self.doc if self.version else None
@@ -125,11 +125,6 @@ class ObjectState:
         self.change, self.observation = "delete", observation
         self.deleted_at = self.observed_at = observation.observed_at
         return "changed"
-
-    def discard_unchanged(self) -> None:
-        """Discard an update if the batch ends with the content it started with."""
-        if self.change == "update" and self.doc == self.before:
-            self.change = self.observation = None
 
     def changed_fields(self) -> list[str]:
         """Return the names of the fields that differ from the previous version."""

@@ -56,7 +56,7 @@ def _resolve_event(state: ObjectState, event: Observation) -> Outcome:
         return "same"
     if state.deleted_at or (state.completeness == "full" and not newer):
         return "marked"
-    if state.known and _is_before(updated, state.source_time):
+    if not newer and state.known and _is_before(updated, state.source_time):
         return state.set_content({**event.fields, **state.doc}, event, state.source_time)
     return state.set_content({**state.doc, **event.fields}, event, updated or state.source_time)
 

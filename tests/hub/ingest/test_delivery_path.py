@@ -29,8 +29,8 @@ from ultraviolet.web.app import create_app
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 DELIVERIES = 30
-MAX_FUNCTIONS = 35
-MAX_CALLS = 45
+MAX_FUNCTIONS = 33
+MAX_CALLS = 40
 MAX_FILES = 14
 SECRET = "shared secret"
 SOURCE = str(Path(ultraviolet.__file__).parent)

@@ -255,11 +255,13 @@ def _parse_object(row: Any, resource: Resource, envelope: Envelope) -> ParsedEve
     id_ = envelope.object_id
     assert id_
     event = ParsedEvent(row.seq, row.received_at)
+    # The row was deleted, or marked as deleted.
+    is_deletion = envelope.action == "DELETE" or envelope.fields.get("_deleted") is True
     if resource.numbered and not is_id(id_):
         title = resource.title.lower()
         event.problem = f"{id_[:_MAX_ID_CHARACTERS_SHOWN]} is not a valid id of {title}"
-    elif _is_deletion(envelope) or not envelope.fields:
-        reason = DELETION if _is_deletion(envelope) else EVENT
+    elif is_deletion or not envelope.fields:
+        reason = DELETION if is_deletion else EVENT
         event.marks = [Mark(resource.name, id_, reason, row.received_at)]
     else:
         event.observation = Observation(
@@ -272,11 +274,6 @@ def _parse_object(row: Any, resource: Resource, envelope: Envelope) -> ParsedEve
             source_time=envelope.source_time,
         )
     return event
-
-
-def _is_deletion(envelope: Envelope) -> bool:
-    """Return whether an event says that its row was deleted, or marked as deleted."""
-    return envelope.action == "DELETE" or envelope.fields.get("_deleted") is True
 
 
 def _parse_unselected(
