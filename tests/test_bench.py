@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 TOGETHER = (
     ("postgresql", ("ingest", "ingest-processes", "apply")),
     ("postgresql", ("fetch", "growth", "pages")),
-    ("sqlite", ("local-ion", "local-ion-changes", "local-ion-plant", "start")),
+    ("sqlite", ("local-ion", "local-ion-changes", "local-ion-plant", "local-ion-fixture", "start")),
     ("sqlite", ("ingest-during-fetch", "visible", "verify")),
     ("sqlite", ("freshness", "memory", "scale")),
 )

@@ -21,7 +21,7 @@ def test_no_fault_or_crash_loses_data(tmp_path: Path) -> None:
     seed = random.SystemRandom().getrandbits(32)
     with ExitStack() as stack:
         soak = Soak(stack, tmp_path, seed, rate=20, size="small")
-        soak.run(20, crash_every=8, faults_last=2)
+        soak.run(30, crash_every=10, faults_last=3)
         soak.rest(240)
         figures = soak.figures()
 
