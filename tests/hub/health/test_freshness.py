@@ -21,7 +21,7 @@ from ultraviolet.hub.health.resource_freshness import ProcessStatus
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync.fetch import request_fetch
-from ultraviolet.hub.sync.watermarks import record_proof
+from ultraviolet.hub.sync.watermarks import raise_watermark, record_proof
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.observation import Mark, Observation, Origin
@@ -43,6 +43,7 @@ class Plant:
         self.integration = integrations.create(connection, secrets, "test", given)
         self.read("1", -100, first=True)
         record_proof(connection, 1, "parts", at=at(0), by="incremental fetch")
+        raise_watermark(connection, 1, "parts", at(-100))
         self.event(-50)
 
     def judge(self, seconds: float, **more: Any) -> Freshness:
@@ -92,6 +93,14 @@ def test_freshness_decays_without_confirmation(plant: Plant) -> None:
         "parts were last confirmed 17 min ago, but a fetch is due every 5 min"
         in plant.judge(17 * 60).sentence
     )
+
+
+def test_resource_without_dated_rows_is_due_with_the_full_fetch(plant: Plant) -> None:
+    """An incremental fetch does not confirm it, as ION does not filter it by `_updated`."""
+    record_proof(plant.connection, 1, "permissions", at=at(0), by="full fetch")
+    record_proof(plant.connection, 1, "parts", at=at(3600), by="incremental fetch")
+    assert plant.judge(3600).state == "fresh"
+    assert [one.subject for one in plant.judge(3 * 24 * 3600).findings if one.kind == "overdue"]
 
 
 def test_integration_without_a_fetch_is_unread(plant: Plant) -> None:

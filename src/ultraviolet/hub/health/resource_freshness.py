@@ -108,15 +108,10 @@ def judge_resources(
     for name in sorted(known.keys() | stale_counts.keys() | failed.keys()):
         followed = catalog.follows(name)
         row, counted = known.get(name), stale_counts.get(name) if followed else None
-        resource = catalog.resources.get(name)
-        dated = (
-            resource is not None
-            and resource.sort is not None
-            and resource.field("_updated") is not None
-        )
         proven_at = row["proven_at"] if row else None
         skipped = (row["skipped"] if row else None) if followed else _NOT_CHOSEN
-        interval = incremental_interval if dated else full_interval
+        # Without a watermark, as without dated rows, only a full fetch confirms a resource.
+        interval = incremental_interval if row and row["updated"] else full_interval
         state, finding = _judge_resource(integration, name, proven_at, counted, interval, status)
         if name in failed and followed:
             message = f"The last fetch could not read {name.replace('_', ' ')}: {failed[name]}"
