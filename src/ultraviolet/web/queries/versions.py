@@ -80,8 +80,10 @@ def list_versions(
     if before is not None:
         query = query.where(versions.c.version < before)
     rows = connection.execute(query).mappings().all()
+    if not rows:
+        return []
     previous: list[Mapping[str, Any] | None] = [row["doc"] for row in rows[1:]]
-    previous.append({} if rows and rows[-1]["version"] == 1 else None)
+    previous.append({} if rows[-1]["version"] == 1 else None)
     found = [_to_version(row, older) for row, older in zip(rows, previous, strict=True)][:limit]
     by = authors.find_authors(connection, integration_id, found)
     return [msgspec.structs.replace(one, by=by.get(one.version)) for one in found]

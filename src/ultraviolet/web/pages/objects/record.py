@@ -79,13 +79,14 @@ async def show_object(
     def read(connection: Connection) -> dict[str, Any]:
         chosen = integration_of_object(connection, integration, resource, object_id)
         place = (chosen, resource, object_id)
+        current = objects.get_object(connection, *place)
         known = versions.find_version_at(connection, *place, at) if at else None
         wanted = int(version) if version.isdecimal() else known
         history = versions.list_versions(connection, *place, None, _MAX_VERSIONS)
         return {
             "integration": integrations.get(connection, chosen),
             "several": integrations.has_several(connection),
-            "object": objects.get_object(connection, *place),
+            "object": current,
             "then": versions.get_version(connection, *place, wanted) if wanted else None,
             "moments": versions.list_version_starts(connection, *place),
             "history": history,
