@@ -19,7 +19,7 @@ CHANGE = "UPDATE webhook_receivers SET expected_response_code = 201"
 
 
 def in_ion(place: Place, *statements: str) -> None:
-    with closing(sqlite3.connect(place.path / "ion" / "ion.db")) as connection, connection:
+    with closing(sqlite3.connect(place.path / "ion.db")) as connection, connection:
         for name in ("update", "insert"):
             connection.execute(f"DROP TRIGGER IF EXISTS webhook_receivers_{name}_logged")
         for statement in statements:

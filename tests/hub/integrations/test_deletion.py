@@ -55,7 +55,7 @@ def test_deletion_removes_all_data_of_one_integration_only(
     removed, other = integration_pair
     database = removed.hub.database
     before = database.read_now(counts, other.integration_id)
-    assert {name for name, count in before.items() if count >= 7} == MANY
+    assert {name for name, count in before.items() if count >= 7} >= MANY
     database.write_now(integrations.remove, "kim", removed.integration_id)
     assert run(removed.deliver(order(99))) == [404]
 

@@ -164,11 +164,7 @@ class GroupCommit:
         links = [delivery.trace for delivery in group if delivery.trace]
         try:
             with tracing.span("deliveries.commit", links=links, root=True, events=len(group)):
-                # The rows are built in the transaction instead of in the event loop, where other
-                # work runs between them.
-                uses = await self._database.write_delivery(
-                    lambda connection: self._write_rows(connection, self._with_rows(group))
-                )
+                uses = await self._database.write_delivery(self._write, group)
         except StoreUnavailableError as error:
             self._outage_log.record_failure(error, count=len(group))
             self.unavailable_until = time.monotonic() + _RETRY_INTERVAL_SECONDS
@@ -296,6 +292,12 @@ class GroupCommit:
             )
             for delivery in group
         ]
+
+    def _write(
+        self, connection: Connection, group: Sequence[PendingDelivery]
+    ) -> list[_CommittedUse]:
+        """Build the rows here instead of in the event loop, where other work runs between them."""
+        return self._write_rows(connection, self._with_rows(group))
 
     def _write_rows(
         self, connection: Connection, group: Sequence[SpooledDelivery]

@@ -1,5 +1,7 @@
 """Logistics of the plant: kits, assemblies as built, plans, and approvals of orders."""
 
+from datetime import timedelta
+
 from ultraviolet.local_ion.plant import sample_data
 from ultraviolet.local_ion.plant.workflows import Plant
 
@@ -97,8 +99,8 @@ def _request_order(plant: Plant) -> None:
             position=position,
             quantity=quantity,
             cost=12.5 * position,
-            needDate=plant.day(30, 60),
-            estimatedArrivalDate=plant.day(20, 70),
+            needDate=(plant.today + timedelta(days=30 + position)).isoformat(),
+            estimatedArrivalDate=(plant.today + timedelta(days=28 + 2 * position)).isoformat(),
         )
     reviewer = plant.any("users")
     create("purchase_order_approval_requests", purchaseOrderId=order, reviewerId=reviewer)

@@ -85,7 +85,7 @@ def _row_json(row: str, columns: Sequence[tuple[str, Storage]]) -> str:
         column = f'{row}."{name}"'
         if kind == "boolean":
             value = f"CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END"
-        elif kind in {"json", "integer"}:
+        elif kind == "json":
             value = f"coalesce({column}, 'null')"
         else:
             value = f"json_quote({column})"
