@@ -163,6 +163,17 @@ def test_simple_and_json_filters_select_objects(call: Call) -> None:
     assert ["2"] == listed(call, "status=ORDERED", '{"supplierId": {"eq": 4}}')
 
 
+def test_enum_values_are_accepted_in_any_case_and_checked(call: Call) -> None:
+    assert ["2", "3"] == listed(call, "status=ordered")
+    assert ["1"] == listed(call, '{"status": {"in": ["Requested"]}}')
+    assert [] == listed(call, "status=CANCELED")
+    for wrong in ("status=ORDRED", "status!=FOO", '{"not_": {"status": {"in": ["DRAFT", "x"]}}}'):
+        with pytest.raises(ProblemError, match=r"status must be one of .*ORDERED, .*is not\."):
+            listed(call, wrong)
+    with pytest.raises(ProblemError, match="Did you mean ORDERED"):
+        listed(call, "status=ORDRED")
+
+
 def test_invalid_filters_are_rejected() -> None:
     for text in ("status", "{", "paid=maybe", "needDate>soon"):
         with pytest.raises(InvalidError, match="not a valid"):

@@ -32,3 +32,10 @@ def test_rejection_by_ion_is_reported_with_exit_code_7(
 
     local_ion.faults.clear()
     assert 0 == hub.cli("setup", "apply").returncode
+
+    rotated = hub.cli("webhook", "rotate", "1")
+    assert "ION now posts to the new URL" in rotated.stdout
+    assert "Next" not in rotated.stderr
+    local_ion.faults.set("permission_lost", only="updateWebhookReceiver")
+    rotated = hub.cli("webhook", "rotate", "2")
+    assert "Next: set it on the receiver in ION." in rotated.stderr, rotated
