@@ -258,6 +258,7 @@ def test_fetch_fails_if_ion_does_not_respond(environment: Path, counting_ion: Co
     )
     done = CliRunner().invoke(app, ["fetch", "run", "--json"])
     assert 8 == getattr(done.exception, "exit_code", None), done.exception
+    assert "{" not in done.stderr
     fetch = json.loads(done.stdout)
     assert "failed" == fetch["state"]
     assert fetch["error"]

@@ -200,6 +200,17 @@ def test_show_prints_field_names_of_ion_and_local_times(call: Call) -> None:
     assert "a" == lines["_etag"]
 
 
+def test_time_before_the_history_is_explained(call: Call) -> None:
+    at = ("--at", "2026-11-01T00:00Z")
+    for clock in ("hub", "ion"):
+        said = call("object", "list", "purchase_orders", *at, "--clock", clock)
+        start = "starts at 2026-11-02 10:00:00 UTC."
+        assert f"No objects at 2026-11-01. The history of purchase_orders {start}" in said
+    assert "No objects at 2026-11-01.\n" in call("object", "list", "parts", *at)
+    with pytest.raises(ProblemError, match=r"Its history starts at 2026-11-02T10:00:00"):
+        call("object", "show", "purchase_orders", "1", *at)
+
+
 def test_unknown_resource_is_answered_with_a_command(call: Call) -> None:
     for command in ("list", "export"):
         with pytest.raises(NotFoundError, match=r"“widgets”.*`ultraviolet object list "):

@@ -1,5 +1,6 @@
 """`ultraviolet setup apply` in an ION that lacks permissions for it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def test_rejection_by_ion_is_reported_with_exit_code_7(
     local_ion.faults.clear()
     assert 0 == hub.cli("setup", "apply").returncode
 
+    receiver = json.loads(hub.cli("setup", "plan", "--json").stdout)["plan"]["receiver"]["id"]
+    text = hub.cli("setup", "text", "--receiver", receiver)
+    assert text.stdout.startswith("# subscription document")
+    assert text.stderr.endswith("Next: ultraviolet setup plan plant\n")
+    assert hub.cli("setup", "text").stdout.startswith("# receiver mutation")
+    assert "Next: ultraviolet setup adopt --receiver" in hub.cli("setup", "text").stderr
+
     monkeypatch.setenv("ION_CLIENT_SECRET", "wrong")
     edit = ("integration", "edit", "--client-id", local_ion.client_id)
     refused = hub.cli(*edit)
@@ -41,6 +49,7 @@ def test_rejection_by_ion_is_reported_with_exit_code_7(
     assert "Saved. The connection was not tested" in hub.cli(*edit, "--no-test").stderr
     hint = "`ultraviolet integration edit --client-id CLIENT_ID plant`"
     assert hint in hub.cli("integration", "test").stderr
+    assert "None" not in hub.cli("integration", "test").stderr
     saved = hub.cli(*edit, "--client-secret", local_ion.client_secret, "--api-url", local_ion.url)
     assert "Saved. ION accepts the credentials" in saved.stderr, saved
     assert 0 == hub.cli("integration", "test").returncode

@@ -153,9 +153,10 @@ def check(session: Session, name: Name = None) -> None:
     if session.as_json:
         session.show(result)
     else:
-        viewer: Json = result.get("viewer") or {}
-        organization = viewer.get("organization")
-        session.say(f"ION user: {viewer.get('name')} <{viewer.get('email')}>, {organization}.")
+        if viewer := result.get("viewer"):
+            email = f" <{viewer['email']}>" if viewer.get("email") else ""
+            said = [f"{viewer.get('name')}{email}", viewer.get("organization")]
+            session.say(f"ION user: {', '.join(str(part) for part in said if part)}.")
         session.show_list(iter(result["resources"]), READABLE, "ION offers no known resources.")
         for finding in result["findings"]:
             step = next_step(finding, integration["name"])
