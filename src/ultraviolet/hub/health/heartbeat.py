@@ -69,7 +69,7 @@ def alive_at(connection: Connection) -> str | None:
 
 
 def find_no_hub(connection: Connection, start: str, *, may_be_elsewhere: bool) -> Finding | None:
-    """Return the finding that no hub runs on this database; only for a process that is no hub.
+    """Return the finding that no hub runs on this database; for commands only.
 
     `start` is the command that starts one. A hub that `may_be_elsewhere`, on another machine,
     counts as running while its heartbeats are recent.

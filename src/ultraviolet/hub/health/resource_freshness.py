@@ -125,7 +125,7 @@ def judge_resources(
             step = next_step(failed[name])
             state, finding = State.STALE, _unreadable(name, message, step)
         if status.no_hub and state in (State.FRESH, State.AGEING):
-            state = State.UNKNOWN  # nobody knows what has changed in ION since
+            state = State.UNKNOWN  # ION may have changed since
         if integration.paused:
             state = State.PAUSED
         counts = latencies.get(name, {})
