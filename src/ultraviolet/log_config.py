@@ -14,17 +14,20 @@ from ultraviolet.characters import escape_controls
 from ultraviolet.redaction import redact, redact_event
 
 
-def configure(level: int = logging.INFO) -> None:
-    """Configure logging for this process, its libraries and uncaught exceptions."""
+def configure(level: int = logging.INFO, *, readable: bool = False) -> None:
+    """Configure logging for this process, its libraries and uncaught exceptions.
+
+    Logs are JSON if stderr is not a terminal, unless they must be `readable`.
+    """
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    colors = not os.environ.get("NO_COLOR")
+    colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     # Tracebacks without locals, which could hold credentials; formatted before secrets are removed.
     final: list[structlog.types.Processor] = [structlog.processors.format_exc_info, redact_event]
-    if sys.stderr.isatty():
+    if readable or sys.stderr.isatty():
         plain = structlog.dev.plain_traceback
         final += [
             _escape_values,

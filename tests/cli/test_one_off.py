@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 from ultraviolet import clock
 from ultraviolet.cli.main import app
 from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.health import heartbeat
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
@@ -187,6 +189,30 @@ def test_commands_send_no_unrequested_requests_to_ion(
         assert Path(file).exists(), file
 
 
+def test_nothing_is_fresh_without_a_hub(environment: Path, local_ion: LocalIonProcess) -> None:
+    """What a command says about the mirror right after a fetch, with nobody to follow ION."""
+    store = f"sqlite:///{environment}/hub.db"
+    create_hub(environment, local_ion.url, store, secret=local_ion.client_secret)
+    assert 0 == run_command("fetch", "run", "--mode", "full").returncode
+    for alive, seen in ((None, "none has run yet"), (-300, "the last one was alive 5 min ago")):
+        if alive:
+            hub = Hub.open(Settings(environment, store, "http://hub.test", secret_key=KEY))
+            moment = clock.format_rfc3339(clock.utc_now() + timedelta(seconds=alive))
+            hub.database.write_now(heartbeat.record_heartbeat, moment)
+            hub.close()
+        says = f"No hub is running; {seen}. Next: `ultraviolet serve --data {environment}` starts"
+        status = run_command("status")
+        assert says in status.stderr
+        assert says in status.stdout
+        freshness = run_command("freshness")
+        assert f"Stale: No hub is running; {seen}" in freshness.stderr
+        assert " fresh " not in freshness.stdout
+        paused = run_command("integration", "pause"), run_command("status")
+        assert f"Paused: No hub is running; {seen}" in paused[1].stdout, paused
+        run_command("integration", "resume")
+        assert "No hub is running" in json.loads(run_command("status", "--json").stdout)["problem"]
+
+
 @pytest.mark.parametrize(
     "line",
     ["event export -", "object export suppliers"],
@@ -232,6 +258,7 @@ def test_fetch_fails_if_ion_does_not_respond(environment: Path, counting_ion: Co
     )
     done = CliRunner().invoke(app, ["fetch", "run", "--json"])
     assert 8 == getattr(done.exception, "exit_code", None), done.exception
+    assert "{" not in done.stderr
     fetch = json.loads(done.stdout)
     assert "failed" == fetch["state"]
     assert fetch["error"]

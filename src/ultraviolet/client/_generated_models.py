@@ -728,6 +728,7 @@ class Status(Struct, frozen=True, kw_only=True):
 
     version: str
     public_url: str
+    problem: str | None
     integrations: list[IntegrationStatus]
 
 

@@ -123,6 +123,7 @@ class Operations(Transport):
         self,
         integration: str | int,
         *,
+        test: bool | None = None,
         name: str | UnsetType = UNSET,
         api_url: str | UnsetType = UNSET,
         auth_url: str | UnsetType = UNSET,
@@ -142,6 +143,7 @@ class Operations(Transport):
             "PATCH",
             f"/integrations/{path_segment(integration)}",
             (Integration,),
+            query={"test": test},
             body={
                 "name": name,
                 "api_url": api_url,

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from ultraviolet import clock
 from ultraviolet.codecs import prepare_codecs
-from ultraviolet.db import engine
+from ultraviolet.command_text import command
+from ultraviolet.db import dialect, engine
 from ultraviolet.db.attributes import AttributeCatalog
 from ultraviolet.db.database import Database
 from ultraviolet.errors import InvalidError
@@ -21,6 +22,7 @@ from ultraviolet.hub.alerts.service import AlertService
 from ultraviolet.hub.alerts.transports import mail_server
 from ultraviolet.hub.core.egress import LOOPBACK, EgressPolicy
 from ultraviolet.hub.core.encryption import SecretBox
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import DEFAULT_PUBLIC_URL, Settings
@@ -212,10 +214,20 @@ class Hub:
             trouble=self.database.trouble,
             spooled=self.ingest.spooled,
             unmaintained_since=unmaintained,
+            no_hub=self.find_no_hub(connection),
             limited=self.connections.is_rate_limited(id_),
         )
         catalog = self.catalog.following(integration.resources)
         return freshness.judge_freshness(connection, catalog, integration, status)
+
+    def find_no_hub(self, connection: Connection) -> Finding | None:
+        """Return the finding of a command that no hub runs on its database; None in a hub."""
+        if self._one_off is None:
+            return None
+        start = command("serve", data=str(self.data))
+        return heartbeat.find_no_hub(
+            connection, start, may_be_elsewhere=dialect.is_postgresql(connection.engine)
+        )
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -1,6 +1,7 @@
 """Authentication with ION: an access token from client credentials, renewed before it expires."""
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -140,7 +141,14 @@ def intercepted(
 
 
 def reason(error: BaseException) -> str:
-    """Return the message of an exception, else its type."""
+    """Return the message of an exception in plain words, else its type."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        found = error.certificate_error
+        return f"its certificate is not valid ({getattr(found, 'verify_message', '') or found})"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        failure = error.os_error
+        known = os.strerror(failure.errno) if failure.errno and failure.errno > 0 else None
+        return known or failure.strerror or str(failure) or type(failure).__name__
     return str(error) or type(error).__name__
 
 

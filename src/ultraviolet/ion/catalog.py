@@ -65,13 +65,16 @@ class Catalog:
 
     def is_enum_value(self, field: Field, value: str) -> bool:
         """Return whether the contract has a value of an enum field, in any case."""
-        return value.upper() in self._enum_values.get(field.type, ())
+        return value.upper() in self.enum_values(field)
+
+    def enum_values(self, field: Field) -> frozenset[str]:
+        """Return the values of an enum field in the contract, which are in upper case."""
+        return self._enum_values.get(field.type, frozenset())
 
     @cached_property
     def _enum_values(self) -> Mapping[str, frozenset[str]]:
-        kinds = self.schema.type_map.items()
-        found = {name: getattr(kind, "values", None) for name, kind in kinds}
-        return {k: frozenset(v.upper() for v in values) for k, values in found.items() if values}
+        enums = {f.type for r in self.resources.values() for f in r.fields if f.enum}
+        return {name: values for name, values in self.types().items() if name in enums}
 
     def by_type(self, name: str) -> Resource | None:
         """Return the resource of a GraphQL object type."""

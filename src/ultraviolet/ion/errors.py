@@ -31,7 +31,7 @@ class IonUnreachableError(IonError):
 
 
 class IonUnauthorizedError(IonError):
-    """ION rejected the client id and secret. Create a new API key in ION and enter it here."""
+    """ION rejected the client id and secret. Check both, or create a new API key in ION."""
 
     kind = "ion-unauthorized"
 
@@ -67,7 +67,7 @@ ASK_FOR_PERMISSION = (
 )
 NEXT_STEPS = {
     "ion-unreachable": "Check its address and the network; the hub retries",
-    "ion-unauthorized": "Create a new API key in ION and enter it here",
+    "ion-unauthorized": "Create a new API key in ION and change the credentials of the integration",
     "ion-intercepted": "Check the address of ION and any proxy, login page or maintenance page",
     "ion-rate-limited": (
         "Wait, because ION limits the request rate; if it persists, lower the requests per second"

@@ -77,7 +77,7 @@ def test_error_names_the_context(start_hub: StartHub) -> None:
     )
     assert 6 == done.returncode
     assert "does not respond: [Errno 111] Connection refused. " in done.stderr
-    assert done.stderr.endswith(f"The command used the context plant 1 ({hub.url}).\n")
+    assert done.stderr.endswith(f"\nThe command used the context plant 1 ({hub.url}).\n")
 
 
 def test_rejected_key_is_not_stored(start_hub: StartHub, config: Path) -> None:

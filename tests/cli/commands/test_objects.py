@@ -163,6 +163,17 @@ def test_simple_and_json_filters_select_objects(call: Call) -> None:
     assert ["2"] == listed(call, "status=ORDERED", '{"supplierId": {"eq": 4}}')
 
 
+def test_enum_values_are_accepted_in_any_case_and_checked(call: Call) -> None:
+    assert ["2", "3"] == listed(call, "status=ordered")
+    assert ["1"] == listed(call, '{"status": {"in": ["Requested"]}}')
+    assert [] == listed(call, "status=CANCELED")
+    for wrong in ("status=ORDRED", "status!=FOO", '{"not_": {"status": {"in": ["DRAFT", "x"]}}}'):
+        with pytest.raises(ProblemError, match=r"status must be one of .*ORDERED, .*is not\."):
+            listed(call, wrong)
+    with pytest.raises(ProblemError, match="Did you mean ORDERED"):
+        listed(call, "status=ORDRED")
+
+
 def test_invalid_filters_are_rejected() -> None:
     for text in ("status", "{", "paid=maybe", "needDate>soon"):
         with pytest.raises(InvalidError, match="not a valid"):
@@ -187,6 +198,17 @@ def test_show_prints_field_names_of_ion_and_local_times(call: Call) -> None:
     )
     assert "2026-11-01 08:00:00 UTC" == lines["_created"]
     assert "a" == lines["_etag"]
+
+
+def test_time_before_the_history_is_explained(call: Call) -> None:
+    at = ("--at", "2026-11-01T00:00Z")
+    for clock in ("hub", "ion"):
+        said = call("object", "list", "purchase_orders", *at, "--clock", clock)
+        start = "starts at 2026-11-02 10:00:00 UTC."
+        assert f"No objects at 2026-11-01. The history of purchase_orders {start}" in said
+    assert "No objects at 2026-11-01.\n" in call("object", "list", "parts", *at)
+    with pytest.raises(ProblemError, match=r"Its history starts at 2026-11-02T10:00:00"):
+        call("object", "show", "purchase_orders", "1", *at)
 
 
 def test_unknown_resource_is_answered_with_a_command(call: Call) -> None:

@@ -1,5 +1,6 @@
 """`ultraviolet integration`: the connections to ION environments."""
 
+import os
 import re
 from typing import Annotated
 
@@ -50,6 +51,8 @@ RETENTION = {
     "oldest": "oldest",
 }
 _DAYS_PER_UNIT = {"d": 1, "w": 7, "y": 365}
+
+_PROMPT = "-"
 
 Days = Annotated[str | None, typer.Option(metavar="TIME", help="90d, 12w, 2y, or forever.")]
 
@@ -150,9 +153,10 @@ def check(session: Session, name: Name = None) -> None:
     if session.as_json:
         session.show(result)
     else:
-        viewer: Json = result.get("viewer") or {}
-        organization = viewer.get("organization")
-        session.say(f"ION user: {viewer.get('name')} <{viewer.get('email')}>, {organization}.")
+        if viewer := result.get("viewer"):
+            email = f" <{viewer['email']}>" if viewer.get("email") else ""
+            said = [f"{viewer.get('name')}{email}", viewer.get("organization")]
+            session.say(f"ION user: {', '.join(str(part) for part in said if part)}.")
         session.show_list(iter(result["resources"]), READABLE, "ION offers no known resources.")
         for finding in result["findings"]:
             step = next_step(finding, integration["name"])
@@ -285,7 +289,7 @@ def retention(session: Session, name: Name = None) -> None:
 
 
 @command(app, "edit")
-@returns("PATCH /integrations/{integration}/retention")
+@returns("PATCH /integrations/{integration}", "PATCH /integrations/{integration}/retention")
 def edit(
     session: Session,
     name: Name = None,
@@ -295,6 +299,21 @@ def edit(
     keep_verifications: Days = None,
     keep_fetches: Days = None,
     keep_drift: Days = None,
+    client_id: Annotated[
+        str | None, typer.Option(help="Client id of another ION API key; also needs its secret.")
+    ] = None,
+    client_secret: Annotated[
+        str | None,
+        typer.Option(
+            help="Its client secret, or - for a prompt. Default with --client-id:"
+            " ION_CLIENT_SECRET, else a prompt."
+        ),
+    ] = None,
+    api_url: Annotated[str | None, typer.Option(help="Address of ION's API.")] = None,
+    auth_url: Annotated[str | None, typer.Option(help="Address of ION's sign-in.")] = None,
+    test: Annotated[
+        bool, typer.Option(help="Test the connection first; save nothing if ION rejects it.")
+    ] = True,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the data eligible for deletion, and change nothing."),
@@ -304,9 +323,12 @@ def edit(
         typer.Option("--yes", help="Do not ask for confirmation if more data would be deleted."),
     ] = False,
 ) -> None:
-    """Change how long events with raw bodies, versions, verifications, fetches and drift are kept.
+    """Change the credentials or addresses of ION, or how long each kind of data is kept.
 
-    Examples: `ultraviolet integration edit plant-1 --keep-events 90d --dry-run`,
+    Events are kept with raw bodies.
+
+    Examples: `ultraviolet integration edit plant-1 --client-id me`,
+    `ultraviolet integration edit plant-1 --keep-events 90d --dry-run`,
     `ultraviolet integration edit plant-1 --keep-versions forever`
     """
     from ultraviolet.hub.runtime.retention import Retention
@@ -321,9 +343,34 @@ def edit(
     changes: Json = {
         kind: parse_days(value) for kind, value in periods.items() if value is not None
     }
-    if not changes:
-        raise InvalidError("Specify a retention period, such as --keep-events 90d.")
+    if client_id is not None and client_secret is None:
+        client_secret = os.environ.get("ION_CLIENT_SECRET", _PROMPT)
+    if client_secret == _PROMPT:
+        client_secret = str(typer.prompt("Client secret", hide_input=True, err=True))
+    connection: Json = {
+        field: value
+        for field, value in {
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "api_url": api_url,
+            "auth_url": auth_url,
+        }.items()
+        if value is not None
+    }
+    if bool(changes) == bool(connection):
+        raise InvalidError(
+            "Specify either the connection, such as --client-id, or retention periods, such as"
+            " --keep-events 90d."
+        )
+    if connection and dry_run:
+        raise InvalidError("--dry-run is for retention periods. Nothing was changed.")
     found = session.integration(name)
+    if connection:
+        path = to("/integrations/{}", found["id"])
+        session.show(session.api.patch(path, connection, test=str(test).lower()))
+        outcome = "ION accepts the credentials" if test else "The connection was not tested"
+        session.say(f"Saved. {outcome}. Next: {line('fetch run', found['name'])}")
+        return
     path = to("/integrations/{}/retention", found["id"])
     before = session.api.get(path)
     after = session.api.patch(path, changes, dry_run="true")

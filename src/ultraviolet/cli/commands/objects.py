@@ -145,7 +145,13 @@ def list_(
     fields = {name: f"columns.{number}" for number, name in enumerate(names)}
     shown = {"id": "id", **fields, **(PAST_COLUMNS if at else COLUMNS)}
     rows = items if session.as_json else (_with_columns(item, paths) for item in items)
-    session.show_list(rows, shown, "No matching objects.")
+    shown_rows = list(rows)
+    if shown_rows or time["at"] is None:
+        session.show_list(iter(shown_rows), shown, "No matching objects.")
+        return
+    start = _history_start(session, found, known.name)
+    before = f" The history of {known.name} starts at {output.as_text(start)}." if start else ""
+    session.show_list(iter(()), shown, f"No objects at {output.as_text(time['at'])}.{before}")
 
 
 @command(app, "show", watchable=True)
@@ -314,6 +320,20 @@ def export(
         )
     if out is not None:
         session.say(f"Wrote {out}.")
+
+
+def _history_start(session: Session, integration: int, resource: str) -> str | None:
+    """Return when the hub first saw an object of a resource; None if it never did."""
+    cursor = None
+    while True:
+        page = session.api.get(
+            "/changes", integration=integration, resource=resource, cursor=cursor, limit=1
+        )
+        if page["items"]:
+            return str(page["items"][0]["observed_at"])
+        if not page["more"]:
+            return None
+        cursor = page["next"]
 
 
 def _catalog(session: Session, integration: int, *written: str | None) -> "Catalog":

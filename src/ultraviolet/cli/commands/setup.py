@@ -104,21 +104,28 @@ def text(
 ) -> None:
     """Print the mutations to paste into ION's query runner: receiver, then subscriptions.
 
+    With --receiver, only the subscriptions of this receiver.
+
     Examples: `ultraviolet setup text plant-1`, `ultraviolet setup text plant-1 --receiver 12`
     """
     found = session.integration(integration)
-    texts = session.api.get(to("/integrations/{}/setup", found["id"]))["texts"]
+    state = session.api.get(to("/integrations/{}/setup", found["id"]))
+    texts, plan_ = state["texts"], state["plan"]
     if session.as_json:
         session.show(texts)
         return
     values = {texts["placeholder"]: webhook_url, texts["receiver_placeholder"]: receiver}
-    for name in TEXTS:
+    for name in TEXTS[2:] if receiver else TEXTS:
         text = texts[name]
         for placeholder, value in values.items():
             text = text.replace(placeholder, value or placeholder)
         typer.echo(f"# {name.replace('_', ' ')}\n{text}\n")
-    adopt = line("setup adopt", found["name"], receiver=receiver or "ID")
-    session.say(f"Next: {adopt}{', with the id from the response of ION' * (receiver is None)}")
+    if receiver is None:
+        session.say("Next, with the id of the receiver from the response of ION:")
+    adopted = plan_ and plan_["receiver"] and plan_["receiver"]["id"] == receiver
+    following = "setup plan" if adopted else "setup adopt"
+    options = {} if adopted else {"receiver": receiver or "ID"}
+    session.say(f"Next: {line(following, found['name'], **options)}")
 
 
 @command(app, "adopt")

@@ -50,7 +50,10 @@ def status(session: Session) -> None:
         session.show(state)
         return
     integrations = state.pop("integrations", [])
+    problem = state.pop("problem", None)
     session.show(state)
+    if problem:
+        session.say(problem)
     session.show_list(
         iter(integrations), STATUS, "No integrations yet. Next: ultraviolet integration add"
     )

@@ -70,8 +70,12 @@ def rotate(session: Session, url_id: Id) -> None:
 
     Example: `ultraviolet webhook rotate 3`
     """
-    session.show(session.api.post(to("/webhook-urls/{}/rotate", url_id)))
-    session.say("Copy the URL now. It is shown only once. Next: set it on the receiver in ION.")
+    rotated = session.api.post(to("/webhook-urls/{}/rotate", url_id))
+    session.show(rotated)
+    if rotated["moved"]:
+        session.say("Copy the URL now if you need it. It is shown only once.")
+    else:
+        session.say("Copy the URL now. It is shown only once. Next: set it on the receiver in ION.")
 
 
 @command(app, "revoke")

@@ -83,7 +83,8 @@ PROBLEMS = (
         ("credentials",),
         "ION rejects the credentials",
         "The API key was mistyped, revoked, or disabled together with its user.",
-        "Create an API key in ION under a service account, and enter it on the integration's page.",
+        "Create an API key in ION under a service account, and enter it on the integration's page or"
+        " with `ultraviolet integration edit INTEGRATION --client-id CLIENT_ID`.",
     ),
     KnownProblem(
         ("permission",),

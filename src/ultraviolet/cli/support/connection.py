@@ -104,7 +104,7 @@ def in_process(data: Path) -> "Api":
     from ultraviolet.hub.hub import Hub
     from ultraviolet.web.app import create_app
 
-    log_config.configure(logging.WARNING)
+    log_config.configure(logging.ERROR, readable=True)
     settings = Settings.from_environment(data=data, public_url="")
     hub = Hub.open(settings, one_off=True)
     key = new_token("uvk")

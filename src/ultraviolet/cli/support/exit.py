@@ -79,12 +79,17 @@ def _discard_output() -> None:
 
 
 def report(error: UltravioletError) -> None:
-    """Print the error on stderr: one line, or one JSON object with `--json`."""
+    """Print the error on stderr: a line, and one for each note; one JSON object with `--json`.
+
+    The line may end with a command to copy, which a note must not follow.
+    """
     message = str(error) or type(error).__doc__ or error.kind
-    message = " ".join([message, *getattr(error, "__notes__", ())])
+    lines = [message, *getattr(error, "__notes__", ())]
     if "--json" in sys.argv:
-        message = json.dumps({"error": error.kind, "message": message})
+        message = json.dumps({"error": error.kind, "message": " ".join(lines)})
     else:
-        message = f"ultraviolet: {escape_controls(message)}"
+        message = "\n".join(
+            escape_controls(each) for each in (f"ultraviolet: {message}", *lines[1:])
+        )
     with suppress(OSError):  # stderr may be on the same full disk
         print(message, file=sys.stderr, flush=True)  # noqa: T201  for the user

@@ -125,7 +125,9 @@ def as_text(value: Any, *, local_times: bool = True) -> str:
         return "yes" if value else "no"
     if local_times and isinstance(value, str) and _TIME.fullmatch(value):
         return _local_time(value)
-    if isinstance(value, str | int | float):
+    if isinstance(value, float):
+        return f"{value:.15g}"  # without the noise of sums, such as 0.30000000000000004
+    if isinstance(value, str | int):
         return escape_line(str(value))
     return escape_json(encode_json(value).decode())
 

@@ -22,8 +22,8 @@ _JSON_TYPES = ("integer", "real", "boolean")
 
 FILTER_HELP = (
     "Condition such as status=ORDERED, supplier.name=Acme, needDate<today+14d,"
-    " estimatedArrivalDate>@needDate (another field), attributes.Priority=high or eta!= (has a value); also JSON in ION's"
-    ' syntax, such as {"status": {"eq": "ORDERED"}}. Repeatable; all must match.'
+    " estimatedArrivalDate>@needDate (another field), attributes.Priority=high or supplierId!= (has a value);"
+    " also JSON in ION's syntax. Repeatable; all must match."
 )
 TIME_HELP = "A time such as 2026-11-24T21:00Z, or an age: 90s, 15m, 6h, 7d, 2w."
 

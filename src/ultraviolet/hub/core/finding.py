@@ -104,7 +104,7 @@ class Action(StrEnum):
         "fix_credentials",
         "Fix credentials",
         "/integrations/{}/settings",
-        "integration test",
+        "integration edit",
     )
     RESUME = "resume", "Resume", "/integrations/{}/resume", "integration resume", "operator"
     FULL_FETCH = "full_fetch", "Full sync", "/fetches", "fetch run", "operator"
@@ -134,6 +134,8 @@ class Action(StrEnum):
         """Return the command for an integration."""
         if self is Action.FULL_FETCH:
             return command(self.verb, integration, mode="full")
+        if self is Action.FIX_CREDENTIALS:
+            return command(self.verb, integration, client_id="CLIENT_ID")
         return command(self.verb, integration)
 
 

@@ -7,7 +7,7 @@ stopped hub never look healthy. Each finding has a next step.
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -77,6 +77,8 @@ def judge_freshness(
         state = State.DELETING
     elif integration.paused:
         state = State.PAUSED
+    elif status.no_hub:
+        state = State.STALE
     elif any(finding.kind in _NO_CONNECTION for finding in errors):
         state = State.FAILING
     elif any(finding.kind == "unread" for finding in found):
@@ -92,7 +94,7 @@ def judge_freshness(
     return Freshness(
         integration_id=integration.id,
         state=state,
-        sentence=_sentence(state, errors or found, last, proven_at, status.moment),
+        sentence=_sentence(state, errors or found, last, proven_at, status),
         findings=found,
         last_change_at=last,
         proven_at=proven_at,
@@ -104,8 +106,13 @@ def judge_freshness(
 
 
 def _sentence(
-    state: State, reasons: Sequence[Finding], last: str | None, proven_at: str | None, now: datetime
+    state: State,
+    reasons: Sequence[Finding],
+    last: str | None,
+    proven_at: str | None,
+    status: ProcessStatus,
 ) -> str:
+    now = status.moment
     confirmed = (
         f"everything confirmed {age(proven_at, now)}"
         if proven_at
@@ -113,7 +120,7 @@ def _sentence(
     )
     if state == State.FRESH:
         return f"Fresh: last change {age(last, now)}, {confirmed}."
-    if state == State.PAUSED:
+    if state == State.PAUSED and not status.no_hub:
         return f"Paused: nothing is read from ION, deliveries are stored; {confirmed}."
     if state == State.UNREAD:
         reasons = [finding for finding in reasons if finding.kind == "unread"] or reasons

@@ -7,6 +7,8 @@ import structlog
 from sqlalchemy import Connection, text
 
 from ultraviolet.clock import CLOCK, now_rfc3339, utc_now
+from ultraviolet.hub.core.finding import Finding
+from ultraviolet.hub.health.resource_freshness import age
 
 INTERVAL_SECONDS = 30.0
 _MIN_DOWNTIME = timedelta(seconds=90)
@@ -64,6 +66,20 @@ def record_heartbeat(
 def alive_at(connection: Connection) -> str | None:
     """Return the last heartbeat of a hub on this database."""
     return connection.execute(_GET, {"name": "alive_at"}).scalar()
+
+
+def find_no_hub(connection: Connection, start: str, *, may_be_elsewhere: bool) -> Finding | None:
+    """Return the finding that no hub runs on this database; for commands only.
+
+    `start` is the command that starts one. A hub that `may_be_elsewhere`, on another machine,
+    counts as running while its heartbeats are recent.
+    """
+    last = alive_at(connection)
+    now = utc_now()
+    if may_be_elsewhere and last and now - datetime.fromisoformat(last) <= _MIN_DOWNTIME:
+        return None
+    seen = f"the last one was alive {age(last, now)}" if last else "none has run yet"
+    return Finding("unmaintained", "error", f"No hub is running; {seen}", f"`{start}` starts one")
 
 
 def without_hub(connection: Connection) -> list[Downtime]:

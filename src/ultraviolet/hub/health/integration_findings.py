@@ -37,6 +37,8 @@ def find_integration_findings(
         message, step = "The integration is being deleted", "No action needed: batches delete it"
         yield Finding("paused", "error", message, step)
         return
+    if status.no_hub:
+        yield status.no_hub
     if integration.paused:
         message = "The integration is paused, so nothing is read from ION"
         step = Action.RESUME.command(integration.name)
@@ -70,7 +72,7 @@ def _processing_findings(
     connection: Connection, integration: Integration, status: ProcessStatus
 ) -> Iterator[Finding]:
     """Yield a finding if nobody maintains the integration or writes or applies its events."""
-    if status.unmaintained_since:
+    if status.unmaintained_since and not status.no_hub:
         idle = span(age_seconds(status.unmaintained_since, status.moment))
         message = f"No hub process has maintained this integration for {idle}"
         step = "Check that a hub with role all or worker is running; read its log and restart it"

@@ -61,6 +61,8 @@ class ProcessStatus(msgspec.Struct, frozen=True):
     """Number of deliveries in the spool of this process."""
     unmaintained_since: str | None = None
     """When a process last maintained the integration, if none does now."""
+    no_hub: Finding | None = None
+    """The finding that no hub runs on the database of this process."""
     limited: bool = False
     """Whether ION has answered 429 within the last minutes."""
 
@@ -117,6 +119,8 @@ def judge_resources(
             message = f"The last fetch could not read {name.replace('_', ' ')}: {failed[name]}"
             step = next_step(failed[name])
             state, finding = State.STALE, _unreadable(name, message, step)
+        if status.no_hub and state in (State.FRESH, State.AGEING):
+            state = State.UNKNOWN  # ION may have changed since
         if integration.paused:
             state = State.PAUSED
         counts = latencies.get(name, {})

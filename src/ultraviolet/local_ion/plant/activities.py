@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from ultraviolet.ion.naming import plural
 from ultraviolet.local_ion.plant import sample_data
 from ultraviolet.local_ion.plant.client import RejectedError
 from ultraviolet.local_ion.plant.pacing import PlantStoppedError
@@ -163,10 +164,11 @@ def update_part(plant: Plant) -> None:
 
 def update_supplier(plant: Plant) -> None:
     """Update the contact, phone number or description of a supplier."""
+    family = plant.choose(*sample_data.FAMILIES)[1].lower()
     values = plant.choose(
         {"contactName": plant.choose(*sample_data.PEOPLE)},
         {"phoneNumber": f"+1 555 01{plant.random.randint(10, 99)}"},
-        {"description": f"Preferred for {plant.choose(*sample_data.FAMILIES)[1].lower()}s"},
+        {"description": f"Preferred for {plural(family)}"},
     )
     plant.client.update("suppliers", plant.any("suppliers"), **values)
 

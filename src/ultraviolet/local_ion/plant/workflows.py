@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from ultraviolet.ion.naming import plural
 from ultraviolet.local_ion.plant import sample_data
 from ultraviolet.local_ion.plant.client import PlantClient
 
@@ -71,7 +72,7 @@ def buy(plant: Plant) -> None:
     family = plant.choose(*sample_data.FAMILIES)[1].lower()
     order = plant.create(
         "purchase_orders",
-        description=f"{purpose}, {family}s",
+        description=f"{purpose}, {plural(family)}",
         supplierId=plant.any("suppliers"),
         currencyId=plant.any("currencies"),
         assignedToId=plant.any("users"),

@@ -25,6 +25,13 @@ from ultraviolet.web.queries import summary as queries_summary
 from ultraviolet.web.queries.summary import Summary
 
 TAGS = ["integrations"]
+Test = Annotated[
+    bool,
+    QueryParameter(
+        required=False,
+        description="Test the credentials first; save nothing if ION rejects them.",
+    ),
+]
 
 
 class IntegrationFreshness(Freshness, frozen=True, kw_only=True):
@@ -51,13 +58,7 @@ async def create_integration(
     hub: GivenHub,
     caller: GivenCaller,
     data: JSONBody[NewIntegration],
-    test: Annotated[
-        bool,
-        QueryParameter(
-            required=False,
-            description="Test the credentials first; save nothing if ION rejects them.",
-        ),
-    ] = False,
+    test: Test = False,
 ) -> Integration:
     """Create integration.
 
@@ -86,6 +87,7 @@ async def update_integration(
     caller: GivenCaller,
     integration: FromPath[str],
     data: JSONBody[IntegrationChanges],
+    test: Test = False,
     if_match: IfMatch = None,
 ) -> Integration:
     """Update integration.
@@ -93,12 +95,20 @@ async def update_integration(
     Fields that are not sent keep their values.
     """
 
-    def write(connection: Connection) -> Integration:
+    def find(connection: Connection) -> Integration:
         found = integrations.find_to_change(connection, integration)
         check_if_match(if_match, found)
-        return integrations.edit(connection, hub.secrets, caller.name, found.id, data)
+        return found
 
-    updated = await hub.database.write(write)
+    def write(connection: Connection) -> Integration:
+        id_ = find(connection).id
+        return integrations.edit(connection, hub.secrets, caller.name, id_, data)
+
+    if test:
+        chosen = await hub.database.read(find)
+        updated = await tested_changes.edit_tested(hub.connections, caller.name, chosen.id, data)
+    else:
+        updated = await hub.database.write(write)
     await hub.pool.integrations_changed()
     return updated
 

@@ -26,6 +26,8 @@ class Status(msgspec.Struct):
 
     version: str
     public_url: str
+    problem: str | None
+    """That no hub runs on the database, and the next step; always null from a running hub."""
     integrations: list[IntegrationStatus]
 
 
@@ -36,7 +38,7 @@ async def get_status(hub: GivenHub) -> Status:
     Includes the status of each integration.
     """
 
-    def read(connection: Connection) -> list[IntegrationStatus]:
+    def read(connection: Connection) -> Status:
         found: list[IntegrationStatus] = []
         for integration in integrations.list_page(connection):
             summary = queries_summary.get_summary(connection, integration.id)
@@ -49,9 +51,11 @@ async def get_status(hub: GivenHub) -> Status:
                     sentence=freshness.sentence,
                 )
             )
-        return found
+        no_hub = hub.find_no_hub(connection)
+        problem = f"{no_hub.message}. Next: {no_hub.next_step}." if no_hub else None
+        return Status(ultraviolet.__version__, hub.public_url, problem, found)
 
-    return Status(ultraviolet.__version__, hub.public_url, await hub.database.read(read))
+    return await hub.database.read(read)
 
 
 HANDLERS = [get_status]

@@ -44,7 +44,7 @@ _LABELS: dict[State, tuple[str, str, str]] = {
         "warn",
         "Syncing is paused. Deliveries are stored and applied, but not confirmed.",
     ),
-    State.FAILING: ("not confirmed", "bad", "{} Deliveries are still received and stored."),
+    State.FAILING: ("failing", "bad", "{} Deliveries are still received and stored."),
     State.UNREAD: ("not synced", "warn", "{}"),
     State.STALE: ("stale", "bad", "{}"),
     State.UNKNOWN: ("not confirmed", "warn", "{}"),

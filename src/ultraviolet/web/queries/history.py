@@ -70,7 +70,7 @@ def object_at(connection: Connection, scope: ResourceScope, id_: str, moment: st
     found = _read_states(connection, scope, [id_], moment).get(id_)
     if found is None:
         _check_retained(connection, scope, moment)
-        raise NotFoundError(f"The mirror did not have {scope.resource.name} {id_} at {moment}.")
+        raise _not_there(connection, scope, id_, moment)
     return found
 
 
@@ -97,6 +97,20 @@ def objects_at(
     return found[:limit]
 
 
+def _not_there(
+    connection: Connection, scope: ResourceScope, id_: str, moment: str
+) -> NotFoundError:
+    """Return the error that the mirror did not have an object, with the start of its history."""
+    first = select(func.min(versions.c.observed_at)).where(
+        versions.c.integration_id == scope.integration_id,
+        versions.c.resource == scope.resource.name,
+        versions.c.id == id_,
+    )
+    start = connection.execute(first).scalar()
+    since = f" Its history starts at {start}." if start else ""
+    return NotFoundError(f"The mirror did not have {scope.resource.name} {id_} at {moment}.{since}")
+
+
 def compare_object(
     connection: Connection, scope: ResourceScope, id_: str, since: str, until: str
 ) -> Comparison:
@@ -104,7 +118,7 @@ def compare_object(
     before = _read_states(connection, scope, [id_], since).get(id_)
     after = _read_states(connection, scope, [id_], until).get(id_)
     if after is None:
-        raise NotFoundError(f"The mirror did not have {scope.resource.name} {id_} at {until}.")
+        raise _not_there(connection, scope, id_, until)
     newest = list_versions(
         connection, scope.integration_id, scope.resource, id_, after.version + 1, _MAX_VERSIONS
     )

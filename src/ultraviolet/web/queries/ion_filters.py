@@ -3,9 +3,9 @@
 Example: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`. All members
 must match. `or_` and `and_` take lists of filters. A link or a list of links takes a filter of
 the linked objects; `{"supplier.name": …}` is short for it, and `{"attributes.Priority": …}` is a
-custom attribute. `eq`, `neq` and `in` compare texts
-exactly; `gt`, `gte`, `lt` and `lte` compare them without regard to case, in the order by which lists
-are sorted. Besides ION's language, `not_` takes a filter that must not match, also because a field
+custom attribute. `eq`, `neq` and `in` compare texts exactly, but accept enum values in any case and
+reject unknown ones; `gt`, `gte`, `lt` and `lte` compare texts without regard to case, in the order
+by which lists are sorted. Besides ION's language, `not_` takes a filter that must not match, also because a field
 has no value or a link no object. An operand can be another field of the same object,
 `{"needDate": {"lt": {"field": "estimatedArrivalDate"}}}`, or a relative time, `today+14d`, which is
 resolved for each query. Names come from the contract; values are always bound.
@@ -39,6 +39,7 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Link, Relation, Resource
 from ultraviolet.mirror import field_indexes
 from ultraviolet.mirror.search_index import UNSEARCHED_FIELDS
+from ultraviolet.text import did_you_mean
 from ultraviolet.web.queries.columns import (
     Column,
     bind,
@@ -66,6 +67,8 @@ OPERATORS = (
 _TEXT_TYPES = ("text", "json")
 _MAX_DEPTH = 8
 _MAX_PARTS = 100
+_MAX_SCANNED_OBJECTS = 2_000
+"""Number of recent objects in which a value that the contract lacks is looked up."""
 _GROUPS: dict[str, Callable[..., ColumnElement[bool]]] = {"or_": or_, "and_": and_}
 _COMPARISONS: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
     "eq": operator.eq,
@@ -156,6 +159,30 @@ class FilterCompiler:
         )
         raise _filter_error(f"{resource.title} cannot be filtered by {name}.{near}")
 
+    def _choices(
+        self, resource: Resource, column: Column, name: str, given: list[Any]
+    ) -> list[Any]:
+        """Return the operands of an enum field as ION writes them; raise InvalidError.
+
+        ION may have values that the contract lacks: a recent object proves them.
+        """
+        field = resource.field(column.place)
+        valid = self._catalog.enum_values(field) if field else frozenset[str]()
+        unknown = {each for each in given if isinstance(each, str)} - valid
+        if not valid or not unknown or name not in ("eq", "neq", "in"):
+            return given
+        value = sql.value_of(self._connection, objects, column.place, column.type).label("value")
+        recent = select(value).where(objects.c.resource == resource.name)
+        found = recent.order_by(objects.c.changed_at.desc()).limit(_MAX_SCANNED_OBJECTS).subquery()
+        unknown -= set(self._connection.execute(select(found.c.value).distinct()).scalars())
+        for each in sorted(unknown):
+            if each.upper() not in valid:
+                raise _filter_error(
+                    f"{column.name} must be one of {', '.join(sorted(valid))};"
+                    f" {each!r} is not.{did_you_mean(each, valid)}"
+                )
+        return [each.upper() if each in unknown else each for each in given]
+
     def _operator(
         self,
         resource: Resource,
@@ -189,7 +216,9 @@ class FilterCompiler:
             )
         if name == "in":
             values = cast("list[Any]", given if isinstance(given, list) else [given])
+            values = self._choices(resource, column, name, values)
             return value.in_([bind(_operand(column, each)) for each in values])
+        [given] = self._choices(resource, column, name, [given])
         operand = bind(_operand(column, given))
         exact = self._compare(column, name, value, operand)
         return and_(*self._by_key(column, of, name, operand), exact)
