@@ -300,6 +300,49 @@ def test_object_page_shows_a_change_without_reload(person: Page, hub: Any, local
     expect(person.get_by_text("You are viewing version")).to_be_visible()
 
 
+def test_eight_visible_tabs_are_live(person: Page, hub: Any, local_ion: Any) -> None:
+    """Browsers allow six connections per host."""
+    order = change(local_ion, "Before the tabs")
+    tabs = [person.context.new_page() for _ in range(8)]
+    for tab in tabs:
+        tab.goto(f"{hub.url}/objects/purchase_orders/{order}")
+        expect(tab.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
+    change(local_ion, "Seen in all tabs")
+    for tab in tabs:
+        row = tab.get_by_role("row", name=re.compile("^Description")).first
+        expect(row).to_contain_text("Seen in all tabs", timeout=15 * SECOND)
+        tab.close()
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "without-shared-workers"])
+def test_hidden_tab_has_no_stream_and_updates_when_it_is_visible(
+    person: Page, hub: Any, local_ion: Any, wait: Any, shared: bool
+) -> None:
+    order = change(local_ion, "Before it was hidden")
+    tab = person.context.new_page()
+    tab.add_init_script("""
+      Object.defineProperty(Document.prototype, "hidden", { get: () => window.isHidden === true });
+      window.hide = (hidden) => {
+        window.isHidden = hidden;
+        document.dispatchEvent(new Event("visibilitychange"));
+      };""")
+    if not shared:
+        tab.add_init_script("delete window.SharedWorker")
+    tab.goto(f"{hub.url}/objects/purchase_orders/{order}")
+    status = tab.locator(".live")
+    expect(status).to_have_text("Live", timeout=10 * SECOND)
+    tab.evaluate("hide(true)")
+    expect(status).to_have_text("Connecting …", timeout=10 * SECOND)
+    change(local_ion, "While it was hidden")
+    known = f"/objects/purchase_orders/{order}"
+    wait(lambda: "While it was hidden" in str(hub.api("GET", known)), 20, "the change in the hub")
+    tab.evaluate("hide(false)")
+    expect(status).to_have_text("Live", timeout=10 * SECOND)
+    row = tab.get_by_role("row", name=re.compile("^Description")).first
+    expect(row).to_contain_text("While it was hidden", timeout=15 * SECOND)
+    tab.close()
+
+
 def test_slider_shows_an_object_at_another_time(person: Page, hub: Any, local_ion: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders/{change(local_ion, 'Long after')}")
     person.get_by_role("button", name="History").click()
