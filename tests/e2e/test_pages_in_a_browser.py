@@ -103,6 +103,9 @@ def plant(hub: Any, local_ion: Any, wait: Any) -> dict[str, Any]:
     change(local_ion, "The first change")
     wait(lambda: hub.api("GET", "/events")["items"], 20, "an event")
     hub.api("POST", f"/integrations/{integration['id']}/verifications")
+    name = {"name": "Receiver of the northern plant"}
+    url = hub.api("POST", f"/integrations/{integration['id']}/webhook-urls", name)
+    hub.api("POST", f"/webhook-urls/{url['id']}/rotate")
     return integration
 
 
