@@ -100,6 +100,8 @@ def test_past_version_does_not_claim_to_be_up_to_date(
     old = text(order.send("GET", "/objects/purchase_orders/7?version=1").text)
     assert "You are viewing version 1" in old
     assert "Valves" in old
+    drawer = order.send("GET", "/objects/purchase_orders/7?version=1").text
+    assert re.findall(r'<details id="(version-\d+)" open>', drawer) == ["version-1"]
     assert "Up to date with ION" not in old
     now = clock.now_rfc3339()
     assert "Pipes" in text(order.send("GET", "/objects/purchase_orders/7", params={"at": now}).text)

@@ -77,3 +77,32 @@ def test_unchanged_content_is_not_counted(signed_in: Any, keep: Callable[..., No
     keep("parts", {"id": 1, "partNumber": "A"})
     keep("parts", {"id": 1, "partNumber": "A"})
     assert "1 in total" in signed_in.send("GET", "/").text
+
+
+@pytest.mark.usefixtures("at_once")
+def test_unreachable_ion_is_one_problem_with_its_consequences_folded(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    """The watchdog, the connection test and the fetches each notice that ION does not answer."""
+    signed_in.api("POST", "/integrations/1/test")
+    found = [
+        Finding("behind", "error", "The hub has not read 3 parts", "Wait", subject="parts"),
+        Finding("unverified", "warning", "The signature is unknown", "Run `setup apply`"),
+    ]
+    signed_in.hub.database.write_now(finding_store.add_findings, 1, found)
+    for address in ("/", "/integrations/1", "/integrations/1/freshness"):
+        page = signed_in.send("GET", address).text
+        main = page[page.index("<main") : page.index("</main>")]
+        causes = re.findall(r'<div class="note[^"]* cause">\s*<p>([^.]+)\.', main)
+        assert causes[0] == "The signature is unknown", address
+        assert not [one for one in causes if "not answer" in one or "not read" in one], address
+        assert main.count("does not answer") == 1, address
+        folded = re.findall(
+            r'<details class="small" id="consequences-1">.+?</details>', main, re.DOTALL
+        )
+        assert len(folded) == 1, address
+        assert "The hub has not read 3 parts" in folded[0]
+        assert "Run <code>setup apply</code>" in main
+    page = signed_in.send("GET", "/integrations/1/findings").text
+    assert "Run <code>setup apply</code>" in page
+    assert "`" not in page

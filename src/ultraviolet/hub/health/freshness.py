@@ -27,9 +27,10 @@ from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import latency
 
-_NO_CONNECTION: frozenset[Kind] = frozenset(
+NO_CONNECTION: frozenset[Kind] = frozenset(
     {"ion_fails", "unreachable", "credentials", "permission", "rate_limit"}
 )
+"""Kinds of errors with which the hub cannot read ION."""
 
 
 class Freshness(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ def judge_freshness(
         state = State.PAUSED
     elif status.no_hub:
         state = State.STALE
-    elif any(finding.kind in _NO_CONNECTION for finding in errors):
+    elif any(finding.kind in NO_CONNECTION for finding in errors):
         state = State.FAILING
     elif any(finding.kind == "unread" for finding in found):
         state = State.UNREAD

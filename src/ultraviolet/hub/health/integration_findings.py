@@ -23,6 +23,7 @@ from ultraviolet.text import counted
 _DEAD_WEBHOOK_CHANGES = 3
 """Number of changes without a later event after which the webhook counts as dead."""
 _MAX_FINDINGS = 200
+_REPORTED_BY_WATCHDOG = ("credentials", "unreachable")
 
 
 def find_integration_findings(
@@ -96,7 +97,7 @@ def _connection_findings(
     integration: Integration, stored: Sequence[Finding], status: ProcessStatus
 ) -> Iterator[Finding]:
     """Yield the latest ION error that no finding reports, or else the errors of the last test."""
-    reported = any(one.kind in ("credentials", "unreachable") for one in stored)
+    reported = any(one.kind in _REPORTED_BY_WATCHDOG for one in stored)
     if status.problem and not status.trouble and not reported:
         step = known_step(status.problem)
         if step and step == NEXT_STEPS["ion-unauthorized"]:
@@ -105,7 +106,10 @@ def _connection_findings(
         step = step or Action.TEST.command(integration.name)
         yield Finding("ion_fails", "error", status.problem, step, Action.TEST)
     elif integration.test_result:
-        yield from (f for f in integration.test_result.findings if f.severity == "error")
+        for found in integration.test_result.findings:
+            again = reported and found.kind in (*_REPORTED_BY_WATCHDOG, "ion_fails")
+            if found.severity == "error" and not again:
+                yield found
 
 
 def _unread(

@@ -9,8 +9,8 @@ from litestar.params import FromQuery, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet import clock
-from ultraviolet.hub.core.finding import Finding
-from ultraviolet.hub.health.freshness import Freshness
+from ultraviolet.hub.core.finding import Finding, Kind
+from ultraviolet.hub.health.freshness import NO_CONNECTION, Freshness
 from ultraviolet.hub.health.resource_freshness import ResourceFreshness, State
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
@@ -52,6 +52,8 @@ _LABELS: dict[State, tuple[str, str, str]] = {
     State.FRESH: ("up to date", "good", "The mirror is up to date with ION."),
 }
 """Label, color and sentence of each state; {} is the leading finding."""
+_CONSEQUENCES: frozenset[Kind] = frozenset({"behind", "overdue", "never_proven", "unread"})
+"""Kinds of findings that are not causes themselves while the hub cannot read ION."""
 _URGENCY = (
     State.FAILING,
     State.STALE,
@@ -99,6 +101,8 @@ class Status(msgspec.Struct, frozen=True):
     """The finding that the text states."""
     findings: list[Finding]
     """The other findings."""
+    consequences: list[Finding] = []
+    """What follows from the stated finding while the hub cannot read ION."""
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -174,13 +178,23 @@ def status_of(judged: Freshness) -> Status:
         return Status(label, tone, text, None, [])
     if judged.state == State.UNREAD:
         leading = [finding for finding in judged.findings if finding.kind == "unread"]
+    elif judged.state == State.FAILING:
+        leading = [finding for finding in judged.findings if finding.kind in NO_CONNECTION]
     else:
         leading = [finding for finding in judged.findings if finding.severity == "error"]
     found = [*leading, *(finding for finding in judged.findings if finding not in leading)]
     reason = f"{found[0].message.rstrip('.')}." if found else judged.sentence
     stated = found[0] if found and "{}" in text else None
-    others = [finding for finding in found if finding is not stated][:_MAX_FINDINGS]
-    return Status(label, tone, text.format(reason), stated, others)
+    others = [finding for finding in found if finding is not stated]
+    follow: list[Finding] = []
+    if stated and judged.state == State.FAILING:
+        follow = [
+            one
+            for one in others
+            if one.kind in _CONSEQUENCES or stated.message.rstrip(".") in one.message
+        ]
+        others = [one for one in others if one not in follow]
+    return Status(label, tone, text.format(reason), stated, others[:_MAX_FINDINGS], follow)
 
 
 def _charts(points: list[Activity], span: Range) -> tuple[Chart, Chart]:

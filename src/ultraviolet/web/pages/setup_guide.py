@@ -60,7 +60,10 @@ async def show(
     offered = await hub.database.read(integrations.offered_schema, hub.catalog, integration_id)
     url = found.webhook_url
     address = secret.text if secret and url and url.id == secret.subject_id else ""
-    texts = _filled(found.texts, url, address)
+    receiver_id = url.receiver_id if url else None
+    if found.plan:  # what step 2 shows; the hub may not have adopted this receiver yet
+        receiver_id = found.plan.receiver.id if found.plan.receiver else None
+    texts = _filled(found.texts, url, address, receiver_id)
     groups = _groups(found.plan)
     catalog = hub.catalog.following(integration.resources)
     run = hub.setup_runs.get(integration_id)
@@ -150,18 +153,20 @@ async def choose(
 
 
 def _filled(
-    texts: webhook_setup.SetupTexts, url: webhook_urls.WebhookUrl | None, address: str
+    texts: webhook_setup.SetupTexts,
+    url: webhook_urls.WebhookUrl | None,
+    address: str,
+    receiver_id: str | None,
 ) -> dict[str, str]:
     """Return the texts with the address and the id of the receiver, where they are known."""
     variables = {"input": {"name": url.name if url else webhook_setup.RECEIVER_NAME}}
     variables["input"]["webhookUri"] = address or texts.placeholder
-    receiver_id = (url.receiver_id if url else None) or texts.receiver_placeholder
     return {
         "receiver": texts.receiver_mutation,
         "receiver_variables": json.dumps(variables, indent=2, ensure_ascii=False),
         "subscriptions": texts.subscription_document,
         "subscriptions_variables": texts.subscription_variables.replace(
-            texts.receiver_placeholder, receiver_id
+            texts.receiver_placeholder, receiver_id or texts.receiver_placeholder
         ),
         "placeholder": texts.placeholder,
     }

@@ -299,6 +299,7 @@ function showConnection(state, text) {
   note.textContent = `${text} The values on this page may be out of date.`;
   document.getElementById("content").prepend(note);
 }
+document.addEventListener("live:connecting", () => showConnection("connecting", "Connecting …"));
 document.addEventListener("htmx:sseOpen", () => showConnection("on", "Live"));
 document.addEventListener("htmx:sseError", () => {
   showConnection("off", `Disconnected since ${absolute(new Date(), showsUtc()).slice(11)}. Reconnecting …`);

@@ -25,20 +25,41 @@ document.addEventListener("input", (event) => {
   if (!event.target.matches("[data-field-search]")) return;
   const text = event.target.value.trim().toLowerCase();
   const form = event.target.form;
+  const groups = [...form.querySelectorAll(".field-groups details")];
   let found = 0;
-  for (const group of form.querySelectorAll(".field-groups details")) {
-    const title = group.querySelector("summary").textContent.toLowerCase();
-    let count = 0;
-    for (const item of group.querySelectorAll("li")) {
-      item.hidden = !`${title} ${item.textContent.toLowerCase()}`.includes(text);
-      if (!item.hidden) count += 1;
-    }
-    group.hidden = count === 0;
-    group.open = text ? count > 0 : group === form.querySelector(".field-groups details");
-    found += count;
-  }
+  groups.forEach((group, place) => {
+    const title = group.querySelector("summary").textContent.trim().toLowerCase();
+    const items = [...group.querySelectorAll("li")];
+    items.forEach((item, at) => {
+      const label = item.textContent.replace("›", "").trim().toLowerCase();
+      item.hidden = !`${title} ${label}`.includes(text);
+      item.dataset.place ??= at;
+      item.dataset.rank = rankField(text, title, label, group.dataset.own !== undefined);
+    });
+    const shown = items.filter((item) => !item.hidden);
+    group.dataset.place ??= place;
+    group.dataset.rank = Math.min(...shown.map((item) => item.dataset.rank));
+    group.hidden = shown.length === 0;
+    group.open = text ? shown.length > 0 : group.dataset.place === "0";
+    found += shown.length;
+    if (form.matches("[data-field-picker]")) group.querySelector("ul").append(...items.sort(byRank));
+  });
+  // The order of columns is that of their boxes in the form.
+  if (form.matches("[data-field-picker]")) form.querySelector(".field-groups").prepend(...groups.sort(byRank));
   form.querySelector("[data-none]").hidden = found > 0;
 });
+
+// The exact name comes first, then the fields of the object itself, then those of linked objects.
+function rankField(text, title, label, own) {
+  if (!text) return 0;
+  if (text === label || text === `${title} ${label}`) return own ? 0 : 1;
+  const match = label.startsWith(text) ? 0 : label.includes(text) ? 1 : 2;
+  return (own ? 2 : 5) + match;
+}
+
+function byRank(one, other) {
+  return one.dataset.rank - other.dataset.rank || one.dataset.place - other.dataset.place;
+}
 
 // Another condition may need another form for its value, which the hub renders.
 document.addEventListener("change", (event) => {
@@ -55,13 +76,13 @@ function fitControl(select) {
   htmx.ajax("GET", address, { source: select, target: "#builder", select: "#builder", swap: "outerHTML ignoreTitle:true" });
 }
 
-// Enter in the search chooses the first field.
+// Enter in the search chooses the best match.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !event.target.matches("[data-field-search]")) return;
   event.preventDefault();
-  const first = [...event.target.form.querySelectorAll(".field-groups li:not([hidden]) :is(button, input)")]
-    .find((choice) => !choice.matches("[data-deeper]"));
-  first?.click();
+  const [best] = [...event.target.form.querySelectorAll(".field-groups li:not([hidden]):not(:has([data-deeper]))")]
+    .sort((one, other) => (one.dataset.rank ?? 0) - (other.dataset.rank ?? 0));
+  best?.querySelector("button, input").click();
 });
 
 document.addEventListener("click", (event) => {

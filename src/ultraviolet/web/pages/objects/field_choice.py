@@ -28,6 +28,8 @@ class FieldGroup(msgspec.Struct, frozen=True):
     fields: list[Choice]
     deeper: list[Choice]
     open: bool = False
+    own: bool = False
+    """Whether these are fields of the object itself."""
 
 
 def field_groups(
@@ -43,7 +45,7 @@ def field_groups(
     at = catalog.resources[steps[-1].resource] if steps else resource
     title = " › ".join(field_label(link.key).label for link in steps)
     own, technical = _fields(at, steps, attributes)
-    groups = [FieldGroup(title or resource_label(at.name).singular, own, [], open=True)]
+    groups = [FieldGroup(title or resource_label(at.name).singular, own, [], open=True, own=True)]
     if len(steps) < MAX_LINKS:
         for link in _links(at):
             target, path_to = catalog.resources[link.resource], (*steps, link)
@@ -55,7 +57,7 @@ def field_groups(
             label = " › ".join(field_label(each.key).label for each in path_to)
             more = deeper if len(path_to) < MAX_LINKS else []
             groups.append(FieldGroup(label, found, more))
-    return [*groups, FieldGroup("Technical", technical, [])]
+    return [*groups, FieldGroup("Technical", technical, [], own=True)]
 
 
 def _fields(
