@@ -45,6 +45,8 @@ def one(kind: str, value: Any) -> Any:
         ("time", "9999-12-31T23:59:59.000000+00:00", "9999-12-31 23:59:59"),
         ("time", "1875-05-20T00:00:00.000000+00:00", "1875-05-20"),
         ("text", "00123", "00123"),
+        ("text", "false", False),
+        ("text", "False", "False"),
         ("text", "=1+1", "=1+1"),
         ("json", '["a","b",{"c":1}]', 'a; b; {"c":1}'),
     ],
@@ -55,6 +57,11 @@ def test_value_keeps_its_type(kind: str, value: Any, shown: Any) -> None:
         assert isinstance(found, datetime)
         found = str(found)
     assert (type(found), found) == (type(shown), shown)
+
+
+def test_own_id_and_link_have_one_type() -> None:
+    columns = [("id", "text"), ("supplier_id", "id")]
+    assert read(written(columns, [["4", 4], ["A-1", "A-1"]]))[1:] == [(4, 4), ("A-1", "A-1")]
 
 
 def test_null_is_an_empty_cell() -> None:

@@ -30,6 +30,7 @@ _HEAD, _DATE, _TIME = 1, 2, 3
 """Indexes of the cell formats in _STYLES."""
 _EXACT = re.compile(r"-?(?:0|[1-9]\d{0,14})", re.ASCII)
 """Whole numbers that Excel keeps exactly, and that lose no zeros."""
+_BOOLEANS = ("true", "false")
 _NOT_XML = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff\r]|_(?=x[0-9A-Fa-f]{4})"
 )
@@ -80,7 +81,8 @@ class Xlsx:
 
     def __init__(self, columns: Sequence[tuple[str, str]]) -> None:
         """Begin a workbook with a head of the names of the columns."""
-        self._kinds = [kind for _, kind in columns]
+        # An object's own id is text in the mirror; as a number, lookups find it by a link.
+        self._kinds = ["id" if name == "id" else kind for name, kind in columns]
         self._letters = [_letters(index) for index in range(len(columns))]
         self._sink = ByteSink()
         self._zip = ZipFile(self._sink, "w", ZIP_DEFLATED)
@@ -153,6 +155,8 @@ def _cell(place: str, kind: str, value: Any) -> str:
                 fraction = elapsed.seconds / _SECONDS_PER_DAY + elapsed.microseconds / 8.64e10
                 style = _TIME if fraction else _DATE
                 return f'<c r="{place}" s="{style}"><v>{elapsed.days + fraction!r}</v></c>'
+        case "text" if value in _BOOLEANS:  # as ION has some of them
+            return _cell(place, "boolean", value == "true")
         case _:
             pass
     return _text_cell(place, spreadsheet_text(kind, value) or "")
