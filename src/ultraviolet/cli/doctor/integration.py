@@ -18,6 +18,9 @@ _RECENT = timedelta(hours=24)
 _CHECKED_HERE = ("credentials", "permission", "unreachable", "receiver", "forged")
 """Kinds of findings of the freshness that the checks in this module report in more detail."""
 
+_CONSEQUENCES = ("ion_fails", "behind", "overdue", "never_proven", "unread")
+"""Kinds of findings without a remedy of their own while ION cannot be read."""
+
 
 def check_integration(api: "Api", integration: Json) -> Iterator[CheckResult]:
     """Return the check results; none during removal, and only the pause of a paused one."""
@@ -42,10 +45,11 @@ def check_integration(api: "Api", integration: Json) -> Iterator[CheckResult]:
         urls = api.items(to("/integrations/{}/webhook-urls", id_), 100)
         yield from _check_signatures(name, [url for url in urls if url["state"] != "revoked"])
     freshness = api.get(to("/integrations/{}/freshness", id_))
-    others = [one for one in freshness["findings"] if one["kind"] not in _CHECKED_HERE]
+    told = _CHECKED_HERE if test["ok"] else (*_CHECKED_HERE, *_CONSEQUENCES)
+    others = [one for one in freshness["findings"] if one["kind"] not in told]
     problems = list(_report(name, f"{name}: mirror", others))
     yield from problems
-    if not problems:
+    if test["ok"] and not problems:
         yield passed("freshness", f"{name}: mirror", freshness["sentence"])
 
 
