@@ -69,6 +69,10 @@ class Request(NamedTuple):
     headers: tuple[tuple[str, bytes], ...]
     body: bytes
 
+    def __repr__(self) -> str:
+        """Show the beginning of long parts, because Hypothesis warns of long texts."""
+        return f"Request({self.method} {self.target[:300]} {str(self.headers)[:500]} {self.body[:200]!r})"
+
     def written(self, *more: tuple[str, bytes]) -> bytes:
         framing = [("connection", b"close"), ("content-length", b"%d" % len(self.body))]
         lines = [f"{self.method} {self.target} HTTP/1.1".encode()]
