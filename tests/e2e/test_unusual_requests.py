@@ -282,6 +282,18 @@ def internal_errors(log: Path) -> list[str]:
     return [line for line in lines if "Traceback" in line or "request.failed" in line]
 
 
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b"1e999999", b"\xff"])
+def test_local_ion_refuses_bodies_that_cannot_be_decoded(local_ion: Any, body: bytes) -> None:
+    port = int(local_ion.url.rsplit(":", 1)[1])
+    for route in ION_ROUTES:
+        method, _, path = route.partition(" ")
+        if method in ("POST", "PATCH", "PUT") and not path.startswith("/resources"):
+            sent = Request(
+                method, fill(path, ("1",)), (("content-type", b"application/json"),), body
+            )
+            assert status_of(port, sent.written()) < 500, route
+
+
 def test_internal_errors_are_detected_in_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text(

@@ -56,6 +56,12 @@ def test_command_quotes_the_name_of_the_integration(
     assert action.command(name) == expected
 
 
+OPTIONS = {
+    Action.FULL_FETCH: ["--mode", "full"],
+    Action.FIX_CREDENTIALS: ["--client-id", "CLIENT_ID"],
+}
+
+
 @given(action=st.sampled_from(Action), name=st.text(min_size=1).filter(lambda s: "\0" not in s))
 def test_shell_reads_any_name_as_one_argument(action: Action, name: str) -> None:
     words = shlex.split(action.command(name))
@@ -63,7 +69,7 @@ def test_shell_reads_any_name_as_one_argument(action: Action, name: str) -> None
     assert words[:-1] == [
         "ultraviolet",
         *action.verb.split(),
-        *(["--mode", "full"] if action is Action.FULL_FETCH else []),
+        *OPTIONS.get(action, []),
         *(["--"] if name.startswith("-") else []),
     ]
 

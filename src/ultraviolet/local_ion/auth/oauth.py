@@ -212,7 +212,7 @@ def _parse_body(content_type: str, body: bytes) -> dict[str, str]:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
         members = msgspec.json.decode(body, type=dict[str, object])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return {name: value for name, value in members.items() if isinstance(value, str)}
 

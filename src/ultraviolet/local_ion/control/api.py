@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from litestar import Request, Response, Router, delete, get, patch, post
 from litestar.exceptions import PermissionDeniedException
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery
 
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.local_ion.control.snapshots import Snapshot, Snapshots
@@ -109,8 +109,9 @@ def create_control_router(state: ControlState) -> Router:
         simulator = state.simulator
         return PlantState(simulator.rate_limiter.changes_per_second, simulator.changes)
 
-    @patch("/plant", sync_to_thread=False)
-    def set_plant_rate(data: JSONBody[PlantRate]) -> PlantState:
+    @patch("/plant")
+    async def set_plant_rate(request: Request[Any, Any, Any]) -> PlantState:
+        data = _decode(await request.body(), PlantRate)
         state.simulator.rate_limiter.changes_per_second = max(0.0, data.changes_per_second)
         return PlantState(state.simulator.rate_limiter.changes_per_second, state.simulator.changes)
 
