@@ -241,7 +241,7 @@ def test_condition_and_its_negation_cover_the_list(
     conditions = (
         ("purchaseOrder.supplier.name", "Bolts & Co", opposites[:2]),
         ("purchaseOrder.status", "RECEIVED,REQUESTED", opposites[2:]),
-        ("purchaseOrder.shipToLocation.type", "SITE", opposites[2:]),
+        ("purchaseOrder.shipToLocation.type", "WAREHOUSE", opposites[2:]),
         ("purchaseOrder.supplierInstructions", "doc", (opposites[1], opposites[3])),
         ("purchaseOrderId", "17", (opposites[0], opposites[3])),
         ("needDate", "2026-11-24", (opposites[0], opposites[3])),
