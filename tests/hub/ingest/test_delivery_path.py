@@ -77,6 +77,7 @@ def served(hub: Hub) -> Generator[tuple[str, int]]:
         ws="none",
         lifespan="off",
         log_level="warning",
+        log_config=None,
         access_log=False,
     )
     server = uvicorn.Server(config)
