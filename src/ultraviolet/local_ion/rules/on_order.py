@@ -52,7 +52,10 @@ def create_on_order(tx: Transaction, line: Row, quantity: float) -> int | None:
 
 
 def follow_line(tx: Transaction, line: Row) -> None:
-    """Change the inventory of a line like the line, which is a draft."""
+    """Change the inventory of a line like the line, which is a draft.
+
+    Raise an error if more of it is scrapped than the line has (assumed).
+    """
     found = load_on_order(tx, line["id"])
     if not found:
         create_on_order(tx, line, line["quantity"])
@@ -60,6 +63,8 @@ def follow_line(tx: Transaction, line: Row) -> None:
         remove_on_order(tx, line["id"])
     else:
         values = inventory_values(tx, line, line["quantity"])
+        scrapped = found[0]["quantity_scrapped"] or 0
+        ensure(scrapped <= values["quantity"], f"{scrapped:g} of this line is scrapped.")
         tx.update("parts_inventory", found[0]["id"], {"part_id": line["part_id"], **values})
 
 
