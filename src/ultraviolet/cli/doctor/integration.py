@@ -8,7 +8,7 @@ from ultraviolet.cli.doctor.problems import CheckResult, failed, passed
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.findings import next_step
 from ultraviolet.command_text import command
-from ultraviolet.hub.core.finding import rotation_step
+from ultraviolet.hub.core.finding import CONSEQUENCES, rotation_step
 from ultraviolet.text import counted
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 _RECENT = timedelta(hours=24)
 _CHECKED_HERE = ("credentials", "permission", "unreachable", "receiver", "forged")
 """Kinds of findings of the freshness that the checks in this module report in more detail."""
-
-_CONSEQUENCES = ("ion_fails", "behind", "overdue", "never_proven", "unread")
-"""Kinds of findings without a remedy of their own while ION cannot be read."""
 
 
 def check_integration(api: "Api", integration: Json) -> Iterator[CheckResult]:
@@ -45,7 +42,7 @@ def check_integration(api: "Api", integration: Json) -> Iterator[CheckResult]:
         urls = api.items(to("/integrations/{}/webhook-urls", id_), 100)
         yield from _check_signatures(name, [url for url in urls if url["state"] != "revoked"])
     freshness = api.get(to("/integrations/{}/freshness", id_))
-    told = _CHECKED_HERE if test["ok"] else (*_CHECKED_HERE, *_CONSEQUENCES)
+    told = _CHECKED_HERE if test["ok"] else (*_CHECKED_HERE, "ion_fails", *CONSEQUENCES)
     others = [one for one in freshness["findings"] if one["kind"] not in told]
     problems = list(_report(name, f"{name}: mirror", others))
     yield from problems

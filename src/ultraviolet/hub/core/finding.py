@@ -61,6 +61,8 @@ Kind: TypeAlias = Literal[
     "not_understood",
 ]
 """What is wrong."""
+CONSEQUENCES: frozenset[Kind] = frozenset({"behind", "overdue", "never_proven", "unread"})
+"""Kinds of findings that are not causes themselves while the hub cannot read ION."""
 
 
 class Action(StrEnum):

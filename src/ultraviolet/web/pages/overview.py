@@ -9,7 +9,7 @@ from litestar.params import FromQuery, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet import clock
-from ultraviolet.hub.core.finding import Finding, Kind
+from ultraviolet.hub.core.finding import CONSEQUENCES, Finding
 from ultraviolet.hub.health.freshness import NO_CONNECTION, Freshness
 from ultraviolet.hub.health.resource_freshness import ResourceFreshness, State
 from ultraviolet.hub.hub import Hub
@@ -52,8 +52,6 @@ _LABELS: dict[State, tuple[str, str, str]] = {
     State.FRESH: ("up to date", "good", "The mirror is up to date with ION."),
 }
 """Label, color and sentence of each state; {} is the leading finding."""
-_CONSEQUENCES: frozenset[Kind] = frozenset({"behind", "overdue", "never_proven", "unread"})
-"""Kinds of findings that are not causes themselves while the hub cannot read ION."""
 _URGENCY = (
     State.FAILING,
     State.STALE,
@@ -191,7 +189,7 @@ def status_of(judged: Freshness) -> Status:
         follow = [
             one
             for one in others
-            if one.kind in _CONSEQUENCES or stated.message.rstrip(".") in one.message
+            if one.kind in CONSEQUENCES or stated.message.rstrip(".") in one.message
         ]
         others = [one for one in others if one not in follow]
     return Status(label, tone, text.format(reason), stated, others[:_MAX_FINDINGS], follow)
