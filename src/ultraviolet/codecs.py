@@ -11,6 +11,9 @@ from weakref import WeakSet
 
 import msgspec
 
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""The errors of msgspec for bytes that are not the expected JSON, also if they are nested deeply."""
+
 _lock = threading.Lock()
 _prepared: "WeakSet[type[msgspec.Struct]]" = WeakSet()
 

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, text
 
 from ultraviolet import clock
+from ultraviolet.codecs import DECODE_ERRORS
 from ultraviolet.db.event_store import insert_events
 from ultraviolet.db.tables.events import event_keys
 from ultraviolet.hub.health import heartbeat
@@ -215,7 +216,7 @@ def _content(body: bytes) -> Any:
     """Decode a body so that white space does not matter; return None if it is not JSON."""
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         return None
 
 

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from ultraviolet import clock
+from ultraviolet.codecs import DECODE_ERRORS
 from ultraviolet.db.event_store import DELIVERIES, insert_events
 from ultraviolet.db.tables.events import events
 from ultraviolet.errors import InvalidError
@@ -81,7 +82,7 @@ def _decode_line(line: bytes) -> Line:
     """Decode a line; accept the invalid JSON and Unicode that deliveries may contain."""
     try:
         return msgspec.json.decode(line, type=Line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         return msgspec.convert(answers.decode(line).value, type=Line)
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from jwt.algorithms import RSAAlgorithm
 from jwt.types import Options
 
+from ultraviolet.codecs import DECODE_ERRORS
 from ultraviolet.errors import UnauthenticatedError
 
 REALM_PATH = "/realms/api-keys"
@@ -212,7 +213,7 @@ def _parse_body(content_type: str, body: bytes) -> dict[str, str]:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
         members = msgspec.json.decode(body, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         return {}
     return {name: value for name, value in members.items() if isinstance(value, str)}
 

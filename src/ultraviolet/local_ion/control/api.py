@@ -10,6 +10,7 @@ from litestar import Request, Response, Router, delete, get, patch, post
 from litestar.exceptions import PermissionDeniedException
 from litestar.params import FromQuery
 
+from ultraviolet.codecs import DECODE_ERRORS
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.local_ion.control.snapshots import Snapshot, Snapshots
 from ultraviolet.local_ion.faults.kinds import (
@@ -189,7 +190,7 @@ def _snapshot_handlers(state: ControlState) -> list[Any]:
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise InvalidError(f"Invalid request: {error}") from error
 
 

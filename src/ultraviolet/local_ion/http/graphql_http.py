@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from graphql import GraphQLError, OperationType, get_operation_ast, parse
 
+from ultraviolet.codecs import DECODE_ERRORS
 from ultraviolet.errors import InvalidError, UltravioletError
 
 JSON = "application/json"
@@ -55,7 +56,7 @@ def parse_post(content_type: str, body: bytes) -> GraphQLRequest:
         raise UnsupportedMediaTypeError(UnsupportedMediaTypeError.__doc__)
     try:
         return msgspec.json.decode(body, type=GraphQLRequest)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise MalformedRequestError(f"The request is malformed: {error}") from error
 
 
@@ -68,7 +69,7 @@ def parse_get(parameters: Mapping[str, str]) -> Operation:
             if name in given:
                 given[name] = msgspec.json.decode(given[name])
         operation = msgspec.convert(given, Operation)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise MalformedRequestError(f"The request is malformed: {error}") from error
     try:
         definition = get_operation_ast(parse(operation.query), operation.operationName)
