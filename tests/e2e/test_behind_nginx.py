@@ -160,6 +160,7 @@ def test_every_page_works_in_a_browser(
     page.get_by_role("link", name="Syncs").click()
     page.get_by_role("button", name="Start").click()
     page.wait_for_url(re.compile(rf"{re.escape(url)}/fetches/\d+"))
+    page.goto(f"{url}/webhooks")
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url(f"{url}/sign-in")
     page.goto(f"{url}/events?q=1")
