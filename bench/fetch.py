@@ -194,18 +194,22 @@ async def download(ion: LocalIonProcess, keep: Keep | None = None) -> Run:
 
 async def _pages(reader: IonReader, resource: Resource, keep: Keep | None) -> list[tuple[str, str]]:
     seen: list[tuple[str, str]] = []
-    document, key, size = queries.page_query(resource, reader.offered), resource.key[0], PAGE_SIZE
-    filters = None
+    document, size = queries.page_query(resource, reader.offered), PAGE_SIZE
+    after: dict[str, Any] = {}
     while True:
-        result = await reader.client.execute(document, {"filters": filters, "first": size})
+        result = await reader.client.execute(document, {"first": size, **after})
         page = result.must()["page"]
         nodes = [edge["node"] for edge in page["edges"]]
-        seen += [(resource.name, str(node[key])) for node in nodes]
+        seen += [(resource.name, queries.object_id(resource, node)) for node in nodes]
         if keep and nodes:
             await keep(resource, nodes)
         if not page["pageInfo"]["hasNextPage"]:
             return seen
-        filters, size = {"id": {"gt": nodes[-1][key]}}, MAX_PAGE_SIZE
+        if reader.is_keyed(resource):
+            after = {"filters": {"id": {"gt": nodes[-1]["id"]}}}
+        else:
+            after = {"after": page["pageInfo"]["endCursor"]}
+        size = MAX_PAGE_SIZE
 
 
 def _lower_bound(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
@@ -236,7 +240,7 @@ def _row(resource: Resource, node: dict[str, Any]) -> dict[str, Any]:
     return {
         "integration": 1,
         "resource": resource.name,
-        "id": str(node[resource.key[0]]),
+        "id": queries.object_id(resource, node),
         "doc": msgspec.json.encode(node).decode(),
         "version": 1,
         "at": node.get("_updated") or now_rfc3339(),
