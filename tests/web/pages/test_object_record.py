@@ -34,7 +34,15 @@ def order(signed_in: Any, keep: Callable[..., None]) -> Any:
     keep("purchase_orders", ORDER)
     keep(
         "purchase_order_lines",
-        {"id": 31, "purchaseOrderId": 7, "partId": 3, "quantity": 4, "status": "RECEIVED"},
+        {
+            "id": 31,
+            "purchaseOrderId": 7,
+            "partId": 3,
+            "quantity": 4,
+            "status": "RECEIVED",
+            "cost": 12.5,
+            "partInventories": [5, 6],
+        },
         {"id": 9, "purchaseOrderId": 7, "partId": 3, "quantity": 10, "status": "ORDERED"},
     )
     return signed_in
@@ -83,6 +91,14 @@ def test_lines_are_listed_in_order_of_id(order: Any) -> None:
     assert re.findall(r"/objects/purchase_order_lines/(\d+)", table) == ["9", "31"]
     assert "TUB-1" in table
     assert "where=purchaseOrderId%3Ais%3A7" in page
+
+
+def test_amounts_of_lines_have_the_currency_of_their_order(order: Any) -> None:
+    line = order.send("GET", "/objects/purchase_order_lines/31").text
+    assert "Cost 12.50 EUR" in text(line)
+    assert "12.50 EUR" in text(order.send("GET", "/objects/purchase_orders/7").text)
+    assert "12.50 EUR" in text(order.send("GET", "/objects/purchase_order_lines").text)
+    assert re.findall(r'href="/objects/parts_inventory/(\d+)\?[^"]*">\1<', line) == ["5", "6"]
 
 
 def test_time_before_the_first_version_shows_no_values(order: Any) -> None:

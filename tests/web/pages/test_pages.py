@@ -165,7 +165,7 @@ def test_setup_guide_contains_the_new_url(signed_in: Any, integration: dict[str,
 def test_unknown_integration_has_an_error_page(signed_in: Any) -> None:
     answer = signed_in.send("GET", "/integrations/99")
     assert answer.status_code == 404
-    assert "Unknown integration 99" in answer.text
+    assert "Unknown integration 99. There are no integrations yet." in answer.text
     assert "Check the address, or search for the object." in answer.text
 
 

@@ -156,9 +156,7 @@ def _select_row(connection: Connection, destination_id: int) -> RowMapping:
     query = select(alert_destinations).where(alert_destinations.c.id == destination_id)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(
-            f"Unknown destination {destination_id}; `ultraviolet alert list` lists all"
-        )
+        raise NotFoundError(f"There is no alert destination {destination_id}.")
     return row
 
 

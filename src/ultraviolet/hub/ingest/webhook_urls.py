@@ -294,9 +294,7 @@ def _row(connection: Connection, url_id: int, *, to_change: bool = False) -> Row
     query = select(webhook_urls).where(webhook_urls.c.id == url_id)
     row = connection.execute(for_update(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(
-            f"Webhook URL {url_id} does not exist. `ultraviolet webhook list INTEGRATION` shows all URLs."
-        )
+        raise NotFoundError(f"Webhook URL {url_id} does not exist.")
     return row
 
 

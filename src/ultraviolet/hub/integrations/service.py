@@ -37,6 +37,8 @@ from ultraviolet.ion.rate_limiter import AdaptiveRateLimiter
 from ultraviolet.text import did_you_mean
 
 _MAX_REQUESTS_PER_SECOND = 1000
+_MAX_NAMED = 10
+"""Maximum number of integrations that an error names."""
 _ADDRESSES = ("api_url", "auth_url")
 _LABELS = {"name": "The name", "client_id": "The client ID", "client_secret": "The client secret"}
 
@@ -72,10 +74,7 @@ def find(connection: Connection, id_or_name: str | int) -> Integration:
         return _integration(row)
     if str(id_or_name).isdecimal():
         return get(connection, int(id_or_name))
-    near = did_you_mean(str(id_or_name), connection.execute(select(integrations.c.name)).scalars())
-    raise NotFoundError(
-        f"Unknown integration {id_or_name}; `ultraviolet integration list` shows all.{near}"
-    )
+    raise _unknown(connection, id_or_name)
 
 
 def find_to_change(connection: Connection, id_or_name: str | int) -> Integration:
@@ -251,10 +250,20 @@ def _row(connection: Connection, integration_id: int, *, to_change: bool = False
     query = select(integrations).where(integrations.c.id == integration_id)
     row = connection.execute(for_update(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(
-            f"Unknown integration {integration_id}; `ultraviolet integration list` shows all"
-        )
+        raise _unknown(connection, integration_id)
     return row
+
+
+def _unknown(connection: Connection, id_or_name: str | int) -> NotFoundError:
+    query = select(integrations.c.name).order_by(integrations.c.id)
+    names = list(connection.execute(query).scalars())
+    others = " and others" if len(names) > _MAX_NAMED else ""
+    known = "There are no integrations yet."
+    if names:
+        known = f"Available: {', '.join(names[:_MAX_NAMED])}{others}."
+    return NotFoundError(
+        f"Unknown integration {id_or_name}. {known}{did_you_mean(str(id_or_name), names)}"
+    )
 
 
 def _integration(row: RowMapping) -> Integration:

@@ -24,7 +24,7 @@ from ultraviolet.web.pages.formats.audit import (
 )
 from ultraviolet.web.pages.integration_choice import viewed_integration
 from ultraviolet.web.pages.navigation import current_address, visible_groups
-from ultraviolet.web.pages.objects.cells import changes, item_names
+from ultraviolet.web.pages.objects.cells import changes, is_plain_list, item_names
 from ultraviolet.web.pages.theme import theme_of
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -54,6 +54,7 @@ class Renderer:
             "hour": values.hour,
             "kind": names.kind_label,
             "item_names": item_names,
+            "is_plain_list": is_plain_list,
             "json_text": values.json_text,
             "plain_number": values.plain_number,
             "changes": changes,

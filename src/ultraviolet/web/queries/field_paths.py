@@ -1,7 +1,7 @@
 """Fields of an object and of the objects it links to, such as `supplier.name`, and their values."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from ultraviolet.web.queries.links import LinkValue, object_title
 
 _TITLE = ".title"
 """Follows the path of a link in the key of the title of its object."""
+_CURRENCY = "currencyId"
 MAX_LINKS = 2
 """Maximum number of links that a path follows."""
 
@@ -129,6 +130,34 @@ def read_linked(
         {path.name: _value(path, _follow(document, path.links, known), known) for path in linked}
         for document in documents
     ]
+
+
+def read_currencies(
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    resource: Resource,
+    documents: Sequence[Mapping[str, Any]],
+) -> list[str]:
+    """Return the currency of each document's amounts, such as that of the order for its lines.
+
+    It is empty if neither the object nor an object that it links to names a currency.
+    """
+    path = next(_currency_paths(catalog, resource), None)
+    if path is None or not any(one.format == "money" for one in columns(resource).values()):
+        return [""] * len(documents)
+    found = read_linked(connection, integration_id, documents, [path])
+    return [values[path.name].shown or "" for values in found]
+
+
+def _currency_paths(catalog: Catalog, resource: Resource) -> Iterator[FieldPath]:
+    """Return the paths to a currency, the object's own first."""
+    if resource.field(_CURRENCY):
+        yield find_path(catalog, resource, _CURRENCY)
+    for link in resource.links:
+        target = catalog.resources.get(link.resource)
+        if target and target.field(_CURRENCY):
+            yield find_path(catalog, resource, f"{link.field}.{_CURRENCY}")
 
 
 def _add_target(

@@ -1,7 +1,7 @@
 """Values of objects with their labels and formats, as the pages show them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -20,7 +20,8 @@ _NAME_FIELDS = ("value", "name", "title", "filename")
 class Cell(msgspec.Struct, frozen=True):
     """One value of an object.
 
-    `unit` is the currency of an amount, and `invalid_type` the type that the value does not match.
+    `unit` is the currency of an amount, `invalid_type` the type that the value does not match, and
+    `items` the resource whose ids are listed.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Cell(msgspec.Struct, frozen=True):
     link: LinkValue | None = None
     unit: str = ""
     invalid_type: str | None = None
+    items: str = ""
 
     @property
     def empty(self) -> bool:
@@ -42,6 +44,7 @@ def cells(
     known: Mapping[str, Column],
     detail: ObjectDetail,
     names: Iterable[str],
+    currency: str,
     fields: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
     """Return the values of these fields; `fields` are those of an earlier version.
@@ -49,14 +52,13 @@ def cells(
     `known` are the columns of the resource, which the caller builds once for all its objects.
     """
     values = detail.fields if fields is None else fields
-    currency = detail.links.get("currency")
     return [
         _cell(
             known.get(name),
             name,
             known[name].value_in(values) if name in known else values.get(name),
             detail,
-            (currency.title or "") if currency else "",
+            currency,
         )
         for name in names
     ]
@@ -67,6 +69,7 @@ def list_cells(
     detail: ObjectDetail,
     paths: Iterable[FieldPath],
     linked: Mapping[str, LinkedValue],
+    currency: str,
 ) -> list[Cell]:
     """Return the values of an object's row in a list, also those of linked objects."""
     return [
@@ -79,7 +82,7 @@ def list_cells(
             linked[path.name].link,
         )
         if path.links
-        else cells(known, detail, [path.name])[0]
+        else cells(known, detail, [path.name], currency)[0]
         for path in paths
     ]
 
@@ -115,6 +118,13 @@ def item_names(value: Any) -> list[str]:
         for item in items
     ]
     return found if all(found) else []
+
+
+def is_plain_list(value: Any) -> bool:
+    """Return whether a value is a list of texts or numbers."""
+    return isinstance(value, list) and all(
+        isinstance(item, str | int | float) for item in cast("list[Any]", value)
+    )
 
 
 class _Attribute(msgspec.Struct, frozen=True):

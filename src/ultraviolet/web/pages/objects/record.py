@@ -1,6 +1,6 @@
 """Page: one object with its key facts, fields, related objects and history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -23,7 +23,8 @@ from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import links, object_table, objects, versions
-from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, Column, columns
+from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, columns
+from ultraviolet.web.queries.field_paths import read_currencies
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
 from ultraviolet.web.queries.versions import VersionDetail
 
@@ -87,6 +88,9 @@ async def show_object(
             "integration": integrations.get(connection, chosen),
             "several": integrations.has_several(connection),
             "object": current,
+            "currency": read_currencies(
+                connection, hub.catalog, chosen, resource, [current.fields]
+            )[0],
             "then": versions.get_version(connection, *place, wanted) if wanted else None,
             "moments": versions.list_version_starts(connection, *place),
             "history": history,
@@ -97,13 +101,13 @@ async def show_object(
         }
 
     found = await hub.database.read(read)
-    shown, then = found["object"], found["then"]
+    shown, then, currency = found["object"], found["then"], found["currency"]
     hub.pool.mark_viewed(found["integration"].id, resource.name, object_id)
     as_of = at or (then.observed_at if then else None)
     fields = then.fields if then else shown.fields
     label = resource_label(resource.name)
     known = columns(resource)
-    [status] = cells(known, shown, [_STATUS], fields)
+    [status] = cells(known, shown, [_STATUS], currency, fields)
     return render.page(
         request,
         "object.html",
@@ -125,10 +129,10 @@ async def show_object(
         status_cell=None if status.empty else status,
         facts=[
             cell
-            for cell in cells(known, shown, label.columns, fields)
+            for cell in cells(known, shown, label.columns, currency, fields)
             if not cell.empty and cell.name not in ("id", _STATUS)
         ],
-        sections=_sections(known, shown, fields),
+        sections=_sections(resource, shown, currency, fields),
         runner=runner(found["integration"].api_url, object_query(resource), {"id": object_id}),
     )
 
@@ -158,12 +162,14 @@ def _linked_names(
 
 
 def _sections(
-    known: Mapping[str, Column], detail: ObjectDetail, fields: dict[str, Any]
+    resource: Resource, detail: ObjectDetail, currency: str, fields: dict[str, Any]
 ) -> list[Section]:
     """Return the fields in sections, without empty sections."""
+    known = columns(resource)
     names = [name for name in known if name in fields] + [n for n in fields if n not in known]
+    listed = {one.field: one.resource for one in resource.relations if one.kept}
     found = {"Attributes": attribute_cells(fields.get("attributes"))}
-    for cell in cells(known, detail, names, fields):
+    for cell in cells(known, detail, names, currency, fields):
         if cell.name == "attributes":
             continue
         rules = (
@@ -173,7 +179,8 @@ def _sections(
             (cell.name.startswith("_") and cell.name.endswith("Count"), "Counts"),
         )
         title = next((title for holds, title in rules if holds), "Details")
-        found.setdefault(title, []).append(cell)
+        items = listed.get(cell.name, "")
+        found.setdefault(title, []).append(msgspec.structs.replace(cell, items=items))
     folded = ("Counts", "Technical fields", "Empty fields")
     titles = ("Details", "Attributes", "Created and updated", *folded)
     return [Section(one, found[one], one not in folded) for one in titles if found.get(one)]
@@ -198,7 +205,12 @@ def _related(
             ).where(objects_table.c.id.in_([link.id for link in group.some]))
             details = objects.read_objects(connection, other, query)
             details.sort(key=lambda one: (len(one.id), one.id))
-            rows = [(detail.id, cells(known, detail, names)) for detail in details]
+            documents = [detail.fields for detail in details]
+            currencies = read_currencies(connection, catalog, integration_id, other, documents)
+            rows = [
+                (detail.id, cells(known, detail, names, currency))
+                for detail, currency in zip(details, currencies, strict=True)
+            ]
         found.append(
             Related(
                 group.resource,

@@ -31,7 +31,7 @@ from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import object_table, objects
 from ultraviolet.web.queries.columns import columns as own_columns
 from ultraviolet.web.queries.conditions import OR, groups_filter, parse_groups
-from ultraviolet.web.queries.field_paths import read_linked
+from ultraviolet.web.queries.field_paths import read_currencies, read_linked
 from ultraviolet.web.queries.list_count import ListCount, count_objects
 from ultraviolet.web.queries.object_table import ObjectQuery, TablePage
 from ultraviolet.web.queries.objects import ObjectFilter
@@ -140,6 +140,7 @@ async def show_objects(
             "linked": read_linked(
                 connection, chosen, documents, [path for path in columns if path.links]
             ),
+            "currencies": read_currencies(connection, catalog, chosen, resource, documents),
             "part": _part(found, at, total),
             "chips": [  # the conditions in words, by group
                 [
@@ -172,8 +173,10 @@ async def show_objects(
         resource=resource,
         columns=columns,
         rows=[
-            (one, list_cells(known, one, columns, linked))
-            for one, linked in zip(found["objects"], found["linked"], strict=True)
+            (one, list_cells(known, one, columns, linked, currency))
+            for one, linked, currency in zip(
+                found["objects"], found["linked"], found["currencies"], strict=True
+            )
         ],
         any_state=any(one.state != "fresh" for one in found["objects"]),
         editable={
