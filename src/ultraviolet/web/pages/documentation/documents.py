@@ -261,7 +261,10 @@ def _plain(markdown: str) -> str:
 def _excerpt(text: str, words: Sequence[str]) -> Markup:
     """Return the part of a text around the first word, with all words marked."""
     at = max(min((n for n in map(text.lower().find, words) if n >= 0), default=0) - 40, 0)
+    at = text.find(" ", at) + 1 if at else 0
     shown = text[at : at + _EXCERPT_CHARACTERS]
+    if at + len(shown) < len(text):
+        shown = shown.rpartition(" ")[0] or shown
     parts = re.split(f"({'|'.join(map(re.escape, words))})", shown, flags=re.IGNORECASE)
     marked = Markup().join(
         Markup("<mark>{}</mark>").format(part) if n % 2 else escape(part)
