@@ -13,10 +13,10 @@ import structlog
 from sqlalchemy import Connection, select
 
 from ultraviolet.child_process import Child, end_orphan
-from ultraviolet.data_lock import lock_folder
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.errors import ConflictError, InvalidError
+from ultraviolet.file_lock import lock_folder
 from ultraviolet.hub.accounts import api_keys
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.encryption import new_token
