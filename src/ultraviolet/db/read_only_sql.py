@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ultraviolet.db import engine
-from ultraviolet.db.open_errors import explain_errors
+from ultraviolet.db.driver_errors import explain_errors
 from ultraviolet.db.representation import from_driver
 from ultraviolet.errors import InvalidError, NotFoundError
 
