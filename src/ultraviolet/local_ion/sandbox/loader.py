@@ -27,6 +27,8 @@ from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID
 MAX_BUFFERED_ROWS = 5_000
 LOADING_FOLDER = "loading"
 """The folder of an unfinished database, in the data directory."""
+_ADD_LABEL = """INSERT OR IGNORE INTO procedure_family_labels (family_id, label_id)
+    SELECT ?, id FROM labels WHERE value = ?"""
 _SEED_TABLES: Mapping[str, tuple[str, ...]] = {
     "users": ("user_roles",),
     "roles": ("user_roles", "permission_group_roles"),
@@ -103,7 +105,9 @@ class SandboxLoader:
         self._connection = sqlite3.connect(self.path, isolation_level=None)
         self._connection.execute("PRAGMA synchronous = OFF")
         self._remove_triggers()
-        self._remove_seed(resources)
+        for name in _SEED_TABLES.keys() & set(resources):
+            for table in (name, *_SEED_TABLES[name]):
+                self._connection.execute(f'DELETE FROM "{table}"')
         self._buffers: dict[str, list[Row]] = defaultdict(list)
         self._buffered = 0
         self._objects: Counter[str] = Counter()
@@ -131,7 +135,8 @@ class SandboxLoader:
         self._flush()
         self._remove_attributes_of_rejected()
         notes = self._ensure_administrator()
-        self._write_labels()
+        pairs = ((family, label) for family, labels in self._labels.items() for label in labels)
+        self._connection.executemany(_ADD_LABEL, pairs)
         self._define_attributes()
         missing = self._count_missing()
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -161,11 +166,6 @@ class SandboxLoader:
         for (name,) in self._connection.execute(query).fetchall():
             self._connection.execute(f'DROP TRIGGER "{name}"')
         self._connection.execute("DELETE FROM logged_actions")
-
-    def _remove_seed(self, resources: Iterable[str]) -> None:
-        for name in _SEED_TABLES.keys() & set(resources):
-            for table in (name, *_SEED_TABLES[name]):
-                self._connection.execute(f'DELETE FROM "{table}"')
 
     def _list_not_mirrored(self) -> list[str]:
         resources = self.catalog.resources.values()
@@ -237,14 +237,6 @@ class SandboxLoader:
         users = {ADMINISTRATOR_ID, *self._administrators}
         self._connection.executemany(assign, [(user, role) for user in sorted(users)])
         return notes
-
-    def _write_labels(self) -> None:
-        statement = (
-            "INSERT OR IGNORE INTO procedure_family_labels (family_id, label_id)"
-            " SELECT ?, id FROM labels WHERE value = ?"
-        )
-        pairs = ((family, label) for family, labels in self._labels.items() for label in labels)
-        self._connection.executemany(statement, pairs)
 
     def _define_attributes(self) -> None:
         """Define the attributes that objects have, so that new objects have them too."""

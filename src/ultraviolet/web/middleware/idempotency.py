@@ -1,19 +1,17 @@
 """`Idempotency-Key`: a repeated POST of the API is not executed again and returns the first response."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, cast
 
 from litestar.connection import ASGIConnection
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import HTTPScope
 
-from ultraviolet.db.database import Database
-from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import idempotency
 from ultraviolet.hub.core.idempotency import RENEW_INTERVAL_SECONDS, KeyedRequest, StoredResponse
+from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
 from ultraviolet.web.middleware.auth import Caller
@@ -65,11 +63,17 @@ class IdempotencyMiddleware:
             await send({"type": "http.response.body", "body": stored.body})
             return
         response: StoredResponse | None = None
-        renewal = asyncio.create_task(_renew_until_cancelled(database, request))
+        renewal = PeriodicTask(
+            "renewal",
+            lambda: database.write(idempotency.renew, request),
+            RENEW_INTERVAL_SECONDS,
+            first_delay_seconds=RENEW_INTERVAL_SECONDS,
+        )
+        renewal.start()
         try:
             response = await self._execute(scope, body, receive, send)
         finally:
-            renewal.cancel()
+            await renewal.stop()
             await database.write(idempotency.finish, secrets, request, response)
 
     async def _execute(
@@ -95,13 +99,6 @@ class IdempotencyMiddleware:
 
         await self._app(scope, replay, record)
         return StoredResponse(status, b"".join(parts)) if 200 <= status < 300 else None  # noqa: PLR2004
-
-
-async def _renew_until_cancelled(database: Database, request: KeyedRequest) -> None:
-    while True:
-        await asyncio.sleep(RENEW_INTERVAL_SECONDS)
-        with suppress(UltravioletError):
-            await database.write(idempotency.renew, request)
 
 
 async def _read_body(receive: Receive) -> bytes:
