@@ -23,6 +23,7 @@ from ultraviolet.db.tables.sync import fetches
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health import heartbeat
+from ultraviolet.hub.integrations import service
 from ultraviolet.hub.sync import fetch
 
 FINDING_KIND = "restored"
@@ -109,9 +110,7 @@ def detect_restore(connection: Connection, seen: str | None) -> bool:
         return False
     forget_fact(connection, RESTORE_REQUESTED)
     log.warning("database.restored", reason=reason, newest=last)
-    for id_ in connection.execute(
-        select(integrations.c.id).where(~integrations.c.removed)
-    ).scalars():
+    for id_ in service.list_ids(connection):
         report_restore(connection, id_, f"The database was restored from a backup ({reason})")
     return True
 

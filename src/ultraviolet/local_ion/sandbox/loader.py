@@ -104,7 +104,11 @@ class SandboxLoader:
         ion.close()
         self._connection = sqlite3.connect(self.path, isolation_level=None)
         self._connection.execute("PRAGMA synchronous = OFF")
-        self._remove_triggers()
+        # The local ION creates the triggers of the audit log again when it opens.
+        triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        for (name,) in self._connection.execute(triggers).fetchall():
+            self._connection.execute(f'DROP TRIGGER "{name}"')
+        self._connection.execute("DELETE FROM logged_actions")
         for name in _SEED_TABLES.keys() & set(resources):
             for table in (name, *_SEED_TABLES[name]):
                 self._connection.execute(f'DELETE FROM "{table}"')
@@ -159,13 +163,6 @@ class SandboxLoader:
     def _scalar(self, statement: str, *values: Any) -> Any:
         row = self._connection.execute(statement, values).fetchone()
         return None if row is None else row[0]
-
-    def _remove_triggers(self) -> None:
-        """Remove the audit log's triggers; the local ION creates them again when it opens."""
-        query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        for (name,) in self._connection.execute(query).fetchall():
-            self._connection.execute(f'DROP TRIGGER "{name}"')
-        self._connection.execute("DELETE FROM logged_actions")
 
     def _list_not_mirrored(self) -> list[str]:
         resources = self.catalog.resources.values()

@@ -13,7 +13,7 @@ from ultraviolet.hub.core import idempotency
 from ultraviolet.hub.core.idempotency import RENEW_INTERVAL_SECONDS, KeyedRequest, StoredResponse
 from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
+from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send, read_body
 from ultraviolet.web.middleware.auth import Caller
 
 HEADER = b"idempotency-key"
@@ -44,7 +44,11 @@ class IdempotencyMiddleware:
             await self._app(scope, receive, send)
             return
         await scope["route_handler"].authorize_connection(ASGIConnection(cast("HTTPScope", scope)))
-        body = await _read_body(receive)
+        body = await read_body(receive, MAX_BODY_BYTES)
+        if body is None:  # the client is gone
+            return
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestEntityTooLarge
         digest = hashlib.sha256()
         for part in (scope["path"].encode(), scope["query_string"], body):
             digest.update(len(part).to_bytes(8, "big"))
@@ -99,18 +103,6 @@ class IdempotencyMiddleware:
 
         await self._app(scope, replay, record)
         return StoredResponse(status, b"".join(parts)) if 200 <= status < 300 else None  # noqa: PLR2004
-
-
-async def _read_body(receive: Receive) -> bytes:
-    parts, size, more = list[bytes](), 0, True
-    while more:
-        message = await receive()
-        more = message["type"] == "http.request" and bool(message.get("more_body"))
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY_BYTES:
-            raise RequestEntityTooLarge
-    return b"".join(parts)
 
 
 def _parse_key(header: bytes) -> str:
