@@ -39,7 +39,7 @@ def freeze_startup_objects() -> None:
 
 
 def skip_import(name: str) -> None:
-    """Let a later import of an optional module fail, which the importing library expects.
+    """Make later imports of an optional module fail, which the importing library expects.
 
     None in `sys.modules` is Python's way to do this; structlog and httpx have no setting for it.
     """

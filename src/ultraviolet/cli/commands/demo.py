@@ -59,7 +59,7 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 class StartedDemo(msgspec.Struct, frozen=True):
-    """The sign-in link of the hub, and a purchase order to change; 0 if there is none."""
+    """The sign-in link of the hub, and a purchase order to change; 0 without one."""
 
     link: str
     order_id: int

@@ -173,7 +173,7 @@ def _filled(
 
 
 def _groups(plan: webhook_setup.Plan | None) -> list[SubscriptionGroup]:
-    """Return the subscriptions by state; empty if there is no receiver."""
+    """Return the subscriptions by state; empty without a receiver."""
     if plan is None or plan.receiver is None:
         return []
     return [

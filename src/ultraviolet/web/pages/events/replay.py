@@ -54,7 +54,7 @@ async def replay(
 
 
 async def _preview(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed], str]:
-    """Return the expected changes of a replay, or the reason why there is no preview."""
+    """Return the expected changes of a replay, or why the hub cannot preview it."""
     found: list[ObjectReplayed] = []
     try:
         async with asyncio.timeout(_PREVIEW_TIMEOUT_SECONDS):
