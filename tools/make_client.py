@@ -190,9 +190,7 @@ def _call(api: Json, verb: str, operation: Json, address: str) -> tuple[str, str
     items = [_item(api, kind) for kind in kinds if kind.endswith("Page")]
     if items:
         return f"Iterator[{' | '.join(items)}]", f"self._items({address}, ({', '.join(items)},)"
-    types = [kind for kind in kinds if kind != "None"]
-    ask = "self._ask_or_none" if "None" in kinds else "self._ask"
-    return " | ".join(kinds), f'{ask}("{verb.upper()}", {address}, ({", ".join(types)},)'
+    return " | ".join(kinds), f'self._ask("{verb.upper()}", {address}, ({", ".join(kinds)},)'
 
 
 def _paged(operation: Json) -> bool:

@@ -1,6 +1,5 @@
 """Child processes of the demo, tests and benchmarks, with a log each."""
 
-import fcntl
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.file_lock import try_lock
 from ultraviolet.files import private_opener
 from ultraviolet.outgoing import opener
 from ultraviolet.process import describe_exit
@@ -70,21 +70,20 @@ class Child:
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with ExitStack() as files:
             log = files.enter_context(open(self.log, "ab", opener=private_opener))
-            locks = ()
-            if self.lock is not None:
+            lock = None
+            if self.lock:
                 lock = files.enter_context(open(self.lock, "wb", opener=private_opener))
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                locks = (lock,)
+                try_lock(lock)
             self.process = subprocess.Popen(  # noqa: S603 our own command line
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self.environment,
-                pass_fds=[each.fileno() for each in locks],
+                pass_fds=[lock.fileno()] if lock else [],
             )
-            for each in locks:
-                each.write(str(self.process.pid).encode())
+            if lock:
+                lock.write(str(self.process.pid).encode())
 
     def __exit__(
         self,
@@ -146,18 +145,15 @@ def end_orphan(lock: Path) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             sent, deadline = False, time.monotonic() + _STOP_TIMEOUT_SECONDS
             while time.monotonic() < deadline:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    file.seek(0)
-                    process_id = file.read(20)
-                    if process_id and not sent:
-                        sent = True
-                        with suppress(ProcessLookupError):
-                            os.kill(int(process_id), number)
-                    time.sleep(0.02)
-                else:
+                if try_lock(file):
                     return
+                file.seek(0)
+                process_id = file.read(20)
+                if process_id and not sent:
+                    sent = True
+                    with suppress(ProcessLookupError):
+                        os.kill(int(process_id), number)
+                time.sleep(0.02)
         raise ChildFailedError(f"The process of {lock} does not end.")
 
 

@@ -91,6 +91,12 @@ class TooManyRequestsError(UltravioletError):
         self.headers = {"Retry-After": str(seconds), **headers}
 
 
+class OtherListCursorError(InvalidError):
+    """This cursor belongs to another list. Repeat the request without a cursor."""
+
+    field = "cursor"
+
+
 class CursorGoneError(UltravioletError):
     """Changes after this cursor are incomplete; read all objects, then use `cursor=now`."""
 

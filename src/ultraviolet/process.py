@@ -1,4 +1,4 @@
-"""Processes: garbage collection, re-exec, forced exit, and descriptions of exit codes."""
+"""Processes: garbage collection, skipped imports, re-exec, forced exit, and descriptions of exit codes."""
 
 import _thread
 import gc
@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 _GC_THRESHOLDS = (20_000, 20, 50)
 
@@ -36,6 +36,14 @@ def freeze_startup_objects() -> None:
     gc.freeze()
     collect_garbage_rarely()
     gc.enable()
+
+
+def skip_import(name: str) -> None:
+    """Make later imports of an optional module fail, which the importing library expects.
+
+    None in `sys.modules` is Python's way to do this; structlog and httpx have no setting for it.
+    """
+    cast("dict[str, Any]", sys.modules).setdefault(name, None)
 
 
 def reexec() -> NoReturn:

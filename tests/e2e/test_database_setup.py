@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from ultraviolet.cli.main import app
 from ultraviolet.db import engine as db_engine
 from ultraviolet.db.database import Database
-from ultraviolet.db.open_errors import DatabaseSetupError, StoreUnavailableError
+from ultraviolet.db.driver_errors import DatabaseSetupError, StoreUnavailableError
 from ultraviolet.db.server_check import check_server
 from ultraviolet.errors import UltravioletError
 

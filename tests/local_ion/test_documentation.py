@@ -1,14 +1,13 @@
 """docs/local-ion.md describes every option, quirk, kind of fault and scenario."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
 
 from ultraviolet.cli.commands import ion as commands
 from ultraviolet.local_ion.faults.kinds import (
-    FAULT_KIND_NAMES,
     FAULT_KINDS,
     Fault,
     FaultKindName,
@@ -25,7 +24,7 @@ def row(name: str) -> list[str]:
     return [cell.strip() for cell in found.strip("|").split(" | ")]
 
 
-@pytest.mark.parametrize("kind", FAULT_KIND_NAMES)
+@pytest.mark.parametrize("kind", get_args(FaultKindName))
 def test_documentation_describes_every_kind_of_fault(kind: FaultKindName) -> None:
     known = FAULT_KINDS[kind]
     takes = ", ".join(f"`{name}` ({value})" for name, value in known.settings.items()) or "–"

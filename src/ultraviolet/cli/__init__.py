@@ -1,12 +1,10 @@
 """The command line: run the hub and the local ION, and call the hub's API."""
 
 import os
-import sys
-from typing import Any, cast
 
 from ultraviolet.cli.support.exit import exit_on_error, replace_unencodable_output
 from ultraviolet.files import PRIVATE_UMASK
-from ultraviolet.process import collect_garbage_rarely, pause_garbage_collection
+from ultraviolet.process import collect_garbage_rarely, pause_garbage_collection, skip_import
 from ultraviolet.server import reexec
 
 
@@ -18,13 +16,13 @@ def main() -> None:
         if reexec.is_hub():
             pause_garbage_collection()
             # structlog would import rich to format exceptions, which takes a twentieth of the start
-            cast("dict[str, Any]", sys.modules).setdefault("rich", None)
+            skip_import("rich")
             reexec.run()
         else:
             collect_garbage_rarely()
             # httpx would import its own command line with rich and pygments, which takes longer
             # than everything else that a command does.
-            cast("dict[str, Any]", sys.modules).setdefault("httpx._main", None)
+            skip_import("httpx._main")
             from ultraviolet.cli.main import commands
 
             commands()()

@@ -189,15 +189,6 @@ class Transport:
         response = self._do(method, path, **more)
         return decode(response, response.content, types)
 
-    def _ask_or_none(
-        self, method: str, path: str, types: tuple[type[T], ...], **more: Any
-    ) -> T | None:
-        """Send a request and decode the response, None for JSON null."""
-        response = self._do(method, path, **more)
-        if response.content == b"null":
-            return None
-        return decode(response, response.content, types)
-
     def _items(
         self,
         path: str,

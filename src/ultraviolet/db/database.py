@@ -19,8 +19,8 @@ from ultraviolet import tracing
 from ultraviolet.db import dialect, driver_errors, partitions, sqlite, view_creation
 from ultraviolet.db import engine as db_engine
 from ultraviolet.db.checkpoints import Checkpoints
+from ultraviolet.db.driver_errors import StoreUnavailableError, explain_errors
 from ultraviolet.db.migrations import upgrade
-from ultraviolet.db.open_errors import StoreUnavailableError, explain_errors
 from ultraviolet.errors import UltravioletError
 from ultraviolet.ion.catalog import load_catalog
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ultraviolet.db import engine
-from ultraviolet.db.open_errors import explain_errors
+from ultraviolet.db.driver_errors import explain_errors
 from ultraviolet.db.representation import from_driver
 from ultraviolet.errors import InvalidError, NotFoundError
 
@@ -135,7 +135,7 @@ class _Sqlite:
     def __init__(self, path: Path, timeout_seconds: float) -> None:
         if not path.exists():
             raise NotFoundError(
-                f"There is no database at {path}; give the directory of the hub with --data."
+                f"No database exists at {path}; give the directory of the hub with --data."
             )
         self.address = f"sqlite:///{path}"
         self._timeout_seconds = timeout_seconds

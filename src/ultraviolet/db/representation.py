@@ -22,13 +22,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from ultraviolet.ion import attributes
-
-Kind = Literal["integer", "real", "boolean", "time", "text", "id", "json"]
 
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)

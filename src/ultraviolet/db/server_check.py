@@ -6,7 +6,7 @@ import psycopg
 from sqlalchemy import URL
 
 from ultraviolet.db import engine
-from ultraviolet.db.open_errors import DatabaseSetupError, explain_errors
+from ultraviolet.db.driver_errors import DatabaseSetupError, explain_errors
 from ultraviolet.db.tables.metadata import metadata
 
 MIN_SERVER_VERSION = 14

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import (
     DDL,
     BigInteger,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Float,
     FromClause,
     Integer,
+    RowMapping,
     Table,
     TextClause,
     and_,
@@ -39,6 +41,8 @@ from ultraviolet.db.dialect import is_postgresql
 from ultraviolet.db.engine import whole_seconds
 from ultraviolet.ion.attributes import FIELD, attribute_name, types_of
 
+S = TypeVar("S", bound=msgspec.Struct)
+
 _CONTAINS_SQLITE = text(
     "EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)"
 )
@@ -46,6 +50,11 @@ _CONTAINS_POSTGRESQL = text(
     "EXISTS (SELECT 1 FROM json_each_text(objects.doc) AS field"
     " WHERE lower(field.value) LIKE :said)"
 )
+
+
+def as_struct(kind: type[S], row: RowMapping) -> S:
+    """Return the struct whose fields are columns of a row."""
+    return kind(**{name: row[name] for name in kind.__struct_fields__})
 
 
 def insert_new(

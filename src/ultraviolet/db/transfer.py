@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-from ultraviolet.db import dialect, locks, partitions
+from ultraviolet.db import dialect, locks, partitions, stored_facts
 from ultraviolet.db.event_store import DELIVERIES, insert_events
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.integrations import integrations, settings
@@ -32,9 +32,6 @@ from ultraviolet.db.tables.mirror import view_columns
 from ultraviolet.errors import ConflictError, UltravioletError
 
 _ROWS_PER_STATEMENT = 500
-_MOVED_FROM = "moved from"
-_DATABASE_SETTINGS = {"views", "identity", _MOVED_FROM}
-"""Settings of a database that are not copied."""
 
 
 class TransferError(UltravioletError):
@@ -61,10 +58,7 @@ def transfer(source: Engine, target: Engine, *, go_on: bool = False) -> Transfer
         dialect.begin_read(reading)
         dialect.begin_write(writing)
         locks.lock(writing, "migration")
-        before = writing.execute(
-            select(settings.c.value).where(settings.c.name == _MOVED_FROM)
-        ).scalar()
-        if go_on and before == name:
+        if go_on and stored_facts.read_fact(writing, stored_facts.MOVED_FROM) == name:
             # The target applies the events that it does not have yet later.
             new = 0
             for rows in _stream(reading, select(events, DELIVERIES).order_by(events.c.seq)):
@@ -80,7 +74,7 @@ def transfer(source: Engine, target: Engine, *, go_on: bool = False) -> Transfer
             )
         else:
             moved = TransferResult(_copy_all(reading, writing), whole=True)
-            writing.execute(insert(settings).values(name=_MOVED_FROM, value=name))
+            stored_facts.save_fact(writing, stored_facts.MOVED_FROM, name)
         writing.commit()
     return moved
 
@@ -122,7 +116,7 @@ def _copy(reading: Connection, writing: Connection | None, table: Table) -> tupl
         kept = [
             row
             for row in map(dict, rows)
-            if table is not settings or row["name"] not in _DATABASE_SETTINGS
+            if table is not settings or row["name"] not in stored_facts.NOT_COPIED
         ]
         for row in kept:
             seen.update(msgspec.json.encode(list(row.values())))

@@ -10,15 +10,13 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select, tuple_, update
 from sqlalchemy.exc import DBAPIError
 
-from ultraviolet.db import attributes, dialect, locks, representation
+from ultraviolet.db import attributes, dialect, locks, representation, stored_facts
 from ultraviolet.db.sql_views import columns, view_name, view_query
-from ultraviolet.db.tables.integrations import settings
 from ultraviolet.db.tables.mirror import objects, view_columns
 from ultraviolet.ion.attributes import PREFIX
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 
-_DIGEST = "views"
 _BATCH_ROWS = 2_000
 
 
@@ -27,8 +25,7 @@ def create_views(connection: Connection, contract: Catalog) -> None:
     locks.lock(connection, "migration")
     queries = [view_query(connection, contract, resource) for resource in contract.mirrored]
     digest = hashlib.sha256("\n".join(queries).encode()).hexdigest()
-    known = connection.execute(select(settings.c.value).where(settings.c.name == _DIGEST)).scalar()
-    if known == digest:
+    if stored_facts.read_fact(connection, stored_facts.VIEWS) == digest:
         catalog = attributes.AttributeCatalog(contract).get(connection)
         for resource in lacking_views(connection, catalog):
             with suppress(DBAPIError), connection.begin_nested():  # extended later
@@ -42,8 +39,7 @@ def create_views(connection: Connection, contract: Catalog) -> None:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view_name(resource)}{cascade}")
         _create_view(connection, catalog, resource)
         _update_invalid_values(connection, resource)
-    connection.execute(delete(settings).where(settings.c.name == _DIGEST))
-    connection.execute(insert(settings).values(name=_DIGEST, value=digest))
+    stored_facts.save_fact(connection, stored_facts.VIEWS, digest)
 
 
 def lacking_views(connection: Connection, catalog: Catalog) -> list[Resource]:

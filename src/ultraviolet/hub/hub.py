@@ -15,6 +15,7 @@ from ultraviolet.command_text import command
 from ultraviolet.db import dialect, engine
 from ultraviolet.db.attributes import AttributeCatalog
 from ultraviolet.db.database import Database
+from ultraviolet.db.stored_facts import PUBLIC_URL, read_fact, save_fact
 from ultraviolet.errors import InvalidError
 from ultraviolet.files import ensure_private_dir
 from ultraviolet.hub.accounts import sso
@@ -26,7 +27,6 @@ from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import DEFAULT_PUBLIC_URL, Settings
-from ultraviolet.hub.core.stored_facts import PUBLIC_URL, read_fact, save_fact
 from ultraviolet.hub.health import controller_status, freshness, heartbeat
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.health.resource_freshness import ProcessStatus

@@ -455,15 +455,6 @@ def _json(value: Any) -> Any:
     return answers.decode(value.encode()).value if isinstance(value, str) else value
 
 
-def _json_string(value: Any) -> str:
-    """Return a JSON value as a string, as the API does."""
-    return (
-        value
-        if isinstance(value, str)
-        else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    )
-
-
 _CONVERT: dict[str, Callable[[Any], Any]] = {
     "Boolean": lambda value: _BOOLEANS.get(
         value.lower() if isinstance(value, str) else value, value
@@ -473,7 +464,11 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "ID": str,
     "DateTime": clock.normalize_rfc3339,
     "JSON": _json,
-    "JSONString": _json_string,
+    "JSONString": lambda value: (  # a string, as in the API
+        value
+        if isinstance(value, str)
+        else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    ),
 }
 
 

@@ -9,13 +9,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.files import PRIVATE_UMASK
-from ultraviolet.process import pause_garbage_collection
+from ultraviolet.process import pause_garbage_collection, skip_import
 
 if TYPE_CHECKING:
     from ultraviolet.local_ion.server import ServeOptions
@@ -44,7 +44,7 @@ def main() -> None:
     os.umask(PRIVATE_UMASK)
     pause_garbage_collection()  # before the imports, which create many objects
     # structlog would import rich to format exceptions, which takes a tenth of the start
-    cast("dict[str, Any]", sys.modules).setdefault("rich", None)
+    skip_import("rich")
     from ultraviolet import log_config
     from ultraviolet.local_ion.server import serve
 

@@ -18,8 +18,8 @@ from litestar import Litestar
 
 from ultraviolet.asgi import HeadAsGet
 from ultraviolet.codecs import prepare_codecs
-from ultraviolet.data_lock import lock_folder
 from ultraviolet.errors import InvalidError
+from ultraviolet.file_lock import lock_folder
 from ultraviolet.files import ensure_private_dir
 from ultraviolet.http_protocol import Limits, make_protocol, raise_open_files_limit
 from ultraviolet.ion.contract.derive import Version

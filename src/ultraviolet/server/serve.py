@@ -18,11 +18,11 @@ import uvicorn
 from sqlalchemy import Connection
 
 from ultraviolet import tracing
-from ultraviolet.data_lock import lock_folder
 from ultraviolet.db.database import Database, StoreUnavailableError
 from ultraviolet.db.engine import make_engine, parse_url
 from ultraviolet.db.locks import lock
 from ultraviolet.errors import InvalidError
+from ultraviolet.file_lock import lock_folder
 from ultraviolet.http_protocol import (
     ConnectionCounter,
     Limits,

@@ -4,7 +4,6 @@ The supervisor keeps the socket open, so that connections are accepted while a w
 replaced.
 """
 
-import fcntl
 import os
 import shutil
 import signal
@@ -23,6 +22,7 @@ import structlog
 from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 
 from ultraviolet.errors import ConflictError
+from ultraviolet.file_lock import try_lock
 from ultraviolet.process import describe_exit, force_exit_after, reexec, signal_name
 from ultraviolet.server import sd_notify
 
@@ -177,15 +177,15 @@ def _create_metrics_folder() -> tuple[Path, int]:
         with suppress(OSError):  # of a running supervisor or of another user
             lock = os.open(left, os.O_RDWR)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left.parent, ignore_errors=True)
+                if try_lock(lock):
+                    shutil.rmtree(left.parent, ignore_errors=True)
             finally:
                 os.close(lock)
     while True:
         made = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
         lock = os.open(made / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if (made / _LOCK_FILE).exists():  # otherwise another supervisor has just deleted it
+        # Otherwise another supervisor has just locked it, and deletes it.
+        if try_lock(lock) and (made / _LOCK_FILE).exists():
             return made, lock
         os.close(lock)
 

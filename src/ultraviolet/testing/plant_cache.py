@@ -23,7 +23,9 @@ class PlantCache:
 
     def __init__(self, folder: Path | None, options: Sequence[str]) -> None:
         """Use this folder, and the options of a local ION."""
-        self._file = folder / f"{_key(options)}.db" if folder and _is_cacheable(options) else None
+        names = {option.partition("=")[0] for option in options if option.startswith("--")}
+        is_cacheable = names <= _PLANT_OPTIONS
+        self._file = folder / f"{_key(options)}.db" if folder and is_cacheable else None
         self._found = self._file is not None and self._file.exists()
         self._key = folder / KEY_FILE if folder else None
         self.options = [*options, "--from-file", str(self._file)] if self._found else [*options]
@@ -49,11 +51,6 @@ class PlantCache:
             new_file = self._file.with_suffix(f".{secrets.token_hex(4)}.new")
             shutil.copyfile(database, new_file)
             new_file.replace(self._file)
-
-
-def _is_cacheable(options: Sequence[str]) -> bool:
-    names = {option.partition("=")[0] for option in options if option.startswith("--")}
-    return names <= _PLANT_OPTIONS
 
 
 def _key(options: Sequence[str]) -> str:

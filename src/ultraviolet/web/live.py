@@ -12,7 +12,7 @@ from litestar import get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from ultraviolet.hub.core.pubsub import PubSub
-from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 
 MIN_INTERVAL_SECONDS = 0.3
 """Minimum interval between messages."""
@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS = 15.0
 """A comment keeps a connection open that has been idle for this long."""
 
 
-@get("/live", guards=[require_role("viewer")], include_in_schema=False)
+@get("/live", guards=VIEWER, include_in_schema=False)
 async def live(hub: GivenHub) -> ServerSentEvent:
     """Stream the kinds of changed data."""
     return ServerSentEvent(messages(hub.changes), headers={"Cache-Control": "no-store"})

@@ -18,7 +18,7 @@ from ultraviolet.http_protocol import Exchange
 from ultraviolet.hub.core import metrics
 from ultraviolet.hub.ingest.service import MAX_BODY_BYTES, IngestService
 from ultraviolet.plain_request import PlainRequest
-from ultraviolet.web.http.asgi import WEBHOOK_PATH_PREFIX, Asgi, Receive, Scope, Send
+from ultraviolet.web.http.asgi import WEBHOOK_PATH_PREFIX, Asgi, Receive, Scope, Send, read_body
 from ultraviolet.web.http.problem_details import problem_body
 from ultraviolet.web.middleware.throttle import WebhookThrottle
 
@@ -75,7 +75,7 @@ class WebhookEndpoint:
             return
         try:
             async with asyncio.timeout(_BODY_TIMEOUT_SECONDS):
-                body = await _read_body(receive)
+                body = await read_body(receive, MAX_BODY_BYTES)
         except TimeoutError:
             await _reject(send, 408, _CLOSE_HEADER)
             return
@@ -127,20 +127,6 @@ async def _reject(send: Send, status: int, header: tuple[bytes, bytes]) -> None:
     """Reject a request before it counts as a delivery."""
     metrics.count_deliveries(status)
     await _respond(send, status, header)
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """Return the body, cut off after the accepted size; None if the sender disconnected."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY_BYTES or not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _response(status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:

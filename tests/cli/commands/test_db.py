@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from ultraviolet.cli.commands import db
 from ultraviolet.db import engine as db_engine
+from ultraviolet.db.driver_errors import DatabaseSetupError
 from ultraviolet.db.migrations import NewerTablesError
-from ultraviolet.db.open_errors import DatabaseSetupError
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.mirror import versions

@@ -13,7 +13,7 @@ def test_password_signs_in_and_ends_earlier_sessions(connection: Connection) -> 
     user = users.create_user(connection, "setup", "Kim", "viewer")
     earlier = sessions.create_session(connection, user.id)
     assert not passwords.has_password(connection, user.id)
-    assert sessions.sign_in(connection, "Kim", "correct horse") is None
+    assert passwords.check_password(connection, "Kim", "correct horse") is None
     with pytest.raises(InvalidError, match="characters"):
         passwords.set_password(connection, "Kim", user.id, "short")
 
@@ -21,10 +21,10 @@ def test_password_signs_in_and_ends_earlier_sessions(connection: Connection) -> 
 
     assert passwords.has_password(connection, user.id)
     assert sessions.get_session_actor(connection, earlier) is None
-    assert sessions.sign_in(connection, "Kim", "wrong horse") is None
-    assert sessions.sign_in(connection, "nobody", "correct horse") is None
-    session = sessions.sign_in(connection, "Kim", "correct horse")
-    assert session is not None
+    assert passwords.check_password(connection, "Kim", "wrong horse") is None
+    assert passwords.check_password(connection, "nobody", "correct horse") is None
+    assert passwords.check_password(connection, "Kim", "correct horse") == user.id
+    session = sessions.create_session(connection, user.id)
     actor = Actor("Kim", "viewer", f"user:{user.id}")
     assert sessions.get_session_actor(connection, session) == actor
     assert "correct horse" not in str(connection.execute(select(users_table)).mappings().all())

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from tests.idle_hub import IdleHub, body, run
 
 from ultraviolet.clock import now_rfc3339
-from ultraviolet.db.open_errors import StoreUnavailableError
+from ultraviolet.db.driver_errors import StoreUnavailableError
 from ultraviolet.db.tables.events import delivery_counts, event_keys, events, webhook_urls
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.hub.core.pubsub import PubSub

@@ -1,12 +1,14 @@
 """When and how often faults trigger, and invalid faults."""
 
+from typing import get_args
+
 import pytest
 
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.local_ion.faults.kinds import (
-    FAULT_KIND_NAMES,
     FAULT_KINDS,
     Fault,
+    FaultKindName,
     check_fault,
     load_scenarios,
     scenario_faults,
@@ -37,7 +39,7 @@ def decisions(faults: FaultRegistry, times: int, subject: str = "/graphql") -> l
 
 
 def test_every_kind_of_fault_has_a_description() -> None:
-    assert set(FAULT_KIND_NAMES) == set(FAULT_KINDS)
+    assert set(get_args(FaultKindName)) == set(FAULT_KINDS)
 
 
 def test_fault_triggers_every_time_by_default(faults: FaultRegistry) -> None:

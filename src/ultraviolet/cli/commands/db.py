@@ -53,9 +53,9 @@ def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
     Examples: `ultraviolet db check`, `ultraviolet db check --json`
     """
     from ultraviolet.db.dialect import begin_read
+    from ultraviolet.db.driver_errors import explain_errors
     from ultraviolet.db.engine import make_engine
     from ultraviolet.db.integrity import check_integrity
-    from ultraviolet.db.open_errors import explain_errors
 
     engine = make_engine(_existing(_url(data)))
     try:

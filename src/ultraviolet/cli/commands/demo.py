@@ -20,8 +20,8 @@ from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.cli.support.progress import follow_fetch
 from ultraviolet.clock import now_rfc3339
-from ultraviolet.data_lock import lock_folder
 from ultraviolet.errors import UltravioletError
+from ultraviolet.file_lock import lock_folder
 from ultraviolet.files import create_private, ensure_private_dir
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 class StartedDemo(msgspec.Struct, frozen=True):
-    """The sign-in link of the hub, and a purchase order to change; 0 if there is none."""
+    """The sign-in link of the hub, and a purchase order to change; 0 without one."""
 
     link: str
     order_id: int

@@ -44,6 +44,10 @@ Selected = Annotated[
     str | None,
     typer.Option(help="Name or id; default: all.", autocompletion=complete_integration),
 ]
+Resource = Annotated[str | None, typer.Option(help="Only events of this resource.")]
+Action = Annotated[str | None, typer.Option(help="Only CREATE, UPDATE or DELETE events.")]
+Outcome = Annotated[str | None, typer.Option(help="Only events with this outcome.")]
+ObjectId = Annotated[str | None, typer.Option("--object", help="Only events of this object.")]
 Seq = Annotated[int, typer.Argument(help="Number of the event, from `ultraviolet event list`.")]
 
 
@@ -53,14 +57,10 @@ def list_(
     session: Session,
     *,
     integration: Selected = None,
-    resource: Annotated[str | None, typer.Option(help="Only events of this resource.")] = None,
-    action: Annotated[
-        str | None, typer.Option(help="Only CREATE, UPDATE or DELETE events.")
-    ] = None,
-    outcome: Annotated[str | None, typer.Option(help="Only events with this outcome.")] = None,
-    object_id: Annotated[
-        str | None, typer.Option("--object", help="Only events of this object.")
-    ] = None,
+    resource: Resource = None,
+    action: Action = None,
+    outcome: Outcome = None,
+    object_id: ObjectId = None,
     limit: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
     """List events, newest first.
@@ -120,14 +120,10 @@ def replay(
         str | None, typer.Option(help=f"Received before this time. {TIME_HELP}")
     ] = None,
     integration: Selected = None,
-    resource: Annotated[str | None, typer.Option(help="Only events of this resource.")] = None,
-    action: Annotated[
-        str | None, typer.Option(help="Only CREATE, UPDATE or DELETE events.")
-    ] = None,
-    outcome: Annotated[str | None, typer.Option(help="Only events with this outcome.")] = None,
-    object_id: Annotated[
-        str | None, typer.Option("--object", help="Only events of this object.")
-    ] = None,
+    resource: Resource = None,
+    action: Action = None,
+    outcome: Outcome = None,
+    object_id: ObjectId = None,
     dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
 ) -> None:
     """Process events again, and read their objects from ION.

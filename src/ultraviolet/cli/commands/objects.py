@@ -56,7 +56,6 @@ Clock = Annotated[
     Literal["hub", "ion"],
     typer.Option(help="Clock of --at: time in the mirror (hub), or time in ION (ion)."),
 ]
-Format = Literal["csv", "jsonl", "parquet"]
 _RESOURCE_HELP = "Resource: purchase_orders, PurchaseOrder, parts, …"
 Resource = Annotated[str, typer.Argument(help=_RESOURCE_HELP, autocompletion=complete_resource)]
 Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]

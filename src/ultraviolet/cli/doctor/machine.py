@@ -52,7 +52,7 @@ def check_machine(data: Path) -> Iterator[CheckResult]:
 def _check_database(data: Path) -> Iterator[CheckResult]:
     from ultraviolet.db import dialect
     from ultraviolet.db import engine as db_engine
-    from ultraviolet.db.open_errors import explain_errors
+    from ultraviolet.db.driver_errors import explain_errors
     from ultraviolet.hub.core.settings import Settings
 
     try:

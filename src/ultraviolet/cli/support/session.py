@@ -6,10 +6,10 @@ import shlex
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from inspect import Parameter
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
-    Annotated,
     Any,
     Concatenate,
     LiteralString,
@@ -188,50 +188,26 @@ def open_session(
         raise
 
 
-_option = functools.partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+def _option(name: str, kind: Any, *flags: str, default: Any = None, **about: Any) -> Parameter:
+    option = typer.Option(default, *flags, **about)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+
+
+def _hub_option(name: str, kind: Any, about: str) -> Parameter:
+    variable = f"ULTRAVIOLET_{name.upper()}"
+    return _option(name, kind, envvar=variable, rich_help_panel="Hub", help=about)
+
+
 _COMMON = [
-    _option(
-        "as_json",
-        default=False,
-        annotation=Annotated[bool, typer.Option("--json", help="Print JSON for programs.")],
-    ),
-    _option(
-        "url",
-        default=None,
-        annotation=Annotated[
-            str | None,
-            typer.Option(
-                envvar="ULTRAVIOLET_URL", rich_help_panel="Hub", help="Address of a running hub."
-            ),
-        ],
-    ),
-    _option(
-        "key",
-        default=None,
-        annotation=Annotated[
-            str | None,
-            typer.Option(
-                envvar="ULTRAVIOLET_KEY", rich_help_panel="Hub", help="API key for that hub."
-            ),
-        ],
-    ),
-    _option(
+    _option("as_json", bool, "--json", default=False, help="Print JSON for programs."),
+    _hub_option("url", str | None, "Address of a running hub."),
+    _hub_option("key", str | None, "API key for that hub."),
+    _hub_option(
         "data",
-        default=None,
-        annotation=Annotated[
-            Path | None,
-            typer.Option(
-                envvar="ULTRAVIOLET_DATA",
-                rich_help_panel="Hub",
-                help="Directory of a hub on this machine; default: the hub of the current "
-                f"context, else {connection.DATA}.",
-            ),
-        ],
+        Path | None,
+        "Directory of a hub on this machine; default: the hub of the current context, else"
+        f" {connection.DATA}.",
     ),
 ]
 """Options of all commands that address a hub."""
-_WATCH = _option(
-    "watch",
-    default=False,
-    annotation=Annotated[bool, typer.Option("--watch", help="Repeat every 2 s until Ctrl-C.")],
-)
+_WATCH = _option("watch", bool, "--watch", default=False, help="Repeat every 2 s until Ctrl-C.")

@@ -4,15 +4,13 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     Table,
-    text,
 )
 
 from ultraviolet.db.column_types import Text
-from ultraviolet.db.tables.metadata import Id, metadata
+from ultraviolet.db.tables.metadata import Id, metadata, partial_index
 
 alert_destinations = Table(
     "alert_destinations",
@@ -51,12 +49,7 @@ alerts = Table(
     Column("opened_at", Text, nullable=False, comment="when the condition was first found"),
     Column("gone_since", Text, comment="when the condition was first no longer found"),
     Column("fixed_at", Text, comment="when the alert was closed, after the condition stayed away"),
-    Index(
-        "alerts_open",
-        "integration_id",
-        sqlite_where=text("fixed_at IS NULL"),
-        postgresql_where=text("fixed_at IS NULL"),
-    ),
+    partial_index("alerts_open", "integration_id", where="fixed_at IS NULL"),
     comment="Conditions that need or needed action",
 )
 
@@ -75,11 +68,6 @@ alert_notices = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_attempt_at", Text, comment="null: sent, or no more attempts"),
     Column("error", Text),
-    Index(
-        "alert_notices_due",
-        "next_attempt_at",
-        sqlite_where=text("next_attempt_at IS NOT NULL"),
-        postgresql_where=text("next_attempt_at IS NOT NULL"),
-    ),
+    partial_index("alert_notices_due", "next_attempt_at", where="next_attempt_at IS NOT NULL"),
     comment="Notices of alerts, one per destination and change",
 )

@@ -9,11 +9,10 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     false,
-    text,
 )
 
 from ultraviolet.db.column_types import JSON, Text, by_month, update_in_place
-from ultraviolet.db.tables.metadata import Id, integration_id_column, metadata
+from ultraviolet.db.tables.metadata import Id, integration_id_column, metadata, partial_index
 
 webhook_urls = Table(
     "webhook_urls",
@@ -125,27 +124,11 @@ events = Table(
     Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
     Index("events_by_number", "integration_id", "event_id"),
     Index("events_by_change", "integration_id", "source_time", "change_key"),
-    Index(
-        "events_waiting",
-        "integration_id",
-        "seq",
-        sqlite_where=text("outcome IS NULL"),
-        postgresql_where=text("outcome IS NULL"),
+    partial_index("events_waiting", "integration_id", "seq", where="outcome IS NULL"),
+    partial_index(
+        "events_not_understood", "integration_id", "object_id", where="outcome = 'not_understood'"
     ),
-    Index(
-        "events_not_understood",
-        "integration_id",
-        "object_id",
-        sqlite_where=text("outcome = 'not_understood'"),
-        postgresql_where=text("outcome = 'not_understood'"),
-    ),
-    Index(
-        "events_imported",
-        "received_at",
-        "seq",
-        sqlite_where=text("webhook_url_id = 0"),
-        postgresql_where=text("webhook_url_id = 0"),
-    ),
+    partial_index("events_imported", "received_at", "seq", where="webhook_url_id = 0"),
     comment="Received events, each once, with the raw body",
     sqlite_autoincrement=True,
     **by_month("received_at"),

@@ -3,7 +3,6 @@
 from sqlalchemy import (
     Boolean,
     Column,
-    ForeignKey,
     Integer,
     LargeBinary,
     Table,
@@ -11,7 +10,7 @@ from sqlalchemy import (
 )
 
 from ultraviolet.db.column_types import JSON, Text
-from ultraviolet.db.tables.metadata import Id, metadata
+from ultraviolet.db.tables.metadata import Id, integration_id_column, metadata
 
 settings = Table(
     "settings",
@@ -69,9 +68,7 @@ integrations = Table(
 retention = Table(
     "retention",
     metadata,
-    Column(
-        "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
-    ),
+    integration_id_column(primary_key=True),
     Column("keep", JSON, nullable=False, comment="days to keep, by kind; null: forever"),
     *(
         Column(f"{kind}_before", Text, comment=f"{kind} older than this are deleted")

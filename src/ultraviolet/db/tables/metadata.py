@@ -9,8 +9,10 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
+    text,
 )
 
 metadata = MetaData()
@@ -18,8 +20,12 @@ metadata = MetaData()
 Id = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def integration_id_column() -> Column[int]:
+def integration_id_column(*, primary_key: bool = False) -> Column[int]:
     """Return a new foreign key column to the integration."""
-    return Column(
-        "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), nullable=False
-    )
+    to_integration = ForeignKey("integrations.id", ondelete="CASCADE")
+    return Column("integration_id", Id, to_integration, primary_key=primary_key, nullable=False)
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """Return an index of the rows that meet a condition."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))

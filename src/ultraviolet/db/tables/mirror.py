@@ -8,20 +8,17 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     literal_column,
-    text,
 )
 
 from ultraviolet.db import sql
 from ultraviolet.db.column_types import JSON, Text, by_month, update_in_place
-from ultraviolet.db.tables.metadata import Id, integration_id_column, metadata
+from ultraviolet.db.tables.metadata import Id, integration_id_column, metadata, partial_index
 from ultraviolet.db.text_index import index_text
 
 objects = Table(
     "objects",
     metadata,
-    Column(
-        "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
-    ),
+    integration_id_column(primary_key=True),
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("doc", JSON, nullable=False, comment="the document, under ION's GraphQL field names"),
@@ -50,27 +47,12 @@ objects = Table(
         "changed_at", Text, nullable=False, comment="when the content last changed in the mirror"
     ),
     Column("origin", JSON, nullable=False, comment="the origin of the current version"),
-    Index(
-        "objects_by_change",
-        "integration_id",
-        "resource",
-        "changed_at",
-        sqlite_where=text("changed_at > ''"),
-        postgresql_where=text("changed_at > ''"),
+    partial_index(
+        "objects_by_change", "integration_id", "resource", "changed_at", where="changed_at > ''"
     ),
-    Index(
-        "objects_deleted",
-        "integration_id",
-        "resource",
-        sqlite_where=text("deleted_at IS NOT NULL"),
-        postgresql_where=text("deleted_at IS NOT NULL"),
-    ),
-    Index(
-        "objects_invalid",
-        "integration_id",
-        "resource",
-        sqlite_where=text("invalid_values IS NOT NULL"),
-        postgresql_where=text("invalid_values IS NOT NULL"),
+    partial_index("objects_deleted", "integration_id", "resource", where="deleted_at IS NOT NULL"),
+    partial_index(
+        "objects_invalid", "integration_id", "resource", where="invalid_values IS NOT NULL"
     ),
     comment="The mirror: the current copy of each object",
     **update_in_place(85),  # an observation without a change updates no index
@@ -185,9 +167,7 @@ index_text(search_texts)
 search_progress = Table(
     "search_progress",
     metadata,
-    Column(
-        "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
-    ),
+    integration_id_column(primary_key=True),
     Column("seq", Id, nullable=False, comment="the last version that search_texts contains"),
     comment="Progress of search_texts through the history of each integration",
 )

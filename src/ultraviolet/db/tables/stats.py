@@ -2,20 +2,17 @@
 
 from sqlalchemy import (
     Column,
-    ForeignKey,
     Integer,
     Table,
 )
 
 from ultraviolet.db.column_types import Text, update_in_place
-from ultraviolet.db.tables.metadata import Id, metadata
+from ultraviolet.db.tables.metadata import integration_id_column, metadata
 
 arrivals = Table(
     "arrivals",
     metadata,
-    Column(
-        "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
-    ),
+    integration_id_column(primary_key=True),
     Column("hour", Text, primary_key=True, comment="UTC, such as 2026-11-24T20"),
     Column("resource", Text, primary_key=True),
     Column("cause", Text, primary_key=True, comment="cause of drift; empty: all changes"),
@@ -39,9 +36,7 @@ DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 activity = Table(
     "activity",
     metadata,
-    Column(
-        "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
-    ),
+    integration_id_column(primary_key=True),
     Column("minute", Text, primary_key=True, comment="such as 2026-11-24T20:58, UTC"),
     Column("changes", Integer, nullable=False, comment="new versions in the mirror"),
     *(

@@ -8,18 +8,15 @@ from sqlalchemy import (
     Index,
     Integer,
     Table,
-    text,
 )
 
 from ultraviolet.db.column_types import JSON, Text, update_in_place
-from ultraviolet.db.tables.metadata import Id, integration_id_column, metadata
+from ultraviolet.db.tables.metadata import Id, integration_id_column, metadata, partial_index
 
 stale = Table(
     "stale",
     metadata,
-    Column(
-        "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
-    ),
+    integration_id_column(primary_key=True),
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("reason", Text, nullable=False),
@@ -42,9 +39,7 @@ stale = Table(
 watermarks = Table(
     "watermarks",
     metadata,
-    Column(
-        "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
-    ),
+    integration_id_column(primary_key=True),
     Column("resource", Text, primary_key=True),
     Column("updated", Text, comment="the watermark, in ION's _updated"),
     Column("proven_at", Text, comment="when the mirror was last proven equal to ION"),
@@ -72,12 +67,7 @@ fetches = Table(
     Column("finished_at", Text),
     Column("error", Text),
     Index("fetches_by_integration", "integration_id", "mode", "started_at"),
-    Index(
-        "fetches_running",
-        "integration_id",
-        sqlite_where=text("state = 'running'"),
-        postgresql_where=text("state = 'running'"),
-    ),
+    partial_index("fetches_running", "integration_id", where="state = 'running'"),
     comment="Fetches of whole integrations",
 )
 
@@ -116,12 +106,7 @@ verifications = Table(
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
     Column("error", Text),
-    Index(
-        "verifications_running",
-        "integration_id",
-        sqlite_where=text("state = 'running'"),
-        postgresql_where=text("state = 'running'"),
-    ),
+    partial_index("verifications_running", "integration_id", where="state = 'running'"),
     comment="Comparisons of the mirror with ION, object by object",
 )
 
@@ -214,9 +199,7 @@ findings = Table(
 controller_status = Table(
     "controller_status",
     metadata,
-    Column(
-        "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
-    ),
+    integration_id_column(primary_key=True),
     Column("recorded_at", Text, nullable=False, comment="when a process last renewed its lease"),
     Column("problem", Text, comment="why ION does not respond, as text"),
     comment="Last sign of life of the process that syncs each integration",

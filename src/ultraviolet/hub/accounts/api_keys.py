@@ -5,6 +5,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from ultraviolet import clock
 from ultraviolet.db.locks import for_update
+from ultraviolet.db.sql import as_struct
 from ultraviolet.db.tables.accounts import api_keys
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub.accounts.users import KEY_PREFIX, Actor, Role, check_role
@@ -53,7 +54,7 @@ def set_key(connection: Connection, name: str, role: Role, token: str) -> ApiKey
         delete(api_keys).where(api_keys.c.name == name, api_keys.c.key_hash != key_hash)
     )
     row = _select_by_token(connection, token)
-    return _key(row) if row else _insert_key(connection, name, role, token, None)
+    return as_struct(ApiKey, row) if row else _insert_key(connection, name, role, token, None)
 
 
 def delete_key(connection: Connection, name: str) -> None:
@@ -86,7 +87,7 @@ def touch_key(connection: Connection, token: str) -> None:
 def list_keys(connection: Connection) -> list[ApiKey]:
     """Return all keys, newest first."""
     query = select(api_keys).order_by(api_keys.c.id.desc())
-    return [_key(row) for row in connection.execute(query).mappings()]
+    return [as_struct(ApiKey, row) for row in connection.execute(query).mappings()]
 
 
 def get_key(connection: Connection, key_id: int, *, to_change: bool = False) -> ApiKey:
@@ -95,7 +96,7 @@ def get_key(connection: Connection, key_id: int, *, to_change: bool = False) -> 
     row = connection.execute(for_update(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"Unknown API key {key_id}")
-    return _key(row)
+    return as_struct(ApiKey, row)
 
 
 def revoke_key(connection: Connection, actor: str, key_id: int) -> ApiKey:
@@ -117,8 +118,4 @@ def _insert_key(
     values = {"name": name, "role": role, "key_hash": hash_token(token), "last_four": token[-4:]}
     values |= {"created_at": clock.now_rfc3339(), "expires_at": expires_at}
     statement = insert(api_keys).values(**values).returning(api_keys)
-    return _key(connection.execute(statement).mappings().one())
-
-
-def _key(row: RowMapping) -> ApiKey:
-    return ApiKey(**{name: row[name] for name in ApiKey.__struct_fields__})
+    return as_struct(ApiKey, connection.execute(statement).mappings().one())

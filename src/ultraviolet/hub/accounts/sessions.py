@@ -7,9 +7,9 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from ultraviolet import clock
+from ultraviolet.db.sql import as_struct
 from ultraviolet.db.tables.accounts import sessions, sign_in_links, users
 from ultraviolet.errors import NotFoundError
-from ultraviolet.hub.accounts.passwords import check_password
 from ultraviolet.hub.accounts.users import Actor, User, get_user, user_identity
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.encryption import hash_token, new_token
@@ -70,12 +70,6 @@ def redeem_link(
     return None if user_id is None else create_session(connection, user_id, "link", client)
 
 
-def sign_in(connection: Connection, name: str, password: str) -> str | None:
-    """Return a session token for the right password, or None."""
-    user_id = check_password(connection, name, password)
-    return None if user_id is None else create_session(connection, user_id, "password")
-
-
 def create_session(
     connection: Connection,
     user_id: int,
@@ -133,8 +127,7 @@ def list_sessions(connection: Connection, user_id: int) -> list[Session]:
         sessions.c.user_id == user_id, sessions.c.expires_at >= clock.now_rfc3339()
     )
     rows = connection.execute(query.order_by(sessions.c.last_used_at.desc(), sessions.c.id.desc()))
-    fields = Session.__struct_fields__
-    return [Session(**{name: row[name] for name in fields}) for row in rows.mappings()]
+    return [as_struct(Session, row) for row in rows.mappings()]
 
 
 def count_sessions(connection: Connection) -> dict[int, int]:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, sele
 
 from ultraviolet import clock
 from ultraviolet.db.locks import for_update, lock
-from ultraviolet.db.sql import insert_new
+from ultraviolet.db.sql import as_struct, insert_new
 from ultraviolet.db.tables.accounts import users
 from ultraviolet.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from ultraviolet.hub.accounts import saved_views
@@ -76,7 +76,7 @@ def get_user(connection: Connection, user_id: int) -> User:
     row = _select_row(connection, users.c.id == user_id)
     if row is None:
         raise NotFoundError(f"Unknown user {user_id}")
-    return _user(row)
+    return as_struct(User, row)
 
 
 def find_user(connection: Connection, id_or_name: str, *, to_change: bool = False) -> User:
@@ -90,7 +90,7 @@ def find_user(connection: Connection, id_or_name: str, *, to_change: bool = Fals
     if row is None and id_or_name.isdecimal():
         row = _select_row(connection, users.c.id == int(id_or_name), to_change=to_change)
     if row is not None:
-        return _user(row)
+        return as_struct(User, row)
     suggestion = did_you_mean(id_or_name, connection.execute(select(users.c.name)).scalars())
     raise NotFoundError(f"Unknown user {id_or_name}.{suggestion}")
 
@@ -98,7 +98,7 @@ def find_user(connection: Connection, id_or_name: str, *, to_change: bool = Fals
 def list_users(connection: Connection) -> list[User]:
     """Return all users, ordered by name."""
     query = select(users).order_by(users.c.name)
-    return [_user(row) for row in connection.execute(query).mappings()]
+    return [as_struct(User, row) for row in connection.execute(query).mappings()]
 
 
 def remove_user(connection: Connection, actor: str, user_id: int) -> None:
@@ -147,7 +147,3 @@ def _select_row(
 ) -> RowMapping | None:
     query = select(users).where(condition)
     return connection.execute(for_update(query, to_change=to_change)).mappings().one_or_none()
-
-
-def _user(row: RowMapping) -> User:
-    return User(**{name: row[name] for name in User.__struct_fields__})

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from ultraviolet.clock import now_rfc3339
+from ultraviolet.db.sql import as_struct
 from ultraviolet.db.tables.alerts import alert_destinations
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub.core import audit
@@ -86,7 +87,7 @@ def add(
         "created_at": now_rfc3339(),
     }
     statement = insert(alert_destinations).values(**values).returning(alert_destinations)
-    destination = _destination(connection.execute(statement).mappings().one())
+    destination = as_struct(Destination, connection.execute(statement).mappings().one())
     audit.record(connection, actor, "alert_destination.add", name, {"kind": kind, "address": shown})
     return destination, signing_secret
 
@@ -100,13 +101,13 @@ def remove(connection: Connection, actor: str, destination_id: int) -> None:
 
 def get(connection: Connection, destination_id: int) -> Destination:
     """Return a destination; raise NotFoundError."""
-    return _destination(_select_row(connection, destination_id))
+    return as_struct(Destination, _select_row(connection, destination_id))
 
 
 def list_destinations(connection: Connection) -> list[Destination]:
     """Return all destinations, ordered by name."""
     query = select(alert_destinations).order_by(alert_destinations.c.name)
-    return [_destination(row) for row in connection.execute(query).mappings()]
+    return [as_struct(Destination, row) for row in connection.execute(query).mappings()]
 
 
 def has_destinations(connection: Connection) -> bool:
@@ -158,7 +159,3 @@ def _select_row(connection: Connection, destination_id: int) -> RowMapping:
     if row is None:
         raise NotFoundError(f"There is no alert destination {destination_id}.")
     return row
-
-
-def _destination(row: RowMapping) -> Destination:
-    return Destination(**{name: row[name] for name in Destination.__struct_fields__})

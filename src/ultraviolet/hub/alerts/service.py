@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from ultraviolet.clock import format_rfc3339, now_rfc3339, utc_now
 from ultraviolet.db import engine
 from ultraviolet.db.database import Database
+from ultraviolet.db.stored_facts import read_fact, save_fact
 from ultraviolet.hub.alerts import conditions, destinations, transports
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.conditions import Topic
@@ -24,7 +25,6 @@ from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.core.settings import Settings
-from ultraviolet.hub.core.stored_facts import read_fact, save_fact
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration

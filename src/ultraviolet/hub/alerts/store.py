@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 
 from ultraviolet.clock import format_rfc3339, now_rfc3339, utc_now
 from ultraviolet.db import locks
+from ultraviolet.db.sql import as_struct
 from ultraviolet.db.tables.alerts import alert_notices, alerts
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.hub.alerts.conditions import Conditions, Topic
@@ -168,4 +169,4 @@ def _read(connection: Connection, *conditions: Any, limit: int | None = None) ->
     rows = connection.execute(
         query.where(*conditions).order_by(alerts.c.id.desc()).limit(limit)
     ).mappings()
-    return [Alert(**{name: row[name] for name in Alert.__struct_fields__}) for row in rows]
+    return [as_struct(Alert, row) for row in rows]

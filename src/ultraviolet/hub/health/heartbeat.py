@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import Connection, text
 
 from ultraviolet.clock import CLOCK, now_rfc3339, utc_now
+from ultraviolet.db.stored_facts import read_fact, replace_older_fact, save_fact
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health.resource_freshness import age
 
@@ -16,17 +17,7 @@ _MIN_DOWNTIME = timedelta(seconds=90)
 
 log = structlog.get_logger()
 
-_GET = text("SELECT value FROM settings WHERE name = :name")
-_PUT_NEWER = text(
-    """INSERT INTO settings (name, value) VALUES ('alive_at', :value)
-    ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE excluded.value > settings.value"""
-)
-"""Clocks of processes differ: the newest heartbeat stays, so that an older one shows a restore."""
 _MAX_DOWNTIMES = 20
-_PUT = text(
-    """INSERT INTO settings (name, value) VALUES (:name, :value)
-    ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
-)
 _NEWEST = text(
     """SELECT max(at) FROM (
       SELECT value AS at FROM settings WHERE name = 'alive_at'
@@ -53,19 +44,17 @@ def record_heartbeat(
     moment = moment or now_rfc3339()
     if last and starts:
         kept = [*without_hub(connection), Downtime(last, moment)][-_MAX_DOWNTIMES:]
-        connection.execute(
-            _PUT, {"name": "without_hub", "value": msgspec.json.encode(kept).decode()}
-        )
+        save_fact(connection, "without_hub", msgspec.json.encode(kept).decode())
     if last and utc_now() - datetime.fromisoformat(last) > _MIN_DOWNTIME:
-        down = msgspec.json.encode(Downtime(last, moment)).decode()
-        connection.execute(_PUT, {"name": "last_down", "value": down})
-    connection.execute(_PUT_NEWER, {"value": moment})
+        save_fact(connection, "last_down", msgspec.json.encode(Downtime(last, moment)).decode())
+    # Clocks of processes differ: the newest heartbeat stays, so that an older one shows a restore.
+    replace_older_fact(connection, "alive_at", moment, moment)
     return moment
 
 
 def alive_at(connection: Connection) -> str | None:
     """Return the last heartbeat of a hub on this database."""
-    return connection.execute(_GET, {"name": "alive_at"}).scalar()
+    return read_fact(connection, "alive_at")
 
 
 def find_no_hub(connection: Connection, start: str, *, may_be_elsewhere: bool) -> Finding | None:
@@ -84,13 +73,13 @@ def find_no_hub(connection: Connection, start: str, *, may_be_elsewhere: bool) -
 
 def without_hub(connection: Connection) -> list[Downtime]:
     """Return the periods without a hub before the last starts, as far as this database records."""
-    found = connection.execute(_GET, {"name": "without_hub"}).scalar()
+    found = read_fact(connection, "without_hub")
     return msgspec.json.decode(found, type=list[Downtime]) if found else []
 
 
 def last_down(connection: Connection) -> Downtime | None:
     """Return the last period in which no hub ran."""
-    found = connection.execute(_GET, {"name": "last_down"}).scalar()
+    found = read_fact(connection, "last_down")
     return msgspec.json.decode(found, type=Downtime) if found else None
 
 

@@ -39,7 +39,7 @@ class CheckedReceiver(NamedTuple):
     """The result of a check."""
 
     receiver: Receiver | None
-    """None if there is none, or if it cannot be read."""
+    """None if it does not exist or cannot be read."""
     findings: Sequence[Finding] | None
     """None if the check found out nothing, so that earlier findings remain."""
     repaired: str = ""

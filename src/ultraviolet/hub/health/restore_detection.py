@@ -11,25 +11,24 @@ import time
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, select, text, update
 
 from ultraviolet.clock import normalize_rfc3339, now_rfc3339
 from ultraviolet.command_text import command
 from ultraviolet.db import dialect
 from ultraviolet.db.database import Database
-from ultraviolet.db.tables.integrations import integrations, settings
+from ultraviolet.db.stored_facts import IDENTITY, forget_fact, read_fact, save_fact
+from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.sync import fetches
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Finding
-from ultraviolet.hub.core.stored_facts import read_fact, save_fact
 from ultraviolet.hub.health import heartbeat
+from ultraviolet.hub.integrations import service
 from ultraviolet.hub.sync import fetch
 
 FINDING_KIND = "restored"
-IDENTITY = "identity"
-"""The setting with the identity of this database; it is not copied with a hub."""
 RESTORE_REQUESTED = "restored"
-"""The setting by which `db restore` marks a database as restored."""
+"""The fact by which `db restore` marks a database as restored."""
 _FILE = "alive_at"
 _MAX_FILE_BYTES = 100
 _READ_IDENTITY = text(
@@ -109,11 +108,9 @@ def detect_restore(connection: Connection, seen: str | None) -> bool:
         save_fact(connection, IDENTITY, identity)
     if reason is None:
         return False
-    connection.execute(delete(settings).where(settings.c.name == RESTORE_REQUESTED))
+    forget_fact(connection, RESTORE_REQUESTED)
     log.warning("database.restored", reason=reason, newest=last)
-    for id_ in connection.execute(
-        select(integrations.c.id).where(~integrations.c.removed)
-    ).scalars():
+    for id_ in service.list_ids(connection):
         report_restore(connection, id_, f"The database was restored from a backup ({reason})")
     return True
 

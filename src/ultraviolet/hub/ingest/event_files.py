@@ -128,7 +128,7 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
     if len(key) != _KEY_BYTES:
         raise InvalidError(f"{invalid}: the key has {len(key)} bytes instead of {_KEY_BYTES}")
     if line.body is None and line.body_base64 is None:
-        raise InvalidError(f"{invalid}: there is no body")
+        raise InvalidError(f"{invalid}: the body is missing")
     row = event_row(
         integration_id,
         _NO_URL_ID,

@@ -5,7 +5,6 @@ A starting process takes over the files of processes that died.
 """
 
 import asyncio
-import fcntl
 import itertools
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -18,6 +17,7 @@ import msgspec
 import structlog
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.file_lock import try_lock
 from ultraviolet.files import create_private, restrict_permissions
 from ultraviolet.hub.core import metrics
 from ultraviolet.ion.signatures import SignatureFormat
@@ -84,11 +84,11 @@ class Spool:
         path, self._lock = next(
             (path, lock)
             for number in itertools.count(1)
-            if (lock := _try_lock(path := folder / f"spool-{number}.db")) is not None
+            if (lock := _open_lock(path := folder / f"spool-{number}.db")) is not None
         )
         self._file = _open(path)
         for other_path in sorted(folder.glob("spool-*.db")):
-            if other_path == path or (lock := _try_lock(other_path)) is None:
+            if other_path == path or (lock := _open_lock(other_path)) is None:
                 continue
             other = _open(other_path)  # an interruption only repeats some deliveries
             for table in ("deliveries", "refused"):
@@ -200,16 +200,14 @@ class Spool:
                 self._file.execute("ROLLBACK")
 
 
-def _try_lock(path: Path) -> Any:
+def _open_lock(path: Path) -> Any:
     """Return the open lock of a file, or None if another process has it."""
     create_private(file := path.with_suffix(".lock"))
     lock = file.open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+    if try_lock(lock):
+        return lock
+    lock.close()
+    return None
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -266,8 +266,7 @@ def set_automatic(connection: Connection, url_id: int) -> None:
 
 def set_subscribed(connection: Connection, url_id: int) -> None:
     """Record that all subscriptions exist as of now; a full fetch finds earlier changes."""
-    change = update(webhook_urls).where(webhook_urls.c.id == url_id)
-    connection.execute(change.values(subscribed_at=clock.now_rfc3339()))
+    _set(connection, url_id, subscribed_at=clock.now_rfc3339())
 
 
 def _insert(connection: Connection, **values: Any) -> tuple[WebhookUrl, str]:

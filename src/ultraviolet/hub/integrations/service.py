@@ -101,6 +101,12 @@ def list_page(
     return [_integration(row) for row in connection.execute(query).mappings()]
 
 
+def list_ids(connection: Connection) -> set[int]:
+    """Return the ids of all integrations that are not being deleted."""
+    query = select(integrations.c.id).where(~integrations.c.removed)
+    return {*connection.execute(query).scalars()}
+
+
 def has_several(connection: Connection) -> bool:
     """Return whether more than one integration exists, so that its name must be shown."""
     return len(connection.execute(select(integrations.c.id).limit(2)).all()) > 1

@@ -132,11 +132,8 @@ def compare_subscriptions(
         )
     return Plan(
         receiver=ReceiverState(receiver.id, receiver.name, receiver.active) if receiver else None,
-        present=found.present,
-        missing=found.missing,
-        inactive=found.inactive,
-        extra=found.extra,
         problems=tuple(problems),
+        **msgspec.structs.asdict(found),
     )
 
 

@@ -40,7 +40,7 @@ class AllLeases:
         return wanted
 
     async def release(self, kept: set[int]) -> None:
-        """Do nothing; there is no other process."""
+        """Do nothing: no other process exists."""
 
     async def close(self) -> None:
         """Do nothing."""

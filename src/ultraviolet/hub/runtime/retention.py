@@ -12,12 +12,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, func, select, update
 
 from ultraviolet import clock
 from ultraviolet.db import sql, sqlite
 from ultraviolet.db.database import Database
 from ultraviolet.db.partitions import ensure_partitions
+from ultraviolet.db.stored_facts import replace_older_fact, save_fact
 from ultraviolet.db.tables.integrations import integrations, retention
 from ultraviolet.errors import InvalidError
 from ultraviolet.failpoints import failpoint
@@ -226,11 +227,7 @@ class Purger:
         return removed
 
 
-_CLAIM = text(
-    """INSERT INTO settings (name, value) VALUES ('retention_until', :until)
-    ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE settings.value < :now"""
-)
-_EXTEND = text("UPDATE settings SET value = :until WHERE name = 'retention_until'")
+_LEASED_UNTIL = "retention_until"
 
 
 def _is_due(connection: Connection) -> bool:
@@ -248,8 +245,8 @@ def _is_due(connection: Connection) -> bool:
 def _claim(connection: Connection) -> bool:
     """Claim the purge for this process; return whether no other process has it."""
     moment = clock.utc_now()
-    given = {"until": clock.format_rfc3339(moment + _LEASE), "now": clock.format_rfc3339(moment)}
-    return connection.execute(_CLAIM, given).rowcount > 0
+    until, now = clock.format_rfc3339(moment + _LEASE), clock.format_rfc3339(moment)
+    return replace_older_fact(connection, _LEASED_UNTIL, until, now)
 
 
 def _while_leased(
@@ -259,7 +256,7 @@ def _while_leased(
     **kwargs: P.kwargs,
 ) -> T:
     """Extend this process's lease of the purge, then do one step of it."""
-    connection.execute(_EXTEND, {"until": clock.format_rfc3339(clock.utc_now() + _LEASE)})
+    save_fact(connection, _LEASED_UNTIL, clock.format_rfc3339(clock.utc_now() + _LEASE))
     return work(connection, *args, **kwargs)
 
 
@@ -302,7 +299,7 @@ def _finish(connection: Connection, started: dict[int, _StartedPurge], removed: 
             values["ran_at"] = moment
         here = retention.c.integration_id == row.integration_id
         connection.execute(update(retention).where(here).values(**values))
-    connection.execute(_EXTEND, {"until": ""})
+    save_fact(connection, _LEASED_UNTIL, "")
 
 
 def _by_kind(removed: Iterable[tuple[str, int]]) -> Counter[str]:

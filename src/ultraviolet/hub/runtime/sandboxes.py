@@ -10,17 +10,16 @@ from typing import Literal
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, select
 
 from ultraviolet.child_process import Child, end_orphan
-from ultraviolet.data_lock import lock_folder
 from ultraviolet.db.database import Database
-from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.errors import ConflictError, InvalidError
+from ultraviolet.file_lock import lock_folder
 from ultraviolet.hub.accounts import api_keys
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.encryption import new_token
 from ultraviolet.hub.core.periodic_task import PeriodicTask
+from ultraviolet.hub.integrations import service
 
 log = structlog.get_logger()
 
@@ -163,7 +162,7 @@ class Sandboxes:
 
     async def tidy(self) -> None:
         """Stop the sandboxes of removed integrations, and remove those of hubs that were killed."""
-        kept = await self._database.read(_integration_ids) if self._processes else set[int]()
+        kept = await self._database.read(service.list_ids) if self._processes else set[int]()
         for integration_id in self._processes.keys() - kept:
             await self.stop(integration_id)
         found = [int(path.name) for path in self._folder.glob("*") if path.name.isdecimal()]
@@ -188,8 +187,3 @@ class Sandboxes:
 
 def _key_name(integration_id: int) -> str:
     return f"sandbox of integration {integration_id}"
-
-
-def _integration_ids(connection: Connection) -> set[int]:
-    query = select(integrations.c.id).where(~integrations.c.removed)
-    return {*connection.execute(query).scalars()}

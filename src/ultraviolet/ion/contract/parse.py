@@ -11,6 +11,8 @@ from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Field, Join, Link, ParsedContract, Relation, Resource
 from ultraviolet.ion.naming import camel, snake
 
+_SCALARS = {*contract.OPERAND_SCALARS, "Decimal"}
+
 _SPECIAL_COLUMNS = {
     ("PartInventory", "Cost"): "_cost",
     ("IssuedPartInventory", "Cost"): "_cost",
@@ -231,17 +233,3 @@ class _Reader:
                     if relation.join.other_column == column:
                         return found[relation.resource]
         return None
-
-
-_SCALARS = {
-    "Boolean",
-    "DateTime",
-    "Decimal",
-    "Float",
-    "ID",
-    "Int",
-    "JSONString",
-    "ScalarValue",
-    "SlateContent",
-    "String",
-}

@@ -41,6 +41,8 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     (r"Role\w+User$", "User"),
 )
 """Families of payloads without an object."""
+_LISTED = re.compile(r"ABomItem|ABomForPart|AbomItemChildren|MBomItem$|MBomSubstitutes?$|FromMbom")
+"""Groups that resemble newer ones but are in the published list."""
 _SIMILAR: tuple[tuple[str, str], ...] = (
     (r"^(Create|Update)Runs$", r"\1Run"),
     (r"^CreateRunBatch$", "CreateRun"),
@@ -93,21 +95,12 @@ def _groups_of(catalog: Catalog) -> Mapping[str, Group]:
     for name, group in own.items():
         for pattern, similar in _SIMILAR:
             match = re.search(pattern, group.name)
-            if match and not _is_listed(group.name):
+            if match and not _LISTED.search(group.name):
                 found[name] = by_name[match.expand(similar)]
                 break
         else:
             found[name] = group
     return found
-
-
-def _is_listed(name: str) -> bool:
-    """Return whether a group that resembles a newer one is in the published list."""
-    return bool(
-        re.search(
-            r"ABomItem|ABomForPart|AbomItemChildren|MBomItem$|MBomSubstitutes?$|FromMbom", name
-        )
-    )
 
 
 def group_of(mutation: str, catalog: Catalog) -> str:

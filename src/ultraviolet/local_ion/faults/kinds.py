@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 
@@ -42,7 +42,6 @@ FaultKindName = Literal[
     "field_removed",
     "type_removed",
 ]
-FAULT_KIND_NAMES: tuple[FaultKindName, ...] = get_args(FaultKindName)
 TOKEN_MESSAGES = (
     "Please provide proper credentials",
     "Unable to parse authentication token",

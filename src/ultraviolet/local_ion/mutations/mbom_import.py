@@ -1,7 +1,7 @@
 """Import of mBOMs from rows of a table (seen in First Resonance's script; rules are assumed)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -54,7 +54,11 @@ def _import(tx: Transaction, given: Mapping[str, Any]) -> dict[str, list[Any]]:
                 number,
                 values,
                 _find_part(tx, values["partNumber"], values.get("revision")),
-                list(_find_substitutes(tx, values.get("substitutes") or "")),
+                [
+                    _find_part(tx, name.strip(), None)
+                    for name in _SEPARATORS.split(values.get("substitutes") or "")
+                    if name.strip()
+                ],
             )
             row.parent = _find_parent(values, by_place, is_level=is_level)
             _remember(row, by_place, is_level=is_level)
@@ -79,11 +83,6 @@ def _find_part(tx: Transaction, number: str, revision: str | None) -> Row:
             return part
     shown = f"{number} revision {revision}" if revision else number
     raise _RefusedRowError(f"Part {shown} does not exist.")
-
-
-def _find_substitutes(tx: Transaction, text: str) -> Iterator[Row]:
-    for name in filter(None, map(str.strip, _SEPARATORS.split(text))):
-        yield _find_part(tx, name, None)
 
 
 def _find_parent(

@@ -10,7 +10,7 @@ from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.attributes import copy_attributes, create_attributes
 from ultraviolet.local_ion.rules.copies import copy_row
 from ultraviolet.local_ion.rules.hooks import ensure, next_position
-from ultraviolet.local_ion.rules.runs import copy_assets, copy_datagrid, copy_edges
+from ultraviolet.local_ion.rules.runs import FIELD_COLUMNS, copy_assets, copy_datagrid, copy_edges
 from ultraviolet.local_ion.rules.validation import check_etag, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -158,10 +158,6 @@ _MERGE_TARGETS: Mapping[str, tuple[str, str, str, Row]] = {
     "run_steps": ("run", "run_step_id", "runStepId", {"status": "todo", "is_standard_step": 0}),
 }
 """Owner, column in the table of fields, member of the input, and values of a new step."""
-_MERGED_FIELD_COLUMNS = (
-    "name", "type", "required", "allow_not_applicable", "help_text", "display", "options", "unit", "position",
-    "part_id", "part_subtype_id", "signoff_role_id", "peer_review_required", "allowed_ion_type",
-)  # fmt: skip
 
 
 @MUTATIONS.handles("mergeRunStep", "mergeRunStepToProcedure")
@@ -206,7 +202,7 @@ def _merge_step(
     extra = {"not_applicable": 0} if table == "run_steps" else {}
     known = {f["name"]: f["id"] for f in tx.find(fields, "id", **{step_column: key})}
     for field in tx.find("run_steps_fields", "position, id", run_step_id=source["id"]):
-        values = {c: field[c] for c in _MERGED_FIELD_COLUMNS}
+        values = {c: field[c] for c in FIELD_COLUMNS}
         if field["name"] in known:
             tx.update(fields, known[field["name"]], values)
         else:

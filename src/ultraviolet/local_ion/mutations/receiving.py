@@ -106,18 +106,15 @@ def _receive_inventory(
         if line is not None:
             check_quantities(tx, {**inventory, "quantity": quantity}, tracking)
             row["quantity"] = quantity
-            _reduce(tx, found[1:], quantity - inventory["quantity"])
+            missing = quantity - inventory["quantity"]
+            for other in found[1:]:  # inventory of this line that is still on order
+                taken = min(missing, other["quantity"])
+                if taken > 0:
+                    rest = {"quantity": other["quantity"] - taken}
+                    tx.update("parts_inventory", other["id"], rest)
+                    missing -= taken
     tx.update("parts_inventory", key, row)
     return key
-
-
-def _reduce(tx: Transaction, others: list[Row], quantity: float) -> None:
-    """Take a quantity from other inventory of a line that is still on order."""
-    for other in others:
-        taken = min(quantity, other["quantity"])
-        if taken > 0:
-            tx.update("parts_inventory", other["id"], {"quantity": other["quantity"] - taken})
-            quantity -= taken
 
 
 def _start_inspections(tx: Transaction, inventory: Row) -> None:

@@ -88,18 +88,6 @@ def create_handlers(catalog: Catalog) -> dict[str, Handler]:
     return {name: handlers[name] for name in mutations.fields if name in handlers}
 
 
-def served_mutations(catalog: Catalog) -> list[str]:
-    """Return the names of the mutations that this local ION serves."""
-    return list(create_handlers(catalog))
-
-
-def unserved_mutations(catalog: Catalog) -> list[str]:
-    """Return the names of the contract's mutations that this local ION does not serve."""
-    served, mutations = create_handlers(catalog), catalog.schema.mutation_type
-    assert mutations is not None
-    return [name for name in mutations.fields if name not in served]
-
-
 def _input_values(args: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a mutation with the members of its input."""
     values: dict[str, Any] = {}

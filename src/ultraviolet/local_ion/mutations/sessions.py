@@ -46,14 +46,10 @@ def load_sessions(
             "runStep": step,
             "createdBy": user,
             "timeline": [],
-            "_etag": _etag(id_, check_in, check_out),
+            "_etag": hashlib.sha256(repr((id_, check_in, check_out)).encode()).hexdigest()[:32],
         }
         sessions.append(session)
     return sessions
-
-
-def _etag(*values: Any) -> str:
-    return hashlib.sha256(repr(values).encode()).hexdigest()[:32]
 
 
 @MUTATIONS.handles("updateSession")

@@ -50,7 +50,7 @@ _STEP_COLUMNS = (
     "content", "display_pdf", "lead_time", "pages", "slate_content", "title", "type", "position", "location_id",
     "datagrid", "pdf_asset_id",
 )  # fmt: skip
-_FIELD_COLUMNS = (
+FIELD_COLUMNS = (
     "allow_not_applicable", "allowed_ion_type", "display", "help_text", "name", "options", "peer_review_required",
     "position", "required", "type", "unit", "part_subtype_id", "part_id", "signoff_role_id",
 )  # fmt: skip
@@ -100,7 +100,7 @@ def copy_step(tx: Transaction, step: Row, run_id: int, parent_id: int | None) ->
     resources = tx.catalog.resources
     copy_attributes(tx, resources["steps"], step["id"], resources["run_steps"], key)
     for field in tx.find("steps_fields", "position, id", step_id=step["id"]):
-        values = {c: field[c] for c in _FIELD_COLUMNS}
+        values = {c: field[c] for c in FIELD_COLUMNS}
         origin = {"not_applicable": 0, "run_step_id": key, "origin_field_id": field["id"]}
         field_id = tx.insert("run_steps_fields", {**values, **origin})
         for rule in tx.find("step_field_validations", "id", field_id=field["id"]):

@@ -70,7 +70,15 @@ class DocumentMask:
         for relation in resource.relations:
             related = document.get(relation.field)
             if relation.kept and related and relation.field in SHOWN:
-                masked[relation.field] = [self._related(row) for row in related]
+                masked[relation.field] = [
+                    {
+                        name: value
+                        if name == "id" or value is None
+                        else self._text("", name, value)
+                        for name, value in row.items()
+                    }
+                    for row in related
+                ]
             elif relation.kept and related is not None:
                 masked[relation.field] = related
         attributes: Mapping[str, Document] = document.get("attributes") or {}
@@ -85,12 +93,6 @@ class DocumentMask:
         if resource.name == "rules":  # masked code would fail
             masked |= {"code": "pass", "context": None}
         return masked
-
-    def _related(self, row: Document) -> Document:
-        return {
-            name: value if name == "id" or value is None else self._text("", name, value)
-            for name, value in row.items()
-        }
 
     def _field(self, resource: Resource, field: Field, value: Any) -> Any:
         if isinstance(value, list):

@@ -27,6 +27,8 @@ from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID
 MAX_BUFFERED_ROWS = 5_000
 LOADING_FOLDER = "loading"
 """The folder of an unfinished database, in the data directory."""
+_ADD_LABEL = """INSERT OR IGNORE INTO procedure_family_labels (family_id, label_id)
+    SELECT ?, id FROM labels WHERE value = ?"""
 _SEED_TABLES: Mapping[str, tuple[str, ...]] = {
     "users": ("user_roles",),
     "roles": ("user_roles", "permission_group_roles"),
@@ -102,8 +104,14 @@ class SandboxLoader:
         ion.close()
         self._connection = sqlite3.connect(self.path, isolation_level=None)
         self._connection.execute("PRAGMA synchronous = OFF")
-        self._remove_triggers()
-        self._remove_seed(resources)
+        # The local ION creates the triggers of the audit log again when it opens.
+        triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        for (name,) in self._connection.execute(triggers).fetchall():
+            self._connection.execute(f'DROP TRIGGER "{name}"')
+        self._connection.execute("DELETE FROM logged_actions")
+        for name in _SEED_TABLES.keys() & set(resources):
+            for table in (name, *_SEED_TABLES[name]):
+                self._connection.execute(f'DELETE FROM "{table}"')
         self._buffers: dict[str, list[Row]] = defaultdict(list)
         self._buffered = 0
         self._objects: Counter[str] = Counter()
@@ -131,7 +139,8 @@ class SandboxLoader:
         self._flush()
         self._remove_attributes_of_rejected()
         notes = self._ensure_administrator()
-        self._write_labels()
+        pairs = ((family, label) for family, labels in self._labels.items() for label in labels)
+        self._connection.executemany(_ADD_LABEL, pairs)
         self._define_attributes()
         missing = self._count_missing()
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -154,18 +163,6 @@ class SandboxLoader:
     def _scalar(self, statement: str, *values: Any) -> Any:
         row = self._connection.execute(statement, values).fetchone()
         return None if row is None else row[0]
-
-    def _remove_triggers(self) -> None:
-        """Remove the audit log's triggers; the local ION creates them again when it opens."""
-        query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        for (name,) in self._connection.execute(query).fetchall():
-            self._connection.execute(f'DROP TRIGGER "{name}"')
-        self._connection.execute("DELETE FROM logged_actions")
-
-    def _remove_seed(self, resources: Iterable[str]) -> None:
-        for name in _SEED_TABLES.keys() & set(resources):
-            for table in (name, *_SEED_TABLES[name]):
-                self._connection.execute(f'DELETE FROM "{table}"')
 
     def _list_not_mirrored(self) -> list[str]:
         resources = self.catalog.resources.values()
@@ -237,14 +234,6 @@ class SandboxLoader:
         users = {ADMINISTRATOR_ID, *self._administrators}
         self._connection.executemany(assign, [(user, role) for user in sorted(users)])
         return notes
-
-    def _write_labels(self) -> None:
-        statement = (
-            "INSERT OR IGNORE INTO procedure_family_labels (family_id, label_id)"
-            " SELECT ?, id FROM labels WHERE value = ?"
-        )
-        pairs = ((family, label) for family, labels in self._labels.items() for label in labels)
-        self._connection.executemany(statement, pairs)
 
     def _define_attributes(self) -> None:
         """Define the attributes that objects have, so that new objects have them too."""

@@ -14,7 +14,9 @@ from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.destinations import Destination, Kind
 from ultraviolet.hub.alerts.store import Alert
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of, part_of
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, VIEWER, GivenCaller, GivenHub
+
+TAGS = ["alerts"]
 
 
 class NewAlertDestination(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,7 +34,7 @@ class CreatedAlertDestination(Destination, frozen=True, kw_only=True):
     secret: str | None
 
 
-@get("/alerts", guards=[require_role("viewer")], tags=["alerts"])
+@get("/alerts", guards=VIEWER)
 async def list_alerts(
     hub: GivenHub,
     open_only: Annotated[
@@ -51,7 +53,7 @@ async def list_alerts(
     return page_of(found, limit, lambda alert: alert.id)
 
 
-@get("/alert-destinations", guards=[require_role("admin")], tags=["alerts"])
+@get("/alert-destinations", guards=ADMIN)
 async def list_alert_destinations(
     hub: GivenHub, cursor: Cursor = None, limit: Limit = 1000
 ) -> Page[Destination]:
@@ -62,7 +64,7 @@ async def list_alert_destinations(
     return part_of(await hub.database.read(destinations.list_destinations), cursor, limit)
 
 
-@post("/alert-destinations", guards=[require_role("admin")], tags=["alerts"])
+@post("/alert-destinations", guards=ADMIN)
 async def create_alert_destination(
     hub: GivenHub, caller: GivenCaller, data: JSONBody[NewAlertDestination]
 ) -> CreatedAlertDestination:
@@ -83,9 +85,7 @@ async def create_alert_destination(
     return CreatedAlertDestination(**values, secret=secret)
 
 
-@post(
-    "/alert-destinations/{destination_id:int}/test", guards=[require_role("admin")], tags=["alerts"]
-)
+@post("/alert-destinations/{destination_id:int}/test", guards=ADMIN)
 async def test_alert_destination(hub: GivenHub, destination_id: FromPath[int]) -> Destination:
     """Test alert destination.
 
@@ -95,23 +95,9 @@ async def test_alert_destination(hub: GivenHub, destination_id: FromPath[int]) -
     return await hub.alerts.send_test(destination_id)
 
 
-@delete(
-    "/alert-destinations/{destination_id:int}",
-    guards=[require_role("admin")],
-    status_code=204,
-    tags=["alerts"],
-)
+@delete("/alert-destinations/{destination_id:int}", guards=ADMIN, status_code=204)
 async def delete_alert_destination(
     hub: GivenHub, caller: GivenCaller, destination_id: FromPath[int]
 ) -> None:
     """Delete alert destination."""
     await hub.database.write(destinations.remove, caller.name, destination_id)
-
-
-HANDLERS = [
-    list_alerts,
-    list_alert_destinations,
-    create_alert_destination,
-    test_alert_destination,
-    delete_alert_destination,
-]

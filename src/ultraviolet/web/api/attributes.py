@@ -10,8 +10,10 @@ from ultraviolet.db import attributes
 from ultraviolet.ion.attributes import Attribute
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, part_of
 from ultraviolet.web.http.params import IntegrationName, required_integration
-from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 from ultraviolet.web.queries import objects
+
+TAGS = ["objects"]
 
 ResourceName = Annotated[
     str | None,
@@ -19,7 +21,7 @@ ResourceName = Annotated[
 ]
 
 
-@get("/attributes", guards=[require_role("viewer")], tags=["objects"])
+@get("/attributes", guards=VIEWER)
 async def list_attributes(
     hub: GivenHub,
     integration: IntegrationName = None,
@@ -39,6 +41,3 @@ async def list_attributes(
         return [each for each in found if only in (None, each.resource)]
 
     return part_of(await hub.database.read(read), cursor, limit)
-
-
-HANDLERS = [list_attributes]

@@ -14,9 +14,10 @@ from ultraviolet.hub.core.audit import ACTIONS, AuditEntry, AuditFilter
 from ultraviolet.mirror.export import MEDIA_TYPES, make_writer
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
 from ultraviolet.web.http.params import parse_choice, parse_moment
-from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, GivenHub
 
-_ADMIN = [require_role("admin")]
+TAGS = ["access"]
+
 _CHUNK_ENTRIES = 1000
 _COLUMNS = {
     "seq": "integer",
@@ -62,7 +63,7 @@ AUDIT_FILTER = {"matching": Provide(audit_filter, sync_to_thread=False)}
 """Injects the filter of the request as `matching`."""
 
 
-@get("/audit", guards=_ADMIN, tags=["access"], dependencies=AUDIT_FILTER)
+@get("/audit", guards=ADMIN, dependencies=AUDIT_FILTER)
 async def list_audit_entries(
     hub: GivenHub,
     matching: GivenAuditFilter,
@@ -78,13 +79,7 @@ async def list_audit_entries(
     return page_of(entries, limit, lambda entry: entry.seq)
 
 
-@get(
-    "/audit/export",
-    guards=_ADMIN,
-    tags=["access"],
-    media_type="text/csv",
-    dependencies=AUDIT_FILTER,
-)
+@get("/audit/export", guards=ADMIN, media_type="text/csv", dependencies=AUDIT_FILTER)
 async def export_audit_entries(
     hub: GivenHub,
     matching: GivenAuditFilter,
@@ -117,6 +112,3 @@ async def export_audit_entries(
         media_type=MEDIA_TYPES[as_format],
         headers={"content-disposition": f'attachment; filename="audit-log.{as_format}"'},
     )
-
-
-HANDLERS = [list_audit_entries, export_audit_entries]

@@ -18,7 +18,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.web.http.pagination import Limit, decode, encode
 from ultraviolet.web.http.params import IntegrationName, required_integration
 from ultraviolet.web.http.problem_details import MEDIA_TYPE, Problem
-from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 from ultraviolet.web.queries import changes, objects
 from ultraviolet.web.queries.changes import NOW, ChangeCursor, Changes, ObjectChange
 
@@ -72,7 +72,7 @@ class ChangeList(msgspec.Struct):
     more: bool
 
 
-@get("/changes", guards=[require_role("viewer")], tags=TAGS, responses=_GONE)
+@get("/changes", guards=VIEWER, responses=_GONE)
 async def list_changes(
     hub: GivenHub,
     integration: IntegrationName = None,
@@ -95,13 +95,7 @@ async def list_changes(
     return ChangeList(found.items, encode(str(found.next)), found.more)
 
 
-@get(
-    "/changes/stream",
-    guards=[require_role("viewer")],
-    tags=TAGS,
-    media_type="text/event-stream",
-    responses=_GONE,
-)
+@get("/changes/stream", guards=VIEWER, media_type="text/event-stream", responses=_GONE)
 async def stream_changes(
     hub: GivenHub,
     integration: IntegrationName = None,
@@ -172,6 +166,3 @@ def _resource_names(hub: Hub, resources: list[str] | None) -> list[str]:
 
 def _decode_cursor(cursor: str | None) -> str | None:
     return NOW if cursor == NOW else decode(cursor)
-
-
-HANDLERS = [list_changes, stream_changes]

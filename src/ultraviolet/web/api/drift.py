@@ -11,7 +11,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
 from ultraviolet.web.http.params import Time, parse_choice, parse_time
-from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 from ultraviolet.web.queries import drift, objects
 from ultraviolet.web.queries.drift import By, DriftFilter, DriftReport, DriftSample
 
@@ -20,7 +20,7 @@ TAGS = ["drift"]
 Text = Annotated[str | None, QueryParameter(required=False)]
 
 
-@get("/integrations/{integration:str}/drift", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/drift", guards=VIEWER)
 async def get_drift(
     hub: GivenHub,
     integration: FromPath[str],
@@ -45,7 +45,7 @@ async def get_drift(
     return await hub.database.read(read)
 
 
-@get("/integrations/{integration:str}/drift/samples", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/drift/samples", guards=VIEWER)
 async def list_drift_samples(
     hub: GivenHub,
     integration: FromPath[str],
@@ -77,6 +77,3 @@ def _drift_filter(
     return DriftFilter(
         name, parse_choice("cause", cause, CAUSES), parse_time(since), parse_time(until)
     )
-
-
-HANDLERS = [get_drift, list_drift_samples]

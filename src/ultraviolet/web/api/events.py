@@ -22,7 +22,14 @@ from ultraviolet.web.http.params import (
     parse_choice,
     parse_time,
 )
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import (
+    ADMIN,
+    OPERATOR,
+    VIEWER,
+    AnyRequest,
+    GivenCaller,
+    GivenHub,
+)
 from ultraviolet.web.queries import events, objects
 from ultraviolet.web.queries.event_rows import Event
 from ultraviolet.web.queries.events import ACTIONS, OUTCOMES, EventDetail, EventFilter
@@ -58,7 +65,7 @@ class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
-@get("/events", guards=[require_role("viewer")], tags=TAGS)
+@get("/events", guards=VIEWER)
 async def list_events(
     hub: GivenHub,
     integration: IntegrationName = None,
@@ -90,7 +97,7 @@ async def list_events(
     return page_of(await hub.database.read(read), limit, lambda event: event.seq)
 
 
-@get("/events/{seq:int}", guards=[require_role("viewer")], tags=TAGS)
+@get("/events/{seq:int}", guards=VIEWER)
 async def get_event(hub: GivenHub, seq: FromPath[int]) -> EventDetail:
     """Get event.
 
@@ -99,7 +106,7 @@ async def get_event(hub: GivenHub, seq: FromPath[int]) -> EventDetail:
     return await hub.database.read(events.get_event, hub.catalog, seq)
 
 
-@post("/events/{seq:int}/replay", guards=[require_role("operator")], status_code=202, tags=TAGS)
+@post("/events/{seq:int}/replay", guards=OPERATOR, status_code=202)
 async def replay_event(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> EventDetail:
     """Replay event.
 
@@ -110,7 +117,7 @@ async def replay_event(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -
     return await hub.database.read(events.get_event, hub.catalog, seq)
 
 
-@post("/events/replay", guards=[require_role("operator")], status_code=200, tags=TAGS)
+@post("/events/replay", guards=OPERATOR, status_code=200)
 async def replay_events(
     hub: GivenHub, caller: GivenCaller, data: JSONBody[ReplayRequest]
 ) -> Replayed:
@@ -133,12 +140,7 @@ async def replay_events(
     return await hub.requests.replay(caller.name, selected, dry_run=data.dry_run)
 
 
-@get(
-    "/integrations/{integration:str}/events/export",
-    guards=[require_role("operator")],
-    tags=TAGS,
-    media_type=JSON_LINES,
-)
+@get("/integrations/{integration:str}/events/export", guards=OPERATOR, media_type=JSON_LINES)
 async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
     """Export events.
 
@@ -161,9 +163,8 @@ async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
 
 @post(
     "/integrations/{integration:str}/events/import",
-    guards=[require_role("admin")],
+    guards=ADMIN,
     status_code=200,
-    tags=TAGS,
     operation_class=JsonLinesOperation,
 )
 async def import_events(
@@ -177,6 +178,3 @@ async def import_events(
     lines = event_files.parse_lines(await request.body())
     found = await hub.database.read(integrations.find, integration)
     return await hub.requests.import_events(found.id, caller.name, lines)
-
-
-HANDLERS = [list_events, get_event, replay_event, replay_events, export_events, import_events]

@@ -9,9 +9,11 @@ from sqlalchemy import Connection
 
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.queries import fetches
 from ultraviolet.web.queries.fetches import Fetch, FetchDetail, FetchFilter
+
+TAGS = ["fetches"]
 
 
 class NewFetch(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,7 +25,7 @@ class NewFetch(msgspec.Struct, forbid_unknown_fields=True):
     lost a permission instead."""
 
 
-@get("/integrations/{integration:str}/fetches", guards=[require_role("viewer")], tags=["fetches"])
+@get("/integrations/{integration:str}/fetches", guards=VIEWER)
 async def list_fetches(
     hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Fetch]:
@@ -44,9 +46,7 @@ async def list_fetches(
     return page_of(await hub.database.read(read), limit, lambda fetch: fetch.id)
 
 
-@post(
-    "/integrations/{integration:str}/fetches", guards=[require_role("operator")], tags=["fetches"]
-)
+@post("/integrations/{integration:str}/fetches", guards=OPERATOR)
 async def create_fetch(
     hub: GivenHub,
     caller: GivenCaller,
@@ -65,13 +65,10 @@ async def create_fetch(
     return await hub.database.read(fetches.get_fetch, fetch_id)
 
 
-@get("/fetches/{fetch_id:int}", guards=[require_role("viewer")], tags=["fetches"])
+@get("/fetches/{fetch_id:int}", guards=VIEWER)
 async def get_fetch(hub: GivenHub, fetch_id: FromPath[int]) -> FetchDetail:
     """Get fetch.
 
     Includes the progress of each resource.
     """
     return await hub.database.read(fetches.get_fetch, fetch_id)
-
-
-HANDLERS = [list_fetches, create_fetch, get_fetch]

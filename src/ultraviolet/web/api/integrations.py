@@ -19,7 +19,7 @@ from ultraviolet.hub.runtime import retention
 from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, decode, number, page_of, part_of
 from ultraviolet.web.http.params import required_integration
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, OPERATOR, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 from ultraviolet.web.queries import summary as queries_summary
 from ultraviolet.web.queries.summary import Summary
@@ -40,7 +40,7 @@ class IntegrationFreshness(Freshness, frozen=True, kw_only=True):
     summary: Summary
 
 
-@get("/integrations", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations", guards=VIEWER)
 async def list_integrations(
     hub: GivenHub, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Integration]:
@@ -53,7 +53,7 @@ async def list_integrations(
     return page_of(found, limit, lambda integration: integration.id)
 
 
-@post("/integrations", guards=[require_role("admin")], tags=TAGS)
+@post("/integrations", guards=ADMIN)
 async def create_integration(
     hub: GivenHub,
     caller: GivenCaller,
@@ -72,7 +72,7 @@ async def create_integration(
     return created
 
 
-@get("/integrations/{integration:str}", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}", guards=VIEWER)
 async def get_integration(hub: GivenHub, integration: FromPath[str]) -> Integration:
     """Get integration.
 
@@ -81,7 +81,7 @@ async def get_integration(hub: GivenHub, integration: FromPath[str]) -> Integrat
     return await hub.database.read(integrations.find, integration)
 
 
-@patch("/integrations/{integration:str}", guards=[require_role("admin")], tags=TAGS)
+@patch("/integrations/{integration:str}", guards=ADMIN)
 async def update_integration(
     hub: GivenHub,
     caller: GivenCaller,
@@ -113,7 +113,7 @@ async def update_integration(
     return updated
 
 
-@delete("/integrations/{integration:str}", guards=[require_role("admin")], tags=TAGS)
+@delete("/integrations/{integration:str}", guards=ADMIN)
 async def delete_integration(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str], if_match: IfMatch = None
 ) -> None:
@@ -132,12 +132,7 @@ async def delete_integration(
     await hub.remove(caller.name, find)
 
 
-@post(
-    "/integrations/{integration:str}/test",
-    guards=[require_role("operator")],
-    status_code=200,
-    tags=TAGS,
-)
+@post("/integrations/{integration:str}/test", guards=OPERATOR, status_code=200)
 async def test_integration(hub: GivenHub, integration: FromPath[str]) -> TestResult:
     """Test connection to ION.
 
@@ -147,12 +142,7 @@ async def test_integration(hub: GivenHub, integration: FromPath[str]) -> TestRes
     return await hub.connections.test(await hub.database.read(required_integration, integration))
 
 
-@post(
-    "/integrations/{integration:str}/pause",
-    guards=[require_role("operator")],
-    status_code=200,
-    tags=TAGS,
-)
+@post("/integrations/{integration:str}/pause", guards=OPERATOR, status_code=200)
 async def pause_integration(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str]
 ) -> Integration:
@@ -166,12 +156,7 @@ async def pause_integration(
     return paused
 
 
-@post(
-    "/integrations/{integration:str}/resume",
-    guards=[require_role("operator")],
-    status_code=200,
-    tags=TAGS,
-)
+@post("/integrations/{integration:str}/resume", guards=OPERATOR, status_code=200)
 async def resume_integration(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str]
 ) -> Integration:
@@ -182,7 +167,7 @@ async def resume_integration(
     return resumed
 
 
-@get("/integrations/{integration:str}/freshness", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/freshness", guards=VIEWER)
 async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> IntegrationFreshness:
     """Get freshness.
 
@@ -200,7 +185,7 @@ async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Integratio
     return await hub.database.read(read)
 
 
-@get("/integrations/{integration:str}/resources", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/resources", guards=VIEWER)
 async def list_integration_resources(
     hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 1000
 ) -> Page[SelectableResource]:
@@ -228,7 +213,7 @@ class IonSchema(msgspec.Struct, frozen=True):
     """The names of the fields or values of each type; empty if it was not read."""
 
 
-@get("/integrations/{integration:str}/ion-schema", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/ion-schema", guards=VIEWER)
 async def get_ion_schema(hub: GivenHub, integration: FromPath[str]) -> IonSchema:
     """Get ION's schema.
 
@@ -243,7 +228,7 @@ async def get_ion_schema(hub: GivenHub, integration: FromPath[str]) -> IonSchema
     return await hub.database.read(read)
 
 
-@get("/integrations/{integration:str}/findings", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/findings", guards=VIEWER)
 async def list_findings(
     hub: GivenHub,
     integration: FromPath[str],
@@ -269,7 +254,7 @@ async def list_findings(
     return page_of(await hub.database.read(read), limit, finding_store.findings_cursor)
 
 
-@get("/integrations/{integration:str}/retention", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/retention", guards=VIEWER)
 async def get_retention(hub: GivenHub, integration: FromPath[str]) -> Retention:
     """Get retention periods.
 
@@ -282,7 +267,7 @@ async def get_retention(hub: GivenHub, integration: FromPath[str]) -> Retention:
     return await hub.database.read(read)
 
 
-@patch("/integrations/{integration:str}/retention", guards=[require_role("admin")], tags=TAGS)
+@patch("/integrations/{integration:str}/retention", guards=ADMIN)
 async def update_retention(
     hub: GivenHub,
     caller: GivenCaller,
@@ -309,21 +294,3 @@ async def update_retention(
     if not dry_run:
         await hub.database.write(write)
     return await hub.database.read(read)
-
-
-HANDLERS = [
-    list_integrations,
-    create_integration,
-    get_integration,
-    update_integration,
-    delete_integration,
-    test_integration,
-    pause_integration,
-    resume_integration,
-    get_freshness,
-    list_integration_resources,
-    get_ion_schema,
-    list_findings,
-    get_retention,
-    update_retention,
-]

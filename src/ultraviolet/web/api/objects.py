@@ -30,7 +30,7 @@ from ultraviolet.web.http.pagination import (
     part_of,
 )
 from ultraviolet.web.http.params import IntegrationName, parse_time, required_integration
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.queries import history, ion_filters, object_table, objects, versions
 from ultraviolet.web.queries.field_paths import find_path
 from ultraviolet.web.queries.history import Comparison, Difference, ObjectAt, ResourceScope
@@ -134,7 +134,7 @@ class IndexResult(msgspec.Struct, frozen=True):
     detail: str
 
 
-@get("/objects", guards=[require_role("viewer")], tags=TAGS)
+@get("/objects", guards=VIEWER)
 async def list_resources(
     hub: GivenHub, integration: IntegrationName = None, cursor: Cursor = None, limit: Limit = 1000
 ) -> Page[ResourceCount]:
@@ -151,7 +151,7 @@ async def list_resources(
     return part_of(await hub.database.read(read), cursor, limit)
 
 
-@get("/objects/{resource:str}", guards=[require_role("viewer")], tags=TAGS)
+@get("/objects/{resource:str}", guards=VIEWER)
 async def list_objects(
     hub: GivenHub,
     resource: FromPath[str],
@@ -212,7 +212,7 @@ def _object_query(
     )
 
 
-@get("/objects/{resource:str}/{object_id:str}", guards=[require_role("viewer")], tags=TAGS)
+@get("/objects/{resource:str}/{object_id:str}", guards=VIEWER)
 async def get_object(
     hub: GivenHub,
     resource: FromPath[str],
@@ -249,7 +249,7 @@ async def get_object(
     return found
 
 
-@get("/objects/{resource:str}/{object_id:str}/history", guards=[require_role("viewer")], tags=TAGS)
+@get("/objects/{resource:str}/{object_id:str}/history", guards=VIEWER)
 async def list_object_versions(
     hub: GivenHub,
     resource: FromPath[str],
@@ -273,7 +273,7 @@ async def list_object_versions(
     return page_of(await hub.database.read(read), limit, lambda version: version.version)
 
 
-@get("/objects/{resource:str}/{object_id:str}/diff", guards=[require_role("viewer")], tags=TAGS)
+@get("/objects/{resource:str}/{object_id:str}/diff", guards=VIEWER)
 async def get_object_diff(
     hub: GivenHub,
     resource: FromPath[str],
@@ -296,7 +296,7 @@ async def get_object_diff(
     return await hub.database.read(read)
 
 
-@get("/diffs/{resource:str}", guards=[require_role("viewer")], tags=TAGS)
+@get("/diffs/{resource:str}", guards=VIEWER)
 async def list_object_diffs(
     hub: GivenHub,
     resource: FromPath[str],
@@ -329,9 +329,7 @@ def _times(since: str, until: str | None) -> tuple[str, str]:
     return times
 
 
-@post(
-    "/objects/{resource:str}/indexes", guards=[require_role("operator")], status_code=202, tags=TAGS
-)
+@post("/objects/{resource:str}/indexes", guards=OPERATOR, status_code=202)
 async def create_index(
     hub: GivenHub, caller: GivenCaller, resource: FromPath[str], data: JSONBody[NewIndex]
 ) -> IndexResult:
@@ -372,12 +370,7 @@ async def index_fields(
     return IndexResult(missing, detail)
 
 
-@get(
-    "/exports/{resource:str}",
-    guards=[require_role("viewer")],
-    tags=TAGS,
-    media_type="text/csv",
-)
+@get("/exports/{resource:str}", guards=VIEWER, media_type="text/csv")
 async def export_objects(
     hub: GivenHub,
     resource: FromPath[str],
@@ -429,15 +422,3 @@ async def export_objects(
         media_type=MEDIA_TYPES[as_format],
         headers={"content-disposition": f'attachment; filename="{known.name}.{as_format}"'},
     )
-
-
-HANDLERS = [
-    list_resources,
-    list_objects,
-    get_object,
-    list_object_versions,
-    get_object_diff,
-    list_object_diffs,
-    create_index,
-    export_objects,
-]

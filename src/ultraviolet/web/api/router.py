@@ -26,6 +26,7 @@ from ultraviolet.web.api import (
     webhook_urls,
 )
 from ultraviolet.web.http.asgi import Asgi, Scope
+from ultraviolet.web.http.handlers import handlers_of
 from ultraviolet.web.http.params import REJECT_UNKNOWN
 from ultraviolet.web.http.problem_details import MEDIA_TYPE, Problem
 from ultraviolet.web.middleware.auth import require_role
@@ -33,6 +34,23 @@ from ultraviolet.web.middleware.etags import ETagMiddleware
 from ultraviolet.web.middleware.idempotency import IdempotencyMiddleware
 from ultraviolet.web.middleware.rate_limit import RateLimiter, RateLimitMiddleware
 
+_MODULES = (
+    integrations,
+    setup,
+    webhook_urls,
+    events,
+    objects,
+    attributes,
+    changes,
+    fetches,
+    verifications,
+    drift,
+    users,
+    audit,
+    alerts,
+    saved_views,
+    status,
+)
 _ERROR_DESCRIPTIONS = {
     400: "Malformed request.",
     401: "Authentication required.",
@@ -53,30 +71,17 @@ def router(
     find_hub: Callable[[Scope], Hub], find_limiter: Callable[[Scope], RateLimiter]
 ) -> Router:
     """Return the router of the API with its middleware."""
-    handlers: list[Any] = [
-        *integrations.HANDLERS,
-        *setup.HANDLERS,
-        *webhook_urls.HANDLERS,
-        *events.HANDLERS,
-        *objects.HANDLERS,
-        *attributes.HANDLERS,
-        *changes.HANDLERS,
-        *fetches.HANDLERS,
-        *verifications.HANDLERS,
-        *drift.HANDLERS,
-        *users.HANDLERS,
-        *audit.HANDLERS,
-        *alerts.HANDLERS,
-        *saved_views.HANDLERS,
-        *status.HANDLERS,
-    ]
     problems = {
         status: ResponseSpec(
             Problem, description=description, media_type=MEDIA_TYPE, generate_examples=False
         )
         for status, description in _ERROR_DESCRIPTIONS.items()
     }
-    for handler in handlers:
+    handlers: list[tuple[list[str], Any]] = [
+        (module.TAGS, handler) for module in _MODULES for handler in handlers_of(module)
+    ]
+    for tags, handler in handlers:
+        handler.tags = tags
         handler.responses = {**problems, **(handler.responses or {})}
         handler.security = [
             {"key": [guard.role]}
@@ -90,7 +95,7 @@ def router(
 
     return Router(
         "/api/v1",
-        route_handlers=handlers,
+        route_handlers=[handler for _, handler in handlers],
         middleware=[middleware],
         opt={REJECT_UNKNOWN: True},
     )

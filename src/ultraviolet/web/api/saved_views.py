@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ultraviolet.hub.accounts import saved_views
 from ultraviolet.hub.accounts.saved_views import SavedView, ViewContent
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, part_of
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 from ultraviolet.web.queries import objects
 
@@ -22,7 +22,7 @@ class NewSavedView(ViewContent, forbid_unknown_fields=True, kw_only=True):
     resource: str
 
 
-@get("/saved-views", guards=[require_role("viewer")], tags=TAGS)
+@get("/saved-views", guards=VIEWER)
 async def list_saved_views(
     hub: GivenHub,
     caller: GivenCaller,
@@ -40,7 +40,7 @@ async def list_saved_views(
     )
 
 
-@post("/saved-views", guards=[require_role("viewer")], tags=TAGS)
+@post("/saved-views", guards=VIEWER)
 async def create_saved_view(
     hub: GivenHub, caller: GivenCaller, data: JSONBody[NewSavedView]
 ) -> SavedView:
@@ -53,13 +53,13 @@ async def create_saved_view(
     return await hub.database.write(saved_views.create_view, caller.name, name, data)
 
 
-@get("/saved-views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
+@get("/saved-views/{view_id:int}", guards=VIEWER)
 async def get_saved_view(hub: GivenHub, caller: GivenCaller, view_id: FromPath[int]) -> SavedView:
     """Get saved view."""
     return await hub.database.read(saved_views.get_view, caller.name, view_id)
 
 
-@put("/saved-views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
+@put("/saved-views/{view_id:int}", guards=VIEWER)
 async def update_saved_view(
     hub: GivenHub,
     caller: GivenCaller,
@@ -80,7 +80,7 @@ async def update_saved_view(
     return await hub.database.write(write)
 
 
-@delete("/saved-views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
+@delete("/saved-views/{view_id:int}", guards=VIEWER)
 async def delete_saved_view(
     hub: GivenHub, caller: GivenCaller, view_id: FromPath[int], if_match: IfMatch = None
 ) -> None:
@@ -95,12 +95,3 @@ async def delete_saved_view(
         )
 
     await hub.database.write(write)
-
-
-HANDLERS = [
-    list_saved_views,
-    create_saved_view,
-    get_saved_view,
-    update_saved_view,
-    delete_saved_view,
-]

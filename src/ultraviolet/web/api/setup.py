@@ -9,7 +9,9 @@ from litestar.params import FromPath, JSONBody
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.web.http.params import required_integration
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, VIEWER, GivenCaller, GivenHub
+
+TAGS = ["setup"]
 
 
 class SetupRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,7 +26,7 @@ class SetupRequest(msgspec.Struct, forbid_unknown_fields=True):
     remove_extra: bool = False
 
 
-@get("/integrations/{integration:str}/setup", guards=[require_role("viewer")], tags=["setup"])
+@get("/integrations/{integration:str}/setup", guards=VIEWER)
 async def get_setup(hub: GivenHub, integration: FromPath[str]) -> webhook_setup.Overview:
     """Get setup status.
 
@@ -34,12 +36,7 @@ async def get_setup(hub: GivenHub, integration: FromPath[str]) -> webhook_setup.
     return await webhook_setup.setup_overview(hub.connections, found)
 
 
-@post(
-    "/integrations/{integration:str}/setup",
-    guards=[require_role("admin")],
-    status_code=200,
-    tags=["setup"],
-)
+@post("/integrations/{integration:str}/setup", guards=ADMIN, status_code=200)
 async def apply_setup(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[SetupRequest]
 ) -> webhook_setup.SetupResult | webhook_setup.Overview:
@@ -63,6 +60,3 @@ async def apply_setup(
     if data.wanted is not None:
         await webhook_setup.select_subscriptions(hub.connections, caller.name, found, data.wanted)
     return await webhook_setup.setup_overview(hub.connections, found)
-
-
-HANDLERS = [get_setup, apply_setup]

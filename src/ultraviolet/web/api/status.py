@@ -7,9 +7,11 @@ from sqlalchemy import Connection
 import ultraviolet
 from ultraviolet.hub.health.resource_freshness import State
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 from ultraviolet.web.queries import summary as queries_summary
 from ultraviolet.web.queries.summary import Summary
+
+TAGS = ["status"]
 
 
 class IntegrationStatus(Summary, frozen=True, kw_only=True):
@@ -31,7 +33,7 @@ class Status(msgspec.Struct):
     integrations: list[IntegrationStatus]
 
 
-@get("/status", guards=[require_role("viewer")], tags=["status"])
+@get("/status", guards=VIEWER)
 async def get_status(hub: GivenHub) -> Status:
     """Get hub status.
 
@@ -56,6 +58,3 @@ async def get_status(hub: GivenHub) -> Status:
         return Status(ultraviolet.__version__, hub.public_url, problem, found)
 
     return await hub.database.read(read)
-
-
-HANDLERS = [get_status]

@@ -10,8 +10,10 @@ from ultraviolet.hub.accounts.api_keys import ApiKey
 from ultraviolet.hub.accounts.sessions import Session
 from ultraviolet.hub.accounts.users import Role, User
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, part_of
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
+
+TAGS = ["access"]
 
 
 class Me(msgspec.Struct):
@@ -70,7 +72,7 @@ class CreatedApiKey(msgspec.Struct):
     expires_at: str | None
 
 
-@get("/me", guards=[require_role("viewer")], tags=["access"])
+@get("/me", guards=VIEWER)
 async def get_me(caller: GivenCaller) -> Me:
     """Get caller.
 
@@ -79,7 +81,7 @@ async def get_me(caller: GivenCaller) -> Me:
     return Me(caller.actor.name, caller.actor.role)
 
 
-@get("/users", guards=[require_role("admin")], tags=["access"])
+@get("/users", guards=ADMIN)
 async def list_users(hub: GivenHub, cursor: Cursor = None, limit: Limit = 1000) -> Page[User]:
     """List users.
 
@@ -88,7 +90,7 @@ async def list_users(hub: GivenHub, cursor: Cursor = None, limit: Limit = 1000) 
     return part_of(await hub.database.read(users.list_users), cursor, limit)
 
 
-@post("/users", guards=[require_role("admin")], tags=["access"])
+@post("/users", guards=ADMIN)
 async def create_user(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewUser]) -> User:
     """Create user.
 
@@ -97,7 +99,7 @@ async def create_user(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewUser
     return await hub.database.write(users.create_user, caller.name, data.name, data.role)
 
 
-@get("/users/{user:str}", guards=[require_role("admin")], tags=["access"])
+@get("/users/{user:str}", guards=ADMIN)
 async def get_user(hub: GivenHub, user: FromPath[str]) -> User:
     """Get user.
 
@@ -106,7 +108,7 @@ async def get_user(hub: GivenHub, user: FromPath[str]) -> User:
     return await hub.database.read(users.find_user, user)
 
 
-@patch("/users/{user:str}", guards=[require_role("admin")], tags=["access"])
+@patch("/users/{user:str}", guards=ADMIN)
 async def update_user(
     hub: GivenHub,
     caller: GivenCaller,
@@ -124,7 +126,7 @@ async def update_user(
     return await hub.database.write(write)
 
 
-@delete("/users/{user:str}", guards=[require_role("admin")], tags=["access"])
+@delete("/users/{user:str}", guards=ADMIN)
 async def delete_user(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str], if_match: IfMatch = None
 ) -> None:
@@ -141,7 +143,7 @@ async def delete_user(
     await hub.database.write(write)
 
 
-@post("/users/{user:str}/sign-in-links", guards=[require_role("admin")], tags=["access"])
+@post("/users/{user:str}/sign-in-links", guards=ADMIN)
 async def create_sign_in_link(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str]
 ) -> SignInLink:
@@ -155,9 +157,7 @@ async def create_sign_in_link(
     return SignInLink(f"{hub.public_url}/sign-in/{token}")
 
 
-@patch(
-    "/users/{user:str}/password", guards=[require_role("admin")], status_code=204, tags=["access"]
-)
+@patch("/users/{user:str}/password", guards=ADMIN, status_code=204)
 async def update_user_password(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str], data: JSONBody[Password]
 ) -> None:
@@ -170,7 +170,7 @@ async def update_user_password(
     )
 
 
-@patch("/users/{user:str}/sso", guards=[require_role("admin")], tags=["access"])
+@patch("/users/{user:str}/sso", guards=ADMIN)
 async def update_user_sso(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str], data: JSONBody[SsoEmail]
 ) -> User:
@@ -183,7 +183,7 @@ async def update_user_sso(
     )
 
 
-@get("/users/{user:str}/sessions", guards=[require_role("admin")], tags=["access"])
+@get("/users/{user:str}/sessions", guards=ADMIN)
 async def list_user_sessions(
     hub: GivenHub, user: FromPath[str], cursor: Cursor = None, limit: Limit = 1000
 ) -> Page[Session]:
@@ -198,7 +198,7 @@ async def list_user_sessions(
     )
 
 
-@delete("/users/{user:str}/sessions", guards=[require_role("admin")], tags=["access"])
+@delete("/users/{user:str}/sessions", guards=ADMIN)
 async def delete_user_sessions(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) -> None:
     """End all user sessions.
 
@@ -209,9 +209,7 @@ async def delete_user_sessions(hub: GivenHub, caller: GivenCaller, user: FromPat
     )
 
 
-@delete(
-    "/users/{user:str}/sessions/{session_id:int}", guards=[require_role("admin")], tags=["access"]
-)
+@delete("/users/{user:str}/sessions/{session_id:int}", guards=ADMIN)
 async def delete_user_session(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str], session_id: FromPath[int]
 ) -> None:
@@ -224,7 +222,7 @@ async def delete_user_session(
     )
 
 
-@get("/api-keys", guards=[require_role("admin")], tags=["access"])
+@get("/api-keys", guards=ADMIN)
 async def list_api_keys(hub: GivenHub, cursor: Cursor = None, limit: Limit = 1000) -> Page[ApiKey]:
     """List API keys.
 
@@ -233,7 +231,7 @@ async def list_api_keys(hub: GivenHub, cursor: Cursor = None, limit: Limit = 100
     return part_of(await hub.database.read(api_keys.list_keys), cursor, limit)
 
 
-@post("/api-keys", guards=[require_role("admin")], tags=["access"])
+@post("/api-keys", guards=ADMIN)
 async def create_api_key(
     hub: GivenHub, caller: GivenCaller, data: JSONBody[NewApiKey]
 ) -> CreatedApiKey:
@@ -247,7 +245,7 @@ async def create_api_key(
     return CreatedApiKey(key.id, key.name, key.role, token, key.expires_at)
 
 
-@get("/api-keys/{key_id:int}", guards=[require_role("admin")], tags=["access"])
+@get("/api-keys/{key_id:int}", guards=ADMIN)
 async def get_api_key(hub: GivenHub, key_id: FromPath[int]) -> ApiKey:
     """Get API key.
 
@@ -256,7 +254,7 @@ async def get_api_key(hub: GivenHub, key_id: FromPath[int]) -> ApiKey:
     return await hub.database.read(api_keys.get_key, key_id)
 
 
-@delete("/api-keys/{key_id:int}", guards=[require_role("admin")], tags=["access"], status_code=200)
+@delete("/api-keys/{key_id:int}", guards=ADMIN, status_code=200)
 async def revoke_api_key(
     hub: GivenHub, caller: GivenCaller, key_id: FromPath[int], if_match: IfMatch = None
 ) -> ApiKey:
@@ -270,23 +268,3 @@ async def revoke_api_key(
         return api_keys.revoke_key(connection, caller.name, key_id)
 
     return await hub.database.write(write)
-
-
-HANDLERS = [
-    get_me,
-    list_users,
-    create_user,
-    get_user,
-    update_user,
-    delete_user,
-    create_sign_in_link,
-    update_user_password,
-    update_user_sso,
-    list_user_sessions,
-    delete_user_sessions,
-    delete_user_session,
-    list_api_keys,
-    create_api_key,
-    get_api_key,
-    revoke_api_key,
-]

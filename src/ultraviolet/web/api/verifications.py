@@ -9,14 +9,14 @@ from sqlalchemy import Connection
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.sync.verification_store import Kind
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, decode, number, page_of
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.queries import objects, verifications
 from ultraviolet.web.queries.verifications import DifferenceDetail, Verification
 
 TAGS = ["verifications"]
 
 
-@post("/integrations/{integration:str}/verifications", guards=[require_role("operator")], tags=TAGS)
+@post("/integrations/{integration:str}/verifications", guards=OPERATOR)
 async def create_verification(
     hub: GivenHub,
     caller: GivenCaller,
@@ -39,7 +39,7 @@ async def create_verification(
     return Response(run, status_code=200 if wait else 202)
 
 
-@get("/integrations/{integration:str}/verifications", guards=[require_role("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/verifications", guards=VIEWER)
 async def list_verifications(
     hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Verification]:
@@ -56,7 +56,7 @@ async def list_verifications(
     return page_of(await hub.database.read(read), limit, lambda run: run.id)
 
 
-@get("/verifications/{verification_id:int}", guards=[require_role("viewer")], tags=TAGS)
+@get("/verifications/{verification_id:int}", guards=VIEWER)
 async def get_verification(hub: GivenHub, verification_id: FromPath[int]) -> Verification:
     """Get verification.
 
@@ -65,7 +65,7 @@ async def get_verification(hub: GivenHub, verification_id: FromPath[int]) -> Ver
     return await hub.database.read(verifications.get_verification, verification_id)
 
 
-@get("/verifications/{verification_id:int}/differences", guards=[require_role("viewer")], tags=TAGS)
+@get("/verifications/{verification_id:int}/differences", guards=VIEWER)
 async def list_verification_differences(
     hub: GivenHub,
     verification_id: FromPath[int],
@@ -90,12 +90,7 @@ async def list_verification_differences(
     return page_of(await hub.database.read(read), limit, verifications.difference_cursor)
 
 
-@post(
-    "/verifications/{verification_id:int}/resume",
-    guards=[require_role("operator")],
-    status_code=202,
-    tags=TAGS,
-)
+@post("/verifications/{verification_id:int}/resume", guards=OPERATOR, status_code=202)
 async def resume_verification(hub: GivenHub, verification_id: FromPath[int]) -> Verification:
     """Resume failed verification.
 
@@ -103,12 +98,3 @@ async def resume_verification(hub: GivenHub, verification_id: FromPath[int]) -> 
     """
     await hub.requests.resume_verify(verification_id)
     return await hub.database.read(verifications.get_verification, verification_id)
-
-
-HANDLERS = [
-    create_verification,
-    list_verifications,
-    get_verification,
-    list_verification_differences,
-    resume_verification,
-]

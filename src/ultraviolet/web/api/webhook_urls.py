@@ -12,8 +12,10 @@ from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, part_of
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
+
+TAGS = ["webhook URLs"]
 
 
 class NewWebhookUrl(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,11 +40,7 @@ class RotatedWebhookUrl(CreatedWebhookUrl, frozen=True, kw_only=True):
     detail: str
 
 
-@get(
-    "/integrations/{integration:str}/webhook-urls",
-    guards=[require_role("viewer")],
-    tags=["webhook URLs"],
-)
+@get("/integrations/{integration:str}/webhook-urls", guards=VIEWER)
 async def list_webhook_urls(
     hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 1000
 ) -> Page[WebhookUrl]:
@@ -57,11 +55,7 @@ async def list_webhook_urls(
     return part_of(await hub.database.read(read), cursor, limit)
 
 
-@post(
-    "/integrations/{integration:str}/webhook-urls",
-    guards=[require_role("admin")],
-    tags=["webhook URLs"],
-)
+@post("/integrations/{integration:str}/webhook-urls", guards=ADMIN)
 async def create_webhook_url(
     hub: GivenHub,
     caller: GivenCaller,
@@ -84,7 +78,7 @@ async def create_webhook_url(
     return CreatedWebhookUrl(**values, url=webhook_urls.public_address(hub.public_url, token))
 
 
-@get("/webhook-urls/{url_id:int}", guards=[require_role("viewer")], tags=["webhook URLs"])
+@get("/webhook-urls/{url_id:int}", guards=VIEWER)
 async def get_webhook_url(hub: GivenHub, url_id: FromPath[int]) -> WebhookUrl:
     """Get webhook URL.
 
@@ -93,7 +87,7 @@ async def get_webhook_url(hub: GivenHub, url_id: FromPath[int]) -> WebhookUrl:
     return await hub.database.read(webhook_urls.get_url, url_id)
 
 
-@post("/webhook-urls/{url_id:int}/rotate", guards=[require_role("admin")], tags=["webhook URLs"])
+@post("/webhook-urls/{url_id:int}/rotate", guards=ADMIN)
 async def rotate_webhook_url(
     hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
 ) -> RotatedWebhookUrl:
@@ -108,12 +102,7 @@ async def rotate_webhook_url(
     return RotatedWebhookUrl(**values, url=rotated.url, moved=rotated.moved, detail=rotated.detail)
 
 
-@delete(
-    "/webhook-urls/{url_id:int}",
-    guards=[require_role("admin")],
-    status_code=200,
-    tags=["webhook URLs"],
-)
+@delete("/webhook-urls/{url_id:int}", guards=ADMIN, status_code=200)
 async def revoke_webhook_url(
     hub: GivenHub, caller: GivenCaller, url_id: FromPath[int], if_match: IfMatch = None
 ) -> WebhookUrl:
@@ -129,12 +118,3 @@ async def revoke_webhook_url(
     revoked = await hub.database.write(write)
     await hub.ingest.refresh()
     return revoked
-
-
-HANDLERS = [
-    list_webhook_urls,
-    create_webhook_url,
-    get_webhook_url,
-    rotate_webhook_url,
-    revoke_webhook_url,
-]

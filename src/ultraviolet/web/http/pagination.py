@@ -7,7 +7,7 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from litestar.params import QueryParameter
 
-from ultraviolet.errors import InvalidError
+from ultraviolet.errors import InvalidError, OtherListCursorError
 
 T = TypeVar("T")
 
@@ -66,8 +66,5 @@ def number(cursor: str | None) -> int | None:
     """Decode a cursor that is a number; raise InvalidError."""
     key = decode(cursor)
     if key is not None and not key.isdecimal():
-        raise InvalidError(
-            "This cursor belongs to another list. Repeat the request without a cursor.",
-            field="cursor",
-        )
+        raise OtherListCursorError
     return None if key is None else int(key)

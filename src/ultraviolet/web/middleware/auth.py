@@ -104,6 +104,10 @@ class require_role:  # noqa: N801  used like a function
         users.require_role(caller.actor, self.role)
 
 
+VIEWER, OPERATOR, ADMIN = ([require_role(role)] for role in users.ROLES)
+"""The guards of routes, by the role that they require."""
+
+
 async def csrf_check(request: AnyRequest) -> None:
     """Raise ForbiddenError for a request that another site made a signed-in browser send."""
     if request.method in _SAFE_METHODS:

@@ -1,21 +1,19 @@
 """`Idempotency-Key`: a repeated POST of the API is not executed again and returns the first response."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, cast
 
 from litestar.connection import ASGIConnection
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import HTTPScope
 
-from ultraviolet.db.database import Database
-from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import idempotency
 from ultraviolet.hub.core.idempotency import RENEW_INTERVAL_SECONDS, KeyedRequest, StoredResponse
+from ultraviolet.hub.core.periodic_task import PeriodicTask
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
+from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send, read_body
 from ultraviolet.web.middleware.auth import Caller
 
 HEADER = b"idempotency-key"
@@ -46,7 +44,11 @@ class IdempotencyMiddleware:
             await self._app(scope, receive, send)
             return
         await scope["route_handler"].authorize_connection(ASGIConnection(cast("HTTPScope", scope)))
-        body = await _read_body(receive)
+        body = await read_body(receive, MAX_BODY_BYTES)
+        if body is None:  # the client is gone
+            return
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestEntityTooLarge
         digest = hashlib.sha256()
         for part in (scope["path"].encode(), scope["query_string"], body):
             digest.update(len(part).to_bytes(8, "big"))
@@ -65,11 +67,17 @@ class IdempotencyMiddleware:
             await send({"type": "http.response.body", "body": stored.body})
             return
         response: StoredResponse | None = None
-        renewal = asyncio.create_task(_renew_until_cancelled(database, request))
+        renewal = PeriodicTask(
+            "renewal",
+            lambda: database.write(idempotency.renew, request),
+            RENEW_INTERVAL_SECONDS,
+            first_delay_seconds=RENEW_INTERVAL_SECONDS,
+        )
+        renewal.start()
         try:
             response = await self._execute(scope, body, receive, send)
         finally:
-            renewal.cancel()
+            await renewal.stop()
             await database.write(idempotency.finish, secrets, request, response)
 
     async def _execute(
@@ -95,25 +103,6 @@ class IdempotencyMiddleware:
 
         await self._app(scope, replay, record)
         return StoredResponse(status, b"".join(parts)) if 200 <= status < 300 else None  # noqa: PLR2004
-
-
-async def _renew_until_cancelled(database: Database, request: KeyedRequest) -> None:
-    while True:
-        await asyncio.sleep(RENEW_INTERVAL_SECONDS)
-        with suppress(UltravioletError):
-            await database.write(idempotency.renew, request)
-
-
-async def _read_body(receive: Receive) -> bytes:
-    parts, size, more = list[bytes](), 0, True
-    while more:
-        message = await receive()
-        more = message["type"] == "http.request" and bool(message.get("more_body"))
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY_BYTES:
-            raise RequestEntityTooLarge
-    return b"".join(parts)
 
 
 def _parse_key(header: bytes) -> str:

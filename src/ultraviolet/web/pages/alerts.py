@@ -7,17 +7,16 @@ from litestar.response import Redirect
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.alerts import destinations
 from ultraviolet.hub.alerts import store as alert_store
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub
+from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.forms.form_values import confirm
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
-from ultraviolet.web.pages.settings import ADMIN
 from ultraviolet.web.pages.templating import GivenRenderer
 
 _PAGE_SIZE = 50
 _KINDS = {"email": "E-mail", "slack": "Chat webhook", "webhook": "Signed webhook"}
 
 
-@get("/settings/alerts", guards=ADMIN, include_in_schema=False)
+@get("/settings/alerts", guards=ADMIN)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
@@ -33,7 +32,7 @@ async def show(
     )
 
 
-@post("/settings/alerts", guards=ADMIN, include_in_schema=False)
+@post("/settings/alerts", guards=ADMIN)
 async def add(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Add a destination; the next page shows the secret of a signed webhook."""
     sent = await request.form()
@@ -57,14 +56,14 @@ async def add(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redire
     return redirect_with_secret(request, hub, caller.name, "/settings/alerts", shown)
 
 
-@post("/settings/alerts/{destination_id:int}/test", guards=ADMIN, include_in_schema=False)
+@post("/settings/alerts/{destination_id:int}/test", guards=ADMIN)
 async def test(hub: GivenHub, destination_id: FromPath[int]) -> Redirect:
     """Send a test; the page shows the result."""
     await hub.alerts.send_test(destination_id)
     return _back()
 
 
-@post("/settings/alerts/{destination_id:int}/remove", guards=ADMIN, include_in_schema=False)
+@post("/settings/alerts/{destination_id:int}/remove", guards=ADMIN)
 async def remove(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, destination_id: FromPath[int]
 ) -> Redirect:
@@ -77,6 +76,3 @@ async def remove(
 
 def _back() -> Redirect:
     return Redirect("/settings/alerts", status_code=303)
-
-
-HANDLERS = [show, add, test, remove]

@@ -9,7 +9,7 @@ from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.audit import ACTIONS
 from ultraviolet.web.api.audit import AUDIT_FILTER, GivenAuditFilter
 from ultraviolet.web.http.pagination import number, page_of
-from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenHub
 from ultraviolet.web.pages.formats.audit import action_label
 from ultraviolet.web.pages.formats.values import to_minute
 from ultraviolet.web.pages.list_filters import list_chips
@@ -25,12 +25,7 @@ _NAMES = {
 }
 
 
-@get(
-    "/settings/audit",
-    guards=[require_role("admin")],
-    include_in_schema=False,
-    dependencies=AUDIT_FILTER,
-)
+@get("/settings/audit", guards=ADMIN, dependencies=AUDIT_FILTER)
 async def show_audit(
     request: AnyRequest,
     hub: GivenHub,
@@ -58,6 +53,3 @@ async def show_audit(
         export_query=urlencode({name: asked[name] for name in _NAMES if asked.get(name)}),
         actions=sorted(ACTIONS.items(), key=lambda item: item[1]),
     )
-
-
-HANDLERS = [show_audit]

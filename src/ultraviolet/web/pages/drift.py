@@ -13,7 +13,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES, WITHOUT_EVENT
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.params import parse_choice, required_integration
-from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.formats.names import cause_label
 from ultraviolet.web.pages.list_filters import resource_choices
@@ -41,7 +41,7 @@ class CauseGroup(msgspec.Struct, frozen=True):
         return sum(resource.count for resource in self.resources)
 
 
-@get("/drift", guards=[require_role("viewer")], include_in_schema=False)
+@get("/drift", guards=VIEWER)
 async def show(
     request: AnyRequest,
     hub: GivenHub,
@@ -116,6 +116,3 @@ def _chart(moments: list[DriftInterval], places: list[str], by: drift.By) -> Cha
     times = [f"{place}:00:00Z" for place in places] if by == "hour" else []
     says = f"Corrections per {by}, by cause: {total:,} in total."
     return columns(named, series, says, times=times)
-
-
-HANDLERS = [show]

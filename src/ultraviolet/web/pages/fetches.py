@@ -12,7 +12,7 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.params import optional_integration, parse_choice
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
 from ultraviolet.web.pages.formats.names import plural, words
 from ultraviolet.web.pages.forms.form_values import number_in
@@ -26,7 +26,7 @@ _SLOW_SECONDS = 10.0
 """Duration from which a resource is listed even without changes."""
 
 
-@get("/fetches", guards=[require_role("viewer")], include_in_schema=False)
+@get("/fetches", guards=VIEWER)
 async def show_all(
     request: AnyRequest,
     hub: GivenHub,
@@ -107,7 +107,7 @@ def _charts(runs: list[Fetch]) -> dict[str, Chart]:
     }
 
 
-@get("/fetches/{fetch_id:int}", guards=[require_role("viewer")], include_in_schema=False)
+@get("/fetches/{fetch_id:int}", guards=VIEWER)
 async def show(
     request: AnyRequest,
     hub: GivenHub,
@@ -149,7 +149,7 @@ _ORDERS: dict[str, Callable[[FetchStep], Any]] = {
 """Orders of the resources of a fetch."""
 
 
-@post("/fetches", guards=[require_role("operator")], include_in_schema=False)
+@post("/fetches", guards=OPERATOR)
 async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Begin a fetch and show it."""
     sent = await request.form()
@@ -158,6 +158,3 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
         raise InvalidError("Select a mode: incremental or full.", field="mode")
     fetch_id = await hub.requests.start_fetch(number_in(sent, "integration"), mode, caller.name)
     return Redirect(f"/fetches/{fetch_id}", status_code=303)
-
-
-HANDLERS = [show_all, show, start]

@@ -4,7 +4,7 @@ import msgspec
 from litestar import get
 
 from ultraviolet.hub.accounts.users import Role
-from ultraviolet.web.middleware.auth import Caller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, Caller, GivenHub
 from ultraviolet.web.queries.badges import Badge, list_badges
 
 
@@ -87,10 +87,7 @@ def current_address(path: str) -> str:
     return max(above, key=len, default="")
 
 
-@get("/navigation/badges", guards=[require_role("viewer")], include_in_schema=False)
+@get("/navigation/badges", guards=VIEWER)
 async def show_badges(hub: GivenHub) -> list[Badge]:
     """Return the badges of the navigation: waiting events, running syncs and open findings."""
     return await hub.database.read(list_badges)
-
-
-HANDLERS = [show_badges]

@@ -11,7 +11,7 @@ from litestar.response import Redirect
 
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.http.return_paths import referring_path
-from ultraviolet.web.middleware.auth import AnyRequest, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest
 from ultraviolet.web.pages.sealed_cookies import open_cookie, sealed_cookie
 
 LIFETIME_SECONDS = 900
@@ -60,12 +60,9 @@ def find_secret(request: AnyRequest, hub: Hub, caller: str, kind: str) -> OneTim
     return sealed.secret if valid and sealed.secret.kind == kind else None
 
 
-@post("/one-time-secret/hide", guards=[require_role("viewer")], include_in_schema=False)
+@post("/one-time-secret/hide", guards=VIEWER)
 async def hide(request: AnyRequest) -> Redirect:
     """Remove the secret from this browser, and go back to the page."""
     response = Redirect(referring_path(request) or "/", status_code=303)
     response.delete_cookie(ONE_TIME_COOKIE, path="/")
     return response
-
-
-HANDLERS = [hide]

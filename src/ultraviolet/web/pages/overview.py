@@ -17,7 +17,7 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.web.http.params import integrations_page
-from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
 from ultraviolet.web.pages.objects.table import group_rank
 from ultraviolet.web.pages.templating import GivenRenderer
@@ -121,7 +121,7 @@ class Card(msgspec.Struct, frozen=True):
     groups: list[Group]
 
 
-@get("/", guards=[require_role("viewer")], include_in_schema=False)
+@get("/", guards=VIEWER)
 async def show(
     request: AnyRequest,
     hub: GivenHub,
@@ -217,6 +217,3 @@ def _charts(points: list[Activity], span: Range) -> tuple[Chart, Chart]:
     p50 = Series("p50", [point.p50 for point in points])
     p99 = Series("p99", [point.p99 for point in points])
     return changes, curves(places, [p50, p99], says, times=starts)
-
-
-HANDLERS = [show]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.http.params import optional_integration
-from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 from ultraviolet.web.queries.objects import resource_name
 from ultraviolet.web.queries.search import search
 
@@ -27,7 +27,7 @@ class Suggestion(msgspec.Struct, frozen=True):
     """The id of an object."""
 
 
-@get("/palette", guards=[require_role("viewer")], include_in_schema=False)
+@get("/palette", guards=VIEWER)
 async def suggest(
     hub: GivenHub,
     q: FromQuery[str] = "",
@@ -72,6 +72,3 @@ async def suggest(
             for one in matching[:MAX_RESOURCES]
         ]
     return [*resources, *await hub.database.read(read)]
-
-
-HANDLERS = [suggest]

@@ -17,11 +17,10 @@ from ultraviolet.hub.runtime import retention
 from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
 from ultraviolet.mirror.purge import KINDS
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, integrations_page
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.forms.form_values import confirm
 from ultraviolet.web.pages.templating import GivenRenderer
 
-ADMIN = [require_role("admin")]
 _PAGE_SIZE = 50
 _LABELS = {
     "events": "Events, with their raw bodies",
@@ -45,7 +44,7 @@ class IntegrationRetention(msgspec.Struct, frozen=True):
         return ", ".join(counts) or "no data was old enough"
 
 
-@get("/settings/retention", guards=ADMIN, include_in_schema=False)
+@get("/settings/retention", guards=ADMIN)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
 ) -> Response[str]:
@@ -62,7 +61,7 @@ async def show(
     return render.page(request, "retention.html", **await hub.database.read(read), labels=_LABELS)
 
 
-@post("/settings/retention/{integration_id:int}", guards=ADMIN, include_in_schema=False)
+@post("/settings/retention/{integration_id:int}", guards=ADMIN)
 async def change(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -83,10 +82,7 @@ async def change(
 
 
 @get(
-    "/settings/retention/{integration_id:int}/confirm",
-    guards=ADMIN,
-    include_in_schema=False,
-    opt={EXTRA_PARAMETERS: KINDS},
+    "/settings/retention/{integration_id:int}/confirm", guards=ADMIN, opt={EXTRA_PARAMETERS: KINDS}
 )
 async def show_confirmation(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
@@ -119,6 +115,3 @@ def _changes(given: Any) -> RetentionChanges:
             )
         days[kind] = int(written) if written else None
     return RetentionChanges(**days)
-
-
-HANDLERS = [show, change, show_confirmation]

@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.web.http.handlers import handlers_of
 from ultraviolet.web.http.params import REJECT_UNKNOWN, IntegrationRequiredError
 from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.http.return_paths import referring_path
@@ -19,7 +20,6 @@ from ultraviolet.web.pages import (
     audit,
     drift,
     fetches,
-    integrations,
     navigation,
     one_time,
     overview,
@@ -37,6 +37,8 @@ from ultraviolet.web.pages.documentation import api_reference, routes
 from ultraviolet.web.pages.events import detail, listing, replay
 from ultraviolet.web.pages.forms.rejected_page import IS_PAGE, RejectedPage, is_mistake
 from ultraviolet.web.pages.integration_choice import page_addresses
+from ultraviolet.web.pages.integrations import changes, sandbox, tabs
+from ultraviolet.web.pages.integrations import listing as integration_list
 from ultraviolet.web.pages.objects import filter_builder, record, table, views
 from ultraviolet.web.pages.templating import Renderer
 
@@ -48,6 +50,39 @@ class Advice(msgspec.Struct, frozen=True):
     text: str
 
 
+_MODULES = (
+    overview,
+    sign_in,
+    sso,
+    integration_list,
+    tabs,
+    changes,
+    sandbox,
+    webhook_urls,
+    setup_guide,
+    listing,
+    detail,
+    replay,
+    table,
+    filter_builder,
+    views,
+    record,
+    fetches,
+    drift,
+    verifications,
+    search,
+    palette,
+    navigation,
+    one_time,
+    settings,
+    audit,
+    retention,
+    alerts,
+    account,
+    theme,
+    routes,
+    api_reference,
+)
 _BY_STATUS = {
     403: Advice(
         "Access denied", "Ask an administrator of this hub for a role with more permissions."
@@ -87,40 +122,11 @@ def _advice(problem: Problem, method: str) -> Advice:
 
 def router(render: Renderer) -> Router:
     """Return the router of all pages."""
-    handlers = [
-        *overview.HANDLERS,
-        *sign_in.HANDLERS,
-        *sso.HANDLERS,
-        *integrations.HANDLERS,
-        *webhook_urls.HANDLERS,
-        *setup_guide.HANDLERS,
-        *listing.HANDLERS,
-        *detail.HANDLERS,
-        *replay.HANDLERS,
-        *table.HANDLERS,
-        *filter_builder.HANDLERS,
-        *views.HANDLERS,
-        *record.HANDLERS,
-        *fetches.HANDLERS,
-        *drift.HANDLERS,
-        *verifications.HANDLERS,
-        *search.HANDLERS,
-        *palette.HANDLERS,
-        *navigation.HANDLERS,
-        *one_time.HANDLERS,
-        *settings.HANDLERS,
-        *audit.HANDLERS,
-        *retention.HANDLERS,
-        *alerts.HANDLERS,
-        *account.HANDLERS,
-        *theme.HANDLERS,
-        *routes.HANDLERS,
-        *api_reference.HANDLERS,
-    ]
     return Router(
         "/",
-        route_handlers=handlers,
+        route_handlers=handlers_of(*_MODULES),
         dependencies={"render": Provide(lambda: render, sync_to_thread=False)},
+        include_in_schema=False,
         opt={REJECT_UNKNOWN: True, IS_PAGE: True},
     )
 

@@ -7,12 +7,12 @@ from litestar.params import FromQuery
 from sqlalchemy import Connection
 
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries.search import SearchResult, search
 
 
-@get("/search", guards=[require_role("viewer")], include_in_schema=False)
+@get("/search", guards=VIEWER)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, q: FromQuery[str] = ""
 ) -> Response[str]:
@@ -39,6 +39,3 @@ async def show(
         resource=resource,
         no_results=no_results,
     )
-
-
-HANDLERS = [show]

@@ -12,16 +12,14 @@ from ultraviolet.hub.accounts import api_keys, passwords, sessions
 from ultraviolet.hub.accounts import users as accounts_users
 from ultraviolet.hub.accounts.users import Role
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.about import about
 from ultraviolet.web.pages.forms.form_values import confirm, number_in
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
 from ultraviolet.web.pages.templating import GivenRenderer
 
-ADMIN = [require_role("admin")]
 
-
-@get("/settings", guards=ADMIN, include_in_schema=False)
+@get("/settings", guards=ADMIN)
 async def show_people(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
@@ -38,7 +36,7 @@ async def show_people(
     )
 
 
-@get("/settings/keys", guards=ADMIN, include_in_schema=False)
+@get("/settings/keys", guards=ADMIN)
 async def show_keys(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
@@ -52,13 +50,13 @@ async def show_keys(
     )
 
 
-@get("/settings/about", guards=ADMIN, include_in_schema=False)
+@get("/settings/about", guards=ADMIN)
 async def show_about(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show versions and licences."""
     return render.page(request, "about.html", about=about(hub))
 
 
-@post("/settings/users/{user_id:int}/role", guards=ADMIN, include_in_schema=False)
+@post("/settings/users/{user_id:int}/role", guards=ADMIN)
 async def change_role(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
 ) -> Redirect:
@@ -68,7 +66,7 @@ async def change_role(
     return _back()
 
 
-@post("/settings/users", guards=ADMIN, include_in_schema=False)
+@post("/settings/users", guards=ADMIN)
 async def add_user(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Add a person, and create the link for the first sign-in."""
     sent = await request.form()
@@ -77,7 +75,7 @@ async def add_user(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> R
     return await _invite(request, hub, caller.name, user)
 
 
-@post("/settings/users/{user_id:int}/link", guards=ADMIN, include_in_schema=False)
+@post("/settings/users/{user_id:int}/link", guards=ADMIN)
 async def make_link(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
 ) -> Redirect:
@@ -100,7 +98,7 @@ async def _invite(
     return redirect_with_secret(request, hub, caller, "/settings", link)
 
 
-@post("/settings/users/{user_id:int}/remove", guards=ADMIN, include_in_schema=False)
+@post("/settings/users/{user_id:int}/remove", guards=ADMIN)
 async def remove_user(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
 ) -> Redirect:
@@ -111,7 +109,7 @@ async def remove_user(
     return _back()
 
 
-@post("/settings/password", guards=ADMIN, include_in_schema=False)
+@post("/settings/password", guards=ADMIN)
 async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Set a person's password."""
     sent = await request.form()
@@ -120,7 +118,7 @@ async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) 
     return _back()
 
 
-@post("/settings/keys", guards=ADMIN, include_in_schema=False)
+@post("/settings/keys", guards=ADMIN)
 async def make_key(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Create an API key."""
     sent = await request.form()
@@ -132,7 +130,7 @@ async def make_key(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> R
     return redirect_with_secret(request, hub, caller.name, "/settings/keys", secret)
 
 
-@post("/settings/keys/{key_id:int}/revoke", guards=ADMIN, include_in_schema=False)
+@post("/settings/keys/{key_id:int}/revoke", guards=ADMIN)
 async def revoke_key(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]
 ) -> Redirect:
@@ -153,17 +151,3 @@ def _role(given: Any) -> Role:
 
 def _back() -> Redirect:
     return Redirect("/settings", status_code=303)
-
-
-HANDLERS = [
-    show_people,
-    show_keys,
-    show_about,
-    add_user,
-    change_role,
-    make_link,
-    remove_user,
-    set_password,
-    make_key,
-    revoke_key,
-]

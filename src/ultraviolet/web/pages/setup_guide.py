@@ -14,7 +14,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions, webhook_setup
 from ultraviolet.hub.integrations.models import is_sandbox
 from ultraviolet.hub.integrations.setup_guide import SubscriptionState
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.formats.addresses import runner
 from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE, find_secret
 from ultraviolet.web.pages.templating import GivenRenderer
@@ -42,7 +42,7 @@ class SubscriptionGroup(msgspec.Struct, frozen=True):
 PATH = "/integrations/{integration_id:int}/set-up"
 
 
-@get(PATH, guards=[require_role("viewer")], include_in_schema=False)
+@get(PATH, guards=VIEWER)
 async def show(
     request: AnyRequest,
     hub: GivenHub,
@@ -104,7 +104,7 @@ async def show(
     return page
 
 
-@post(PATH + "/url", guards=[require_role("admin")], include_in_schema=False)
+@post(PATH + "/url", guards=ADMIN)
 async def create_url(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -116,7 +116,7 @@ async def create_url(
     return await create_and_show(request, hub, caller.name, integration_id, name, address)
 
 
-@post(PATH + "/automatic", guards=[require_role("admin")], include_in_schema=False)
+@post(PATH + "/automatic", guards=ADMIN)
 async def automatic(
     hub: GivenHub,
     caller: GivenCaller,
@@ -128,7 +128,7 @@ async def automatic(
     return _to(integration_id)
 
 
-@post(PATH + "/receiver", guards=[require_role("admin")], include_in_schema=False)
+@post(PATH + "/receiver", guards=ADMIN)
 async def receiver(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -138,7 +138,7 @@ async def receiver(
     return _to(integration_id, "manual")
 
 
-@post(PATH + "/wanted", guards=[require_role("admin")], include_in_schema=False)
+@post(PATH + "/wanted", guards=ADMIN)
 async def choose(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -173,7 +173,7 @@ def _filled(
 
 
 def _groups(plan: webhook_setup.Plan | None) -> list[SubscriptionGroup]:
-    """Return the subscriptions by state; empty if there is no receiver."""
+    """Return the subscriptions by state; empty without a receiver."""
     if plan is None or plan.receiver is None:
         return []
     return [
@@ -188,6 +188,3 @@ def _groups(plan: webhook_setup.Plan | None) -> list[SubscriptionGroup]:
 
 def _to(integration_id: int, way: str = "automatic") -> Redirect:
     return Redirect(f"/integrations/{integration_id}/set-up?way={way}", status_code=303)
-
-
-HANDLERS = [show, create_url, automatic, receiver, choose]

@@ -6,7 +6,7 @@ from litestar.response import Redirect
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.web.http.return_paths import referring_path
-from ultraviolet.web.middleware.auth import AnyRequest, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest
 
 _COOKIE = "ultraviolet_theme"
 _THEMES = ("light", "dark")
@@ -20,7 +20,7 @@ def theme_of(request: AnyRequest) -> str:
     return chosen if chosen in _THEMES else ""
 
 
-@post("/theme", guards=[require_role("viewer")], include_in_schema=False)
+@post("/theme", guards=VIEWER)
 async def choose_theme(request: AnyRequest) -> Redirect:
     """Store the selected theme in a cookie and redirect back."""
     chosen = str((await request.form()).get("theme", ""))
@@ -30,6 +30,3 @@ async def choose_theme(request: AnyRequest) -> Redirect:
         key=_COOKIE, value=chosen, path="/", max_age=31_536_000, samesite="lax", httponly=True
     )
     return Redirect(referring_path(request) or "/", status_code=303, cookies=[kept])
-
-
-HANDLERS = [choose_theme]

@@ -14,7 +14,7 @@ from ultraviolet.hub.sync.verification_store import Kind
 from ultraviolet.text import counted
 from ultraviolet.web.http.pagination import decode, page_of
 from ultraviolet.web.http.params import optional_integration, parse_choice
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns, share
 from ultraviolet.web.pages.formats.names import tone_of
 from ultraviolet.web.pages.forms.form_values import number_in
@@ -38,7 +38,7 @@ class Result(msgspec.Struct, frozen=True):
     text: str
 
 
-@get("/verifications", guards=[require_role("viewer")], include_in_schema=False)
+@get("/verifications", guards=VIEWER)
 async def show_all(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration: FromQuery[str] = ""
 ) -> Response[str]:
@@ -113,9 +113,7 @@ def _charts(runs: list[Verification]) -> dict[str, Chart]:
     }
 
 
-@get(
-    "/verifications/{verification_id:int}", guards=[require_role("viewer")], include_in_schema=False
-)
+@get("/verifications/{verification_id:int}", guards=VIEWER)
 async def show(
     request: AnyRequest,
     hub: GivenHub,
@@ -153,7 +151,7 @@ async def show(
     return render.page(request, "verification.html", **context, result=result)
 
 
-@post("/verifications", guards=[require_role("operator")], include_in_schema=False)
+@post("/verifications", guards=OPERATOR)
 async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Begin a comparison of everything, or of about so many objects, and show it."""
     sent = await request.form()
@@ -169,15 +167,8 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     return Redirect(f"/verifications/{number}", status_code=303)
 
 
-@post(
-    "/verifications/{verification_id:int}/resume",
-    guards=[require_role("operator")],
-    include_in_schema=False,
-)
+@post("/verifications/{verification_id:int}/resume", guards=OPERATOR)
 async def resume(hub: GivenHub, verification_id: FromPath[int]) -> Redirect:
     """Resume a failed verification."""
     await hub.requests.resume_verify(verification_id)
     return Redirect(f"/verifications/{verification_id}", status_code=303)
-
-
-HANDLERS = [show_all, show, start, resume]

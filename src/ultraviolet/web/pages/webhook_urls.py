@@ -16,7 +16,7 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.web.http.params import optional_integration
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.formats.names import words
 from ultraviolet.web.pages.forms.form_values import confirm, number_in
@@ -39,7 +39,7 @@ class DayCount(msgspec.Struct, frozen=True):
     rejected: int
 
 
-@get("/webhooks", guards=[require_role("viewer")], include_in_schema=False)
+@get("/webhooks", guards=VIEWER)
 async def show_all(
     request: AnyRequest,
     hub: GivenHub,
@@ -74,7 +74,7 @@ async def show_all(
     )
 
 
-@get("/webhooks/{url_id:int}", guards=[require_role("viewer")], include_in_schema=False)
+@get("/webhooks/{url_id:int}", guards=VIEWER)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, url_id: FromPath[int]
 ) -> Response[str]:
@@ -127,7 +127,7 @@ def _chart(found: list[DeliveryHour], hours: list[str]) -> Chart:
     return columns([f"{hour[11:]}:00" for hour in hours], series, says, times=times)
 
 
-@post("/webhooks", guards=[require_role("admin")], include_in_schema=False)
+@post("/webhooks", guards=ADMIN)
 async def create(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Create a URL; the next page shows it."""
     sent = await request.form()
@@ -160,7 +160,7 @@ def redirect_with_url(
     return redirect_with_secret(request, hub, caller, address, secret)
 
 
-@post("/webhooks/{url_id:int}/rotate", guards=[require_role("admin")], include_in_schema=False)
+@post("/webhooks/{url_id:int}/rotate", guards=ADMIN)
 async def rotate(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
 ) -> Redirect:
@@ -172,7 +172,7 @@ async def rotate(
     )
 
 
-@post("/webhooks/{url_id:int}/revoke", guards=[require_role("admin")], include_in_schema=False)
+@post("/webhooks/{url_id:int}/revoke", guards=ADMIN)
 async def revoke(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
 ) -> Redirect:
@@ -195,6 +195,3 @@ def count_day(
         url_id: DayCount(found.get("taken", 0), sum(found.values()) - found.get("taken", 0))
         for url_id, found in counts.items()
     }
-
-
-HANDLERS = [show_all, show, create, rotate, revoke]

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from ultraviolet.db.tables.mirror import versions
-from ultraviolet.errors import CursorGoneError, InvalidError
+from ultraviolet.errors import CursorGoneError, OtherListCursorError
 from ultraviolet.web.queries.versions import complete_since
 
 NOW = "now"
@@ -72,10 +72,7 @@ def resolve_cursor(connection: Connection, integration_id: int, cursor: str | No
         return msgspec.structs.replace(_latest(connection, integration_id), since=since)
     parts = cursor.split(" ")
     if len(parts) != 4 or parts[0] != str(integration_id) or not parts[1].isdecimal():  # noqa: PLR2004
-        raise InvalidError(
-            "This cursor belongs to another list. Repeat the request without a cursor.",
-            field="cursor",
-        )
+        raise OtherListCursorError
     found = ChangeCursor(integration_id, int(parts[1]), parts[2], parts[3])
     if found.seq:
         is_version = (versions.c.integration_id == integration_id, versions.c.seq == found.seq)

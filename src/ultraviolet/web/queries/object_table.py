@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 from ultraviolet.db import sql, text_index
 from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.db.tables.mirror import BY_CHANGE, objects
-from ultraviolet.errors import InvalidError
+from ultraviolet.errors import InvalidError, OtherListCursorError
 from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import resource_label
@@ -420,10 +420,7 @@ def _decode_position(query: ObjectQuery, after: str) -> tuple[Any, str]:
         value, id_ = msgspec.json.decode(after, type=tuple[Any, str])
         return msgspec.convert(value, kind), id_
     except msgspec.MsgspecError as error:
-        raise InvalidError(
-            "This cursor belongs to another list. Repeat the request without a cursor.",
-            field="cursor",
-        ) from error
+        raise OtherListCursorError from error
 
 
 def _sort_key(connection: Connection, query: ObjectQuery) -> ColumnElement[Any]:

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, func, select, tuple_
 
 from ultraviolet.db.tables.sync import differences, verification_steps, verifications
-from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.errors import NotFoundError, OtherListCursorError
 from ultraviolet.web.queries.rows import struct_columns
 
 _MAX_SAMPLES = 20
@@ -123,9 +123,7 @@ def list_differences(
     if after is not None:
         name, slash, id_ = after.partition("/")
         if not slash:
-            raise InvalidError(
-                "This cursor belongs to another list. Repeat the request without a cursor."
-            )
+            raise OtherListCursorError
         query = query.where(tuple_(*order) > tuple_(name, len(id_), id_))
     if resource:
         query = query.where(column.resource == resource)

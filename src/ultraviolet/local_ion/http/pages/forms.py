@@ -148,10 +148,6 @@ def _parse_time(field: FormField, text: str) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
-def _parse_list(_: FormField, text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 _PARSERS: Mapping[Control, Callable[[FormField, str], Any]] = {
     "integer": _parse_number,
     "number": _parse_number,
@@ -160,7 +156,7 @@ _PARSERS: Mapping[Control, Callable[[FormField, str], Any]] = {
     "boolean": _parse_boolean,
     "choice": _parse_choice,
     "link": _parse_link,
-    "list": _parse_list,
+    "list": lambda _, text: [part.strip() for part in text.split(",") if part.strip()],
 }
 
 

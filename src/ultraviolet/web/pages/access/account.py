@@ -11,17 +11,15 @@ from sqlalchemy import Connection
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub.accounts import passwords, sessions, sso, users
 from ultraviolet.hub.accounts.users import User
-from ultraviolet.web.middleware.auth import COOKIE, AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, COOKIE, VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.middleware.throttle import GivenSignInGuard, TooManyTriesError
 from ultraviolet.web.pages.access.sign_in import place_of
 from ultraviolet.web.pages.templating import GivenRenderer
 
 log = structlog.get_logger()
 
-VIEWER, ADMIN = [require_role("viewer")], [require_role("admin")]
 
-
-@get("/account", guards=VIEWER, include_in_schema=False)
+@get("/account", guards=VIEWER)
 async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show one's own sessions."""
 
@@ -35,7 +33,7 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
     return render.page(request, "account.html", own=True, here="/account", **context)
 
 
-@post("/account/sessions/{session_id:int}/end", guards=VIEWER, include_in_schema=False)
+@post("/account/sessions/{session_id:int}/end", guards=VIEWER)
 async def end(request: AnyRequest, hub: GivenHub, session_id: FromPath[int]) -> Redirect:
     """Sign out in one browser."""
 
@@ -47,7 +45,7 @@ async def end(request: AnyRequest, hub: GivenHub, session_id: FromPath[int]) -> 
     return Redirect("/account", status_code=303)
 
 
-@post("/account/sessions/end", guards=VIEWER, include_in_schema=False)
+@post("/account/sessions/end", guards=VIEWER)
 async def end_others(request: AnyRequest, hub: GivenHub) -> Redirect:
     """Sign out everywhere but here."""
 
@@ -59,7 +57,7 @@ async def end_others(request: AnyRequest, hub: GivenHub) -> Redirect:
     return Redirect("/account", status_code=303)
 
 
-@post("/account/password", guards=VIEWER, include_in_schema=False)
+@post("/account/password", guards=VIEWER)
 async def set_password(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignInGuard) -> Redirect:
     """Set one's own password; who has one already repeats it, as often as at the sign-in. All sessions end, this one too."""
     sent = await request.form()
@@ -82,7 +80,7 @@ async def set_password(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignIn
     return Redirect("/sign-in", status_code=303)
 
 
-@get("/settings/users/{user_id:int}/sessions", guards=ADMIN, include_in_schema=False)
+@get("/settings/users/{user_id:int}/sessions", guards=ADMIN)
 async def show_of(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, user_id: FromPath[int]
 ) -> Response[str]:
@@ -108,11 +106,7 @@ async def show_of(
     )
 
 
-@post(
-    "/settings/users/{user_id:int}/sessions/{session_id:int}/end",
-    guards=ADMIN,
-    include_in_schema=False,
-)
+@post("/settings/users/{user_id:int}/sessions/{session_id:int}/end", guards=ADMIN)
 async def end_of(
     request: AnyRequest, hub: GivenHub, user_id: FromPath[int], session_id: FromPath[int]
 ) -> Redirect:
@@ -122,7 +116,7 @@ async def end_of(
     return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
 
 
-@post("/settings/users/{user_id:int}/sessions/end", guards=ADMIN, include_in_schema=False)
+@post("/settings/users/{user_id:int}/sessions/end", guards=ADMIN)
 async def end_all_of(request: AnyRequest, hub: GivenHub, user_id: FromPath[int]) -> Redirect:
     """Sign a person out everywhere."""
     actor = _name(request)
@@ -130,7 +124,7 @@ async def end_all_of(request: AnyRequest, hub: GivenHub, user_id: FromPath[int])
     return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
 
 
-@post("/settings/users/{user_id:int}/provider", guards=ADMIN, include_in_schema=False)
+@post("/settings/users/{user_id:int}/provider", guards=ADMIN)
 async def await_from_provider(
     request: AnyRequest, hub: GivenHub, user_id: FromPath[int]
 ) -> Redirect:
@@ -150,6 +144,3 @@ def _own(connection: Connection, request: AnyRequest) -> tuple[User, int]:
     if known is None:
         raise NotFoundError("API keys have no account. Sign in as a person to see your sessions.")
     return known
-
-
-HANDLERS = [show, end, end_others, set_password, show_of, end_of, end_all_of, await_from_provider]

@@ -25,7 +25,7 @@ class WrongPasswordError(InvalidError):
     field = "password"
 
 
-@get("/sign-in", include_in_schema=False)
+@get("/sign-in")
 async def form(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, next_page: FromQuery[str] = "/"
 ) -> Response[str]:
@@ -33,7 +33,7 @@ async def form(
     return sign_in_page(request, hub, render, goal=next_page)
 
 
-@post("/sign-in", include_in_schema=False)
+@post("/sign-in")
 async def sign_in(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignInGuard) -> Redirect:
     """Check a password; the slow part runs beside other reads, not on the writer."""
     sent = await request.form()
@@ -50,13 +50,13 @@ async def sign_in(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignInGuard
     return await signed_in(request, hub, session, goal)
 
 
-@get("/sign-in/{token:str}", include_in_schema=False)
+@get("/sign-in/{token:str}")
 async def link(request: AnyRequest, render: GivenRenderer, token: FromPath[str]) -> Response[str]:
     """Show a button, so that a programme that only looks at links does not use this one up."""
     return render.page(request, "sign_in_link.html", token=token)
 
 
-@post("/sign-in/{token:str}", include_in_schema=False)
+@post("/sign-in/{token:str}")
 async def redeem(
     request: AnyRequest,
     hub: GivenHub,
@@ -77,7 +77,7 @@ async def redeem(
     return await signed_in(request, hub, session, "/")
 
 
-@post("/sign-out", include_in_schema=False)
+@post("/sign-out")
 async def sign_out(request: AnyRequest, hub: GivenHub) -> Redirect:
     """End the session here and in the browser."""
     session = request.cookies.get(COOKIE, "")
@@ -115,6 +115,3 @@ async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> R
         await hub.database.write(sessions.sign_out, before)
     cookie = session_cookie(session, secure=is_secure(request, hub.public_url))
     return Redirect(local_path_or_root(goal), status_code=303, cookies=[cookie])
-
-
-HANDLERS = [form, sign_in, link, redeem, sign_out]

@@ -28,7 +28,7 @@ BACK = "/sign-in/provider/back"
 log = structlog.get_logger()
 
 
-@get("/sign-in/provider", include_in_schema=False)
+@get("/sign-in/provider")
 async def go(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, next_page: FromQuery[str] = "/"
 ) -> Response[str] | Redirect:
@@ -51,7 +51,7 @@ async def go(
     return Redirect(address, status_code=303, cookies=[cookie])
 
 
-@get(BACK, include_in_schema=False, opt={REJECT_UNKNOWN: False})  # providers add parameters
+@get(BACK, opt={REJECT_UNKNOWN: False})  # providers add parameters
 async def back(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, sign_ins: GivenSignInGuard
 ) -> Response[str] | Redirect:
@@ -83,6 +83,3 @@ def _provider(hub: Hub) -> Provider:
             "Single sign-on is not configured. Set ULTRAVIOLET_OIDC_ISSUER and restart the hub."
         )
     return hub.provider
-
-
-HANDLERS = [go, back]

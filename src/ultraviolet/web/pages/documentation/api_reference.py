@@ -3,7 +3,7 @@
 from litestar import Response, get
 from litestar.response import Redirect
 
-from ultraviolet.web.middleware.auth import AnyRequest, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest
 from ultraviolet.web.pages.templating import GivenRenderer
 
 ADDRESS = "/api/docs"
@@ -15,7 +15,7 @@ _POLICY = (
 """The policy of this page alone: as on every page, but Scalar writes its styles into the page."""
 
 
-@get(ADDRESS, guards=[require_role("viewer")], include_in_schema=False)
+@get(ADDRESS, guards=VIEWER)
 async def show(request: AnyRequest, render: GivenRenderer) -> Response[str]:
     """Show the operations of the API, with a client to try them."""
     page = render.page(request, "api_reference.html")
@@ -23,16 +23,13 @@ async def show(request: AnyRequest, render: GivenRenderer) -> Response[str]:
     return page
 
 
-@get(["/redoc", "/swagger"], guards=[require_role("viewer")], include_in_schema=False)
+@get(["/redoc", "/swagger"], guards=VIEWER)
 async def redirect_to_reference() -> Redirect:
     """Redirect from the usual addresses of an API reference."""
     return Redirect(ADDRESS)
 
 
-@get("/openapi.json", guards=[require_role("viewer")], include_in_schema=False)
+@get("/openapi.json", guards=VIEWER)
 async def redirect_to_document() -> Redirect:
     """Redirect from the usual address of an OpenAPI document."""
     return Redirect("/api/openapi.json")
-
-
-HANDLERS = [show, redirect_to_reference, redirect_to_document]

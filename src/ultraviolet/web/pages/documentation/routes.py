@@ -5,14 +5,12 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import File
 
 from ultraviolet.errors import NotFoundError
-from ultraviolet.web.middleware.auth import AnyRequest, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest
 from ultraviolet.web.pages.documentation import documents
 from ultraviolet.web.pages.templating import GivenRenderer
 
-_GUARDS = [require_role("viewer")]
 
-
-@get("/docs", guards=_GUARDS, include_in_schema=False, sync_to_thread=True)
+@get("/docs", guards=VIEWER, sync_to_thread=True)
 def show_index(request: AnyRequest, render: GivenRenderer, q: FromQuery[str] = "") -> Response[str]:
     """Show the list of documents, or the sections with the searched words."""
     if not q.strip():
@@ -28,7 +26,7 @@ def show_index(request: AnyRequest, render: GivenRenderer, q: FromQuery[str] = "
     )
 
 
-@get("/docs/{path:path}", guards=_GUARDS, include_in_schema=False, sync_to_thread=True)
+@get("/docs/{path:path}", guards=VIEWER, sync_to_thread=True)
 def show(request: AnyRequest, render: GivenRenderer, path: FromPath[str]) -> Response[str] | File:
     """Show one document or image of the documentation."""
     name = path.strip("/")
@@ -54,6 +52,3 @@ def _document(request: AnyRequest, render: GivenRenderer, name: str) -> Response
         before=before,
         after=after,
     )
-
-
-HANDLERS = [show_index, show]

@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.events.listing import mirrored_names
 from ultraviolet.web.pages.events.payload import highlight
 from ultraviolet.web.pages.formats.names import singular
@@ -23,7 +23,7 @@ _SIGNATURES = {
 }
 
 
-@get("/events/{seq:int}", guards=[require_role("viewer")], include_in_schema=False)
+@get("/events/{seq:int}", guards=VIEWER)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, seq: FromPath[int]
 ) -> Response[str]:
@@ -59,6 +59,3 @@ async def show(
         payload=highlight(event.body),
         mirrored=mirrored_names(hub),
     )
-
-
-HANDLERS = [show]

@@ -12,12 +12,7 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import encode, number
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, optional_integration
-from ultraviolet.web.middleware.auth import (
-    AnyRequest,
-    GivenCaller,
-    GivenHub,
-    require_role,
-)
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.events.filters import MORE, NAMES, parse_filter
 from ultraviolet.web.pages.formats.names import plural, words
 from ultraviolet.web.pages.formats.values import to_minute
@@ -29,12 +24,7 @@ from ultraviolet.web.queries.events import ACTIONS, OUTCOMES, EventFilter
 _PAGE_SIZE = 50
 
 
-@get(
-    "/events",
-    guards=[require_role("viewer")],
-    include_in_schema=False,
-    opt={EXTRA_PARAMETERS: (*NAMES, "cursor")},
-)
+@get("/events", guards=VIEWER, opt={EXTRA_PARAMETERS: (*NAMES, "cursor")})
 async def show_all(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
@@ -92,6 +82,3 @@ async def show_all(
 def mirrored_names(hub: Hub) -> frozenset[str]:
     """Return the names of the resources whose objects have a page."""
     return frozenset(resource.name for resource in hub.catalog.mirrored)
-
-
-HANDLERS = [show_all]

@@ -9,7 +9,7 @@ from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.sync.replay import ObjectReplayed, Range, preview_replay
 from ultraviolet.text import counted
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import OPERATOR, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.events.listing import mirrored_names
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import events
@@ -24,7 +24,7 @@ _TOO_MANY = (
 )
 
 
-@post("/events/replay", guards=[require_role("operator")], status_code=200, include_in_schema=False)
+@post("/events/replay", guards=OPERATOR, status_code=200)
 async def replay(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str] | Redirect:
@@ -54,7 +54,7 @@ async def replay(
 
 
 async def _preview(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed], str]:
-    """Return the expected changes of a replay, or the reason why there is no preview."""
+    """Return the expected changes of a replay, or why the hub cannot preview it."""
     found: list[ObjectReplayed] = []
     try:
         async with asyncio.timeout(_PREVIEW_TIMEOUT_SECONDS):
@@ -70,6 +70,3 @@ async def _preview(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed],
     except UltravioletError as error:
         return found, error.explanation
     return found, ""
-
-
-HANDLERS = [replay]

@@ -10,16 +10,15 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import tested_changes
 from ultraviolet.hub.integrations.models import IntegrationChanges
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, OPERATOR, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.forms.form_values import confirm, number_in
 from ultraviolet.web.pages.integrations.tabs import PATH
 
-ADMIN, OPERATOR = [require_role("admin")], [require_role("operator")]
 _CONNECTION = ("api_url", "auth_url", "client_id")
 _SCHEDULES = ("incremental_schedule", "full_schedule")
 
 
-@post(f"{PATH}/settings", guards=ADMIN, include_in_schema=False)
+@post(f"{PATH}/settings", guards=ADMIN)
 async def rename(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -28,7 +27,7 @@ async def rename(
     return await _change(hub, caller.name, integration_id, changes, "settings")
 
 
-@post(f"{PATH}/sync", guards=ADMIN, include_in_schema=False)
+@post(f"{PATH}/sync", guards=ADMIN)
 async def change_schedule(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -40,7 +39,7 @@ async def change_schedule(
     return await _change(hub, caller.name, integration_id, changes, "sync")
 
 
-@post(f"{PATH}/resources", guards=ADMIN, include_in_schema=False)
+@post(f"{PATH}/resources", guards=ADMIN)
 async def choose_resources(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -50,7 +49,7 @@ async def choose_resources(
     return await _change(hub, caller.name, integration_id, changes, "resources")
 
 
-@post(f"{PATH}/connection", guards=ADMIN, include_in_schema=False)
+@post(f"{PATH}/connection", guards=ADMIN)
 async def change_connection(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -67,21 +66,21 @@ async def change_connection(
     return Redirect(f"/integrations/{integration_id}", status_code=303)
 
 
-@post(f"{PATH}/test", guards=OPERATOR, include_in_schema=False)
+@post(f"{PATH}/test", guards=OPERATOR)
 async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
     """Test the connection."""
     await hub.connections.test(integration_id)
     return Redirect(f"/integrations/{integration_id}", status_code=303)
 
 
-@post(f"{PATH}/verify", guards=OPERATOR, include_in_schema=False)
+@post(f"{PATH}/verify", guards=OPERATOR)
 async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Begin to compare mirror and ION; the page follows."""
     number = await hub.requests.verify(integration_id, caller.name, wait=False)
     return Redirect(f"/verifications/{number}", status_code=303)
 
 
-@post(f"{PATH}/pause", guards=OPERATOR, include_in_schema=False)
+@post(f"{PATH}/pause", guards=OPERATOR)
 async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Stop reading."""
     await hub.database.write(integrations.pause, caller.name, integration_id)
@@ -89,7 +88,7 @@ async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int
     return Redirect(f"/integrations/{integration_id}", status_code=303)
 
 
-@post(f"{PATH}/resume", guards=OPERATOR, include_in_schema=False)
+@post(f"{PATH}/resume", guards=OPERATOR)
 async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Resume syncing."""
     await hub.database.write(integrations.resume, caller.name, integration_id)
@@ -97,7 +96,7 @@ async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[in
     return Redirect(f"/integrations/{integration_id}", status_code=303)
 
 
-@post(f"{PATH}/remove", guards=ADMIN, include_in_schema=False)
+@post(f"{PATH}/remove", guards=ADMIN)
 async def remove(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -114,16 +113,3 @@ async def _change(
     await hub.database.write(integrations.edit, hub.secrets, actor, integration_id, changes)
     await hub.pool.integrations_changed()
     return Redirect(f"/integrations/{integration_id}/{tab}", status_code=303)
-
-
-HANDLERS = [
-    rename,
-    change_schedule,
-    choose_resources,
-    change_connection,
-    test,
-    verify,
-    pause,
-    resume,
-    remove,
-]

@@ -11,7 +11,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import tested_changes
 from ultraviolet.hub.integrations.models import PRESETS, NewIntegration
 from ultraviolet.web.http.params import integrations_page
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.integrations.schedules import describe
 from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.templating import GivenRenderer
@@ -20,7 +20,7 @@ _PAGE_SIZE = 100
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
 
 
-@get("/integrations", guards=[require_role("viewer")], include_in_schema=False)
+@get("/integrations", guards=VIEWER)
 async def show_all(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
 ) -> Response[str]:
@@ -42,13 +42,13 @@ async def show_all(
     return render.page(request, "integrations.html", **await hub.database.read(read))
 
 
-@get("/integrations/new", guards=[require_role("admin")], include_in_schema=False)
+@get("/integrations/new", guards=ADMIN)
 async def form(request: AnyRequest, render: GivenRenderer) -> Response[str]:
     """Show the form for a new integration."""
     return render.page(request, "integration_form.html", presets=PRESETS)
 
 
-@post("/integrations", guards=[require_role("admin")], include_in_schema=False)
+@post("/integrations", guards=ADMIN)
 async def add(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Test the credentials and add an integration, or add it untested if asked to."""
     sent = await request.form()
@@ -60,6 +60,3 @@ async def add(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redire
         added = await tested_changes.create_tested(hub.connections, caller.name, new)
     await hub.pool.integrations_changed()
     return Redirect(f"/integrations/{added.id}", status_code=303)
-
-
-HANDLERS = [show_all, form, add]

@@ -5,13 +5,11 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.integrations.tabs import PATH
 
-ADMIN = [require_role("admin")]
 
-
-@post(f"{PATH}/sandbox", guards=ADMIN, include_in_schema=False)
+@post(f"{PATH}/sandbox", guards=ADMIN)
 async def start(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -22,11 +20,8 @@ async def start(
     return Redirect(f"/integrations/{integration_id}/sandbox", status_code=303)
 
 
-@post(f"{PATH}/sandbox/stop", guards=ADMIN, include_in_schema=False)
+@post(f"{PATH}/sandbox/stop", guards=ADMIN)
 async def stop(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
     """Stop the sandbox and delete its data."""
     await hub.sandboxes.stop(integration_id)
     return Redirect(f"/integrations/{integration_id}/sandbox", status_code=303)
-
-
-HANDLERS = [start, stop]

@@ -18,7 +18,7 @@ from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.hub.integrations.resource_selection import list_selectable
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.web.http.params import required_integration
-from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.integrations.schedules import schedule
 from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.templating import GivenRenderer
@@ -83,11 +83,7 @@ def _read_tab(
     return shown
 
 
-@get(
-    [PATH, *(f"{PATH}/{tab}" for tab in TABS if tab)],
-    guards=[require_role("viewer")],
-    include_in_schema=False,
-)
+@get([PATH, *(f"{PATH}/{tab}" for tab in TABS if tab)], guards=VIEWER)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
@@ -124,7 +120,7 @@ async def show(
     )
 
 
-@get("/freshness", guards=[require_role("viewer")], include_in_schema=False)
+@get("/freshness", guards=VIEWER)
 async def find_freshness(hub: GivenHub, integration: FromQuery[str] = "") -> Redirect:
     """Redirect to the freshness of an integration, the last viewed one by default."""
     try:
@@ -136,7 +132,7 @@ async def find_freshness(hub: GivenHub, integration: FromQuery[str] = "") -> Red
     return Redirect(f"/integrations/{found}/freshness", status_code=303)
 
 
-@get(f"{PATH}/freshness", guards=[require_role("viewer")], include_in_schema=False)
+@get(f"{PATH}/freshness", guards=VIEWER)
 async def show_freshness(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
@@ -162,6 +158,3 @@ async def show_freshness(
         }
 
     return render.page(request, "freshness.html", **await hub.database.read(read))
-
-
-HANDLERS = [show, find_freshness, show_freshness]

@@ -18,7 +18,7 @@ from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
-from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.objects.field_choice import field_groups
 from ultraviolet.web.pages.objects.list_address import LIST_PARAMETERS, ListAddress
 from ultraviolet.web.pages.templating import GivenRenderer
@@ -71,10 +71,7 @@ class Editor(msgspec.Struct, frozen=True):
 
 
 @get(
-    "/objects/{name:str}/filter",
-    guards=[require_role("viewer")],
-    include_in_schema=False,
-    opt={EXTRA_PARAMETERS: (*LIST_PARAMETERS, *_FORM)},
+    "/objects/{name:str}/filter", guards=VIEWER, opt={EXTRA_PARAMETERS: (*LIST_PARAMETERS, *_FORM)}
 )
 async def edit_filter(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, name: FromPath[str]
@@ -142,12 +139,7 @@ async def edit_filter(
     return render.page(request, "edit_filter.html", status=status, **common, editor=shown)
 
 
-@get(
-    "/objects/{name:str}/columns",
-    guards=[require_role("viewer")],
-    include_in_schema=False,
-    opt={EXTRA_PARAMETERS: LIST_PARAMETERS},
-)
+@get("/objects/{name:str}/columns", guards=VIEWER, opt={EXTRA_PARAMETERS: LIST_PARAMETERS})
 async def choose_columns(
     request: AnyRequest,
     hub: GivenHub,
@@ -282,6 +274,3 @@ def _find_target(
         return [given], "", f"No {target.title.lower()} match “{given}”. Enter a name or an ID."
     ids = ", ".join(f"{hit.id} ({hit.title})" for hit in exact[:_MAX_SUGGESTIONS])
     return [given], "", f"Several match “{given}”. Enter the ID: {ids}."
-
-
-HANDLERS = [edit_filter, choose_columns]

@@ -15,7 +15,7 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.queries import object_query
-from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.formats.addresses import runner
 from ultraviolet.web.pages.formats.values import clock as clock_label
 from ultraviolet.web.pages.integration_choice import integration_of_object
@@ -60,9 +60,7 @@ class Related(msgspec.Struct, frozen=True):
     rows: list[tuple[str, list[Cell]]]
 
 
-@get(
-    "/objects/{name:str}/{object_id:str}", guards=[require_role("viewer")], include_in_schema=False
-)
+@get("/objects/{name:str}/{object_id:str}", guards=VIEWER)
 async def show_object(
     request: AnyRequest,
     hub: GivenHub,
@@ -227,6 +225,3 @@ def _related(
         found,
         key=lambda one: (not one.rows, not resource_label(one.resource).columns, -one.count),
     )
-
-
-HANDLERS = [show_object]

@@ -18,7 +18,7 @@ from ultraviolet.ion.queries import is_read
 from ultraviolet.mirror import export
 from ultraviolet.web.api.objects import index_fields
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, parse_choice, required_integration
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.objects.cells import list_cells
 from ultraviolet.web.pages.objects.filter_builder import describe
 from ultraviolet.web.pages.objects.list_address import (
@@ -62,7 +62,7 @@ def group_rank(name: str) -> tuple[int, str]:
     return (_GROUPS.index(name) if name in _GROUPS else len(_GROUPS)), name
 
 
-@get("/objects", guards=[require_role("viewer")], include_in_schema=False)
+@get("/objects", guards=VIEWER)
 async def show_resources(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration: FromQuery[str] = ""
 ) -> Response[str]:
@@ -92,12 +92,7 @@ async def show_resources(
     return render.page(request, "resources.html", **await hub.database.read(read))
 
 
-@get(
-    "/objects/{name:str}",
-    guards=[require_role("viewer")],
-    include_in_schema=False,
-    opt={EXTRA_PARAMETERS: LIST_PARAMETERS},
-)
+@get("/objects/{name:str}", guards=VIEWER, opt={EXTRA_PARAMETERS: LIST_PARAMETERS})
 async def show_objects(
     request: AnyRequest,
     hub: GivenHub,
@@ -224,7 +219,7 @@ def _part(page: TablePage, at: Place | None, total: ListCount) -> Part:
     return Part(first, last, total, following, before)
 
 
-@post("/objects/{name:str}/indexes", guards=[require_role("operator")], include_in_schema=False)
+@post("/objects/{name:str}/indexes", guards=OPERATOR)
 async def create_index(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
 ) -> Redirect:
@@ -238,6 +233,3 @@ async def create_index(
     await index_fields(hub, caller.name, integration or None, resource, fields)
     here = ListAddress(str(sent.get("query", "")))
     return Redirect(f"/objects/{resource.name}?{here.query}", status_code=303)
-
-
-HANDLERS = [show_resources, show_objects, create_index]

@@ -9,12 +9,12 @@ from litestar.response import Redirect
 
 from ultraviolet.hub.accounts import saved_views
 from ultraviolet.hub.accounts.saved_views import ViewContent
-from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.objects.list_address import ListAddress
 from ultraviolet.web.queries import objects
 
 
-@post("/objects/{name:str}/views", guards=[require_role("viewer")], include_in_schema=False)
+@post("/objects/{name:str}/views", guards=VIEWER)
 async def save_view(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
 ) -> Redirect:
@@ -27,11 +27,7 @@ async def save_view(
     return Redirect(f"/objects/{resource.name}?{here.query}", status_code=303)
 
 
-@post(
-    "/objects/{name:str}/views/{view_id:int}",
-    guards=[require_role("viewer")],
-    include_in_schema=False,
-)
+@post("/objects/{name:str}/views/{view_id:int}", guards=VIEWER)
 async def change_view(
     request: AnyRequest,
     hub: GivenHub,
@@ -53,11 +49,7 @@ async def change_view(
     return Redirect(f"/objects/{resource.name}?{here.query}", status_code=303)
 
 
-@post(
-    "/objects/{name:str}/views/{view_id:int}/forget",
-    guards=[require_role("viewer")],
-    include_in_schema=False,
-)
+@post("/objects/{name:str}/views/{view_id:int}/forget", guards=VIEWER)
 async def delete_view(
     request: AnyRequest,
     hub: GivenHub,
@@ -75,6 +67,3 @@ async def delete_view(
 
 def _content(sent: Mapping[str, Any], query: str) -> ViewContent:
     return ViewContent(str(sent.get("name", "")), query, shared=bool(sent.get("shared")))
-
-
-HANDLERS = [save_view, change_view, delete_view]

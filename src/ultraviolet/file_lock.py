@@ -1,12 +1,22 @@
-"""Lock a data folder, so that at most one process of a kind uses it."""
+"""Locks of files, which end with their process: of a data folder, a spool, or a child process."""
 
 import fcntl
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from ultraviolet.errors import ConflictError
 from ultraviolet.files import ensure_private_dir, private_opener
+
+
+def try_lock(file: IO[Any] | int) -> bool:
+    """Lock an open file until it is closed; return False if another process has locked it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
@@ -18,14 +28,10 @@ def lock_folder(folder: Path, file: str, name: str) -> Generator[Callable[[str],
     """
     ensure_private_dir(folder, (file,))
     with open(folder / file, "a+", opener=private_opener) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(lock):
             lock.seek(0)
             at = f" at {url}" if (url := lock.read(1000).strip()) else ""
-            raise ConflictError(
-                f"{name} with the data in {folder} is already running{at}"
-            ) from None
+            raise ConflictError(f"{name} with the data in {folder} is already running{at}")
 
         def write(url: str) -> None:
             lock.truncate(0)
