@@ -1,6 +1,7 @@
 """Commands without a running hub do only their task, send no other requests to ION, and end."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -273,3 +274,43 @@ def test_command_leaves_work_to_a_remote_hub(
     done = run_command("fetch", "run", "--json", ULTRAVIOLET_DATABASE_URL=database)
     assert (0, "done") == (done.returncode, json.loads(done.stdout)["state"]), done.stderr
     assert "process" in json.loads(done.stdout)["requested_by"]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_command_knows_at_once_that_a_remote_hub_has_ended(
+    end: str, start_hub: StartHub, postgresql: Any, environment: Path
+) -> None:
+    """The command has another data folder than the hub, so it knows only the database."""
+    database = postgresql.new_database()
+    hub = start_hub(store_url=database, ULTRAVIOLET_SECRET_KEY=KEY)
+    given = {"ULTRAVIOLET_DATABASE_URL": database, "ULTRAVIOLET_SECRET_KEY": KEY}
+    running = run_command("status", **given)
+    assert "No hub is running" not in running.stdout + running.stderr
+    getattr(hub.child, end)()
+    ended = run_command("status", **given)
+    assert "No hub is running; the last one was alive" in ended.stderr, environment
+
+
+def test_hub_is_found_by_its_sqlite_database(start_hub: StartHub, environment: Path) -> None:
+    """ULTRAVIOLET_DATABASE_URL may name a file outside the data folder."""
+    elsewhere = environment / "databases"
+    elsewhere.mkdir(parents=True)
+    store = f"sqlite:///{elsewhere / 'mirror.db'}"
+    hub = start_hub(store_url=store, data=environment / "other" / "data")
+    found = run_command("status", "--json", ULTRAVIOLET_DATABASE_URL=store)
+    assert hub.url == json.loads(found.stdout)["public_url"]
+    assert "No hub is running" not in found.stderr
+    assert 0o600 == (elsewhere / "mirror.db.hub.json").stat().st_mode & 0o777
+    second = subprocess.run(
+        [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(environment)],
+        env={**os.environ, "ULTRAVIOLET_DATABASE_URL": store},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (5, True) == (second.returncode, hub.url in second.stderr), second.stderr
+    hub.child.stop()
+    stopped = run_command("status", ULTRAVIOLET_DATABASE_URL=store, ULTRAVIOLET_DATA=str(hub.data))
+    assert "No hub is running" in stopped.stderr
+    assert not (elsewhere / "mirror.db.hub.json").exists()

@@ -85,7 +85,9 @@ def test_retried_post_keeps_its_idempotency_key() -> None:
 
 def test_delete_is_not_retried_after_a_timeout() -> None:
     hub, asked = client(httpx.ReadTimeout("too slow"))
-    with pytest.raises(HubUnreachableError, match=r"http://hub\.test/ does not respond: too slow"):
+    with pytest.raises(
+        HubUnreachableError, match=r"http://hub\.test/ does not respond: no answer in time"
+    ):
         hub.delete_user("ada")
     assert 1 == len(asked)
 

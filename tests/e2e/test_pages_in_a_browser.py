@@ -411,6 +411,43 @@ def test_table_is_sorted_filtered_and_saved_as_a_view(person: Page, hub: Any) ->
     expect(person.get_by_role("columnheader", name="Supplier › Name")).to_be_visible()
 
 
+def test_times_of_filters_are_those_of_the_viewers_zone(
+    browser: Browser, hub: Any, plant: dict[str, Any]
+) -> None:
+    """Times are entered and shown in the zone of the pages; dates are the same everywhere."""
+    context = browser.new_context(timezone_id="Asia/Kolkata")
+    page = context.new_page()
+    sign_in(page, hub)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{hub.url}/objects/purchase_orders/filter?field=_created&operator=lt")
+    field = page.get_by_label("Time (GMT+5:30)")
+    field.fill("2099-12-01T04:00")
+    assert violations(page) == []
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile("where=_created%3Alt%3A2099-11-30T22%3A30"))
+    chip = page.get_by_role("link", name=re.compile("^Created is before"))
+    expect(chip).to_contain_text("2099-12-01 04:00:00 GMT+5:30")
+    assert page.locator("#objects tbody tr").count() > 0
+    chip.click()
+    expect(page.get_by_label("Time (GMT+5:30)")).to_have_value("2099-12-01T04:00")
+    page.evaluate("localStorage.setItem('zone', 'UTC')")
+    page.reload()
+    page.get_by_role("link", name=re.compile("^Created is before")).click()
+    expect(page.get_by_label("Time (UTC)")).to_have_value("2099-11-30T22:30")
+    page.evaluate("localStorage.removeItem('zone')")
+    page.goto(f"{hub.url}/objects/purchase_order_lines/filter?field=needDate&operator=lt")
+    page.get_by_label("Date", exact=True).fill("2099-12-01")
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile("where=needDate%3Alt%3A2099-12-01$"))
+    expect(
+        page.get_by_role("link", name=re.compile("^Need date is before 2099-12-01"))
+    ).to_be_visible()
+    page.goto(f"{hub.url}/objects/purchase_orders?where=status:is:DRAFTT")
+    expect(page.get_by_role("alert")).to_contain_text("Did you mean DRAFT?")
+    assert violations(page) == []
+    context.close()
+
+
 LATE_LINES = """SELECT l.id, o.supplier_id, s.name FROM ion_purchase_order_lines l
   JOIN ion_purchase_orders o ON o.id = l.purchase_order_id
   JOIN ion_suppliers s ON s.id = o.supplier_id

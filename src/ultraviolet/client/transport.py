@@ -12,6 +12,7 @@ import msgspec
 import stamina
 
 from ultraviolet.codecs import prepare_codecs
+from ultraviolet.connection_errors import connection_problem
 from ultraviolet.errors import HubUnreachableError, InvalidError, NoHubError, UltravioletError
 from ultraviolet.outgoing import MAX_HUB_ANSWER_BYTES, AnswerTooLargeError, get_proxy
 
@@ -226,7 +227,7 @@ class Transport:
             yield
         except (httpx.RequestError, AnswerTooLargeError) as error:
             url = self._http.base_url.copy_with(path="/")
-            reason = error or type(error).__name__
+            reason = connection_problem(error)
             if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
                 message = f"The connection to the hub at {url} was lost: {reason}. Try again."
             else:

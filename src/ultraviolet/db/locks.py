@@ -35,6 +35,24 @@ def lock_class(name: LockName) -> int:
 _ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(:class, :number)")
 
 
+PRESENCE = 0
+"""The number of the "duties" lock that each syncing process holds; no integration has it."""
+_HOLDERS_OF_PRESENCE = text(
+    """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
+    AND classid = CAST(:class AS int) AND objid = :number
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+)
+
+
+def is_synced(connection: Connection) -> bool:
+    """Return whether a process of a hub syncs this PostgreSQL database.
+
+    Its lock ends with its connection, also if the process is killed.
+    """
+    given = {"class": lock_class("duties"), "number": PRESENCE}
+    return connection.execute(_HOLDERS_OF_PRESENCE, given).scalar_one() > 0
+
+
 Row = TypeVarTuple("Row")
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from ultraviolet import clock
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.command_text import command
-from ultraviolet.db import dialect, engine
+from ultraviolet.db import engine
 from ultraviolet.db.attributes import AttributeCatalog
 from ultraviolet.db.database import Database
 from ultraviolet.db.stored_facts import PUBLIC_URL, read_fact, save_fact
@@ -225,9 +225,7 @@ class Hub:
         if self._one_off is None:
             return None
         start = command("serve", data=str(self.data))
-        return heartbeat.find_no_hub(
-            connection, start, may_be_elsewhere=dialect.is_postgresql(connection.engine)
-        )
+        return heartbeat.find_no_hub(connection, start)
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -1,7 +1,6 @@
 """Authentication with ION: an access token from client credentials, renewed before it expires."""
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from ultraviolet.connection_errors import connection_problem
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion import answers
 from ultraviolet.ion.errors import (
@@ -120,7 +120,8 @@ class TokenProvider:
             raise IonUnauthorizedError(message, setting="auth_url") from error
         except (aiohttp.ClientError, InvalidError, TimeoutError, ValueError) as error:
             raise IonUnreachableError(
-                f"ION's sign-in at {url} does not answer: {reason(error)}", setting="auth_url"
+                f"ION's sign-in at {url} does not answer: {connection_problem(error)}",
+                setting="auth_url",
             ) from error
 
 
@@ -138,18 +139,6 @@ def intercepted(
     return IonInterceptedError(
         f"{url} answered {answer} instead of ION's API; check that this is the address of ION's API"
     )
-
-
-def reason(error: BaseException) -> str:
-    """Return the message of an exception in plain words, else its type."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        found = error.certificate_error
-        return f"its certificate is not valid ({getattr(found, 'verify_message', '') or found})"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        failure = error.os_error
-        known = os.strerror(failure.errno) if failure.errno and failure.errno > 0 else None
-        return known or failure.strerror or str(failure) or type(failure).__name__
-    return str(error) or type(error).__name__
 
 
 def _grant(url: str, status: int, body: bytes) -> _Grant:

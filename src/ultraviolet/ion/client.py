@@ -11,9 +11,10 @@ import aiohttp
 import msgspec
 import stamina
 
+from ultraviolet.connection_errors import connection_problem
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion import answers
-from ultraviolet.ion.auth import TokenProvider, intercepted, reason, with_scheme
+from ultraviolet.ion.auth import TokenProvider, intercepted, with_scheme
 from ultraviolet.ion.errors import (
     IonInterceptedError,
     IonRateLimitedError,
@@ -207,13 +208,13 @@ class IonClient:
         except AnswerTooLargeError as error:
             raise IonUnreadableError(f"ION at {self.url}: {error}") from error
         except (aiohttp.ClientConnectorError, InvalidError) as error:
-            message = f"ION at {self.url} does not answer: {reason(error)}"
+            message = f"ION at {self.url} does not answer: {connection_problem(error)}"
             raise _NotSentError(message, setting="api_url") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             if isinstance(error, TimeoutError):
                 self._budget.refused(None)
             raise IonUnreachableError(
-                f"ION at {self.url} does not answer: {reason(error)}", setting="api_url"
+                f"ION at {self.url} does not answer: {connection_problem(error)}", setting="api_url"
             ) from error
 
 

@@ -37,6 +37,7 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.runtime.leases import Role
 from ultraviolet.process import force_exit_after, freeze_startup_objects
 from ultraviolet.server import sd_notify
+from ultraviolet.server.hub_files import database_elsewhere, hub_files
 from ultraviolet.server.supervisor import (
     MAX_SHUTDOWN_SECONDS,
     Supervisor,
@@ -153,6 +154,9 @@ def serve(options: ServeOptions) -> None:
         if not _is_postgresql(settings):  # two hubs would share one SQLite database
             announce = stack.enter_context(lock_folder(settings.data, "hub.lock", "The hub"))
             announce(options.near)
+            if database := database_elsewhere(settings.data, settings.database_url):
+                locked = lock_folder(database.parent, f"{database.name}.lock", "The hub")
+                stack.enter_context(locked)(options.near)
         _serve(options, settings)
 
 
@@ -250,20 +254,22 @@ def _supervise(options: ServeOptions, settings: Settings, listening: socket.sock
 
 @contextmanager
 def announced(hub: Hub, url: str) -> Generator[None]:
-    """Print the URL of the hub, and write it to DATA/hub.json for the CLI."""
+    """Print the URL of the hub, and write it to its files for the CLI."""
     key = new_token("uvk")
     link = hub.database.write_now(_prepare_access, hub, key)
     print(f"Ultraviolet: {url}", flush=True)  # noqa: T201  output for the terminal
     if link:
         print(f"Sign in (once, within 15 minutes): {url}/sign-in/{link}", flush=True)  # noqa: T201
-    path = hub.data / "hub.json"
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.encode({"url": url, "pid": os.getpid(), "key": key}))
+    paths = hub_files(hub.data, hub.settings.database_url)
+    for path in paths:
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(msgspec.json.encode({"url": url, "pid": os.getpid(), "key": key}))
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        for path in paths:
+            path.unlink(missing_ok=True)
         database = Database(make_engine(hub.settings.database_url))  # that of the hub is closed
         try:
             database.write_now(api_keys.delete_key_by_token, key)

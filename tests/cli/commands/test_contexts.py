@@ -76,7 +76,7 @@ def test_error_names_the_context(start_hub: StartHub) -> None:
         command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ}
     )
     assert 6 == done.returncode
-    assert "does not respond: [Errno 111] Connection refused. " in done.stderr
+    assert "does not respond: the connection was refused. " in done.stderr
     assert done.stderr.endswith(f"\nThe command used the context plant 1 ({hub.url}).\n")
 
 

@@ -169,9 +169,87 @@ def test_invalid_value_is_explained_in_the_form(plant: Any) -> None:
         answer = plant.send("GET", f"{address}&value={value}")
         assert answer.status_code == 422
         assert reason in answer.text
-        assert f'name="value" type="number" value="{value}"' in answer.text
+        assert f'name="value" inputmode="decimal" value="{value}"' in answer.text
     for where in ("cost:is:much", "nonsense", "cost:is", "nobody.name:is:x", "cost:above:status"):
         assert plant.send("GET", f"/objects/purchase_orders?where={where}").status_code == 422
+
+
+def test_value_that_does_not_fit_its_field_is_corrected_in_the_form(
+    plant: Any, subtests: pytest.Subtests
+) -> None:
+    """Both in the form and in the address of a list, which keeps its other conditions."""
+    address = "/objects/purchase_orders"
+    for condition, reason, kept in (
+        ("status:is:REQUESTD", "Did you mean REQUESTED?", 'value="REQUESTD" checked'),
+        ("status:not:nonsense", "Use one of: ", 'value="nonsense" checked'),
+        ("status:any:RECEIVED,REQUESTD", "“REQUESTD” is not", 'value="RECEIVED" checked'),
+        ("status:none:", "is not a value of Status", 'name="operator"'),
+        ("cost:is:much", "Cost must be a number; “much” is not.", 'value="much"'),
+        ("cost:between:1", "enter two values", 'name="value" inputmode="decimal" value="1"'),
+        ("cost:above:status", "cannot be compared", 'value="status" selected'),
+        ("cost:today:", "Cost is not a time.", 'name="operator"'),
+        ("_created:from:noon", "must be a date such as", 'value="noon"'),
+        ("_created:next:ten", "number of days", 'value="ten"'),
+        ("editable:is:maybe", "Editable must be yes or no", 'value="maybe" selected'),
+        ("supplier.name:today:", "is not a time", 'name="operator"'),
+        ("supplierInstructions:gt:5", "supports only", 'name="operator"'),
+    ):
+        with subtests.test(condition=condition):
+            query = {"where": ["id:from:1", condition], "sort": "id"}
+            answer = plant.send("GET", address, params=query)
+            assert answer.status_code == 422
+            assert reason in html.unescape(answer.text)
+            assert kept in answer.text
+            assert (
+                'aria-describedby="form-error"' in answer.text or 'id="form-error"' in answer.text
+            )
+            assert 'name="where" value="id:from:1"' in answer.text
+            assert 'name="edit" value="1"' in answer.text
+    applied = plant.send("GET", f"{address}/filter?field=status&operator=any&value=DRAF&apply=1")
+    assert (applied.status_code, "Did you mean DRAFT?" in applied.text) == (422, True)
+
+
+def test_enum_values_are_written_in_any_case(plant: Any) -> None:
+    for where in ("status:is:received", "status:any:Received"):
+        page = plant.send("GET", f"/objects/purchase_orders?sort=id&where={where}").text
+        assert ids(page)[:2] == [2, 4]
+        assert "Status is any of received" in page
+    others = plant.send("GET", "/objects/purchase_orders?sort=id&where=status:not:received").text
+    assert ids(others)[:2] == [1, 3]
+
+
+def test_flags_are_yes_or_no_however_ion_writes_them(plant: Any, keep: Callable[..., None]) -> None:
+    keep(
+        "purchase_orders",
+        {"id": 1, "editable": "true", "paid": True},
+        {"id": 2, "editable": "false"},
+    )
+    for where in ("editable:is:yes", "editable:is:true", "paid:is:yes"):
+        assert ids(plant.send("GET", f"/objects/purchase_orders?where={where}").text) == [1]
+
+
+def test_time_to_the_minute_means_the_whole_minute(
+    plant: Any, keep: Callable[..., None], subtests: pytest.Subtests
+) -> None:
+    keep(
+        "parts",
+        {"id": 1, "_created": "2026-11-24T21:00:00+00:00"},
+        {"id": 2, "_created": "2026-11-24T21:00:59.500000+00:00"},
+        {"id": 3, "_created": "2026-11-24T21:01:00+00:00"},
+    )
+    for where, expected in {
+        "is:2026-11-24T21:00": [1, 2],
+        "gt:2026-11-24T21:00": [3],
+        "to:2026-11-24T21:00": [1, 2],
+        "between:2026-11-24T21:00..2026-11-24T21:00": [1, 2],
+    }.items():
+        with subtests.test(where=where):
+            page = plant.send("GET", f"/objects/parts?sort=id&where=_created:{where}").text
+            assert ids(page) == expected
+    edited = plant.send(
+        "GET", "/objects/parts/filter?where=_created:is:2026-11-24T22:00%2B01:00&edit=0"
+    )
+    assert 'type="datetime-local" value="2026-11-24T21:00"' in edited.text
 
 
 def test_linked_object_is_found_by_name(plant: Any, keep: Callable[..., None]) -> None:

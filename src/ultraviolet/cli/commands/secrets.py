@@ -1,5 +1,6 @@
 """`ultraviolet secrets rotate`: encrypt the stored credentials with a new key."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +40,7 @@ def rotate(
 
     settings = Settings.from_environment(data=data, public_url="")
     in_file = settings.secret_key is None
-    if in_file and find_running(data):
+    if in_file and find_running(data, os.environ.get("ULTRAVIOLET_DATABASE_URL")):
         raise ConflictError(f"A hub with the old key is running on {data}. Stop it first.")
     if not in_file and settings.old_secret_key is None:
         raise InvalidError(

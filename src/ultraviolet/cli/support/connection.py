@@ -11,6 +11,7 @@ import msgspec
 from ultraviolet.cli.support import contexts
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import HubUnreachableError, UnauthenticatedError
+from ultraviolet.server.hub_files import hub_files
 
 if TYPE_CHECKING:
     from ultraviolet.cli.support.transports import Api
@@ -65,16 +66,22 @@ def connect(address: HubAddress) -> "Api":
 
 def find_url_and_key(address: HubAddress) -> tuple[str | None, str | None]:
     """Return the address of the hub, None if none runs, and its key, None if it is unknown."""
-    running = find_running(address.data)
+    running = find_running(address.data, os.environ.get("ULTRAVIOLET_DATABASE_URL"))
     url = address.url or (running.url if running else None)
     same = running is not None and url is not None and running.url.rstrip("/") == url.rstrip("/")
     return url, address.key or (running.key if running and same else None)
 
 
-def find_running(data: Path) -> RunningHub | None:
-    """Return the content of hub.json, None if its process has ended."""
+def find_running(data: Path, database_url: str | None = None) -> RunningHub | None:
+    """Return the content of hub.json, None if no hub runs with this data folder or database."""
+    found = map(_read_running, hub_files(data, database_url))
+    return next((running for running in found if running), None)
+
+
+def _read_running(file: Path) -> RunningHub | None:
+    """Return the content of a hub.json; None if its process has ended."""
     try:
-        running = msgspec.json.decode((data / "hub.json").read_bytes(), type=RunningHub)
+        running = msgspec.json.decode(file.read_bytes(), type=RunningHub)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from ultraviolet.connection_errors import connection_problem
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.outgoing import AnswerTooLargeError, opener, read_file
 
@@ -49,7 +50,7 @@ def call_control_api(url: str, path: str, body: Any = None, *, method: str = "PO
             ) from error
     except (OSError, ValueError, AnswerTooLargeError) as error:
         raise LocalIonUnreachableError(
-            f"No local ION responds at {url} ({error}). Start one with `ultraviolet ion serve`."
+            f"No local ION responds at {url}: {connection_problem(error)}. Start one with `ultraviolet ion serve`."
         ) from error
 
 

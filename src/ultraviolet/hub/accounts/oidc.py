@@ -12,6 +12,7 @@ import aiohttp
 import jwt
 import msgspec
 
+from ultraviolet.connection_errors import connection_problem
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.ion import answers
 from ultraviolet.outgoing import MAX_SMALL_ANSWER_BYTES, AnswerTooLargeError, get_proxy, read_body
@@ -308,9 +309,8 @@ class Provider:
             TimeoutError,
             ValueError,
         ) as error:
-            reason = str(error) or type(error).__name__
             raise ProviderUnreachableError(
-                f"{self.client.issuer} does not answer: {reason}"
+                f"{self.client.issuer} does not answer: {connection_problem(error)}"
             ) from error
         if status >= 500:  # noqa: PLR2004
             raise ProviderUnreachableError(

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 import msgspec
 
+from ultraviolet.connection_errors import connection_problem
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.alerts import rendering
 from ultraviolet.hub.alerts.destinations import DecryptedDestination
@@ -216,13 +217,11 @@ def _describe_error(error: BaseException) -> str:
             reply = error.smtp_error
             text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
             return f"{error.smtp_code} {text}"[:_MAX_ERROR_CHARACTERS]
-        case AddressNotAllowedError():
-            return str(error)
-        case aiohttp.ClientConnectorError():
-            return str(error.os_error)
+        case aiohttp.ClientConnectorError() | AddressNotAllowedError():
+            return connection_problem(error)
         case TimeoutError():
             return f"no answer within {_TIMEOUT_SECONDS:.0f} seconds"
         case aiohttp.ClientError():
             return type(error).__name__
         case _:
-            return (str(error) or type(error).__name__)[:_MAX_ERROR_CHARACTERS]
+            return connection_problem(error)[:_MAX_ERROR_CHARACTERS]

@@ -7,6 +7,8 @@ import structlog
 from sqlalchemy import Connection, text
 
 from ultraviolet.clock import CLOCK, now_rfc3339, utc_now
+from ultraviolet.db.dialect import is_postgresql
+from ultraviolet.db.locks import is_synced
 from ultraviolet.db.stored_facts import read_fact, replace_older_fact, save_fact
 from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health.resource_freshness import age
@@ -57,17 +59,15 @@ def alive_at(connection: Connection) -> str | None:
     return read_fact(connection, "alive_at")
 
 
-def find_no_hub(connection: Connection, start: str, *, may_be_elsewhere: bool) -> Finding | None:
+def find_no_hub(connection: Connection, start: str) -> Finding | None:
     """Return the finding that no hub runs on this database; for commands only.
 
-    `start` is the command that starts one. A hub that `may_be_elsewhere`, on another machine,
-    counts as running while its heartbeats are recent.
+    `start` is the command that starts one. On PostgreSQL, a hub may run on another machine.
     """
-    last = alive_at(connection)
-    now = utc_now()
-    if may_be_elsewhere and last and now - datetime.fromisoformat(last) <= _MIN_DOWNTIME:
+    if is_postgresql(connection) and is_synced(connection):
         return None
-    seen = f"the last one was alive {age(last, now)}" if last else "none has run yet"
+    last = alive_at(connection)
+    seen = f"the last one was alive {age(last, utc_now())}" if last else "none has run yet"
     return Finding("unmaintained", "error", f"No hub is running; {seen}", f"`{start}` starts one")
 
 

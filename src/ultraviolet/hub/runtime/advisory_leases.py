@@ -15,8 +15,6 @@ _SETTINGS = b"""SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1;
   SET tcp_keepalives_count = 2;
   SET tcp_user_timeout = 3000"""
 """The server detects a vanished machine within about three seconds."""
-_PRESENCE_ID = 0
-"""The id that every process with a share locks in shared mode; no integration has it."""
 _HOLDERS = """SELECT objid::bigint, pid, pid = pg_backend_pid() FROM pg_locks
   WHERE locktype = 'advisory' AND classid = %s::int AND objsubid = 2 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
@@ -40,9 +38,9 @@ class AdvisoryLockLeases:
         try:
             connection = self._connection or await self._connect()
             rows = await (await connection.execute(_HOLDERS, [self._class])).fetchall()
-            processes = {pid for id_, pid, _ in rows if id_ == _PRESENCE_ID}
+            processes = {pid for id_, pid, _ in rows if id_ == locks.PRESENCE}
             others = {id_ for id_, _, mine in rows if not mine}
-            present = any(mine for id_, _, mine in rows if id_ == _PRESENCE_ID)
+            present = any(mine for id_, _, mine in rows if id_ == locks.PRESENCE)
             if self._has_share and not present:
                 raise psycopg.OperationalError("the session was replaced and its locks are lost")
             share = ceil(len(wanted) / max(1, len(processes)))
@@ -88,6 +86,6 @@ class AdvisoryLockLeases:
         await connection.execute(_SETTINGS)
         if self._has_share:
             await connection.execute(
-                "SELECT pg_advisory_lock_shared(%s::int, %s)", [self._class, _PRESENCE_ID]
+                "SELECT pg_advisory_lock_shared(%s::int, %s)", [self._class, locks.PRESENCE]
             )
         return connection

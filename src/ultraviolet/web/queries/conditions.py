@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 import msgspec
+from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
@@ -13,7 +14,13 @@ from ultraviolet.ion.model import Resource
 from ultraviolet.text import did_you_mean
 from ultraviolet.web.queries.columns import Column, Kind, columns, parse_operand
 from ultraviolet.web.queries.field_paths import FieldPath, find_path
-from ultraviolet.web.queries.ion_filters import Filter, escape_pattern, is_comparable
+from ultraviolet.web.queries.ion_filters import (
+    Filter,
+    FilterCompiler,
+    escape_pattern,
+    is_comparable,
+    unknown_choices,
+)
 
 Operator = Literal[
     "is",
@@ -45,6 +52,7 @@ _BY_NAME: Mapping[str, Operator] = {each: each for each in OPERATORS}
 OR = "or"
 """The condition that separates groups, of which one must match."""
 WITHOUT_VALUE: frozenset[Operator] = frozenset(("today", "overdue", "empty", "filled"))
+_OF_TIMES: frozenset[Operator] = frozenset(("today", "next", "last", "overdue"))
 WITH_FIELD: Mapping[Operator, str] = {"same": "eq", "differs": "neq", "above": "gt", "below": "lt"}
 """Operators that compare with another field, with those of the filter language."""
 _EMPTINESS: dict[Operator, str] = {"empty": "is empty", "filled": "is not empty"}
@@ -108,11 +116,22 @@ _NEGATIONS: dict[Operator, Operator] = {
 _SEARCHES: dict[Operator, str] = {"has": "%{}%", "starts": "{}%", "ends": "%{}"}
 _COMPARISONS: dict[Operator, str] = {"is": "eq", "from": "gte", "to": "lte"}
 _TEXTS = ("text", "choice", "other")
+_OF_SEVERAL: dict[Operator, Operator] = {"is": "any", "not": "none"}
+"""Operators of one value, with those of several."""
 _EMPTY_TEXTS = ("", "[]", "{}")
 _VALUE = re.compile(r"(?:^|,)((?:[^,\\]|\\.|\\$)*)", re.DOTALL)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_FLAGS = {"true": "true", "yes": "true", "1": "true", "false": "false", "no": "false", "0": "false"}
+_DAY_OR_MINUTE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d)?")
 _MAX_DAYS = 36_500
 _BETWEEN = ".."
+
+
+class InvalidConditionError(InvalidError):
+    """A condition of a list is invalid; `place` is its place in the address."""
+
+    def __init__(self, message: str, place: int) -> None:
+        super().__init__(message, field="where")
+        self.place = place
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -131,9 +150,7 @@ class Condition(msgspec.Struct, frozen=True):
     @property
     def values(self) -> list[str]:
         """The values of operators that take several: `a,b` or, for a range, `a..b`."""
-        if self.operator == "between":
-            return self.value.split(_BETWEEN)
-        return split_values(self.value) if self.operator in ("any", "none") else [self.value]
+        return split_of(self.operator, self.value)
 
     @property
     def label(self) -> str:
@@ -165,6 +182,13 @@ class Condition(msgspec.Struct, frozen=True):
         return {self.path.name: compared}
 
 
+def split_of(operator: str, written: str) -> list[str]:
+    """Return the values of a condition as it is written in a URL."""
+    if operator == "between":
+        return written.split(_BETWEEN)
+    return split_values(written) if operator in ("any", "none") else [written]
+
+
 def split_values(written: str) -> list[str]:
     """Return the values of `a,b`; a backslash before a comma or a backslash makes it a part."""
     return [re.sub(r"\\([,\\])", r"\1", each) for each in _VALUE.findall(written)]
@@ -180,10 +204,9 @@ def join_values(operator: Operator, values: Sequence[str]) -> str:
 
 
 def _compare_time(operator: Operator, values: Sequence[str]) -> Filter:
-    """Return the comparison with a time or, without a time of day, with a whole day in UTC."""
+    """Return the comparison with a time, or with a whole day or minute in UTC."""
     value = values[0]
-    is_day = _DAY.fullmatch(value) and value != date.max.isoformat()
-    end = (date.fromisoformat(value) + timedelta(days=1)).isoformat() if is_day else ""
+    end = _end(value)
     match operator:
         case "is":
             compared = {"gte": value, "lt": end} if end else {"eq": value}
@@ -206,6 +229,16 @@ def _compare_time(operator: Operator, values: Sequence[str]) -> Filter:
     return compared
 
 
+def _end(written: str) -> str:
+    """Return the end of a day or of a minute; "" for any other time."""
+    found = _DAY_OR_MINUTE.fullmatch(written)
+    try:
+        unit = timedelta(minutes=1) if found and found[1] else timedelta(days=1)
+        return (datetime.fromisoformat(written) + unit).isoformat() if found else ""
+    except OverflowError:  # the last one
+        return ""
+
+
 def kind_of(column: Column) -> Kind:
     """Return the kind of a field as people see it; ION has flags that are texts."""
     return "flag" if column.format == "boolean" else column.kind
@@ -216,7 +249,9 @@ def comparable_fields(resource: Resource, column: Column) -> list[Column]:
     return [other for other in columns(resource).values() if is_comparable(column, other)]
 
 
-def parse_condition(catalog: Catalog, resource: Resource, written: str) -> Condition:
+def parse_condition(
+    connection: Connection, catalog: Catalog, resource: Resource, written: str
+) -> Condition:
     """Parse `field:operator:value`; raise InvalidError, whose field is the part that is wrong."""
     field, _, rest = written.partition(":")
     name, _, value = rest.partition(":")
@@ -229,17 +264,42 @@ def parse_condition(catalog: Catalog, resource: Resource, written: str) -> Condi
             field="operator",
         )
     path = find_path(catalog, resource, field)
+    at = catalog.resources[path.links[-1].resource] if path.links else resource
     value = value.replace("\0", "")
     other = None
     if operator in WITH_FIELD:
-        at = catalog.resources[path.links[-1].resource] if path.links else resource
         comparable = {other.name: other for other in comparable_fields(at, path.column)}
         other = comparable.get(value)
         if other is None:
             raise InvalidError(f"{path.label} cannot be compared with {value!r}.", field="value")
+    if path.column.kind == "choice" and not path.column.is_attribute:
+        if operator in _OF_SEVERAL:
+            operator, value = _OF_SEVERAL[operator], join_values("any", [value])
+        if operator in _OF_SEVERAL.values():
+            value = join_values("any", _known_choices(connection, catalog, at, path, value))
+    elif kind_of(path.column) == "flag" and operator == "is":
+        value = _FLAGS.get(value.lower(), value)
+    if operator in _OF_TIMES and path.column.kind != "time":
+        raise InvalidError(f"{path.label} is not a time.", field="operator")
     condition = Condition(path, operator, value, other)
     check_value(condition)
+    FilterCompiler(connection, catalog).compile(resource, condition.to_filter())
     return condition
+
+
+def _known_choices(
+    connection: Connection, catalog: Catalog, at: Resource, path: FieldPath, written: str
+) -> list[str]:
+    """Return the values of an enum field as ION writes them; raise InvalidError."""
+    field = at.field(path.column.place)
+    given = split_values(written)
+    valid = catalog.enum_values(field) if field else frozenset[str]()
+    unknown = unknown_choices(connection, at, path.column, given, valid)
+    for each in given if valid else ():
+        if each in unknown and each.upper() not in valid:
+            near = did_you_mean(each, valid) or f" Use one of: {', '.join(sorted(valid))}."
+            raise InvalidError(f"“{each}” is not a value of {path.label}.{near}", field="value")
+    return [each.upper() if each in unknown else each for each in given]
 
 
 def check_value(condition: Condition) -> None:
@@ -254,13 +314,15 @@ def check_value(condition: Condition) -> None:
         return
     if operator == "between" and len(condition.values) != 2:  # noqa: PLR2004
         raise InvalidError(f"{label}: enter two values, as in 1..10.", field="value")
+    if kind_of(column) == "flag" and operator == "is" and value not in _FLAGS.values():
+        raise InvalidError(f"{label} must be yes or no; “{value}” is not.", field="value")
     if column.kind in _TEXTS or operator in ("has", "hasnot", "starts", "ends"):
         return
     for each in condition.values:
         try:
             parse_operand(column.type, each)
         except (KeyError, OverflowError, TypeError, ValueError) as error:
-            kinds = {"time": "a date such as 2026-12-01", "boolean": "yes or no", "id": "an ID"}
+            kinds = {"time": "a date such as 2026-12-01", "id": "an ID"}
             expected = kinds.get(column.type, "a number")
             raise InvalidError(
                 f"{label} must be {expected}; “{each}” is not.", field="value"
@@ -268,15 +330,18 @@ def check_value(condition: Condition) -> None:
 
 
 def parse_groups(
-    catalog: Catalog, resource: Resource, written: Sequence[str]
+    connection: Connection, catalog: Catalog, resource: Resource, written: Sequence[str]
 ) -> list[list[Condition]]:
-    """Parse conditions; `or` between them begins a new group."""
+    """Parse conditions; `or` between them begins a new group. Raise InvalidConditionError."""
     groups: list[list[Condition]] = [[]]
-    for each in written:
+    for place, each in enumerate(written):
         if each == OR:
             groups.append([])
-        else:
-            groups[-1].append(parse_condition(catalog, resource, each))
+            continue
+        try:
+            groups[-1].append(parse_condition(connection, catalog, resource, each))
+        except InvalidError as error:
+            raise InvalidConditionError(str(error), place) from error
     return [group for group in groups if group]
 
 

@@ -13,7 +13,7 @@ resolved for each query. Names come from the contract; values are always bound.
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -162,19 +162,12 @@ class FilterCompiler:
     def _choices(
         self, resource: Resource, column: Column, name: str, given: list[Any]
     ) -> list[Any]:
-        """Return the operands of an enum field as ION writes them; raise InvalidError.
-
-        ION may have values that the contract lacks: a recent object proves them.
-        """
+        """Return the operands of an enum field as ION writes them; raise InvalidError."""
         field = resource.field(column.place)
         valid = self._catalog.enum_values(field) if field else frozenset[str]()
-        unknown = {each for each in given if isinstance(each, str)} - valid
-        if not valid or not unknown or name not in ("eq", "neq", "in"):
+        if not valid or name not in ("eq", "neq", "in"):
             return given
-        value = sql.value_of(self._connection, objects, column.place, column.type).label("value")
-        recent = select(value).where(objects.c.resource == resource.name)
-        found = recent.order_by(objects.c.changed_at.desc()).limit(_MAX_SCANNED_OBJECTS).subquery()
-        unknown -= set(self._connection.execute(select(found.c.value).distinct()).scalars())
+        unknown = unknown_choices(self._connection, resource, column, given, valid)
         for each in sorted(unknown):
             if each.upper() not in valid:
                 raise _filter_error(
@@ -284,6 +277,26 @@ class FilterCompiler:
                 other.c.id == link.c.id,
             )
         return query.where(self._all(target, wanted, other, depth + 1)).exists()
+
+
+def unknown_choices(
+    connection: Connection,
+    resource: Resource,
+    column: Column,
+    given: Iterable[Any],
+    valid: frozenset[str],
+) -> set[str]:
+    """Return the texts that are not exactly a value of an enum field.
+
+    ION may have values that the contract lacks: a recent object proves them.
+    """
+    unknown = {each for each in given if isinstance(each, str)} - valid
+    if not unknown:
+        return unknown
+    value = sql.value_of(connection, objects, column.place, column.type).label("value")
+    recent = select(value).where(objects.c.resource == resource.name)
+    found = recent.order_by(objects.c.changed_at.desc()).limit(_MAX_SCANNED_OBJECTS).subquery()
+    return unknown - set(connection.execute(select(found.c.value).distinct()).scalars())
 
 
 def required_comparisons(resource: Resource, wanted: Filter) -> Iterator[tuple[Column, str, Any]]:

@@ -34,11 +34,8 @@ def ago(moment: str) -> str:
 
 
 def clock(moment: str) -> str:
-    """Write a moment for reading, in UTC."""
-    return (
-        datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        + " UTC"
-    )
+    """Write a moment to the second, in UTC."""
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def hour(moment: str) -> str:

@@ -3,8 +3,10 @@
 Each is a complete page without scripts. With scripts, its main part opens in a dialog of the list.
 """
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Literal
 
 import msgspec
 from litestar import Response, get
@@ -15,25 +17,29 @@ from sqlalchemy import Connection, select
 from ultraviolet.db.attributes import columns as attribute_columns
 from ultraviolet.db.tables.mirror import objects as objects_table
 from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.hub.hub import Hub
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
+from ultraviolet.web.pages.formats.values import canonical, clock
 from ultraviolet.web.pages.objects.field_choice import field_groups
 from ultraviolet.web.pages.objects.list_address import LIST_PARAMETERS, ListAddress
-from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.pages.templating import GivenRenderer, Renderer
 from ultraviolet.web.queries import objects
 from ultraviolet.web.queries.conditions import (
     LABELS,
-    OR,
+    OPERATORS,
     WITH_FIELD,
     WITHOUT_VALUE,
     Condition,
+    InvalidConditionError,
     Operator,
     comparable_fields,
     join_values,
     kind_of,
     parse_condition,
+    split_of,
 )
 from ultraviolet.web.queries.field_paths import FieldPath, find_path
 from ultraviolet.web.queries.links import object_title
@@ -44,6 +50,18 @@ _FORM = ("field", "operator", "value", "upper", "edit", "group", "path", "apply"
 _MAX_SUGGESTIONS = 10
 _DATE = "date"
 _MAX_DIGITS = 3
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_WHOLE_SECOND = ".000000+00:00"
+
+
+class GivenCondition(msgspec.Struct, frozen=True):
+    """A condition as entered, its place in the list, and the group to add a new one to."""
+
+    path: FieldPath
+    operator: Operator
+    values: list[str]
+    edit: int | None
+    group: int | None
 
 
 class OperatorChoice(msgspec.Struct, frozen=True):
@@ -52,6 +70,13 @@ class OperatorChoice(msgspec.Struct, frozen=True):
     name: Operator
     label: str
     control: str
+
+
+class TimeField(msgspec.Struct, frozen=True):
+    """The form field of a time: its type, and its value, which scripts show in the viewer's zone."""
+
+    type: Literal["date", "datetime-local", "text"]
+    value: str
 
 
 class Editor(msgspec.Struct, frozen=True):
@@ -69,6 +94,14 @@ class Editor(msgspec.Struct, frozen=True):
     """The title of the linked object whose id is the value."""
     error: str = ""
 
+    @property
+    def times(self) -> list[TimeField]:
+        """The fields of the first and the second time."""
+        return [
+            _time_field(value, whole_day=self.control.startswith(_DATE))
+            for value in [*self.values, "", ""][:2]
+        ]
+
 
 @get(
     "/objects/{name:str}/filter", guards=VIEWER, opt={EXTRA_PARAMETERS: (*LIST_PARAMETERS, *_FORM)}
@@ -82,61 +115,133 @@ async def edit_filter(
     here = ListAddress(request.url.query)
     asked = request.query_params
     edit, group = _number(asked.get("edit")), _number(asked.get("group"))
-    edited = here.conditions[edit] if edit is not None and edit < len(here.conditions) else ""
-    known = parse_condition(catalog, resource, edited) if edited and edited != OR else None
+    known = await hub.database.read(_known_condition, catalog, resource, here, edit)
     field = asked.get("field", known.path.name if known else "")
-    common: dict[str, Any] = {
-        "resource": resource,
-        "here": here,
-        "edit": "" if edit is None else edit,
-        "group": "" if group is None else group,
-        "integration": asked.get("integration") or "",
-    }
-    if not field or asked.get("path"):
-        attributes = await hub.database.read(_attributes, asked.get("integration"))
-        groups = field_groups(catalog, resource, asked.get("path") or "", attributes)
-        return render.page(request, "choose_field.html", **common, groups=groups)
+    integration, deeper = asked.get("integration") or "", asked.get("path") or ""
+    if not field or deeper:
+        attributes = await hub.database.read(_attributes, integration)
+        return render.page(
+            request,
+            "choose_field.html",
+            resource=resource,
+            here=here,
+            edit="" if edit is None else edit,
+            group="" if group is None else group,
+            integration=integration,
+            groups=field_groups(catalog, resource, deeper, attributes),
+        )
     path = find_path(catalog, resource, field)
-    given = [value for value in asked.getall("value", []) if value]
-    upper = asked.get("upper") or ""
-    offered: dict[str, Operator] = {each: each for each in LABELS[kind_of(path.column)]}
-    wanted = asked.get("operator") or (known.operator if known else "")
-    operator = offered.get(wanted) or next(iter(offered.values()))  # or the usual one of the field
-    if known and not given and path == known.path and operator == known.operator:
-        given = known.values
-    elif upper:
-        given = [*given, upper]
+    values = [value for value in [*asked.getall("value", []), asked.get("upper")] if value]
+    operator = _offered(path, asked.get("operator") or (known.operator if known else ""))
+    if known and not values and path == known.path and operator == known.operator:
+        values = known.values
+    given = GivenCondition(path, operator, values, edit, group)
+    applied = bool(asked.get("apply"))
+    return await _edit(request, hub, render, catalog, resource, given, applied=applied)
 
+
+async def edit_invalid(
+    request: AnyRequest,
+    hub: Hub,
+    render: Renderer,
+    catalog: Catalog,
+    resource: Resource,
+    error: InvalidConditionError,
+) -> Response[str] | Redirect:
+    """Return the form of an invalid condition of a list; raise the error if its field is unknown."""
+    field, _, rest = ListAddress(request.url.query).conditions[error.place].partition(":")
+    operator, _, value = rest.partition(":")
+    try:
+        path = find_path(catalog, resource, field)
+    except InvalidError:
+        raise error from None
+    if operator not in OPERATORS:
+        raise error
+    values = split_of(operator, value)
+    given = GivenCondition(path, _offered(path, operator), values, error.place, None)
+    return await _edit(
+        request, hub, render, catalog, resource, given, applied=True, error=str(error)
+    )
+
+
+async def _edit(
+    request: AnyRequest,
+    hub: Hub,
+    render: Renderer,
+    catalog: Catalog,
+    resource: Resource,
+    given: GivenCondition,
+    *,
+    applied: bool,
+    error: str = "",
+) -> Response[str] | Redirect:
+    """Return the form of a condition, or a redirect to the list if it is applied and valid."""
+    here, integration = (
+        ListAddress(request.url.query),
+        request.query_params.get("integration") or "",
+    )
+    path, operator = given.path, given.operator
     at = catalog.resources[path.links[-1].resource] if path.links else resource
 
     def read(connection: Connection) -> tuple[list[str], str, str, list[str]]:
         """Return the values, the title of a linked object, an error and the known choices."""
-        chosen = required_integration(connection, asked.get("integration") or None)
+        chosen = required_integration(connection, integration or None)
         link = path.column.link
         choices: list[str] = []
         if path.column.is_attribute and path.column.kind == "choice":
             choices = known_values(connection, chosen, at, path.column)
-        if not (link and given and operator not in WITH_FIELD):
-            return given, "", "", choices
+        if not (link and given.values and operator not in WITH_FIELD):
+            return given.values, "", "", choices
         target = catalog.resources[link.resource]
-        return *_find_target(connection, catalog, chosen, target, given[0]), choices
+        return *_find_target(connection, catalog, chosen, target, given.values[0]), choices
 
-    values, title, error, choices = await hub.database.read(read)
-    if asked.get("apply") and not error:
+    values, title, unclear, choices = await hub.database.read(read)
+    error = error or unclear
+    if applied and not error:
         written = f"{path.name}:{operator}:{join_values(operator, values)}"
         try:
             if not values and operator not in WITHOUT_VALUE:
                 raise InvalidError("Enter a value.", field="value")
-            parse_condition(catalog, resource, written)
-            return Redirect(
-                f"/objects/{resource.name}?{here.changed(written, edit, group)}", status_code=303
-            )
+            await hub.database.read(parse_condition, catalog, resource, written)
+            changed = here.changed(written, given.edit, given.group)
+            return Redirect(f"/objects/{resource.name}?{changed}", status_code=303)
         except UltravioletError as failure:
             error = str(failure)
     editor = _editor(catalog, resource, path, operator, values, choices)
-    shown = msgspec.structs.replace(editor, title=title, error=error)
-    status = 422 if error and asked.get("apply") else 200
-    return render.page(request, "edit_filter.html", status=status, **common, editor=shown)
+    return render.page(
+        request,
+        "edit_filter.html",
+        status=422 if error and applied else 200,
+        resource=resource,
+        here=here,
+        edit="" if given.edit is None else given.edit,
+        group="" if given.group is None else given.group,
+        integration=integration,
+        editor=msgspec.structs.replace(editor, title=title, error=error),
+    )
+
+
+def _known_condition(
+    connection: Connection,
+    catalog: Catalog,
+    resource: Resource,
+    here: ListAddress,
+    edit: int | None,
+) -> Condition | None:
+    """Return the condition of the list to edit; None for a new or an invalid one."""
+    if edit is None or edit >= len(here.conditions):
+        return None
+    with suppress(InvalidError):
+        return parse_condition(connection, catalog, resource, here.conditions[edit])
+    return None
+
+
+def _offered(path: FieldPath, asked: str) -> Operator:
+    """Return this operator if the form offers it, else the usual one of the field."""
+    offered: dict[str, Operator] = {each: each for each in LABELS[kind_of(path.column)]}
+    if asked not in offered:  # `is` and `is not` of an enum are those of several values
+        asked = {"is": "any", "not": "none"}.get(asked, "")
+    return offered.get(asked) or next(iter(offered.values()))
 
 
 @get("/objects/{name:str}/columns", guards=VIEWER, opt={EXTRA_PARAMETERS: LIST_PARAMETERS})
@@ -176,8 +281,8 @@ def describe(connection: Connection, integration_id: int, condition: Condition) 
     words = " or ".join(condition.values)
     if operator in WITH_FIELD:
         words = condition.other.label if condition.other else value
-    elif operator == "between":
-        words = " and ".join(condition.values)
+    elif column.kind == "time" or operator == "between":
+        words = " and ".join(_time_words(each) for each in condition.values)
     elif column.link and operator in ("is", "not"):
         query = select(objects_table.c.doc).where(
             objects_table.c.integration_id == integration_id,
@@ -197,6 +302,12 @@ def describe(connection: Connection, integration_id: int, condition: Condition) 
     else:
         words = f"{condition.label} {words}".rstrip()
     return f"{condition.path.label} {words}"
+
+
+def _time_words(written: str) -> str:
+    """Return a time as pages show it; a date or a relative time as it is."""
+    moment = None if _DAY.fullmatch(written) else canonical(written)
+    return clock(moment) if moment else written
 
 
 def _choice_label(value: str) -> str:
@@ -235,6 +346,8 @@ def _editor(
             options = [(value, value) for value in sorted({*choices, *values})]
     elif control == "flag":
         options = [("true", "yes"), ("false", "no")]
+    if control in ("field", "flag"):  # also an invalid value is shown
+        options += [(value, value) for value in values if value not in dict(options)]
     return Editor(path, operator, operators, control, values, options)
 
 
@@ -250,6 +363,17 @@ def _control(path: FieldPath, operator: Operator) -> str:
     is_date = kind == "time" and path.column.format == _DATE
     control = _DATE if is_date else kind
     return f"{control} range" if operator == "between" else control
+
+
+def _time_field(written: str, *, whole_day: bool) -> TimeField:
+    """Return the form field for a time; relative and very exact times stay text."""
+    if _DAY.fullmatch(written) or (whole_day and not written):
+        return TimeField("date", written)
+    exact = canonical(written)
+    if written and (whole_day or exact is None or not exact.endswith(_WHOLE_SECOND)):
+        return TimeField("text", written)
+    shown = (exact or "")[: len("2026-12-01T14:30:00")]
+    return TimeField("datetime-local", shown.removesuffix(":00") if written else "")
 
 
 def _find_target(

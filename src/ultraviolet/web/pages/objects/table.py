@@ -11,26 +11,40 @@ from sqlalchemy import Connection
 
 from ultraviolet.command_text import command
 from ultraviolet.hub.accounts import saved_views
+from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.model import Resource
 from ultraviolet.ion.queries import is_read
 from ultraviolet.mirror import export
 from ultraviolet.web.api.objects import index_fields
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, parse_choice, required_integration
-from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, AnyRequest, GivenCaller, GivenHub
+from ultraviolet.web.middleware.auth import (
+    OPERATOR,
+    VIEWER,
+    AnyRequest,
+    Caller,
+    GivenCaller,
+    GivenHub,
+)
 from ultraviolet.web.pages.objects.cells import list_cells
-from ultraviolet.web.pages.objects.filter_builder import describe
+from ultraviolet.web.pages.objects.filter_builder import describe, edit_invalid
 from ultraviolet.web.pages.objects.list_address import (
     LIST_PARAMETERS,
     ListAddress,
     Place,
     parse_place,
 )
-from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.pages.templating import GivenRenderer, Renderer
 from ultraviolet.web.queries import object_table, objects
 from ultraviolet.web.queries.columns import columns as own_columns
-from ultraviolet.web.queries.conditions import OR, groups_filter, parse_groups
+from ultraviolet.web.queries.conditions import (
+    OR,
+    InvalidConditionError,
+    groups_filter,
+    parse_groups,
+)
 from ultraviolet.web.queries.field_paths import read_currencies, read_linked
 from ultraviolet.web.queries.list_count import ListCount, count_objects
 from ultraviolet.web.queries.object_table import ObjectQuery, TablePage
@@ -99,14 +113,26 @@ async def show_objects(
     render: GivenRenderer,
     caller: GivenCaller,
     name: FromPath[str],
-) -> Response[str]:
+) -> Response[str] | Redirect:
     """Show a resource as a table; filters, order and columns are the address."""
     catalog = await hub.database.read(hub.attributes.get)
     resource = objects.find_resource(catalog, name)
+    try:
+        return await _list_page(request, hub, render, caller, catalog, resource)
+    except InvalidConditionError as error:
+        return await edit_invalid(request, hub, render, catalog, resource, error)
+
+
+async def _list_page(
+    request: AnyRequest,
+    hub: Hub,
+    render: Renderer,
+    caller: Caller,
+    catalog: Catalog,
+    resource: Resource,
+) -> Response[str]:
     asked = request.query_params
     here = ListAddress(request.url.query)
-    groups = parse_groups(catalog, resource, here.conditions)
-    field_filter = groups_filter(groups)
     by = object_table.parse_order(resource, asked.get("sort"))
     columns = object_table.selected_columns(catalog, resource, asked.getall("column", []), by)
     place = parse_place(asked.get("cursor"))
@@ -114,6 +140,8 @@ async def show_objects(
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = required_integration(connection, asked.get("integration") or None)
+        groups = parse_groups(connection, catalog, resource, here.conditions)
+        field_filter = groups_filter(groups)
         wanted = ObjectFilter(chosen, resource, asked.get("q") or None, object_state)
         query = ObjectQuery(wanted, field_filter, by)
         at = place
@@ -132,6 +160,7 @@ async def show_objects(
             "integration": integrations.get(connection, chosen),
             "integrations": integrations.list_page(connection),
             "objects": found.rows,
+            "filter": field_filter,
             "linked": read_linked(
                 connection, chosen, documents, [path for path in columns if path.links]
             ),
@@ -151,7 +180,7 @@ async def show_objects(
     shown = [
         ("integration", found["integration"].id),
         *((name, asked[name]) for name in ("q", "state") if asked.get(name)),
-        *([("filter", msgspec.json.encode(field_filter).decode())] if field_filter else []),
+        *([("filter", msgspec.json.encode(given).decode())] if (given := found["filter"]) else []),
         ("sort", str(by)),
         ("column", "id"),
         *(("column", path.name) for path in columns if is_read(path.column.name)),
