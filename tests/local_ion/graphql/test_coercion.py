@@ -78,7 +78,7 @@ def test_literals_are_not_coerced(ion: Ion) -> None:
 
 
 @pytest.mark.parametrize("given", ["7.5", "abc", "", str(2**63)])
-def test_invalid_id_is_named_with_what_is_expected(ion: Ion, given: str) -> None:
+def test_invalid_id_is_named_with_its_form(ion: Ion, given: str) -> None:
     query = "query ($id: ID!) { part(id: $id) { id } }"
     assert f"{given!r} is not a valid value of id: expected a whole number." == ion.error(
         query, id=given
@@ -108,7 +108,7 @@ def test_null_in_a_list_of_a_filter_matches_nothing(ion: Ion) -> None:
 
 
 @pytest.mark.parametrize("cost", ["many", "NaN", "Infinity"])
-def test_decimal_that_is_no_number_is_refused(ion: Ion, cost: str) -> None:
+def test_invalid_decimal_is_refused(ion: Ion, cost: str) -> None:
     part = ion.create("Part", partNumber=f"decimal {cost}")["id"]
     message = ion.mutation_error("createPartInventory", partId=part, cost=cost)
     assert f"{cost!r} is not a valid value of cost: expected a number." == message

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from tests.local_ion.in_process_ion import Ion
 
+from ultraviolet.errors import ConflictError
+from ultraviolet.local_ion.sandbox.loader import copy_into
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
@@ -42,6 +45,10 @@ def test_other_tables_are_refused_with_the_way_out(database: Path, statement: st
     assert "its table parts differs. Start the local ION with another folder" in written
     assert "Traceback" not in written
     assert before == database.read_bytes()
+
+    with pytest.raises(ConflictError, match=rf"created .*{database.name}: its table parts differs"):
+        copy_into(database.parent / "copy", database)
+    assert not (database.parent / "copy").exists()
 
 
 def test_same_tables_get_the_current_triggers(database: Path) -> None:

@@ -16,7 +16,7 @@ from ultraviolet.local_ion.store.columns import encode_integer
 
 
 def find_invalid_id(field: GraphQLField, node: FieldNode, context: OperationContext) -> str | None:
-    """Return what is wrong with the first invalid id in the arguments of a field, or None."""
+    """Return an error message for the first invalid id in the arguments of a field, or None."""
     for name, value in context.arguments(field, node).items():
         message = _find(cast("Any", field.args[name]).type, value, name)
         if message is not None:

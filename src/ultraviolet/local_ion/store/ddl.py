@@ -40,7 +40,7 @@ def create_tables(connection: Connection, schema: StoreSchema) -> None:
     if found == version:
         return
     if found:
-        _check_columns(connection, schema)
+        check_columns(connection, schema)
         triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
         for (name,) in connection.execute(triggers).fetchall():
             connection.execute(f'DROP TRIGGER "{name}"')
@@ -48,7 +48,7 @@ def create_tables(connection: Connection, schema: StoreSchema) -> None:
     connection.execute(f"PRAGMA user_version = {version}")
 
 
-def _check_columns(connection: Connection, schema: StoreSchema) -> None:
+def check_columns(connection: Connection, schema: StoreSchema) -> None:
     """Raise ConflictError if an existing table has not exactly the columns of the schema."""
     sql = "SELECT name FROM pragma_table_info(?)"
     for table in schema.tables.values():
