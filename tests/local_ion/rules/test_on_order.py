@@ -137,3 +137,21 @@ def test_inventory_of_another_line_or_part_is_not_received(ion: Ion) -> None:
     given = item(ion, line, 2, partInventoryId=unordered)
     message = "This inventory is of another part than the line."
     assert message == ion.mutation_error("addItemsToReceipt", **given)
+
+
+def test_excess_that_is_taken_back_is_not_on_order(ion: Ion) -> None:
+    order, line, _ = line_of(ion, 10)
+    ion.update("purchaseOrder", order, status="ORDERED")
+    ion.mutate("addItemsToReceipt", **item(ion, line, 4))
+    given = item(ion, line, 7)
+    ion.mutate("addItemsToReceipt", **given)
+    assert {"receivedQuantity": 11, "inventoryQuantity": 11, "status": "RECEIVED"} == ion.get(
+        "purchaseOrderLine", line, "receivedQuantity inventoryQuantity status"
+    )
+    receipt = given["input"][0]["receiptId"]
+    (excess,) = ion.get("receipt", receipt, "receiptItems { id }")["receiptItems"]
+    etag = ion.etag("receipt", receipt)
+    ion.mutate("removeItemFromReceipt", id=excess["id"], receiptId=receipt, etag=etag)
+    shown = sorted((each["status"], each["quantity"]) for each in inventories(ion, line))
+    assert [("AVAILABLE", 4), ("ON_ORDER", 6)] == shown
+    assert {"status": "ORDERED"} == ion.get("purchaseOrder", order, "status")
