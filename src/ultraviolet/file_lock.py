@@ -1,8 +1,9 @@
 """Locks of files, which end with their process: of a data folder, a spool, or a child process."""
 
 import fcntl
+import os
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,18 +21,29 @@ def try_lock(file: IO[Any] | int) -> bool:
 
 
 @contextmanager
-def lock_folder(folder: Path, file: str, name: str) -> Generator[Callable[[str], None]]:
+def lock_folder(
+    folder: Path, file: str, name: str, *, temporary: bool = False
+) -> Generator[Callable[[str], None]]:
     """Hold the lock of a folder, created if needed; raise ConflictError if it is in use.
 
     `name` begins the error, as in "The demo". Pass the URL of this process to the yielded function;
     the error of another process names it. The lock ends with the process, also if it is killed.
+    The file of a temporary lock is deleted with it.
     """
     ensure_private_dir(folder, (file,))
-    with open(folder / file, "a+", opener=private_opener) as lock:
-        if not try_lock(lock):
-            lock.seek(0)
-            at = f" at {url}" if (url := lock.read(1000).strip()) else ""
-            raise ConflictError(f"{name} with the data in {folder} is already running{at}")
+    path = folder / file
+    with ExitStack() as stack:
+        while True:
+            lock = stack.enter_context(open(path, "a+", opener=private_opener))
+            if not try_lock(lock):
+                lock.seek(0)
+                at = f" at {url}" if (url := lock.read(1000).strip()) else ""
+                raise ConflictError(f"{name} with the data in {folder} is already running{at}")
+            if not temporary or _is_file(path, lock.fileno()):
+                break
+            lock.close()
+        if temporary:
+            stack.callback(path.unlink, missing_ok=True)  # while the lock is held
 
         def write(url: str) -> None:
             lock.truncate(0)
@@ -40,3 +52,11 @@ def lock_folder(folder: Path, file: str, name: str) -> Generator[Callable[[str],
 
         write("")
         yield write
+
+
+def _is_file(path: Path, descriptor: int) -> bool:
+    """Return whether an open file is that of the path, and not one that its holder deleted."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

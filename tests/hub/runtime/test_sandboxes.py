@@ -41,7 +41,7 @@ class Admin:
     def is_gone(self, integration: int) -> bool:
         """Return whether nothing is left of a sandbox."""
         keys = self.hub.api("GET", "/api-keys")["items"]
-        left = (self.hub.data / "sandboxes" / str(integration)).exists()
+        left = str(integration) in {p.stem for p in (self.hub.data / "sandboxes").glob("*")}
         return not left and not any(key["name"].endswith(f" {integration}") for key in keys)
 
 

@@ -270,6 +270,38 @@ def test_service_user_is_named_by_what_its_key_changes(ion: Ion) -> None:
     assert with_key(ion, made) == viewer  # a key outlives its creator
 
 
+def test_roles_of_a_service_user_decide_what_its_key_may_do(ion: Ion) -> None:
+    made = key(ion, Viewer(1))
+    viewer = with_key(ion, made)
+    assert viewer is not None
+    user = {"userId": viewer.user_id}
+    ion.mutate("detachRoleFromUser", **user, roleId=1)
+    refusal = "User does not have permission to update this resource."
+    for allowed, mutation in ((set(), "createPart"), ({"createPart"}, "updatePart")):
+        signed_in = with_key(ion, made)
+        assert signed_in is not None
+        assert signed_in.permissions is not None
+        assert allowed == {"createPart", "updatePart"} & signed_in.permissions
+        values = {"partNumber": "x"} if mutation == "createPart" else {"id": 1, "etag": "x"}
+        assert refusal == ion.mutation_error(mutation, signed_in, **values)
+        ion.mutate(
+            "attachRoleToUser", **user, roleId=role(ion, f"{mutation[0].upper()}{mutation[1:]}")
+        )
+    signed_in = with_key(ion, made)
+    assert signed_in is not None
+    assert signed_in.permissions is not None
+    assert {"createPart", "updatePart"} <= signed_in.permissions  # roles add up
+    groups = ion.data("{ me { permissionGroups { name } } }", signed_in)["permissionGroups"]
+    assert {"CreatePart", "UpdatePart"} == {group["name"] for group in groups}
+
+
+def test_key_of_a_limited_key_has_no_more_than_it(ion: Ion) -> None:
+    limited = Viewer(1, frozenset({"createApiKey", "createPart", "parts"}))
+    signed_in = with_key(ion, key(ion, limited))
+    assert signed_in is not None
+    assert limited.permissions == signed_in.permissions
+
+
 def test_secret_of_an_api_key_is_shown_only_once(ion: Ion) -> None:
     made = key(ion, Viewer(1))
     listed = ion.data("{ apiKeys { edges { node { clientId clientSecret } } } }")["edges"]

@@ -75,3 +75,49 @@ def test_only_floats_are_converted_without_the_quirk(tmp_path: Path) -> None:
 def test_literals_are_not_coerced(ion: Ion) -> None:
     (error,) = ion.execute('{ locations(first: "2") { edges { node { id } } } }')["errors"]
     assert 'Int cannot represent non-integer value: "2"' == error["message"]
+
+
+@pytest.mark.parametrize("given", ["7.5", "abc", "", str(2**63)])
+def test_invalid_id_is_named_with_its_form(ion: Ion, given: str) -> None:
+    query = "query ($id: ID!) { part(id: $id) { id } }"
+    assert f"{given!r} is not a valid value of id: expected a whole number." == ion.error(
+        query, id=given
+    )
+    expected = f"{given!r} is not a valid value of input.stepId: expected an id, a whole number."
+    assert expected == ion.mutation_error("copyStep", stepId=given)
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"id": {"in": [1, "x"]}}, "'x' is not a valid value of id: expected a whole number."),
+        (
+            {"_created": {"gt": "soon"}},
+            "'soon' is not a valid value of _created: expected a time such as 2026-01-31T12:00:00Z.",
+        ),
+    ],
+)
+def test_invalid_operand_of_a_filter_is_named(ion: Ion, filters: object, message: str) -> None:
+    query = "query ($f: PartsInputFilters) { parts(filters: $f) { edges { node { id } } } }"
+    assert message == ion.error(query, f=filters)
+
+
+def test_null_in_a_list_of_a_filter_matches_nothing(ion: Ion) -> None:
+    part = ion.create("Part", partNumber="null in a list")["id"]
+    assert [{"id": part}] == ion.list_all("parts", id={"in": [None, part]})
+
+
+@pytest.mark.parametrize("cost", ["many", "NaN", "Infinity"])
+def test_invalid_decimal_is_refused(ion: Ion, cost: str) -> None:
+    part = ion.create("Part", partNumber=f"decimal {cost}")["id"]
+    message = ion.mutation_error("createPartInventory", partId=part, cost=cost)
+    assert f"{cost!r} is not a valid value of cost: expected a number." == message
+
+
+def test_null_is_refused_where_a_value_is_required(ion: Ion) -> None:
+    place = ion.create("Location", name="required")["id"]
+    message = "name of Location must not be null; omit it to keep its value."
+    assert message == ion.update_error("location", place, name=None, description="x")
+    assert {"name": "required", "description": None} == ion.get(
+        "location", place, "name description"
+    )

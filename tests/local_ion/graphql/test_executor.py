@@ -402,3 +402,42 @@ def test_data_survives_a_restart(tmp_path):
     assert "P" == second.data("{ part(id: 1) { partNumber } }")["partNumber"]
     assert 1 == len(nodes(second.data("{ users { edges { node { id } } } }")))
     second.ion.close()
+
+
+def test_json_with_another_order_of_members_changes_nothing(ion):
+    written = [{"type": "p", "children": [{"text": "loose", "bold": True}]}]
+    issue = ion.make("Issue", title="I", causeCondition=written)
+    change = """mutation($e: String!, $c: SlateContent) {
+      updateIssue(input: {id: 1, etag: $e, causeCondition: $c}) { issue { _etag } } }"""
+    same = [{"children": [{"bold": True, "text": "loose"}], "type": "p"}]
+    after = ion.data(change, e=issue["_etag"], c=same)
+    assert issue["_etag"] == after["issue"]["_etag"]
+    after = ion.data(change, e=issue["_etag"], c=[{**same[0], "type": "q"}])
+    assert issue["_etag"] != after["issue"]["_etag"]
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        ("{" + " ".join(f"a{n}: parts(first: 1) {{ edges {{ node {{ id }} }} }}" for n in range(800)) + "}", None),
+        (
+            "{ parts { edges { node {"
+            + " ".join(f"a{n}: mboms {{ ...F }}" for n in range(1000))
+            + "} } } } fragment F on MBom {"
+            + " ".join(f"b{n}: id" for n in range(2000))
+            + "}",
+            "its fragments repeat too many fields",
+        ),
+        (
+            "{ parts { edges { node { ...F0 } } } } fragment F900 on Part { id }"
+            + "".join(f" fragment F{n} on Part {{ ...F{n + 1} }}" for n in range(900)),
+            "nests its fragments too deeply",
+        ),
+    ],
+    ids=["aliases", "repeated fragment", "chain of fragments"],
+)  # fmt: skip
+def test_long_documents_are_served_or_refused_with_a_reason(ion, document, error):
+    answer = ion.ion.execute(document, {}, None, ADMIN)
+    assert ("errors" in answer) == (error is not None)
+    if error is not None:
+        assert error in answer["errors"][0]["message"]

@@ -313,6 +313,14 @@ def test_every_depth_of_filters_is_served(plant: LocalIon, single: int, levels: 
         assert [edge["node"]["id"] for edge in edges] == found
 
 
+def test_filter_may_have_thousands_of_alternatives(plant: LocalIon) -> None:
+    wanted = {"or_": [{"partNumber": {"eq": str(n)}} for n in range(3000)]}
+    document = "query($f: PartsInputFilters) { parts(filters: $f) { edges { node { id } } } }"
+    resolved, written = both(plant, document, {"f": wanted})
+    assert written == resolved
+    assert msgspec.json.decode(written) == {"data": {"parts": {"edges": []}}}
+
+
 def test_too_complex_filter_is_an_error(plant: LocalIon) -> None:
     wanted: dict[str, Any] = {"id": {"gt": 0}}
     for _ in range(60):

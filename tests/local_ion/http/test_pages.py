@@ -176,7 +176,7 @@ def test_link_can_be_edited(site: Site, order: int) -> None:
         ("cost", "1e999", "Enter a number."),
         ("orderedAt", "soon", "Enter a date."),
         ("supplierId", "Kestrel", "Enter the ID of a supplier."),
-        ("supplierId", "999999", "refers to something that does not exist"),
+        ("supplierId", "999999", "Supplier 999999 does not exist (supplierId)."),
         ("status", "LOST", "Select one of the values."),
         ("description", "x" * 10_001, "Enter at most 10,000 characters."),
     ],

@@ -301,7 +301,7 @@ def test_invalid_issue_is_rejected(ion: Ion) -> None:
     made, other = stock(ion, 2), stock(ion, 2)
     kit, item = kit_of(ion, seen(ion, made, "partId"))
     assert "larger than the available quantity" in issue_refused(ion, made, item, 3)
-    assert "larger than the available quantity" in issue_refused(ion, made, item, 0)
+    assert "must be more than 0" in issue_refused(ion, made, item, 0)
     assert "for another part" in issue_refused(ion, other, item, 1)
     ion.update("partKit", kit, status="CANCELED")
     assert "A canceled kit accepts no more inventory." == issue_refused(ion, made, item, 1)
@@ -412,3 +412,27 @@ def test_inventory_is_associated_with_a_step(ion: Ion) -> None:
     )
     ion.mutate("removePartInventoryFromRunStep", **tie, etag=ion.etag("runStep", step))
     assert [] == ion.get("runStep", step, "partInventories { id }")["partInventories"]
+
+
+def test_description_of_a_part_has_at_most_512_characters(ion: Ion) -> None:
+    longest, longer = "x" * 512, "x" * 513
+    made = ion.create("Part", partNumber="described", description=longest)["id"]
+    message = "The description of a part has at most 512 characters."
+    assert message == ion.mutation_error("createPart", partNumber="longer", description=longer)
+    assert message == ion.update_error("part", made, description=longer)
+    given = {"id": made, "etag": ion.etag("part", made), "description": longer}
+    assert message == ion.mutation_error("createPartRevision", **given)
+    given = [{"partNumber": "described", "description": longer}]
+    assert message == ion.mutation_error("createOrUpdateMultipleParts", parts=given)
+
+
+def test_errors_name_the_objects_in_the_way(ion: Ion) -> None:
+    order = ion.create("PurchaseOrder")["id"]
+    line = ion.create("PurchaseOrderLine", purchaseOrderId=order)["id"]
+    message = f"delete PurchaseOrderLine {line}, or change its purchaseOrderId."
+    assert f"PurchaseOrder {order} is still used: {message}" == ion.mutation_error(
+        "deletePurchaseOrder", id=order, etag=ion.etag("purchaseOrder", order)
+    )
+    assert "Part 999999 does not exist (partId)." == ion.mutation_error(
+        "createPartInventory", partId=999_999
+    )

@@ -372,3 +372,19 @@ def test_step_without_a_procedure_is_a_standard_step_with_derived_steps(ion: Ion
         "Step", "isStandardStep isChildStandardStep", title="c", parentId=standard["id"]
     )
     assert {"isStandardStep": False, "isChildStandardStep": True} == child
+
+
+def test_copies_keep_sub_steps_of_a_younger_parent(ion: Ion) -> None:
+    made, (inner, middle, outer) = procedure(ion, "inner", "middle", "outer")
+    ion.update("step", inner, parentId=middle)
+    ion.update("step", middle, parentId=outer)
+    shown = "steps { title steps { title steps { title } } }"
+    expected = [{"title": "outer", "steps": [{"title": "middle", "steps": [{"title": "inner"}]}]}]
+    assert expected == ion.get("procedure", made, shown)["steps"]
+    etag = ion.etag("procedure", made)
+    clone = ion.mutate("cloneProcedure", procedureId=made, etag=etag)["procedure"]["id"]
+    assert expected == ion.get("procedure", clone, shown)["steps"]
+    steps = ion.create("Run", "steps { title parentId id }", procedureId=made)["steps"]
+    by_id = {step["id"]: step["title"] for step in steps}
+    parents = {step["title"]: by_id.get(step["parentId"]) for step in steps}
+    assert {"outer": None, "middle": "outer", "inner": "middle"} == parents

@@ -229,3 +229,32 @@ def test_nullable_member_is_not_required() -> None:
     assert isinstance(kind, GraphQLInputObjectType)
     assert _needed(kind.fields["partNumber"].type)
     assert get_nullable_type(kind.fields["partNumber"].type) is not kind.fields["partNumber"].type
+
+
+def test_mutation_without_its_input_is_an_error(ion: Ion) -> None:
+    root = CATALOG.schema.mutation_type
+    assert root is not None
+    optional = [
+        name
+        for name, field in root.fields.items()
+        if [*field.args] in (["input"], ["deleteInput"])
+        and not isinstance(next(iter(field.args.values())).type, GraphQLNonNull)
+    ]
+    assert optional
+    for name in optional:
+        payload = "{ __typename }"
+        argument = next(iter(root.fields[name].args))
+        for document in (
+            f"mutation {{ {name} {payload} }}",
+            f"mutation {{ {name}({argument}: null) {payload} }}",
+        ):
+            assert f"{name} requires its {argument}." == ion.error(document)
+
+
+def test_bulk_creation_of_nothing_is_empty(ion: Ion) -> None:
+    assert {"mbomItems": []} == ion.data(
+        "mutation { createMultipleMbomItems(input: {}) { mbomItems { id } } }"
+    )
+    assert {"parts": []} == ion.data(
+        "mutation { createOrUpdateMultipleParts(input: {}) { parts { id } } }"
+    )

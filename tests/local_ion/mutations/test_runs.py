@@ -198,6 +198,28 @@ def test_batch_is_created_on_request(ion: Ion) -> None:
     assert {"runBatch": {"title": "Lot 8"}} == ion.get("run", third, "runBatch { title }")
 
 
+def test_runs_created_together_share_a_new_batch(ion: Ion) -> None:
+    given = [
+        {"title": "a", "addToNewBatch": True},
+        {"title": "b", "addToNewBatch": True},
+        {"title": "c", "runBatchTitle": "Lot 9"},
+        {"title": "d", "runBatchTitle": "Lot 9"},
+        {"title": "e"},
+    ]
+    shown = "runs { runBatchId runBatch { title } }"
+    a, b, c, d, e = ion.mutate("createRuns", shown, input=given)["runs"]
+    assert (a, c, None) == (b, d, e["runBatchId"])
+    assert [{"title": None}, {"title": "Lot 9"}] == [a["runBatch"], c["runBatch"]]
+
+
+def test_number_becomes_text_in_a_field_of_text(ion: Ion) -> None:
+    _, (step,) = run(ion, "one")
+    made = field(ion, step, type="STRING")
+    assert [{"value": "12.5"}, {"value": "true"}] == [
+        fill(ion, made, value=value) for value in (12.5, True)
+    ]
+
+
 def test_cancelling_keeps_complete_steps(ion: Ion) -> None:
     id_, (one, two) = run(ion, "one", "two")
     go(ion, one, "COMPLETE")

@@ -104,3 +104,24 @@ def test_started_step_moves_the_inventory_of_its_run(
     assert places["store"] == place_of(ion, inventory)
     ion.update("runStep", step, status="IN_PROGRESS")
     assert (places["bench"] if moves else places["store"]) == place_of(ion, inventory)
+
+
+def test_completed_kit_leaves_its_former_contents(ion: Ion, places: dict[str, int]) -> None:
+    kit = ion.create("PartKit", locationId=places["cart"])["id"]
+    inventory = issue(ion, kit, stock(ion, places["store"]), 10)
+    ion.update("partKit", kit, status="COMPLETED")
+    ion.update("partKit", kit, locationId=places["bench"])
+    assert places["cart"] == place_of(ion, inventory)
+
+
+def test_installed_inventory_follows_its_assembly_instead_of_its_kit(
+    ion: Ion, places: dict[str, int]
+) -> None:
+    top, bolt = (ion.create("Part", partNumber=f"kitted asm {n}")["id"] for n in range(2))
+    ion.mutate("createMbomItem", parentId=top, partId=bolt, quantity=10)
+    assembly = stock(ion, places["line"], 1, top)
+    kit = ion.create("PartKit", locationId=places["cart"])["id"]
+    bolts = issue(ion, kit, stock(ion, places["store"], 10, bolt), 10)
+    installed(ion, assembly, bolt, bolts, 10)
+    ion.update("partKit", kit, locationId=places["bench"])
+    assert places["line"] == place_of(ion, bolts)

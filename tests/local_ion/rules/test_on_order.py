@@ -121,3 +121,37 @@ def test_required_inspection_starts_with_the_receipt(ion: Ion) -> None:
     for status in ("IN_PROGRESS", "COMPLETE"):
         ion.update("runStep", step["id"], status=status)
     assert ["AVAILABLE"] == [each["status"] for each in inventories(ion, line)]
+
+
+def test_inventory_of_another_line_or_part_is_not_received(ion: Ion) -> None:
+    order, line, _ = line_of(ion, 2)
+    other_order, other, _ = line_of(ion, 2)
+    for each in (order, other_order):
+        ion.update("purchaseOrder", each, status="ORDERED")
+    (ordered,) = inventories(ion, other)
+    given = item(ion, line, 2, partInventoryId=ordered["id"])
+    message = "This inventory is on order for another line; receive it there."
+    assert message == ion.mutation_error("addItemsToReceipt", **given)
+    part = ion.create("Part", partNumber=f"P{next(COUNT)}")["id"]
+    unordered = ion.create("PartInventory", partId=part, quantity=2)["id"]
+    given = item(ion, line, 2, partInventoryId=unordered)
+    message = "This inventory is of another part than the line."
+    assert message == ion.mutation_error("addItemsToReceipt", **given)
+
+
+def test_excess_that_is_taken_back_is_not_on_order(ion: Ion) -> None:
+    order, line, _ = line_of(ion, 10)
+    ion.update("purchaseOrder", order, status="ORDERED")
+    ion.mutate("addItemsToReceipt", **item(ion, line, 4))
+    given = item(ion, line, 7)
+    ion.mutate("addItemsToReceipt", **given)
+    assert {"receivedQuantity": 11, "inventoryQuantity": 11, "status": "RECEIVED"} == ion.get(
+        "purchaseOrderLine", line, "receivedQuantity inventoryQuantity status"
+    )
+    receipt = given["input"][0]["receiptId"]
+    (excess,) = ion.get("receipt", receipt, "receiptItems { id }")["receiptItems"]
+    etag = ion.etag("receipt", receipt)
+    ion.mutate("removeItemFromReceipt", id=excess["id"], receiptId=receipt, etag=etag)
+    shown = sorted((each["status"], each["quantity"]) for each in inventories(ion, line))
+    assert [("AVAILABLE", 4), ("ON_ORDER", 6)] == shown
+    assert {"status": "ORDERED"} == ion.get("purchaseOrder", order, "status")

@@ -150,6 +150,18 @@ def test_rich_text_keeps_its_structure() -> None:
     assert paragraph["type"] == "paragraph"
     assert paragraph["children"][1]["type"] == "link"
     assert paragraph["children"][1]["url"].startswith("https://")
+    short = [{"type": "p", "children": [{"text": "zanzibar"}]}]
+    assert (
+        masked("purchase_orders", supplierInstructions=short)["supplierInstructions"][0]["type"]
+        == "p"
+    )
+
+
+def test_states_in_a_redline_stay() -> None:
+    state = {"title": "zanzibar", "type": "content", "status": "in_progress"}
+    kept = json.loads(masked("redlines", initialState=json.dumps(state))["initialState"])
+    assert (kept["type"], kept["status"]) == ("content", "in_progress")
+    assert kept["title"] != "zanzibar"
 
 
 def test_masked_rule_and_pattern_are_valid() -> None:

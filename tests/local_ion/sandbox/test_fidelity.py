@@ -43,7 +43,7 @@ def test_values_that_need_the_contents_of_kits_are_not_compared(
         "parts_inventory.quantityAvailable"
     ]
     text = fidelity_report.as_markdown(report)
-    assert "parts_kits.percentKitted in 1 objects" in text
+    assert "parts_kits.percentKitted (1)" in text
     equal = text.partition("## Computed fields that are equal")[2].partition("##")[0]
     assert "parts_inventory.kitted" in equal
     assert "parts_kits.percentKitted" not in equal

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import shutil
 from collections import defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -100,7 +100,7 @@ class Sandboxes:
                 raise ConflictError("The sandbox runs already. Stop it first.")
             await self._stop(integration_id)
             claim = ExitStack()
-            claim.enter_context(lock_folder(self._folder, f"{integration_id}.lock", _NAME))
+            claim.enter_context(self._lock(integration_id))
             try:
                 await self._start(actor, integration_id, name, claim, mask=mask)
             except BaseException:
@@ -165,17 +165,17 @@ class Sandboxes:
         kept = await self._database.read(service.list_ids) if self._processes else set[int]()
         for integration_id in self._processes.keys() - kept:
             await self.stop(integration_id)
-        found = [int(path.name) for path in self._folder.glob("*") if path.name.isdecimal()]
+        found = {int(path.stem) for path in self._folder.glob("*") if path.stem.isdecimal()}
         for integration_id in found:
             async with self._locks[integration_id]:
                 if integration_id in self._processes:
                     continue
-                with (
-                    suppress(ConflictError),  # of another process
-                    lock_folder(self._folder, f"{integration_id}.lock", _NAME),
-                ):
+                with suppress(ConflictError), self._lock(integration_id):  # of another process
                     await self._remove(integration_id)
                     log.info("sandbox.removed", integration_id=integration_id)
+
+    def _lock(self, integration_id: int) -> AbstractContextManager[object]:
+        return lock_folder(self._folder, f"{integration_id}.lock", _NAME, temporary=True)
 
     async def _remove(self, integration_id: int) -> None:
         """End a process that outlived its hub, revoke its key and delete its data."""

@@ -21,17 +21,16 @@ def new_client_id() -> str:
 def create(
     tx: Transaction, client_id: str, secret: str | None = None, service_user_id: int | None = None
 ) -> tuple[int, str]:
-    """Create a key with the permissions of the actor; return its id and its secret.
+    """Create a key; return its id and its secret.
 
-    Without a service user, the key acts as its creator.
+    A key of a service user has the permissions of that user's roles. Without one, the key acts as
+    its creator, with the permissions of this moment. The actor's own key limits both.
     """
     secret = secret or secrets.token_urlsafe(32)
-    # The permissions of the actor's roles, limited to those of the actor's own key.
-    allowed = permissions.load_user_permissions(tx, tx.actor_id)
-    if allowed is None or tx.permissions is None:
-        allowed = tx.permissions if allowed is None else allowed
-    else:
-        allowed &= tx.permissions
+    own = permissions.load_user_permissions(tx.connection, tx.catalog, tx.actor_id)
+    allowed = intersection(own, tx.permissions)
+    if service_user_id is not None and allowed == own:
+        allowed = None
     values = {
         "client_id": client_id,
         "client_secret": hash_secret(secret),
@@ -40,6 +39,13 @@ def create(
         "service_user_id": service_user_id,
     }
     return tx.insert("api_keys", values), secret
+
+
+def intersection(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the permissions that both sets contain; None contains all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def ensure(store: Store, client_id: str, secret: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from sqlite3 import Connection
 from typing import Any
 
 from ultraviolet.ion.catalog import Catalog
@@ -28,29 +29,34 @@ _ROLE_MUTATIONS: Mapping[str, re.Pattern[str]] = {
 ROLES = (ADMIN_ROLE, *_ROLE_MUTATIONS, "Manager")
 """The predefined roles and their permissions (assumed)."""
 
-# names of the groups that a user has through own roles or the roles of a team
-SELECT_USER_GROUPS = """
+# the roles of a user and of their teams
+SELECT_USER_ROLES = """
+SELECT role_id FROM user_roles WHERE user_id = ?1 UNION
+SELECT tr.role_id FROM team_users tu JOIN team_roles tr ON tr.team_id = tu.team_id WHERE tu.user_id = ?1"""
+# names of the groups that these roles have
+SELECT_USER_GROUPS = f"""
 SELECT g.name FROM permission_groups g
   JOIN permission_group_roles gr ON gr.permission_group_id = g.id
- WHERE gr.role_id IN (SELECT role_id FROM user_roles WHERE user_id = ?1 UNION
-                      SELECT tr.role_id FROM team_users tu JOIN team_roles tr ON tr.team_id = tu.team_id
-                       WHERE tu.user_id = ?1)"""
+ WHERE gr.role_id IN ({SELECT_USER_ROLES})"""
 SELECT_IS_ADMIN = """
 SELECT 1 FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = ? AND r.name = 'Admin'"""
 
 
-def load_user_permissions(tx: Transaction, user_id: int | None) -> frozenset[str] | None:
+def load_user_permissions(
+    connection: Connection, catalog: Catalog, user_id: int | None
+) -> frozenset[str] | None:
     """Return the root fields that a user may use; None (all) for an administrator.
 
     Reads need no permission (documented), unless this ION has groups for queries.
     """
-    if tx.scalar(SELECT_IS_ADMIN, user_id):
+    if connection.execute(SELECT_IS_ADMIN, (user_id,)).fetchone():
         return None
-    groups = {name for (name,) in tx.connection.execute(SELECT_USER_GROUPS, (user_id,))}
-    queries, mutations = _root_fields(tx.catalog)
-    if not tx.scalar("SELECT 1 FROM permission_groups WHERE name = ?", queries[0]):
+    groups = {name for (name,) in connection.execute(SELECT_USER_GROUPS, (user_id,))}
+    queries, mutations = _root_fields(catalog)
+    has_query = "SELECT 1 FROM permission_groups WHERE name = ?"
+    if not connection.execute(has_query, (queries[0],)).fetchone():
         groups.update(queries)
-    allowed = (name for name in mutations if group_of(name, tx.catalog) in groups)
+    allowed = (name for name in mutations if group_of(name, catalog) in groups)
     return frozenset((*groups.intersection(queries), *allowed))
 
 

@@ -7,6 +7,7 @@ import msgspec
 from ultraviolet.errors import UnauthenticatedError
 from ultraviolet.local_ion.auth import api_keys
 from ultraviolet.local_ion.auth.oauth import Claims, InvalidTokenError
+from ultraviolet.local_ion.auth.permissions import load_user_permissions
 from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID, Store
 
 QUERY_RUNNER = Claims(client_id="query-runner", user_id=ADMINISTRATOR_ID)
@@ -14,7 +15,7 @@ QUERY_RUNNER = Claims(client_id="query-runner", user_id=ADMINISTRATOR_ID)
 
 # permissions of an enabled API key whose user is active
 SELECT_PERMISSIONS = (
-    "SELECT k.permissions FROM api_keys k"
+    "SELECT k.permissions, k.service_user_id FROM api_keys k"
     " JOIN users u ON u.id = coalesce(k.service_user_id, k.created_by_id) WHERE k.client_id = ? AND k.enabled AND NOT u.deactivated"
 )
 
@@ -65,5 +66,8 @@ def load_viewer(store: Store, claims: Claims) -> Viewer:
     row = store.connection.execute(SELECT_PERMISSIONS, (claims.client_id,)).fetchone()
     if row is None:
         raise UnauthenticatedError(InvalidTokenError.__doc__)
-    permissions = frozenset(msgspec.json.decode(row[0], type=list[str])) if row[0] else None
-    return Viewer(claims.user_id, permissions)
+    allowed = frozenset(msgspec.json.decode(row[0], type=list[str])) if row[0] else None
+    if row[1] is not None:
+        own = load_user_permissions(store.connection, store.schema.catalog, row[1])
+        allowed = api_keys.intersection(own, allowed)
+    return Viewer(claims.user_id, allowed)

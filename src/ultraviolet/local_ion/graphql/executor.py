@@ -33,6 +33,7 @@ from ultraviolet.ion.contract.derive import Version
 from ultraviolet.ion.graphql_types import object_type
 from ultraviolet.local_ion.auth.viewers import Viewer
 from ultraviolet.local_ion.graphql.coercion import coerce_variables
+from ultraviolet.local_ion.graphql.invalid_ids import find_invalid_id
 from ultraviolet.local_ion.graphql.lists import ListReader
 from ultraviolet.local_ion.graphql.query_roots import ROOT_FIELDS, RootRequest
 from ultraviolet.local_ion.graphql.resolvers import Reader
@@ -176,8 +177,10 @@ class LocalIon:
             fragments = {
                 d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)
             }
-            errors = validate(self.schema, document, self._rules, max_errors=MAX_ERRORS)
-            parsed = _ParsedDocument(document, list(errors), fragments)
+            errors = list(validate(self.schema, document, self._rules, max_errors=MAX_ERRORS))
+            if errors and errors[-1].message == "Validation aborted.":
+                errors[-1] = GraphQLError("The document nests its fragments too deeply.")
+            parsed = _ParsedDocument(document, errors, fragments)
         with self._lock:
             self._parsed[query] = parsed
             if len(self._parsed) > MAX_CACHED_DOCUMENTS:
@@ -249,7 +252,9 @@ class _Operation:
                 # such as text as an id, or a number that SQLite cannot store
                 log.warning("local_ion.invalid_value", field=key, exc_info=True)
                 self.data[key] = None
-                located = GraphQLError(f"Invalid value: {error}", nodes, path=[key])
+                definition = root.fields.get(nodes[0].name.value)
+                found = find_invalid_id(definition, nodes[0], context) if definition else None
+                located = GraphQLError(found or f"Invalid value: {error}", nodes, path=[key])
                 self.errors.append({**located.formatted})
             except OperationalError as error:
                 # SQLite limits the depth of its parser, among others.
@@ -311,7 +316,10 @@ class _Operation:
             tx.version, tx.quirks = self.ion.version, self.ion.quirks
             last_action_id = audit_log.last_action_id(tx.connection)
             context = self._context(tx.connection)
-            payload = handler(tx, context.arguments(definition, nodes[0]))
+            args = context.arguments(definition, nodes[0])
+            if len(definition.args) == 1 and all(value is None for value in args.values()):
+                raise GraphQLError(f"{name} requires its {next(iter(definition.args))}.")
+            payload = handler(tx, args)
             if self.ion.version != "2023":
                 boms.add_build_requirements(tx, last_action_id)
             self.ion.action_rules.check(tx, last_action_id)

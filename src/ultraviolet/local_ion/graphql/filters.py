@@ -25,7 +25,7 @@ from ultraviolet.local_ion.graphql.special_filters import (
     session_owner,
     special_sort,
 )
-from ultraviolet.local_ion.store.columns import encode, storage
+from ultraviolet.local_ion.store.columns import encode
 
 Sql = tuple[str, list[Any]]
 """An SQL expression and its parameters."""
@@ -100,8 +100,8 @@ class Conditions:
     def _member(self, resource: Resource, name: str, value: Any, alias: str) -> Sql:
         if name in {"or_", "and_"}:
             conditions = [self.where(resource, member, alias) for member in value]
-            joined = f" {name[:-1].upper()} ".join(f"({sql})" for sql, _ in conditions)
-            return f"({joined or '1'})", [p for _, params in conditions for p in params]
+            joined = _join(name[:-1].upper(), [f"({sql})" for sql, _ in conditions])
+            return f"({joined})", [p for _, params in conditions for p in params]
         special = SPECIAL_VALUES.get((resource.name, name))
         if special is not None:
             sql, params = operators_sql(special.field, "v", value)
@@ -180,7 +180,7 @@ class Conditions:
             expression = SESSION_VALUES.get(name)
             if name in {"or_", "and_"}:
                 each = [self.sessions_where(one, inner) for one in member]
-                sql = f" {name[:-1].upper()} ".join(f"({text})" for text, _ in each) or "1"
+                sql = _join(name[:-1].upper(), [f"({text})" for text, _ in each])
                 sql, bound = f"({sql})", [p for _, some in each for p in some]
             elif expression is None:
                 sql, bound = self.where(
@@ -237,11 +237,18 @@ def operators_sql(field: Field, column: str, value: Mapping[str, Any]) -> Sql:
     return " AND ".join(parts) or "1", params
 
 
+def _join(operator: str, conditions: list[str]) -> str:
+    """Join conditions as a balanced tree, because SQLite limits the depth of an expression."""
+    if not conditions[1:]:
+        return conditions[0] if conditions else "1"
+    middle = len(conditions) // 2
+    left, right = _join(operator, conditions[:middle]), _join(operator, conditions[middle:])
+    return f"({left} {operator} {right})"
+
+
 def _operand(field: Field, value: Any) -> Any:
     if field.type == "ScalarValue":
         return int(value) if isinstance(value, bool) else value
-    if storage(field) == "integer":
-        return int(value)
     return encode(field, value)
 
 

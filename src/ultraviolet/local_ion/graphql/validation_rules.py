@@ -46,8 +46,8 @@ from graphql.validation import (
 
 from ultraviolet.ion.contract.derive import Version
 
-_MAX_CHECKS = 5_000
-"""Bound on the sets of merged selections, whose number can grow exponentially."""
+_MAX_FIELDS = 100_000
+"""Bound on the fields of all merged selections, whose number can grow exponentially."""
 
 
 class _Field(NamedTuple):
@@ -67,6 +67,7 @@ class FieldsCanBeMergedRule(ValidationRule):
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
         self._checked: set[tuple[str, frozenset[int]]] = set()
+        self._fields = 0
         self._reported: set[tuple[int, int]] = set()
 
     def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
@@ -79,19 +80,21 @@ class FieldsCanBeMergedRule(ValidationRule):
         self, selections: Sequence[tuple[GraphQLNamedType | None, SelectionSetNode]], what: str
     ) -> None:
         """Check selections that are merged, each once."""
+        if not selections or self._fields > _MAX_FIELDS:
+            return
         key = (what, frozenset(id(selected) for _, selected in selections))
         if key in self._checked:
-            return
-        if len(self._checked) >= _MAX_CHECKS:
-            if len(self._checked) == _MAX_CHECKS:
-                self.report_error(GraphQLError("The document is too complex."))
-                self._checked.add(key)
             return
         self._checked.add(key)
         fields: Fields = defaultdict(list)
         seen: set[str] = set()
         for kind, selected in selections:
             self._collect(kind, selected, fields, seen)
+        self._fields += sum(map(len, fields.values()))
+        if self._fields > _MAX_FIELDS:
+            message = "The document is too complex: its fragments repeat too many fields. Split it."
+            self.report_error(GraphQLError(message))
+            return
         for name, group in fields.items():
             if what == "shape":
                 self._check_shapes(name, group)

@@ -4,14 +4,19 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from ultraviolet.local_ion.mutations.crud import create
+from ultraviolet.local_ion.mutations.crud import create, update
 from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.attributes import copy_attributes
 from ultraviolet.local_ion.rules.copies import copy_row
 from ultraviolet.local_ion.rules.hooks import ensure
-from ultraviolet.local_ion.rules.inventory import check_installed, check_tree
+from ultraviolet.local_ion.rules.inventory import check_description, check_installed, check_tree
 from ultraviolet.local_ion.rules.movement import move_to_assembly
-from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
+from ultraviolet.local_ion.rules.validation import (
+    check_etag,
+    check_nulls,
+    require_current,
+    require_row,
+)
 from ultraviolet.local_ion.store.columns import encode_input
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -41,6 +46,7 @@ def _create_part_revision(tx: Transaction, args: dict[str, Any]) -> dict[str, An
     given, _ = encode_input(
         resource, {k: v for k, v in args["input"].items() if k not in {"id", "etag"}}
     )
+    check_description(given)
     row = copy_row(part, revised_from_id=part["id"], revision=next_revision(latest), **given)
     key: int = tx.insert("parts", row)
     copy_attributes(tx, resource, part["id"], resource, key)
@@ -56,13 +62,12 @@ def _create_part_revision(tx: Transaction, args: dict[str, Any]) -> dict[str, An
 def _create_parts(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     resource = tx.catalog.resources["parts"]
     keys: list[int] = []
-    for values in args["input"]["parts"] or ():
+    for values in args["input"].get("parts") or ():
         revision = values.get("revision") or "A"
         found = tx.find("parts", part_number=values["partNumber"], revision=revision)
         if found:
-            row, _ = encode_input(resource, values)
-            tx.update("parts", found[0]["id"], row)
-            keys.append(found[0]["id"])
+            current = {"id": found[0]["id"], "etag": found[0]["_etag"], "revision": revision}
+            keys.append(update(tx, resource, {**values, **current}))
         else:
             keys.append(create(tx, resource, values))
     return {"parts": keys}
@@ -129,7 +134,8 @@ def _create_abom_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     parent = require_row(tx, "abom_items", int(values["parentId"]))
     row, rest = encode_input(tx.catalog.resources["abom_items"], values)
-    key: int = tx.insert("abom_items", {"quantity": 0.0, **row})
+    row["quantity"] = row.get("quantity") or 0.0
+    key: int = tx.insert("abom_items", row)
     _add_edge(tx, parent["id"], key)
     check_installed(tx, require_row(tx, "abom_items", key))
     move_to_assembly(tx, key, row.get("part_inventory_id"))
@@ -142,6 +148,7 @@ def _update_abom_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     item = require_current(tx, "abom_items", values)
     given = {k: v for k, v in values.items() if k not in {"id", "etag", "parentId"}}
+    check_nulls(tx.catalog.resources["abom_items"], given)
     row, rest = encode_input(tx.catalog.resources["abom_items"], given)
     tx.update("abom_items", item["id"], row)
     if values.get("parentId") is not None:

@@ -1,5 +1,6 @@
 """Create, update and delete one object: defaults, hooks, custom attributes and entity."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from ultraviolet.local_ion.rules.attributes import create_attributes, update_att
 from ultraviolet.local_ion.rules.defaults import DEFAULTS
 from ultraviolet.local_ion.rules.hooks import Hooks
 from ultraviolet.local_ion.rules.registry import HOOKS
-from ultraviolet.local_ion.rules.validation import check_etag, require_row
+from ultraviolet.local_ion.rules.validation import check_etag, check_nulls, require_row
 from ultraviolet.local_ion.store.columns import encode_input
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -55,14 +56,25 @@ def update(tx: Transaction, resource: Resource, values: dict[str, Any]) -> Any:
     hooks = HOOKS.get(resource.name, _NO_HOOKS)
     key, old = find(tx, resource, values)
     check_etag(tx, resource.name, old, values.pop("etag", None))
+    check_nulls(resource, values)
     row, extra = encode_input(resource, {k: v for k, v in values.items() if k not in resource.key})
     hooks.before_update(tx, old, row, extra)
     hooks.before_write(tx, old, row, extra)
+    columns = tx.schema.tables[resource.name].columns
+    row = {c: v for c, v in row.items() if columns[c] != "json" or not _is_same(old[c], v)}
     tx.update(resource.name, key, row)
     if resource.attributes is not None and extra.get("attributes"):
         update_attributes(tx, resource, key, extra["attributes"])
     hooks.after_update(tx, old, row, extra)
     return key
+
+
+def _is_same(old: str | None, new: str | None) -> bool:
+    """Return whether two JSON texts have the same value, whose members may have another order."""
+    if old is None or new is None:
+        return old is new
+    one, other = (json.dumps(json.loads(text), sort_keys=True) for text in (old, new))
+    return one == other
 
 
 def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:

@@ -103,10 +103,11 @@ def _issue(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     inventory = require_row(tx, "parts_inventory", int(values["partInventoryId"]))
     check_etag(tx, "parts_inventory", inventory, values["etag"])
     item = require_row(tx, "part_kit_items", int(values["partKitItemId"]))
-    quantity = values["quantity"]
+    quantity = 1.0 if values.get("quantity") is None else values["quantity"]
+    free = free_quantity(tx, inventory)
+    ensure(quantity > 0, "The quantity to issue must be more than 0.")
     ensure(
-        0 < quantity <= free_quantity(tx, inventory),
-        "The quantity to issue is larger than the available quantity.",
+        quantity <= free, f"The quantity to issue is larger than the available quantity, {free:g}."
     )
     kit = require_row(tx, "parts_kits", item["part_kit_id"])
     status = kit["status"]

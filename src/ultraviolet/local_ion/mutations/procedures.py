@@ -10,7 +10,13 @@ from ultraviolet.local_ion.mutations.handler import Handlers
 from ultraviolet.local_ion.rules.attributes import copy_attributes, create_attributes
 from ultraviolet.local_ion.rules.copies import copy_row
 from ultraviolet.local_ion.rules.hooks import ensure, next_position
-from ultraviolet.local_ion.rules.runs import FIELD_COLUMNS, copy_assets, copy_datagrid, copy_edges
+from ultraviolet.local_ion.rules.runs import (
+    FIELD_COLUMNS,
+    copy_assets,
+    copy_datagrid,
+    copy_edges,
+    parents_first,
+)
 from ultraviolet.local_ion.rules.validation import check_etag, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -51,7 +57,7 @@ def _clone_procedure(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 def copy_procedure(tx: Transaction, source_id: int, target_id: int, *, same_family: bool) -> None:
     """Copy all steps of a procedure with their fields and edges to another procedure."""
     created: dict[int, int] = {}
-    for step in tx.find("steps", "parent_id, position, id", procedure_id=source_id):
+    for step in parents_first(tx.find("steps", "position, id", procedure_id=source_id)):
         family = step["family_id"] if same_family else None
         changed = {
             "procedure_id": target_id,

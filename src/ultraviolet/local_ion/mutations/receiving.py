@@ -16,7 +16,7 @@ from ultraviolet.local_ion.rules.inventory import (
     generate_serial_number,
     load_tracking_type,
 )
-from ultraviolet.local_ion.rules.on_order import create_on_order, load_on_order
+from ultraviolet.local_ion.rules.on_order import create_on_order, is_on_order, load_on_order
 from ultraviolet.local_ion.rules.purchasing import update_received_status
 from ultraviolet.local_ion.rules.supplier_parts import load_conversion
 from ultraviolet.local_ion.rules.validation import require_current, require_row
@@ -65,6 +65,11 @@ def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
         named = require_row(tx, "parts_inventory", inventory_id)
         ordered = load_on_order(tx, line["id"]) if line is not None else []
         is_ordered = any(row["id"] == named["id"] for row in ordered)
+        if line is not None and not is_ordered:
+            message = "This inventory is on order for another line; receive it there."
+            ensure(not is_on_order(tx, named["id"]), message)
+            message = "This inventory is of another part than the line."
+            ensure(line["part_id"] in {None, named["part_id"]}, message)
         inventory_id = _receive_inventory(tx, [named], item, line if is_ordered else None)
     elif line is not None and line["part_id"] is not None:
         ordered = load_on_order(tx, line["id"])

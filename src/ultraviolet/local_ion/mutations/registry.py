@@ -38,7 +38,7 @@ def _create_many(
     resource: str, payload_field: str, member: str | None, tx: Transaction, args: dict[str, Any]
 ) -> dict[str, Any]:
     """Create an object for each element of the input, or of a member of it."""
-    inputs = args["input"][member] if member else args["input"]
+    inputs = args["input"].get(member) if member else args["input"]
     created = [create(tx, tx.catalog.resources[resource], values) for values in inputs or ()]
     return {payload_field: created}
 
@@ -47,7 +47,6 @@ SPECIAL_MUTATIONS: Mapping[str, Handler] = {
     "createMbomSubstitutes": partial(_create_many, "mbom_substitute", "mbomSubstitutes", None),
     "createMultipleMbomItems": partial(_create_many, "mbom_item", "mbomItems", "mbomItems"),
     "createPartInventories": partial(_create_many, "parts_inventory", "partInventories", None),
-    "createRuns": partial(_create_many, "runs", "runs", None),
     **api_keys.MUTATIONS,
     **associations.MUTATIONS,
     **files.MUTATIONS,

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ultraviolet.local_ion.mutations.crud import update
+from ultraviolet.local_ion.mutations.crud import create, update
 from ultraviolet.local_ion.mutations.handler import Handler, Handlers
 from ultraviolet.local_ion.rules.attributes import value_columns
 from ultraviolet.local_ion.rules.hooks import ensure, next_position
@@ -28,6 +28,21 @@ def _update_runs(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {
         "runs": [update(tx, tx.catalog.resources["runs"], dict(v)) for v in args["input"] or ()]
     }
+
+
+@MUTATIONS.handles("createRuns")
+def _create_runs(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Create runs; those for a new batch with the same title share it (assumed)."""
+    batches: dict[str | None, int] = {}
+    created: list[int] = []
+    for values in args["input"]:
+        title = values.pop("runBatchTitle", None)
+        if values.pop("addToNewBatch", False) or title:
+            if title not in batches:
+                batches[title] = tx.insert("run_batches", {"title": title})
+            values["runBatchId"] = batches[title]
+        created.append(create(tx, tx.catalog.resources["runs"], values))
+    return {"runs": created}
 
 
 @MUTATIONS.handles("cancelRun")

@@ -131,8 +131,13 @@ def _insert(
 
 
 def value_columns(tx: Transaction, key: str, kind: str | None, value: Any) -> Row:
-    """Return the columns of a value; the value of a file is the id of its attachment (seen)."""
+    """Return the columns of a value; the value of a file is the id of its attachment (seen).
+
+    A number becomes text where text is expected, as in other inputs.
+    """
     if value is None or kind != "file_attachment":
+        if kind == "string" and isinstance(value, bool | int | float):
+            value = str(value).lower() if isinstance(value, bool) else str(value)
         text = None if value is None else dump_json(value)
         return {
             "value": text,

@@ -7,7 +7,11 @@ from graphql import GraphQLError
 from ultraviolet.local_ion.rules.hooks import ExtraInput, Hooks, changed_columns, ensure
 from ultraviolet.local_ion.rules.movement import move_contents, move_kit_contents
 from ultraviolet.local_ion.rules.on_order import is_on_order
+from ultraviolet.local_ion.store.columns import encode
 from ultraviolet.local_ion.store.transaction import Row, Transaction
+
+MAX_DESCRIPTION = 512
+"""Characters of a part's description (documented)."""
 
 # the quantity in open kits or installed in an aBOM, whichever is larger
 SELECT_ALLOCATED = """
@@ -68,6 +72,12 @@ def check_tracked(row: Row, tracking: str | None) -> None:
         column = "serial_number" if tracking == "serial" else "lot_number"
         words = column.replace("_", " ")
         ensure(row.get(column), f"A {tracking} tracked part requires a {words}.")
+
+
+def check_description(row: Row) -> None:
+    """Raise GraphQLError for a too long description of a part (documented)."""
+    message = f"The description of a part has at most {MAX_DESCRIPTION} characters."
+    ensure(len(row.get("description") or "") <= MAX_DESCRIPTION, message)
 
 
 def load_tracking_type(tx: Transaction, part_id: int) -> str | None:
@@ -167,10 +177,15 @@ def _set_numbers_and_cost(tx: Transaction, part_id: int, row: Row, extra: ExtraI
     if extra.get("autogenerateLotNumber") and row.get("lot_number") is None:
         row["lot_number"] = generate_lot_number(tx)
     if "cost" in extra:
-        row["_cost"] = None if extra["cost"] is None else float(extra["cost"])
+        cost = tx.catalog.resources["parts_inventory"].field("cost")
+        assert cost is not None
+        row["_cost"] = encode(cost, extra["cost"])
 
 
 class _Parts(Hooks, frozen=True):
+    def before_write(self, _tx: Transaction, _old: Row, row: Row, _extra: ExtraInput) -> None:
+        check_description(row)
+
     def before_create(self, _tx: Transaction, row: Row, _extra: ExtraInput) -> None:
         row["revision"] = row.get("revision") or "A"
 
@@ -200,7 +215,8 @@ class _Kits(Hooks, frozen=True):
             row["location_id"] = after["delivery_location_id"]
 
     def after_update(self, tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
-        if "location_id" in changed_columns(old, row):
+        """Move the contents; those of a completed kit are no longer kitted (warehouse models)."""
+        if "location_id" in changed_columns(old, row) and old["status"] != "completed":
             move_kit_contents(tx, old["id"], row["location_id"])
 
     def before_delete(self, tx: Transaction, old: Row) -> None:

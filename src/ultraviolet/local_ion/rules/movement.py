@@ -26,9 +26,13 @@ WITH RECURSIVE up (item, depth) AS (
   UNION SELECT e.parent_abom_item_id, depth + 1 FROM up JOIN abom_edges e ON e.child_abom_item_id = up.item)
 SELECT v.location_id FROM up JOIN abom_items a ON a.id = up.item
   JOIN parts_inventory v ON v.id = a.part_inventory_id ORDER BY depth LIMIT 1"""
+# the inventories of a kit; those that are installed move with their assembly (assumed)
 SELECT_IN_KIT = """
 SELECT k.part_inventory_id FROM part_kit_inventories k JOIN part_kit_items i ON i.id = k.part_kit_item_id
- WHERE i.part_kit_id = ?"""
+  JOIN parts_inventory v ON v.id = k.part_inventory_id
+ WHERE i.part_kit_id = ?
+   AND (SELECT coalesce(sum(a.quantity), 0) FROM abom_items a WHERE a.part_inventory_id = v.id
+         AND EXISTS (SELECT 1 FROM abom_edges e WHERE e.child_abom_item_id = a.id)) < v.quantity"""
 
 
 def move_inventory(tx: Transaction, inventory_id: int, location_id: int | None) -> None:

@@ -68,6 +68,25 @@ def follow_line(tx: Transaction, line: Row) -> None:
         tx.update("parts_inventory", found[0]["id"], {"part_id": line["part_id"], **values})
 
 
+def received_quantity(tx: Transaction, line_id: int) -> float:
+    """Return the received quantity of a line, in the supplier's unit."""
+    sql = "SELECT coalesce(sum(quantity), 0) FROM receipt_items WHERE purchase_order_line_id = ?"
+    return tx.scalar(sql, line_id)
+
+
+def return_to_order(tx: Transaction, line: Row, inventory_id: int | None) -> None:
+    """Limit inventory that is on order again to the quantity that its line still expects (assumed)."""
+    ordered = load_on_order(tx, line["id"])
+    missing = max(line["quantity"] - received_quantity(tx, line["id"]), 0)
+    excess = (
+        sum(row["quantity"] for row in ordered) - inventory_values(tx, line, missing)["quantity"]
+    )
+    for row in ordered:
+        if row["id"] == inventory_id and excess > 0:
+            left = max(row["quantity"] - excess, row["quantity_scrapped"] or 0)
+            tx.update("parts_inventory", row["id"], {"quantity": left})
+
+
 def remove_on_order(tx: Transaction, line_id: int) -> None:
     """Delete the inventory of a line; raise an error if a kit or an aBOM uses it (seen)."""
     attributes = tx.catalog.resources[tx.catalog.resources["parts_inventory"].attributes or ""]

@@ -9,7 +9,13 @@ from ultraviolet.local_ion.rules.hooks import (
     changed_columns,
     ensure,
 )
-from ultraviolet.local_ion.rules.on_order import create_on_order, follow_line, remove_on_order
+from ultraviolet.local_ion.rules.on_order import (
+    create_on_order,
+    follow_line,
+    received_quantity,
+    remove_on_order,
+    return_to_order,
+)
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 STATUS_PRECEDENCE = ("draft", "requested", "approved", "ordered", "received")
@@ -45,8 +51,7 @@ def update_received_status(tx: Transaction, line_id: int | None) -> None:
     line = tx.get("purchase_order_lines", line_id) if line_id is not None else None
     if line is None:
         return
-    sql = "SELECT coalesce(sum(quantity), 0) FROM receipt_items WHERE purchase_order_line_id = ?"
-    is_complete = tx.scalar(sql, line["id"]) >= line["quantity"]
+    is_complete = received_quantity(tx, line["id"]) >= line["quantity"]
     if is_complete and line["status"] not in _CLOSED_STATUSES:
         tx.update("purchase_order_lines", line["id"], {"status": "received"})
     elif not is_complete and line["status"] == "received":
@@ -130,6 +135,9 @@ class _ReceiptItems(Hooks, frozen=True):
 
     def after_delete(self, tx: Transaction, old: Row) -> None:
         update_received_status(tx, old["purchase_order_line_id"])
+        line = tx.get("purchase_order_lines", old["purchase_order_line_id"] or 0)
+        if line is not None:
+            return_to_order(tx, line, old["part_inventory_id"])
 
 
 HOOKS: Mapping[str, Hooks] = {

@@ -1,7 +1,8 @@
 """Rules of runs: copied steps, order of steps, redlines."""
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ultraviolet.local_ion.rules.attributes import copy_attributes, create_attributes
@@ -69,9 +70,21 @@ _DATAGRID_ROW_COLUMNS = ("allow_not_applicable", "index", "required")
 def copy_steps(tx: Transaction, procedure_id: int, run_id: int) -> None:
     """Copy the steps of a procedure to a run, with their order and fields."""
     created: dict[int, int] = {}
-    for step in tx.find("steps", "parent_id, position, id", procedure_id=procedure_id):
+    for step in parents_first(tx.find("steps", "position, id", procedure_id=procedure_id)):
         created[step["id"]] = copy_step(tx, step, run_id, created.get(step["parent_id"]))
     copy_edges(tx, created, "run_steps_dags")
+
+
+def parents_first(steps: Iterable[Row]) -> Iterator[Row]:
+    """Yield steps so that each follows its parent, which may be the younger one."""
+    children: dict[int | None, list[Row]] = defaultdict(list)
+    for step in steps:
+        children[step["parent_id"]].append(step)
+    waiting = deque(children[None])
+    while waiting:
+        step = waiting.popleft()
+        yield step
+        waiting.extend(children[step["id"]])
 
 
 def copy_edges(tx: Transaction, created: Mapping[int, int], table: str) -> None:

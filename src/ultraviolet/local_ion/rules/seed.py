@@ -40,10 +40,10 @@ def seed(store: Store, catalog: Catalog, *, read_permissions: bool = False) -> N
 
 
 def add_service_user(tx: Transaction, client_id: str) -> int:
-    """Add the service user of an API key, with the roles of the actor (name assumed)."""
+    """Add the service user of an API key, with the roles of the actor and of their teams (assumed)."""
     key = add_user(tx, "Service user", f"{client_id}@ultraviolet.example", is_bot=True)
-    for role in tx.find("user_roles", user_id=tx.actor_id):
-        tx.insert("user_roles", {"user_id": key, "role_id": role["role_id"]})
+    for (role,) in tx.connection.execute(permissions.SELECT_USER_ROLES, (tx.actor_id,)).fetchall():
+        tx.insert("user_roles", {"user_id": key, "role_id": role})
     return key
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from graphql import GraphQLError
 
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 STALE_ETAG_MESSAGE = (
@@ -60,6 +61,16 @@ def require_current(
     row = require_row(tx, table, int(values[id_member]))
     check_etag(tx, table, row, values.get("etag"))
     return row
+
+
+def check_nulls(resource: Resource, values: Mapping[str, Any]) -> None:
+    """Raise GraphQLError for a value that is null although its field never is."""
+    for field in resource.fields:
+        if field.stored and field.required and values.get(field.name, "") is None:
+            message = (
+                f"{field.name} of {resource.type} must not be null; omit it to keep its value."
+            )
+            raise GraphQLError(message)
 
 
 def check_value(name: str, kind: str | None, options: list[Any] | None, value: Any) -> None:

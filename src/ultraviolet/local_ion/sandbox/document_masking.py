@@ -35,9 +35,11 @@ _NODE_TYPES = frozenset(
         "block", "block-quote", "bulleted-list", "check-list-item", "code", "document", "heading-one",
         "heading-three", "heading-two", "image", "inline", "leaf", "line", "link", "list-item", "mark",
         "numbered-list", "paragraph", "span", "table", "table-cell", "table-row", "text", "value",
+        "a", "blockquote", "code_block", "code_line", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img",
+        "li", "lic", "ol", "p", "td", "th", "tr", "ul",
     }
 )  # fmt: skip
-"""Types of nodes in rich text (assumed); others are masked."""
+"""Types of nodes in rich text: `p` is seen in scripts, the others are assumed; any other is masked."""
 _NODE_NAMES = frozenset(
     {
         "align", "bold", "checked", "children", "code", "columns", "content", "data", "document",
@@ -58,6 +60,12 @@ class DocumentMask:
         self._catalog = catalog
         fields = [f for resource in catalog.resources.values() for f in resource.fields]
         self._names = _NODE_NAMES | {f.name for f in fields} | {f.column for f in fields}
+        self._states = {
+            (f.column, value.lower())
+            for f in fields
+            if f.column in {"type", "status"} and f.enum
+            for value in catalog.enum_values(f)
+        }
 
     def document(self, resource: Resource, document: Document) -> Document:
         """Return a document with masked values; computed fields are omitted."""
@@ -166,7 +174,7 @@ class DocumentMask:
     def _json_text(self, value: str, name: str) -> str:
         if _TIME.fullmatch(value):
             return value
-        if name in _TYPE_NAMES and value in _NODE_TYPES:
+        if (name in _TYPE_NAMES and value in _NODE_TYPES) or (name, value) in self._states:
             return value
         if self._is_id(name) and value.isdecimal():
             return value

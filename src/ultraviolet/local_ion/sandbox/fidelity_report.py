@@ -41,11 +41,14 @@ def _lines(report: FidelityReport) -> Iterator[str]:
     yield "## Computed fields that differ"
     yield ""
     if report.skipped:
-        yield f"{report.skipped:,} objects that the hub had not confirmed were not compared."
+        yield f"Not compared, because the hub had not confirmed them: {report.skipped:,} objects."
         yield ""
-    for field in report.fields:
-        if field.different:
-            yield from _field_lines(field)
+    different = [field for field in report.fields if field.different]
+    for field in different:
+        yield from _field_lines(field)
+    if not different:
+        yield "None."
+        yield ""
     equal = [
         f"{one.resource}.{one.field}" for one in report.fields if one.objects and not one.different
     ]
@@ -62,11 +65,11 @@ def _lines(report: FidelityReport) -> Iterator[str]:
     )
     yield ""
     omitted = [
-        f"{one.resource}.{one.field} in {one.omitted:,} objects"
+        f"{one.resource}.{one.field} ({one.omitted:,})"
         for one in sorted(report.fields, key=lambda one: (one.resource, one.field))
         if one.omitted
     ]
-    yield ", ".join(omitted) + "." if omitted else "None."
+    yield f"In parentheses, the number of objects: {', '.join(omitted)}." if omitted else "None."
     yield ""
     yield "## Schema"
     yield ""

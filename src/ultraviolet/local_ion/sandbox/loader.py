@@ -13,7 +13,7 @@ import msgspec
 
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.files import create_private
-from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.catalog import Catalog, load_catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.auth.permissions import ADMIN_ROLE
 from ultraviolet.local_ion.graphql.executor import LocalIon
@@ -22,7 +22,9 @@ from ultraviolet.local_ion.rules.organization import ATTRIBUTE_SECTIONS
 from ultraviolet.local_ion.sandbox.document_masking import DocumentMask
 from ultraviolet.local_ion.sandbox.rows import DERIVED_TABLES, Row, RowBuilder
 from ultraviolet.local_ion.store.columns import dump_json
+from ultraviolet.local_ion.store.ddl import check_columns
 from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID
+from ultraviolet.local_ion.store.tables import StoreSchema
 
 MAX_BUFFERED_ROWS = 5_000
 LOADING_FOLDER = "loading"
@@ -299,11 +301,12 @@ def load(folder: Path, mirror: Mirror, mask: DocumentMask | None) -> Loaded:
 def copy_into(data: Path, file: Path) -> None:
     """Create the database of a data directory from the file of another local ION.
 
-    Raise InvalidError if it is not one.
+    Raise InvalidError if it is not one, and ConflictError for that of another version.
     """
     try:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as source:
             source.execute("SELECT 1 FROM logged_actions LIMIT 1")
+            check_columns(source, StoreSchema(load_catalog()))
             with new_database(data / "ion.db") as folder:
                 create_private(folder / "ion.db")
                 with closing(sqlite3.connect(folder / "ion.db")) as target:

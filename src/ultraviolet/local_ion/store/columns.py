@@ -1,6 +1,7 @@
 """Conversion between values of the API and SQLite columns."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -42,10 +43,18 @@ def affinity(kind: Storage) -> str:
 
 
 def encode(field: Field, value: Any) -> Any:
-    """Convert an API value to its column value."""
+    """Convert an API value to its column value; raise GraphQLError if it cannot be stored."""
     if field.type == "JSONString":
         value = parse_json_string(value)
-    return None if value is None else _ENCODERS[storage(field)](value)
+    if value is None:
+        return None
+    kind = storage(field)
+    try:
+        return _ENCODERS[kind](value)
+    except (ValueError, TypeError, OverflowError) as error:
+        expected = _EXPECTED.get(kind, f"a {field.type}")
+        message = f"{value!r} is not a valid value of {field.name}: expected {expected}."
+        raise GraphQLError(message) from error
 
 
 def encode_input(resource: Resource, values: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -103,9 +112,29 @@ def _encode_time(value: Any) -> Any:
     return normalize_rfc3339(str(value))
 
 
+def encode_integer(value: Any) -> int:
+    """Return a whole number that SQLite can store; raise ValueError or TypeError."""
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(value)
+    return number
+
+
+def _encode_real(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):  # SQLite would store null
+        raise ValueError(value)
+    return number
+
+
+_EXPECTED: Mapping[Storage, str] = {
+    "integer": "a whole number",
+    "real": "a number",
+    "time": "a time such as 2026-01-31T12:00:00Z",
+}
 _ENCODERS: dict[Storage, Callable[[Any], Any]] = {
-    "integer": int,
-    "real": float,
+    "integer": encode_integer,
+    "real": _encode_real,
     "boolean": lambda value: int(bool(value)),
     "text": str,
     "enum": lambda value: str(value).lower(),

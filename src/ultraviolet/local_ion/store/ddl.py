@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from sqlite3 import Connection
 
+from ultraviolet.errors import ConflictError
 from ultraviolet.local_ion.store import audit_log, saved_states
 from ultraviolet.local_ion.store.columns import affinity
 from ultraviolet.local_ion.store.tables import StoreSchema, Table
@@ -29,12 +30,36 @@ UNIQUE_COLUMNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 
 
 def create_tables(connection: Connection, schema: StoreSchema) -> None:
-    """Create the tables, indexes and triggers that a database lacks."""
+    """Create the tables, indexes and triggers that a database lacks.
+
+    Raise ConflictError if its tables are those of another version of Ultraviolet.
+    """
     script = create_script(schema)
     version = zlib.crc32(script.encode()) >> 1  # SQLite has a signed number for it
-    if connection.execute("PRAGMA user_version").fetchone()[0] != version:
-        connection.executescript(script)
-        connection.execute(f"PRAGMA user_version = {version}")
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found == version:
+        return
+    if found:
+        check_columns(connection, schema)
+        triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        for (name,) in connection.execute(triggers).fetchall():
+            connection.execute(f'DROP TRIGGER "{name}"')
+    connection.executescript(script)
+    connection.execute(f"PRAGMA user_version = {version}")
+
+
+def check_columns(connection: Connection, schema: StoreSchema) -> None:
+    """Raise ConflictError if an existing table has not exactly the columns of the schema."""
+    sql = "SELECT name FROM pragma_table_info(?)"
+    for table in schema.tables.values():
+        columns = {name for (name,) in connection.execute(sql, (table.name,))}
+        if columns and columns != set(table.columns):
+            path = connection.execute("PRAGMA database_list").fetchone()[2]
+            raise ConflictError(
+                f"Another version of Ultraviolet created {path}: its table {table.name} differs."
+                " Start the local ION with another folder, or delete this one, because its data"
+                " cannot be converted."
+            )
 
 
 def create_script(schema: StoreSchema) -> str:

@@ -61,7 +61,7 @@ class Transaction:
         marks = ", ".join("?" * len(row))
         verb = "INSERT OR IGNORE" if ignore else "INSERT"
         sql = f'{verb} INTO "{table_name}" ({names}) VALUES ({marks})'
-        cursor = self._execute(sql, tuple(row.values()), table)
+        cursor = self._execute(sql, tuple(row.values()), table, row)
         if table.has_integer_id:
             return row["id"] if row.get("id") is not None else cursor.lastrowid
         key = [row[k] for k in table.key]
@@ -86,7 +86,7 @@ class Transaction:
         where, params = _key_condition(table, key)
         changed = " OR ".join(f'"{n}" IS NOT ?' for n in values)
         sql = f'UPDATE "{table_name}" SET {sets} WHERE {where} AND ({changed})'
-        self._execute(sql, (*row.values(), *params, *values.values()), table)
+        self._execute(sql, (*row.values(), *params, *values.values()), table, values)
 
     def touch(self, table_name: str, key: Any) -> None:
         """Update only the time of a row because something that belongs to it changed (assumed).
@@ -155,18 +155,51 @@ class Transaction:
             stamps[table.etag] = secrets.token_hex(16)
         return stamps
 
-    def _execute(self, sql: str, params: tuple[Any, ...], table: Table) -> sqlite3.Cursor:
+    def _execute(
+        self, sql: str, params: tuple[Any, ...], table: Table, row: Row | None = None
+    ) -> sqlite3.Cursor:
+        """Execute a statement that writes a row, or deletes one."""
         try:
             return self.connection.execute(sql, params)
         except sqlite3.IntegrityError as error:
             message = str(error)
             if message.startswith("UNIQUE"):
-                names = message.split(": ", 1)[-1].split(", ")
-                columns = ", ".join(name.split(".")[-1] for name in names)
-                raise NotUniqueError(f"{table.name}: {columns} is not unique.") from error
-            deleted = sql.startswith("DELETE")
-            reason = "still used" if deleted else "refers to something that does not exist"
-            raise InUseError(f"{table.name}: {reason}.") from error
+                columns = [c.split(".")[-1] for c in message.split(": ", 1)[-1].split(", ")]
+                names = " and ".join(_field_name(table, column) for column in columns)
+                verb = "is" if len(columns) == 1 else "are"
+                text = f"{_type_name(table)}: {names} {verb} not unique."
+                raise NotUniqueError(text) from error
+            reason = self._missing_target(table, row) if row else self._user_of(table, params[0])
+            raise InUseError(reason or f"{_type_name(table)}: {message}.") from error
+
+    def _missing_target(self, table: Table, row: Row) -> str | None:
+        """Return which object a row refers to that does not exist."""
+        for column, target in self.schema.references(table).items():
+            value = row.get(column)
+            if value is not None and self.get(target, value) is None:
+                missing = _type_name(self.schema.tables[target])
+                return f"{missing} {value} does not exist ({_field_name(table, column)})."
+        return None
+
+    def _user_of(self, table: Table, key: Any) -> str | None:
+        """Return which object still refers to a row."""
+        for other in self.schema.tables.values():
+            for column, target in self.schema.references(other).items():
+                sql = f'SELECT "{other.key[0]}" FROM "{other.name}" WHERE "{column}" = ?'
+                found = self.scalar(sql, key) if target == table.name else None
+                if found is not None:
+                    user = f"{_type_name(other)} {found}"
+                    place = f"change its {_field_name(other, column)}"
+                    return f"{_type_name(table)} {key} is still used: delete {user}, or {place}."
+        return None
+
+
+def _type_name(table: Table) -> str:
+    return (table.resource.type if table.resource else "") or table.name
+
+
+def _field_name(table: Table, column: str) -> str:
+    return table.fields[column].name if column in table.fields else column
 
 
 def _key_condition(table: Table, key: Any) -> tuple[str, tuple[Any, ...]]:
