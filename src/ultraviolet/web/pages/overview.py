@@ -33,30 +33,28 @@ from ultraviolet.web.queries.summary import Summary
 _RANGES: dict[Range, str] = {"hour": "1 h", "day": "24 h", "week": "7 d"}
 _MAX_FINDINGS = 3
 _PAGE_SIZE = 100
-_LABELS: dict[State, tuple[str, str, str]] = {
+_TEXTS: dict[State, tuple[str, str]] = {
     State.DELETING: (
-        "being deleted",
         "warn",
         "This integration is being deleted. It no longer receives or reads data.",
     ),
     State.PAUSED: (
-        "paused",
         "warn",
         "Syncing is paused. Deliveries are stored and applied, but not confirmed.",
     ),
-    State.FAILING: ("failing", "bad", "{} Deliveries are still received and stored."),
-    State.UNREAD: ("not synced", "warn", "{}"),
-    State.STALE: ("stale", "bad", "{}"),
-    State.UNKNOWN: ("not confirmed", "warn", "{}"),
-    State.AGEING: ("ageing", "warn", "{}"),
-    State.FRESH: ("up to date", "good", "The mirror is up to date with ION."),
+    State.FAILING: ("bad", "{} Deliveries are still received and stored."),
+    State.UNSYNCED: ("warn", "{}"),
+    State.STALE: ("bad", "{}"),
+    State.UNCONFIRMED: ("warn", "{}"),
+    State.AGEING: ("warn", "{}"),
+    State.FRESH: ("good", "The mirror is fresh."),
 }
-"""Label, color and sentence of each state; {} is the leading finding."""
+"""Color and sentence of each state; {} is the leading finding."""
 _URGENCY = (
     State.FAILING,
     State.STALE,
-    State.UNREAD,
-    State.UNKNOWN,
+    State.UNSYNCED,
+    State.UNCONFIRMED,
     State.PAUSED,
     State.AGEING,
     State.DELETING,
@@ -171,11 +169,12 @@ def _card(connection: Connection, hub: Hub, integration: Integration, span: Rang
 
 def status_of(judged: Freshness) -> Status:
     """Return the status of an integration with this freshness."""
-    label, tone, text = _LABELS[judged.state]
+    label = judged.state.value
+    tone, text = _TEXTS[judged.state]
     if judged.state == State.DELETING:
         return Status(label, tone, text, None, [])
-    if judged.state == State.UNREAD:
-        leading = [finding for finding in judged.findings if finding.kind == "unread"]
+    if judged.state == State.UNSYNCED:
+        leading = [finding for finding in judged.findings if finding.kind == "unsynced"]
     elif judged.state == State.FAILING:
         leading = [finding for finding in judged.findings if finding.kind in NO_CONNECTION]
     else:
