@@ -16,7 +16,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.labels import resource_label
-from ultraviolet.web.http.params import integrations_page
+from ultraviolet.web.http.params import integrations_page, parse_choice
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
 from ultraviolet.web.pages.objects.table import group_rank
@@ -125,9 +125,11 @@ async def show(
     hub: GivenHub,
     render: GivenRenderer,
     cursor: FromQuery[str | None] = None,
-    span: Annotated[Range, QueryParameter(name="range")] = "hour",
+    asked: Annotated[str, QueryParameter(name="range")] = "",
 ) -> Response[str]:
     """Show the status and key figures of each integration."""
+    known: dict[str, Range] = {each: each for each in _RANGES}
+    span = known[parse_choice("range", asked, known) or "hour"]
 
     def read(connection: Connection) -> dict[str, Any]:
         page = integrations_page(connection, cursor, _PAGE_SIZE)
