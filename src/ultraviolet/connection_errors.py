@@ -62,7 +62,8 @@ def _known_reason(error: BaseException) -> str:
         case OSError():
             listed = _NUMBER.search(str(error))  # several addresses failed
             number = error.errno or (int(listed[1]) if listed else 0)
+            own = error.strerror if number == errno.EACCES else ""  # of the egress policy
             known = os.strerror(number).lower() if number > 0 else ""
-            return _REASONS.get(number, known)
+            return _REASONS.get(number) or own or known
         case _:
             return "no answer in time" if type(error).__name__.endswith("Timeout") else ""

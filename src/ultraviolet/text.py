@@ -1,5 +1,6 @@
-"""Counts with their noun, suggestions for mistyped names, and URL path segments."""
+"""Numbers for people, suggestions for mistyped names, and URL path segments."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from urllib.parse import quote
@@ -8,6 +9,9 @@ from ultraviolet.errors import InvalidError
 
 _MAX_SUGGESTIONS = 3
 _MIN_SIMILARITY = 0.6
+_MAX_EXACT_AMOUNT = 1e9
+"""Larger amounts are rounded to cents."""
+_IDENTIFIER = re.compile(r"(?:^|[. _])(?:id|seq|version|port|pid)$|Id$")
 _UNUSABLE_SEGMENTS = ("", ".", "..")
 """HTTP clients and proxies remove these from a path, which would then address something else."""
 
@@ -18,6 +22,26 @@ def counted(count: int, one: str, many: str = "") -> str:
     `many` is by default `one` with an s.
     """
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def number_text(value: object, name: str = "") -> str:
+    """Return a number with thousands separators and without floating point noise.
+
+    A number whose name tells that it identifies something has no separators.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    comma = "" if _IDENTIFIER.search(name) else ","
+    return f"{value:{comma}.15g}" if isinstance(value, float) else f"{value:{comma}}"
+
+
+def money_text(value: object) -> str:
+    """Return an amount with two decimals, or more if it has them."""
+    if not isinstance(value, int | float):
+        return str(value)
+    exact = f"{value:,.10g}" if abs(value) < _MAX_EXACT_AMOUNT else f"{value:,.2f}"
+    decimals = len(exact.partition(".")[2])
+    return f"{value:,.2f}" if decimals <= 2 else exact  # noqa: PLR2004
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -152,7 +152,7 @@ def keep(edge: Edge, integration: dict[str, Any]) -> Callable[..., None]:
 
 @pytest.fixture
 def integration(edge: Edge) -> dict[str, Any]:
-    """An integration, added through the API; its ION does not answer."""
+    """An integration, added through the API; its ION does not respond."""
     answer = edge.api("POST", "/integrations", NEW)
     assert answer.status_code == 201, answer.text
     return answer.json()

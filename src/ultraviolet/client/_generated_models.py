@@ -718,7 +718,7 @@ class SignInLink(Struct, frozen=True, kw_only=True):
 
 
 State: TypeAlias = Literal[
-    "deleting", "paused", "failing", "unread", "stale", "unknown", "ageing", "fresh"
+    "deleting", "paused", "failing", "unsynced", "stale", "unconfirmed", "ageing", "fresh"
 ]
 """The state of an integration's mirror or of one of its resources, the worst first."""
 

@@ -182,7 +182,7 @@ class Operations(Transport):
     def get_freshness(self, integration: str | int) -> IntegrationFreshness:
         """Get freshness.
 
-        One sentence says whether the mirror is up to date. Each resource has the time and source of
+        One sentence says whether the mirror is fresh. Each resource has the time and source of
         its last proof.
         """
         return self._ask(

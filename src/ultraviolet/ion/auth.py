@@ -120,7 +120,7 @@ class TokenProvider:
             raise IonUnauthorizedError(message, setting="auth_url") from error
         except (aiohttp.ClientError, InvalidError, TimeoutError, ValueError) as error:
             raise IonUnreachableError(
-                f"ION's sign-in at {url} does not answer: {connection_problem(error)}",
+                f"ION's sign-in at {url} does not respond: {connection_problem(error)}",
                 setting="auth_url",
             ) from error
 

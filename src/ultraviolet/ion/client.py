@@ -208,13 +208,14 @@ class IonClient:
         except AnswerTooLargeError as error:
             raise IonUnreadableError(f"ION at {self.url}: {error}") from error
         except (aiohttp.ClientConnectorError, InvalidError) as error:
-            message = f"ION at {self.url} does not answer: {connection_problem(error)}"
+            message = f"ION at {self.url} does not respond: {connection_problem(error)}"
             raise _NotSentError(message, setting="api_url") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             if isinstance(error, TimeoutError):
                 self._budget.refused(None)
             raise IonUnreachableError(
-                f"ION at {self.url} does not answer: {connection_problem(error)}", setting="api_url"
+                f"ION at {self.url} does not respond: {connection_problem(error)}",
+                setting="api_url",
             ) from error
 
 

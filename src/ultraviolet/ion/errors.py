@@ -92,7 +92,7 @@ _STEPS_BY_PATTERN: tuple[tuple[re.Pattern[str], str], ...] = (
         "Check what the API key may read; if they are gone, accept their absence",
     ),
     (re.compile("permission|forbidden|not authori[sz]ed", re.IGNORECASE), ASK_FOR_PERMISSION),
-    (re.compile("does not answer|try again later"), NEXT_STEPS["ion-unreachable"]),
+    (re.compile("does not respond|try again later"), NEXT_STEPS["ion-unreachable"]),
     (re.compile("does not accept"), NEXT_STEPS["ion-unauthorized"]),
 )
 

@@ -31,7 +31,14 @@ ORDERS: list[dict[str, Any]] = [
         "_created": "2026-11-01T08:00:00Z",
         "_updated": "2026-11-02T08:00:00Z",
     },
-    {"id": 2, "status": "ORDERED", "_etag": "b", "supplierId": 4},
+    {
+        "id": 2,
+        "status": "ORDERED",
+        "_etag": "b",
+        "supplierId": 4,
+        "estimatedTotalCost": 103388.8,
+        "entityId": 12345,
+    },
     {
         "id": 3,
         "status": "ORDERED",
@@ -106,6 +113,19 @@ def test_list_has_the_columns_of_the_page(call: Call) -> None:
     on_page = object_table.selected_columns(catalog, resource, [], object_table.Order())
     heading = call("object", "list", "purchase_orders").splitlines()[0].split()
     assert ["id", *(path.name for path in on_page), "state", "changed"] == heading
+
+
+def test_numbers_are_written_as_on_the_pages(call: Call) -> None:
+    columns = "estimatedTotalCost,entityId"
+    for command in (
+        ["list", "purchase_orders", "--columns", columns],
+        ["show", "purchase_orders", "2"],
+    ):
+        written = call("object", *command)
+        assert "103,388.80" in written
+        assert " 12345" in written
+        assert "103388.8" in call("object", *command, "--json")
+    assert "estimatedTotalCost: – → 103,388.8" in call("object", "history", "purchase_orders", "2")
 
 
 def test_columns_are_selected(call: Call) -> None:

@@ -44,6 +44,22 @@ def test_write_pairs_writes_nested_values_as_json(capsys: pytest.CaptureFixture[
     ]
 
 
+def test_numbers_have_separators_for_people_and_none_for_programs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = {"seq": 12_345, "integration_id": 1234, "objects": 1_234_567, "share": 0.1 + 0.2}
+    output.write_pairs(row)
+    output.write_table([row], {"event": "seq", "objects": "objects"})
+    output.write_table([row], {name: name for name in row}, keys=True)  # the values of SQL
+    output.write_json(row)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines[:4]] == ["12345", "1234", "1,234,567", "0.3"]
+    assert lines[5].split() == ["12345", "1,234,567"]
+    assert lines[7].split() == ["12345", "1234", "1234567", "0.3"]
+    assert '  "objects": 1234567,' in lines
+
+
 def test_control_characters_in_data_are_escaped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -1,5 +1,6 @@
 """Freshness decays without confirmations, and each cause has a next step."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import controller_status, freshness, heartbeat
 from ultraviolet.hub.health.freshness import Freshness
-from ultraviolet.hub.health.resource_freshness import ProcessStatus
+from ultraviolet.hub.health.resource_freshness import ProcessStatus, State
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync.fetch import request_fetch
@@ -81,7 +82,7 @@ def kinds(judged: Freshness) -> list[str]:
 
 def test_recently_confirmed_resource_is_fresh(plant: Plant) -> None:
     judged = plant.judge(40)
-    assert judged.sentence == "Fresh: last change 2 min ago, everything confirmed 40 s ago."
+    assert judged.sentence == "Fresh: last change 2 min ago, everything confirmed 40 sec ago."
     assert judged.state == "fresh"
     assert judged.findings == []
 
@@ -103,18 +104,18 @@ def test_resource_without_dated_rows_is_due_with_the_full_fetch(plant: Plant) ->
     assert [one.subject for one in plant.judge(3 * 24 * 3600).findings if one.kind == "overdue"]
 
 
-def test_integration_without_a_fetch_is_unread(plant: Plant) -> None:
+def test_integration_without_a_fetch_is_unsynced(plant: Plant) -> None:
     for table in ("watermarks", "versions", "objects"):
         plant.connection.execute(text(f"DELETE FROM {table}"))
     judged = plant.judge(0)
-    assert judged.state == "unread"
-    expected = "Unread: Nothing has been read from ION yet. Next: ultraviolet fetch run plant."
+    assert judged.state == "unsynced"
+    expected = "Unsynced: Nothing has been read from ION yet. Next: ultraviolet fetch run plant."
     assert judged.sentence == expected
     request_fetch(plant.connection, 1, "full", "test")
     assert "First sync: " in plant.judge(0).sentence
 
 
-def test_first_sync_is_unread_until_it_ends(plant: Plant) -> None:
+def test_first_sync_is_unsynced_until_it_ends(plant: Plant) -> None:
     """All resources that were read so far are confirmed, but the others are not known yet."""
     for statement in (
         "DELETE FROM fetches",
@@ -126,8 +127,8 @@ def test_first_sync_is_unread_until_it_ends(plant: Plant) -> None:
     ):
         plant.connection.execute(text(statement))
     judged = plant.judge(0)
-    assert (judged.state, judged.proven_at) == ("unread", None)
-    assert judged.sentence.startswith("Unread: First sync: 1 of 2 resources.")
+    assert (judged.state, judged.proven_at) == ("unsynced", None)
+    assert judged.sentence.startswith("Unsynced: First sync: 1 of 2 resources.")
 
 
 def test_paused_integration_is_not_fresh(plant: Plant) -> None:
@@ -358,3 +359,11 @@ def test_names_in_suggested_commands_are_quoted(plant: Plant) -> None:
         "--",
         "-my plant's",
     ]
+
+
+def test_documentation_has_the_words_of_the_states() -> None:
+    """Pages, API and command line write the same words."""
+    text = (Path(__file__).parents[3] / "docs" / "concepts.md").read_text()
+    table = text.partition("## States of freshness")[2].partition("## ")[0]
+    words = re.findall(r"^\| (\w+) \|", table, re.MULTILINE)
+    assert set(words) == {"state", *State}

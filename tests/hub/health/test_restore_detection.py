@@ -87,7 +87,7 @@ def test_heartbeat_older_than_the_data_directory_is_a_restored_database(
     live(hub)
     (sentence,) = told(hub)
     assert "restored from a backup" in sentence
-    assert "2026-01-01T00:00:00" in sentence
+    assert "it ends at 2026-01-01 00:00:00 UTC" in sentence
     assert asked(hub) == [("cancelled", "before the backup"), ("running", "restored database")]
     hub.close()
 

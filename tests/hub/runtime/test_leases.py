@@ -79,8 +79,8 @@ def test_maintenance_problem_is_visible_to_other_processes(engine: Engine) -> No
     with engine.begin() as connection:
         new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
         made = integrations.create(connection, secrets, "test", new)
-        controller_status.record(connection, {made.id: "ION does not answer"})
-        assert said(connection) == "ION does not answer"
+        controller_status.record(connection, {made.id: "ION does not respond"})
+        assert said(connection) == "ION does not respond"
         controller_status.record(connection, {made.id: "ION refuses the key"})
         assert said(connection) == "ION refuses the key"
         controller_status.record(connection, {made.id: None})

@@ -26,7 +26,7 @@ def test_empty_hub_links_to_the_first_step(signed_in: Any) -> None:
 
 
 def test_integration_without_a_fetch_is_unread(signed_in: Any, integration: dict[str, Any]) -> None:
-    assert state_shown(signed_in) == "unread"
+    assert state_shown(signed_in) == "unsynced"
 
 
 @pytest.mark.usefixtures("at_once")
@@ -83,7 +83,7 @@ def test_unchanged_content_is_not_counted(signed_in: Any, keep: Callable[..., No
 def test_unreachable_ion_is_one_problem_with_its_consequences_folded(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
-    """The watchdog, the connection test and the fetches each notice that ION does not answer."""
+    """The watchdog, the connection test and the fetches each notice that ION does not respond."""
     signed_in.api("POST", "/integrations/1/test")
     found = [
         Finding("behind", "error", "The hub has not read 3 parts", "Wait", subject="parts"),
@@ -95,8 +95,8 @@ def test_unreachable_ion_is_one_problem_with_its_consequences_folded(
         main = page[page.index("<main") : page.index("</main>")]
         causes = re.findall(r'<div class="note[^"]* cause">\s*<p>([^.]+)\.', main)
         assert causes[0] == "The signature is unknown", address
-        assert not [one for one in causes if "not answer" in one or "not read" in one], address
-        assert main.count("does not answer") == 1, address
+        assert not [one for one in causes if "not respond" in one or "not read" in one], address
+        assert main.count("does not respond") == 1, address
         folded = re.findall(
             r'<details class="small" id="consequences-1">.+?</details>', main, re.DOTALL
         )
@@ -105,4 +105,10 @@ def test_unreachable_ion_is_one_problem_with_its_consequences_folded(
         assert "Run <code>setup apply</code>" in main
     page = signed_in.send("GET", "/integrations/1/findings").text
     assert "Run <code>setup apply</code>" in page
+    (folded,) = re.findall(
+        r'<details class="small" id="consequences-1">.+?</details>', page, re.DOTALL
+    )
+    assert "The hub has not read 3 parts" in folded
+    assert page.count("The hub has not read 3 parts") == 1
+    assert page.replace(folded, "").count("does not respond") == 1
     assert "`" not in page

@@ -1,5 +1,6 @@
 """The pages: signing in, forms with their token, secrets shown once, and every page renders."""
 
+import html
 import re
 from typing import Any
 
@@ -211,3 +212,20 @@ def test_assets_are_cached_until_they_change(signed_in: Any) -> None:
             True,
         ), address
         assert "?v=" in address
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "text"),
+    [
+        ("/?range=year", 422, "“year” is not a valid range. Use one of: hour, day, week."),
+        ("/drift?days=3", 422, "“3” is not a valid number of days. Use one of: 2, 14, 90."),
+        ("/objects/nothing", 404, "ION has no resource nothing. Objects ("),
+        ("/events?since=yesterday", 422, "“yesterday” is not a valid time. Examples: 2026-11-24"),
+    ],
+)
+def test_invalid_address_is_explained(
+    signed_in: Any, integration: dict[str, Any], address: str, status: int, text: str
+) -> None:
+    assert integration
+    page = signed_in.send("GET", address)
+    assert (page.status_code, text in html.unescape(page.text)) == (status, True), page.text

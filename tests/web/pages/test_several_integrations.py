@@ -116,7 +116,7 @@ def test_overview_shows_the_worst_integration_first(two: Any) -> None:
     sections = re.findall(r'<section id="integration-(\d)"', overview)
     states = re.findall(r'data-state="(\w+)"', overview)
     links = re.findall(r'href="#integration-(\d)"', overview)
-    assert (sections, links, states) == (["1", "2"], ["1", "2"], ["unread", "paused"])
+    assert (sections, links, states) == (["1", "2"], ["1", "2"], ["unsynced", "paused"])
     two.api("POST", "/integrations/1/pause")
     two.api("POST", "/integrations/2/resume")
     overview = shown(two, "/")

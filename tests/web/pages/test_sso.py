@@ -239,7 +239,7 @@ def test_errors_of_the_provider_are_explained(sso: Sso, capsys: pytest.CaptureFi
     assert sso.edge.hub.provider
     sso.edge.hub.provider._metadata = None
     answer = sso.edge.send("GET", "/sign-in/provider")
-    assert (answer.status_code, "does not answer" in answer.text) == (502, True)
+    assert (answer.status_code, "does not respond" in answer.text) == (502, True)
     said = capsys.readouterr()
     assert "sign_in.refused" in said.out
     assert CLIENT_SECRET not in said.out + said.err + repr(sso.edge.hub.provider.client)

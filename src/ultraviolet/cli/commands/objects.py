@@ -16,11 +16,12 @@ from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.files import atomic_write
-from ultraviolet.text import did_you_mean
+from ultraviolet.text import did_you_mean, money_text, number_text
 
 if TYPE_CHECKING:
     from ultraviolet.ion.catalog import Catalog
     from ultraviolet.ion.model import Resource as IonResource
+    from ultraviolet.web.queries.columns import Column
     from ultraviolet.web.queries.field_paths import FieldPath
 
 app = typer.Typer(
@@ -170,11 +171,10 @@ def show(
     """
     found = session.integration(integration)["id"]
     time = {"at": parse_time(at), "clock": clock}
-    item = session.api.get(
-        to("/objects/{}/{}", _find(resource).name, object_id), integration=found, **time
-    )
+    known = _find(resource)
+    item = session.api.get(to("/objects/{}/{}", known.name, object_id), integration=found, **time)
     head = {name: item[name] for name in SHOWN if name in item}
-    session.show(item if session.as_json else {**head, **item["fields"]})
+    session.show(item if session.as_json else {**head, **_format_fields(known, item["fields"])})
 
 
 @command(app, "history")
@@ -232,7 +232,7 @@ def diff(
         session.show_list(
             items
             if session.as_json
-            else ({**item, **change} for item in items for change in item["changes"]),
+            else ({**item, **_change_row(change)} for item in items for change in item["changes"]),
             DIFFERENCES,
             "No differences between these times.",
         )
@@ -241,7 +241,8 @@ def diff(
     if session.as_json:
         session.show(compared)
         return
-    session.show_list(iter(compared["changes"]), CHANGES, "No differences between these times.")
+    changes = map(_change_row, compared["changes"])
+    session.show_list(changes, CHANGES, "No differences between these times.")
     session.show_list(
         map(_version_row, compared["versions"]), VERSIONS, "No versions between these times."
     )
@@ -388,7 +389,8 @@ def _with_columns(item: Json, paths: "Sequence[FieldPath]") -> Json:
     for path in paths:
         fields = item["linked"] if path.links else item["fields"]
         is_there = path.links or path.name in fields  # not an attribute of a past state
-        values.append(fields.get(path.name) if is_there else path.column.value_in(fields))
+        value = fields.get(path.name) if is_there else path.column.value_in(fields)
+        values.append(_format_field(path.column, value))
     return {**item, "columns": {str(number): value for number, value in enumerate(values)}}
 
 
@@ -396,12 +398,39 @@ def _split(names: str | None) -> list[str]:
     return [name.strip() for name in (names or "").split(",") if name.strip()]
 
 
+def _format_fields(resource: "IonResource", fields: Json) -> Json:
+    """Return the fields of an object, with numbers in the form of the pages."""
+    from ultraviolet.web.queries.columns import columns
+
+    known = columns(resource)
+    return {
+        name: _format_field(known[name], value) if name in known else value
+        for name, value in fields.items()
+    }
+
+
+def _format_field(column: "Column", value: Any) -> Any:
+    """Return the text of an amount or a number of an object; any other value as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return money_text(value) if column.format == "money" else number_text(value, column.name)
+
+
+def _change_row(change: Json) -> Json:
+    """Return the old and the new value of a field as texts."""
+    name = change["name"]
+    return {
+        **change,
+        **{key: output.as_text(change[key], name=name) for key in ("old", "new")},
+    }
+
+
 def _version_row(version: Json) -> Json:
     """Return a version with its origin and its changes as text."""
     changes = version["changes"]
     texts = [
         f"{change['name']}: {_shorten(change['old'])} → {_shorten(change['new'])}"
-        for change in changes[:_MAX_SHOWN_CHANGES]
+        for change in map(_change_row, changes[:_MAX_SHOWN_CHANGES])
     ]
     if len(changes) > len(texts):
         texts.append(f"{len(changes) - len(texts)} more")
@@ -413,6 +442,5 @@ def _version_row(version: Json) -> Json:
     }
 
 
-def _shorten(value: Any) -> str:
-    text = output.as_text(value)
+def _shorten(text: str) -> str:
     return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[: _MAX_VALUE_LENGTH - 1]}…"

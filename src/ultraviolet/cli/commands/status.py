@@ -132,4 +132,4 @@ def drift(
     )
     session.show_list(over_time, with_integration(OVER_TIME, each), "No changes in that time.")
     wrong, changes = (sum(one[name] for _, one in reports) for name in ("wrong", "changes"))
-    session.say(f"{wrong} of {changes} changes; --json adds samples.")
+    session.say(f"{wrong:,} of {changes:,} changes; --json adds samples.")

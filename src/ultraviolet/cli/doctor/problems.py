@@ -137,7 +137,7 @@ PROBLEMS = (
         "Check the webhook events in ION, then run `ultraviolet setup plan INTEGRATION`.",
     ),
     KnownProblem(
-        ("overdue", "never_proven", "unread"),
+        ("overdue", "never_proven", "unsynced"),
         "Fetches fail or are overdue",
         "ION returns errors, the request budget is too small, or no process holds the lease.",
         "Run `ultraviolet fetch list INTEGRATION` and `ultraviolet fetch show ID` to see the error.",

@@ -10,10 +10,10 @@ import msgspec
 import typer
 
 from ultraviolet.characters import escape_json, escape_line
+from ultraviolet.text import number_text
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _MIDNIGHT = re.compile(r"T00:00:00(\.0+)?(Z|\+00:00)$")
-
 Columns = Mapping[str, str]
 """Heading → key of the item; a dotted key selects a nested value."""
 
@@ -72,8 +72,8 @@ def _replace_surrogates(value: Any) -> Any:
 def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bool = False) -> None:
     """Print rows under headings; if piped, cells are not truncated.
 
-    With `keys`, as for SQL, dots in the keys of the columns have no special meaning, and times keep
-    their form.
+    With `keys`, as for SQL, dots in the keys of the columns have no special meaning, and numbers and
+    times keep their form.
     """
     from rich import box
     from rich.console import Console
@@ -86,7 +86,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
     for row in rows:
         table.add_row(
             *(
-                as_text(row[key], local_times=False) if keys else as_text(dig(row, key))
+                as_text(row[key], raw=True) if keys else as_text(dig(row, key), name=key)
                 for key in columns.values()
             )
         )
@@ -105,7 +105,7 @@ def write_pairs(value: Mapping[str, Any], columns: Columns | None = None) -> Non
     }
     width = max((len(name) for name in named), default=0)
     for name, content in named.items():
-        typer.echo(f"{name:<{width}}  {as_text(content)}".rstrip())
+        typer.echo(f"{name:<{width}}  {as_text(content, name=name)}".rstrip())
 
 
 def dig(value: Any, path: str) -> Any:
@@ -117,18 +117,20 @@ def dig(value: Any, path: str) -> Any:
     return value
 
 
-def as_text(value: Any, *, local_times: bool = True) -> str:
-    """Return a value on one line for people; times in the local time zone."""
+def as_text(value: Any, *, name: str = "", raw: bool = False) -> str:
+    """Return the value of this name on one line for people.
+
+    Times are in the local time zone and numbers that are not ids have separators, unless `raw`.
+    """
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if local_times and isinstance(value, str) and _TIME.fullmatch(value):
-        return _local_time(value)
-    if isinstance(value, float):
-        return f"{value:.15g}"  # without the noise of sums, such as 0.30000000000000004
-    if isinstance(value, str | int):
-        return escape_line(str(value))
+    if isinstance(value, str):
+        is_time = not raw and _TIME.fullmatch(value)
+        return _local_time(value) if is_time else escape_line(value)
+    if isinstance(value, int | float):
+        return number_text(value, "id" if raw else name)
     return escape_json(encode_json(value).decode())
 
 

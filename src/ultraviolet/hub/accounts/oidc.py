@@ -39,7 +39,7 @@ _TAMPERED = (
 
 
 class ProviderUnreachableError(UltravioletError):
-    """The single sign-on provider does not answer; use another sign-in, or try again later."""
+    """The single sign-on provider does not respond; use another sign-in, or try again later."""
 
     kind = "provider-unreachable"
     status = 502
@@ -310,7 +310,7 @@ class Provider:
             ValueError,
         ) as error:
             raise ProviderUnreachableError(
-                f"{self.client.issuer} does not answer: {connection_problem(error)}"
+                f"{self.client.issuer} does not respond: {connection_problem(error)}"
             ) from error
         if status >= 500:  # noqa: PLR2004
             raise ProviderUnreachableError(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ultraviolet.clock import now_rfc3339, utc_now
+from ultraviolet.clock import now_rfc3339, readable, utc_now
 from ultraviolet.hub.alerts.store import Alert
 
 NotificationKind = Literal["opened", "fixed", "test"]
@@ -53,7 +53,7 @@ def render_lines(notifications: Sequence[Notification], public_url: str) -> list
         alert, link = each.alert, _link(each.alert, public_url)
         problem = " ".join(f"{_location(alert)}{alert.message}".split())
         if each.kind == "fixed":
-            lines.append(f"Fixed: {problem} (since {alert.opened_at[:19]}Z). {link}")
+            lines.append(f"Fixed: {problem} (since {readable(alert.opened_at)}). {link}")
         else:
             lines.append(f"{problem}. Next: {alert.next_step}. {link}")
     return lines

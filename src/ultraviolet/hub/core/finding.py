@@ -33,7 +33,7 @@ Kind: TypeAlias = Literal[
     "unverified",
     "gap",
     # content of the mirror
-    "unread",
+    "unsynced",
     "unreadable",
     "hopeless",
     "behind",
@@ -61,7 +61,7 @@ Kind: TypeAlias = Literal[
     "not_understood",
 ]
 """What is wrong."""
-CONSEQUENCES: frozenset[Kind] = frozenset({"behind", "overdue", "never_proven", "unread"})
+CONSEQUENCES: frozenset[Kind] = frozenset({"behind", "overdue", "never_proven", "unsynced"})
 """Kinds of findings that are not causes themselves while the hub cannot read ION."""
 
 

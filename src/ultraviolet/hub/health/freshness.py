@@ -1,4 +1,4 @@
-"""Freshness: whether the mirror is up to date, per resource and as a whole, and the reasons if not.
+"""Freshness: whether the mirror is fresh, per resource and as a whole, and the reasons if not.
 
 A resource is fresh while its last confirmation is no older than the fetch schedule allows.
 Freshness decays without new confirmations, so a dead webhook, failing credentials, a pause or a
@@ -70,7 +70,7 @@ def judge_freshness(
     newest = select(versions.c.observed_at).where(versions.c.integration_id + 0 == integration.id)
     last = connection.execute(newest.order_by(versions.c.seq.desc()).limit(1)).scalar()
     found = list(find_integration_findings(connection, catalog, integration, status, proven_at))
-    if any(finding.kind == "unread" for finding in found):
+    if any(finding.kind == "unsynced" for finding in found):
         proven_at = None  # the resources that are not read yet are not known
     found += [one.finding for one in mirrored if one.finding]
     errors = [finding for finding in found if finding.severity == "error"]
@@ -82,13 +82,13 @@ def judge_freshness(
         state = State.STALE
     elif any(finding.kind in NO_CONNECTION for finding in errors):
         state = State.FAILING
-    elif any(finding.kind == "unread" for finding in found):
-        state = State.UNREAD
+    elif any(finding.kind == "unsynced" for finding in found):
+        state = State.UNSYNCED
     elif errors:
         state = State.STALE
     else:
         states = {one.state for one in mirrored}
-        state = next((one for one in State if one in states), State.UNKNOWN)
+        state = next((one for one in State if one in states), State.UNCONFIRMED)
     total = Counter[int]()
     for counts in latencies.values():
         total.update(counts)
@@ -123,8 +123,8 @@ def _sentence(
         return f"Fresh: last change {age(last, now)}, {confirmed}."
     if state == State.PAUSED and not status.no_hub:
         return f"Paused: nothing is read from ION, deliveries are stored; {confirmed}."
-    if state == State.UNREAD:
-        reasons = [finding for finding in reasons if finding.kind == "unread"] or reasons
+    if state == State.UNSYNCED:
+        reasons = [finding for finding in reasons if finding.kind == "unsynced"] or reasons
     more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     message, step = (reasons[0].message, reasons[0].next_step) if reasons else (confirmed, "")
     return f"{state.capitalize()}: {message.rstrip('.')}{more}. Next: {step.rstrip('.')}."

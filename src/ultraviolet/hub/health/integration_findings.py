@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 from sqlalchemy import Connection, case, func, select
 
-from ultraviolet.clock import format_rfc3339
+from ultraviolet.clock import format_rfc3339, readable
 from ultraviolet.command_text import command
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.sync import drift, fetch_steps, fetches
@@ -56,7 +56,7 @@ def find_integration_findings(
     down = heartbeat.last_down(connection)
     if down and (proven_at is None or proven_at < down.until):
         message = (
-            f"The hub was down from {down.since[:19]}Z to {down.until[:19]}Z,"
+            f"The hub was down from {readable(down.since)} to {readable(down.until)},"
             " and some objects have not been confirmed since"
         )
         now = Action.FETCH.command(integration.name)
@@ -136,11 +136,11 @@ def _unread(
         progress = connection.execute(steps).one()
         message = f"First sync: {progress.read} of {counted(progress.all, 'resource')}"
         return Finding(
-            "unread", "warning", message, "No action needed: the sync continues by itself"
+            "unsynced", "warning", message, "No action needed: the sync continues by itself"
         )
     message = "Nothing has been read from ION yet"
     return Finding(
-        "unread", "warning", message, Action.FETCH.command(integration.name), Action.FETCH
+        "unsynced", "warning", message, Action.FETCH.command(integration.name), Action.FETCH
     )
 
 

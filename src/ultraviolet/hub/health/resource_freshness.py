@@ -38,10 +38,10 @@ class State(StrEnum):
     PAUSED = "paused"
     FAILING = "failing"
     """ION does not respond or rejects the credentials."""
-    UNREAD = "unread"
+    UNSYNCED = "unsynced"
     """No fetch has finished yet."""
     STALE = "stale"
-    UNKNOWN = "unknown"
+    UNCONFIRMED = "unconfirmed"
     """Never confirmed, or not mirrored."""
     AGEING = "ageing"
     """Not confirmed for longer than the schedule allows, but not for long."""
@@ -120,13 +120,13 @@ def judge_resources(
             step = next_step(failed[name])
             state, finding = State.STALE, _unreadable(name, message, step)
         if status.no_hub and state in (State.FRESH, State.AGEING):
-            state = State.UNKNOWN  # ION may have changed since
+            state = State.UNCONFIRMED  # ION may have changed since
         if integration.paused:
             state = State.PAUSED
         counts = latencies.get(name, {})
         yield ResourceFreshness(
             resource=name,
-            state=State.UNKNOWN if skipped else state,
+            state=State.UNCONFIRMED if skipped else state,
             stale=counted.count if counted else 0,
             failing=counted.failing if counted else 0,
             proven_at=proven_at,
@@ -177,7 +177,7 @@ def _judge_resource(
     if proven_at is None:
         message = f"{title} have not been compared with ION yet"
         step = command("fetch run", integration.name, mode="full")
-        return State.UNKNOWN, Finding(
+        return State.UNCONFIRMED, Finding(
             "never_proven", "warning", message, step, Action.FETCH, subject=name
         )
     seconds = age_seconds(proven_at, status.moment)
@@ -226,16 +226,19 @@ def _stale_counts(connection: Connection, integration_id: int) -> dict[str, _Sta
 
 
 def age(moment: str | None, now: datetime) -> str:
-    """Return the age of a time as text: "3 s ago", "5 min ago", "never"."""
-    return "never" if moment is None else f"{span(age_seconds(moment, now))} ago"
+    """Return the age of a time as pages show it: "just now", "5 min ago", "never"."""
+    if moment is None:
+        return "never"
+    seconds = age_seconds(moment, now)
+    return f"{span(seconds)} ago" if seconds >= 1 else "just now"
 
 
 def span(seconds: float) -> str:
-    """Return a duration as text: "3 s", "5 min", "2 h", "3 days"."""
-    for size, unit, least in ((86_400, "days", 2), (3600, "h", 2), (60, "min", 1)):
+    """Return a duration as text: "3 sec", "5 min", "2 hr", "3 days"."""
+    for size, unit, least in ((86_400, "days", 2), (3600, "hr", 2), (60, "min", 1)):
         if seconds >= least * size:
             return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return f"{seconds:.0f} sec"
 
 
 def _interval_seconds(schedule: str, now: datetime) -> float:

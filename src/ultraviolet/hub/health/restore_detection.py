@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection, select, text, update
 
-from ultraviolet.clock import normalize_rfc3339, now_rfc3339
+from ultraviolet.clock import normalize_rfc3339, now_rfc3339, readable
 from ultraviolet.command_text import command
 from ultraviolet.db import dialect
 from ultraviolet.db.database import Database
@@ -99,11 +99,15 @@ def detect_restore(connection: Connection, seen: str | None) -> bool:
     before = read_fact(connection, IDENTITY)
     reason = None
     if last and seen and last < seen:
-        reason = f"it ends at {last[:19]}Z, but a hub wrote to it until {seen[:19]}Z"
+        reason = f"it ends at {readable(last)}, but a hub wrote to it until {readable(seen)}"
     elif read_fact(connection, RESTORE_REQUESTED):
-        reason = f"it ends at {last[:19]}Z" if last else "by `ultraviolet db restore`"
+        reason = f"it ends at {readable(last)}" if last else "by `ultraviolet db restore`"
     elif before and before != identity:
-        reason = f"it was copied from another database, and ends at {(last or '')[:19]}Z"
+        reason = (
+            f"it was copied from another database, last used at {readable(last)}"
+            if last
+            else "it was copied from another database"
+        )
     if identity and identity != before:
         save_fact(connection, IDENTITY, identity)
     if reason is None:

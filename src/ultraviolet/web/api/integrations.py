@@ -171,7 +171,7 @@ async def resume_integration(
 async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> IntegrationFreshness:
     """Get freshness.
 
-    One sentence says whether the mirror is up to date. Each resource has the time and source of
+    One sentence says whether the mirror is fresh. Each resource has the time and source of
     its last proof.
     """
 

@@ -62,7 +62,7 @@ _ERROR_DESCRIPTIONS = {
     422: "Validation error.",
     429: "Too many requests; Retry-After has the number of seconds to wait.",
     500: "Internal error.",
-    502: "ION rejected the request or did not answer.",
+    502: "ION rejected the request or did not respond.",
     503: "The database is temporarily unavailable.",
 }
 

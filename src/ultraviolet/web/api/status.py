@@ -20,7 +20,7 @@ class IntegrationStatus(Summary, frozen=True, kw_only=True):
     name: str
     state: State
     sentence: str
-    """Whether the mirror is up to date; if not, the reason and the next step."""
+    """Whether the mirror is fresh; if not, the reason and the next step."""
 
 
 class Status(msgspec.Struct):

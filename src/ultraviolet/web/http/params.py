@@ -63,7 +63,8 @@ def parse_choice(
     if value is None:
         labels = list(map(label, known))
         hint = did_you_mean(given, labels) or f" Use one of: {', '.join(labels)}."
-        raise InvalidError(f"“{given}” is not a valid {name}.{hint}", field=name)
+        noun = "number of days" if name == "days" else name
+        raise InvalidError(f"“{given}” is not a valid {noun}.{hint}", field=name)
     return value
 
 

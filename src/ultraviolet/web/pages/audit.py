@@ -5,13 +5,13 @@ from urllib.parse import urlencode
 from litestar import Response, get
 from litestar.params import FromQuery
 
+from ultraviolet.clock import readable
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.audit import ACTIONS
 from ultraviolet.web.api.audit import AUDIT_FILTER, GivenAuditFilter
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenHub
 from ultraviolet.web.pages.formats.audit import action_label
-from ultraviolet.web.pages.formats.values import to_minute
 from ultraviolet.web.pages.list_filters import list_chips
 from ultraviolet.web.pages.templating import GivenRenderer
 
@@ -39,8 +39,8 @@ async def show_audit(
     asked = dict(request.query_params)
     labels = {
         "action": action_label(matching.action or ""),
-        "since": to_minute(matching.since),
-        "until": to_minute(matching.until),
+        "since": matching.since and readable(matching.since),
+        "until": matching.until and readable(matching.until),
     }
     chips = list_chips(_NAMES, asked, labels)
     return render.page(

@@ -17,7 +17,7 @@ class Chip(msgspec.Struct, frozen=True):
 
 
 def list_chips(
-    names: Mapping[str, str], asked: Mapping[str, str], labels: Mapping[str, str]
+    names: Mapping[str, str], asked: Mapping[str, str], labels: Mapping[str, str | None]
 ) -> list[Chip]:
     """Return the active filters of an address.
 

@@ -16,7 +16,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.labels import resource_label
-from ultraviolet.web.http.params import integrations_page
+from ultraviolet.web.http.params import integrations_page, parse_choice
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
 from ultraviolet.web.pages.objects.table import group_rank
@@ -33,30 +33,28 @@ from ultraviolet.web.queries.summary import Summary
 _RANGES: dict[Range, str] = {"hour": "1 h", "day": "24 h", "week": "7 d"}
 _MAX_FINDINGS = 3
 _PAGE_SIZE = 100
-_LABELS: dict[State, tuple[str, str, str]] = {
+_TEXTS: dict[State, tuple[str, str]] = {
     State.DELETING: (
-        "being deleted",
         "warn",
         "This integration is being deleted. It no longer receives or reads data.",
     ),
     State.PAUSED: (
-        "paused",
         "warn",
         "Syncing is paused. Deliveries are stored and applied, but not confirmed.",
     ),
-    State.FAILING: ("failing", "bad", "{} Deliveries are still received and stored."),
-    State.UNREAD: ("not synced", "warn", "{}"),
-    State.STALE: ("stale", "bad", "{}"),
-    State.UNKNOWN: ("not confirmed", "warn", "{}"),
-    State.AGEING: ("ageing", "warn", "{}"),
-    State.FRESH: ("up to date", "good", "The mirror is up to date with ION."),
+    State.FAILING: ("bad", "{} Deliveries are still received and stored."),
+    State.UNSYNCED: ("warn", "{}"),
+    State.STALE: ("bad", "{}"),
+    State.UNCONFIRMED: ("warn", "{}"),
+    State.AGEING: ("warn", "{}"),
+    State.FRESH: ("good", "The mirror is fresh."),
 }
-"""Label, color and sentence of each state; {} is the leading finding."""
+"""Color and sentence of each state; {} is the leading finding."""
 _URGENCY = (
     State.FAILING,
     State.STALE,
-    State.UNREAD,
-    State.UNKNOWN,
+    State.UNSYNCED,
+    State.UNCONFIRMED,
     State.PAUSED,
     State.AGEING,
     State.DELETING,
@@ -127,9 +125,11 @@ async def show(
     hub: GivenHub,
     render: GivenRenderer,
     cursor: FromQuery[str | None] = None,
-    span: Annotated[Range, QueryParameter(name="range")] = "hour",
+    asked: Annotated[str, QueryParameter(name="range")] = "",
 ) -> Response[str]:
     """Show the status and key figures of each integration."""
+    known: dict[str, Range] = {each: each for each in _RANGES}
+    span = known[parse_choice("range", asked, known) or "hour"]
 
     def read(connection: Connection) -> dict[str, Any]:
         page = integrations_page(connection, cursor, _PAGE_SIZE)
@@ -171,11 +171,12 @@ def _card(connection: Connection, hub: Hub, integration: Integration, span: Rang
 
 def status_of(judged: Freshness) -> Status:
     """Return the status of an integration with this freshness."""
-    label, tone, text = _LABELS[judged.state]
+    label = judged.state.value
+    tone, text = _TEXTS[judged.state]
     if judged.state == State.DELETING:
         return Status(label, tone, text, None, [])
-    if judged.state == State.UNREAD:
-        leading = [finding for finding in judged.findings if finding.kind == "unread"]
+    if judged.state == State.UNSYNCED:
+        leading = [finding for finding in judged.findings if finding.kind == "unsynced"]
     elif judged.state == State.FAILING:
         leading = [finding for finding in judged.findings if finding.kind in NO_CONNECTION]
     else:

@@ -10,7 +10,8 @@ from litestar import Response
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from ultraviolet.text import counted
+from ultraviolet.clock import readable
+from ultraviolet.text import counted, money_text, number_text
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
 from ultraviolet.web.pages.access.device_names import device_name
 from ultraviolet.web.pages.charts import seconds, share
@@ -51,20 +52,19 @@ class Renderer:
             "seconds": seconds,
             "share": share,
             "canonical": values.canonical,
-            "hour": values.hour,
             "kind": names.kind_label,
             "item_names": item_names,
             "is_plain_list": is_plain_list,
             "json_text": values.json_text,
-            "plain_number": values.plain_number,
+            "number": number_text,
             "changes": changes,
             "label": names.label,
             "singular": names.singular,
             "plural": names.plural,
-            "money": values.money,
+            "money": money_text,
             "day": values.day,
             "pretty": values.pretty,
-            "clock": values.clock,
+            "clock": readable,
             "code": values.with_code,
             "moments": values.with_moments,
             "tone": names.tone_of,

@@ -137,7 +137,7 @@ def find_resource(catalog: Catalog, name: str) -> Resource:
     if resource is None:
         near = did_you_mean(name, [one.name for one in catalog.mirrored])
         raise NotFoundError(
-            f"ION has no resource {name}.{near or ' `GET /api/v1/objects` lists those with objects.'}"
+            f"ION has no resource {name}.{near or ' Objects (`GET /api/v1/objects`) lists all.'}"
         )
     return resource
 

@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Response, get
 from sqlalchemy import Connection
 
+from ultraviolet.clock import readable
 from ultraviolet.errors import NotFoundError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
@@ -15,7 +16,6 @@ from ultraviolet.web.http.params import EXTRA_PARAMETERS, optional_integration
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.events.filters import MORE, NAMES, parse_filter
 from ultraviolet.web.pages.formats.names import plural, words
-from ultraviolet.web.pages.formats.values import to_minute
 from ultraviolet.web.pages.list_filters import list_chips, resource_choices
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import events
@@ -56,8 +56,8 @@ async def show_all(
         "resource": plural(wanted.resource or ""),
         "action": (wanted.action or "").capitalize(),
         "outcome": words(wanted.outcome or "").capitalize(),
-        "since": to_minute(wanted.since),
-        "until": to_minute(wanted.until),
+        "since": wanted.since and readable(wanted.since),
+        "until": wanted.until and readable(wanted.until),
         "url": context["url_name"],
     }
     return render.page(

@@ -66,7 +66,7 @@ async def _preview(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed],
                     await preview_replay(await hub.connections.open_context(integration_id), seqs)
                 ).changes
     except TimeoutError:
-        return found, f"ION did not answer within {_PREVIEW_TIMEOUT_SECONDS:.0f} seconds."
+        return found, f"ION did not respond within {_PREVIEW_TIMEOUT_SECONDS:.0f} seconds."
     except UltravioletError as error:
         return found, error.explanation
     return found, ""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,8 +12,6 @@ from ultraviolet import clock as ultraviolet_clock
 
 MAX_LINE_CHARACTERS = 100
 """Limit for JSON values on one line."""
-_MAX_EXACT_AMOUNT = 1e9
-"""Larger amounts are rounded to cents."""
 _UNITS = ((86400, "day"), (3600, "hr"), (60, "min"), (1, "sec"))
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|\+00:00| UTC)", re.ASCII
@@ -33,18 +31,6 @@ def ago(moment: str) -> str:
     return "just now"
 
 
-def clock(moment: str) -> str:
-    """Write a moment to the second, in UTC."""
-    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def hour(moment: str) -> str:
-    """Write the time of day of a moment of today, else its day, in UTC."""
-    known = datetime.fromisoformat(moment).astimezone(UTC)
-    today = known.date() == ultraviolet_clock.utc_now().date()
-    return known.strftime("%H:%M:%S" if today else "%Y-%m-%d")
-
-
 def canonical(text: str) -> str | None:
     """Return a time of ION in canonical form; None if it is invalid."""
     try:
@@ -53,28 +39,9 @@ def canonical(text: str) -> str | None:
         return None
 
 
-def to_minute(moment: str | None) -> str:
-    """Return a time of a filter to the minute; empty without one."""
-    return f"{moment[:16].replace('T', ' ')} UTC" if moment else ""
-
-
 def day(moment: str) -> str:
     """Return the date of a time without its time of day, as ION wrote it."""
     return moment[:10]
-
-
-def money(value: Any) -> str:
-    """Return an amount with two decimals, or more if it has them."""
-    if not isinstance(value, int | float):
-        return str(value)
-    exact = f"{value:,.10g}" if abs(value) < _MAX_EXACT_AMOUNT else f"{value:,.2f}"
-    decimals = len(exact.partition(".")[2])
-    return f"{value:,.2f}" if decimals <= 2 else exact  # noqa: PLR2004
-
-
-def plain_number(value: Any) -> str:
-    """Return a number without floating point noise."""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def json_text(value: Any) -> str:
@@ -112,6 +79,8 @@ def with_moments(text: str) -> Markup:
         moment = canonical(f"{found[1]}T{found[2]}Z")
         if moment:
             shown = Markup('<time datetime="{}" data-clock class="nowrap">{}</time>')
-            written += escape(text[end : found.start()]) + shown.format(moment, clock(moment))
+            written += escape(text[end : found.start()]) + shown.format(
+                moment, ultraviolet_clock.readable(moment)
+            )
             end = found.end()
     return written + escape(text[end:])

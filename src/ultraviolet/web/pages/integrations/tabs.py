@@ -71,9 +71,16 @@ def _read_tab(
             shown = {"resources": list_selectable(connection, hub.catalog, id_, selected, offered)}
         case "findings":
             found = finding_store.list_findings(connection, id_, _MAX_FINDINGS)
-            known = {(one.kind, one.message) for one in found if not one.resolved_at}
-            new = [one for one in judged.findings if (one.kind, one.message) not in known]
-            shown = {"findings": found, "current": new}
+            stored = {(one.kind, one.message) for one in found if not one.resolved_at}
+            follow = {(one.kind, one.message) for one in status_of(judged).consequences}
+            shown = {
+                "findings": [
+                    one for one in found if one.resolved_at or (one.kind, one.message) not in follow
+                ],
+                "current": [
+                    one for one in judged.findings if (one.kind, one.message) not in stored | follow
+                ],
+            }
         case "sandbox":
             serve = command("ion serve", from_hub=hub.public_url, integration=integration.name)
             started = hub.sandboxes.get(id_)

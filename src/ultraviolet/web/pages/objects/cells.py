@@ -150,6 +150,7 @@ def attribute_cells(attributes: Any) -> list[Cell]:
 class Change(msgspec.Struct, frozen=True):
     """The old and the new value of a field or custom attribute."""
 
+    name: str
     label: str
     old: Any
     new: Any
@@ -167,5 +168,5 @@ def changes(
         known = (names or {}).get(each.name, {})
         old, new = (known.get(str(value), value) for value in (each.old, each.new))
         label = attribute_name(each.name) or field_label(each.name).label
-        found.append(Change(label, old, new))
+        found.append(Change(each.name, label, old, new))
     return found

@@ -14,6 +14,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection, select
 
+from ultraviolet.clock import readable
 from ultraviolet.db.attributes import columns as attribute_columns
 from ultraviolet.db.tables.mirror import objects as objects_table
 from ultraviolet.errors import InvalidError, UltravioletError
@@ -22,7 +23,7 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
-from ultraviolet.web.pages.formats.values import canonical, clock
+from ultraviolet.web.pages.formats.values import canonical
 from ultraviolet.web.pages.objects.field_choice import field_groups
 from ultraviolet.web.pages.objects.list_address import LIST_PARAMETERS, ListAddress
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer
@@ -307,7 +308,7 @@ def describe(connection: Connection, integration_id: int, condition: Condition) 
 def _time_words(written: str) -> str:
     """Return a time as pages show it; a date or a relative time as it is."""
     moment = None if _DAY.fullmatch(written) else canonical(written)
-    return clock(moment) if moment else written
+    return readable(moment) if moment else written
 
 
 def _choice_label(value: str) -> str:

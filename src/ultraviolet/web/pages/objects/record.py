@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet import clock
+from ultraviolet.clock import readable
 from ultraviolet.db.tables.mirror import objects as objects_table
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.catalog import Catalog
@@ -17,7 +18,6 @@ from ultraviolet.ion.model import Resource
 from ultraviolet.ion.queries import object_query
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.formats.addresses import runner
-from ultraviolet.web.pages.formats.values import clock as clock_label
 from ultraviolet.web.pages.integration_choice import integration_of_object
 from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
@@ -33,9 +33,9 @@ _MAX_RELATED_COLUMNS = 7
 _STATUS = "status"
 _AUTHORS_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
 _STATES = {
-    "fresh": "Up to date with ION.",
-    "stale": "Changed in ION. A re-read is pending.",
-    "partial": "Known from events only. A full read is pending.",
+    "fresh": "Fresh: confirmed by a full read.",
+    "stale": "Stale: changed in ION. A re-read is pending.",
+    "partial": "Partial: known from events only. A full read is pending.",
     "deleted": "Deleted in ION. The last content and the history are kept.",
 }
 
@@ -117,7 +117,7 @@ async def show_object(
         title=f"{label.singular} {object_id}" + (f": {shown.title}" if shown.title else ""),
         here=f"/objects/{resource.name}/{shown.id}?integration={found['integration'].id}",
         at=as_of,
-        as_of=clock_label(as_of) if as_of else "now",
+        as_of=readable(as_of) if as_of else "now",
         shown_version=(then or shown).version,
         state_text=_STATES[shown.state],
         before_first=at is not None and then is None,
