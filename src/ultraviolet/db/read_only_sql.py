@@ -135,7 +135,7 @@ class _Sqlite:
     def __init__(self, path: Path, timeout_seconds: float) -> None:
         if not path.exists():
             raise NotFoundError(
-                f"No database exists at {path}; give the directory of the hub with --data."
+                f"There is no database at {path}; give the directory of the hub with --data."
             )
         self.address = f"sqlite:///{path}"
         self._timeout_seconds = timeout_seconds

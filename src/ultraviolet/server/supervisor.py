@@ -60,13 +60,13 @@ class Supervisor:
         self._replacing: list[int] = []
         self._successor: _Child | None = None
         self._replace_requested = False
+        self._replaces_on_sighup = replaces_on_sighup()
         self._reported_ready = False
 
     def run(self) -> None:
         """Supervise the processes until a signal stops it."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._replace if replaces_on_sighup() else self._stop)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._handle)
         while not self._stopping:
             for slot, child in enumerate(self._children):
                 if child is None or child.process.poll() is not None:
@@ -160,12 +160,12 @@ class Supervisor:
             )
         mark_process_dead(child.process.pid, str(self._counts))
 
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        force_exit_after(MAX_SHUTDOWN_SECONDS)
-        self._stopping = True
-
-    def _replace(self, _number: int, _frame: FrameType | None) -> None:
-        self._replace_requested = True
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and self._replaces_on_sighup:
+            self._replace_requested = True
+        else:
+            force_exit_after(MAX_SHUTDOWN_SECONDS)
+            self._stopping = True
 
 
 def _create_metrics_folder() -> tuple[Path, int]:

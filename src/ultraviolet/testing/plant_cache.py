@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -11,6 +11,8 @@ from pathlib import Path
 
 KEY_FILE = "token-key.pem"
 """The signing key of a local ION; creating one takes a tenth of a second."""
+_FOLDERS = ("local_ion", "ion")
+"""Folders with the files that determine a plant."""
 _PLANT_OPTIONS = frozenset({"--size", "--seed", "--plant", "--no-plant"})
 """Options that may be given with a cached plant; others may change its content."""
 
@@ -55,16 +57,11 @@ class PlantCache:
 
 def _key(options: Sequence[str]) -> str:
     """Return the day with a hash of the options and of the program."""
-    content = "\n".join([version("ultraviolet"), *_program_state(), *options])
-    return f"{_today()}-{blake2b(content.encode(), digest_size=12).hexdigest()}"
-
-
-def _program_state() -> Iterator[str]:
-    """Return the times of change of the files that determine a plant."""
     root = Path(__file__).parents[1]
-    for folder in ("local_ion", "ion"):
-        for file in sorted((root / folder).rglob("*.[pgj][yrs]*")):
-            yield f"{file.name} {file.stat().st_mtime_ns}"
+    files = [file for name in _FOLDERS for file in sorted((root / name).rglob("*.[pgj][yrs]*"))]
+    state = [f"{file.name} {file.stat().st_mtime_ns}" for file in files]
+    content = "\n".join([version("ultraviolet"), *state, *options])
+    return f"{_today()}-{blake2b(content.encode(), digest_size=12).hexdigest()}"
 
 
 def _today() -> str:

@@ -60,10 +60,12 @@ def changes(
         cursor = page["next"]
         if not page["more"]:
             session.api.pause(POLL_INTERVAL_SECONDS)
-    session.show_list(_list(session, query, cursor, limit), COLUMNS, "No changes.")
+    session.show_list(recorded_changes(session, query, cursor, limit), COLUMNS, "No changes.")
 
 
-def _list(session: Session, query: Json, cursor: str | None, limit: int) -> Iterator[Json]:
+def recorded_changes(
+    session: Session, query: Json, cursor: str | None, limit: int
+) -> Iterator[Json]:
     """Return up to `limit` recorded changes, page by page."""
     more = True
     while more and limit > 0:

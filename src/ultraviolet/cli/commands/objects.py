@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ultraviolet.cli.commands.changes import recorded_changes
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.completion import complete_resource
@@ -149,8 +150,12 @@ def list_(
     if shown_rows or time["at"] is None:
         session.show_list(iter(shown_rows), shown, "No matching objects.")
         return
-    start = _history_start(session, found, known.name)
-    before = f" The history of {known.name} starts at {output.as_text(start)}." if start else ""
+    changed = {"integration": found, "resource": known.name}
+    first = next(recorded_changes(session, changed, None, 1), None)
+    before = ""
+    if first is not None:
+        start = output.as_text(first["observed_at"])
+        before = f" The history of {known.name} starts at {start}."
     session.show_list(iter(()), shown, f"No objects at {output.as_text(time['at'])}.{before}")
 
 
@@ -320,20 +325,6 @@ def export(
         )
     if out is not None:
         session.say(f"Wrote {out}.")
-
-
-def _history_start(session: Session, integration: int, resource: str) -> str | None:
-    """Return when the hub first saw an object of a resource; None if it never did."""
-    cursor = None
-    while True:
-        page = session.api.get(
-            "/changes", integration=integration, resource=resource, cursor=cursor, limit=1
-        )
-        if page["items"]:
-            return str(page["items"][0]["observed_at"])
-        if not page["more"]:
-            return None
-        cursor = page["next"]
 
 
 def _catalog(session: Session, integration: int, *written: str | None) -> "Catalog":

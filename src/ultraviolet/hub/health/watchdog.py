@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, text
 
 from ultraviolet.clock import format_rfc3339 as as_text
-from ultraviolet.clock import now_rfc3339, readable
+from ultraviolet.clock import readable, utc_now
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding, Kind, rotation_step
 from ultraviolet.hub.health import missed_deliveries, restore_detection
@@ -193,7 +193,7 @@ class Watchdog:
 
     async def _silent_resources(self) -> list[Finding]:
         """Return a finding per resource that changed in ION but had no event for unusually long."""
-        moment = datetime.fromisoformat(now_rfc3339())
+        moment = utc_now()
         since = moment - _ACTIVITY_WINDOW
         hours: defaultdict[str, list[datetime]] = defaultdict(list)
         given = {"integration": self._context.id, "since": as_text(since)[:13]}
@@ -246,7 +246,7 @@ class Watchdog:
 
     def _database_findings(self, connection: Connection) -> list[Finding]:
         given: dict[str, Any] = {"integration": self._context.id, "attempts": _MIN_FAILED_ATTEMPTS}
-        given["since"] = as_text(datetime.fromisoformat(now_rfc3339()) - timedelta(hours=1))
+        given["since"] = as_text(utc_now() - timedelta(hours=1))
         found = [
             Finding(
                 "unreadable",

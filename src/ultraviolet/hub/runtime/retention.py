@@ -179,8 +179,10 @@ class Purger:
         """Create future partitions and delete expired data; return the deleted rows by kind."""
         if not await self._database.read(_is_due):
             return Counter()
-        if not await self._database.write(_claim):
-            return Counter()
+        moment = clock.utc_now()
+        until, now = clock.format_rfc3339(moment + _LEASE), clock.format_rfc3339(moment)
+        if not await self._database.write(replace_older_fact, _LEASED_UNTIL, until, now):
+            return Counter()  # another process purges
         await self._database.write(ensure_partitions)
         started = await self._database.write(_start)
         removed = await self._drop_partitions()
@@ -240,13 +242,6 @@ def _is_due(connection: Connection) -> bool:
         .where(func.coalesce(retention.c.ran_at, "") < latest)
     )
     return connection.execute(query).scalar_one() > 0
-
-
-def _claim(connection: Connection) -> bool:
-    """Claim the purge for this process; return whether no other process has it."""
-    moment = clock.utc_now()
-    until, now = clock.format_rfc3339(moment + _LEASE), clock.format_rfc3339(moment)
-    return replace_older_fact(connection, _LEASED_UNTIL, until, now)
 
 
 def _while_leased(

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-from graphql import GraphQLObjectType
-
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.graphql_types import named_type, object_type
 
@@ -68,28 +66,18 @@ _SIMILAR: tuple[tuple[str, str], ...] = (
 )
 
 
-def _own_group(payload: GraphQLObjectType, catalog: Catalog) -> Group:
-    for pattern, family in _FAMILIES:
-        if re.search(pattern, payload.name) and not _shown(payload, catalog):
-            return Group(payload.name, family)
-    family = _shown(payload, catalog) or re.sub("^(Create|Update|Delete)", "", payload.name)
-    return Group(payload.name, family)
-
-
-def _shown(payload: GraphQLObjectType, catalog: Catalog) -> str:
-    """Return the type of the first object that a payload shows; empty without one."""
-    names = (named_type(field).name for field in payload.fields.values())
-    return next((name for name in names if catalog.by_type(name)), "")
-
-
 @cache
 def _groups_of(catalog: Catalog) -> Mapping[str, Group]:
     root = catalog.schema.mutation_type
     assert root is not None
-    payloads: dict[str, GraphQLObjectType] = {}
+    own: dict[str, Group] = {}
     for name, field in root.fields.items():
-        payloads[name] = object_type(field)
-    own = {name: _own_group(payload, catalog) for name, payload in payloads.items()}
+        payload = object_type(field)
+        types = (named_type(member).name for member in payload.fields.values())
+        shown = next(filter(catalog.by_type, types), None)  # the first object of the payload
+        families = (family for pattern, family in _FAMILIES if re.search(pattern, payload.name))
+        family = shown or next(families, re.sub("^(Create|Update|Delete)", "", payload.name))
+        own[name] = Group(payload.name, family)
     by_name = {group.name: group for group in (*own.values(), *_REMOVED)}
     found: dict[str, Group] = {}
     for name, group in own.items():

@@ -5,6 +5,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from litestar.datastructures import Cookie
 from ultraviolet.errors import UnauthenticatedError
 from ultraviolet.local_ion.auth import api_keys
 from ultraviolet.local_ion.auth.oauth import Claims, Tokens, parse_token_request, token_response
-from ultraviolet.local_ion.auth.viewers import QUERY_RUNNER, Viewer, load_viewer
+from ultraviolet.local_ion.auth.viewers import QUERY_RUNNER, load_viewer
 from ultraviolet.local_ion.control.api import ControlState
 from ultraviolet.local_ion.faults.auth import AuthFaults
 from ultraviolet.local_ion.graphql.executor import LocalIon
@@ -79,17 +80,16 @@ class AppState:
     def execute(self, operations: Sequence[Operation], claims: Claims) -> list[dict[str, Any]]:
         """Execute operations in order, as ION does; raise UnauthenticatedError."""
         viewer = load_viewer(self.ion.store, claims)
-        return [self._execute_one(operation, viewer) for operation in operations]
-
-    def _execute_one(self, operation: Operation, viewer: Viewer) -> dict[str, Any]:
-        viewer = self.auth_faults.restrict(viewer, operation.query)
-
-        def execute(query: str, variables: Any, name: str | None) -> dict[str, Any]:
-            return self.ion.execute(query, variables, name, viewer, as_json=True)
-
-        return self.control.schema_faults.execute(
-            operation.query, operation.variables, operation.operationName, execute
-        )
+        results: list[dict[str, Any]] = []
+        for each in operations:
+            allowed = self.auth_faults.restrict(viewer, each.query)
+            execute = partial(self.ion.execute, viewer=allowed, as_json=True)
+            results.append(
+                self.control.schema_faults.execute(
+                    each.query, each.variables, each.operationName, execute
+                )
+            )
+        return results
 
     def respond(
         self, request: GraphQLRequest, claims: Claims, media_type: str

@@ -88,7 +88,12 @@ def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
     )
     update_received_status(tx, line_id)
     if inventory_id is not None and line is not None:
-        _start_inspections(tx, require_row(tx, "parts_inventory", inventory_id))
+        inventory = require_row(tx, "parts_inventory", inventory_id)
+        part = inventory["part_id"]
+        for (procedure,) in tx.connection.execute(SELECT_INSPECTIONS, (part,)).fetchall():
+            values = {"procedureId": procedure, "partId": part, "partInventoryId": inventory_id}
+            values["quantity"] = int(inventory["quantity"])
+            create(tx, tx.catalog.resources["runs"], values)
     return key
 
 
@@ -120,16 +125,6 @@ def _receive_inventory(
                     missing -= taken
     tx.update("parts_inventory", key, row)
     return key
-
-
-def _start_inspections(tx: Transaction, inventory: Row) -> None:
-    """Create the runs of the inspections that a received part requires."""
-    for (procedure,) in tx.connection.execute(
-        SELECT_INSPECTIONS, (inventory["part_id"],)
-    ).fetchall():
-        values = {"procedureId": procedure, "partId": inventory["part_id"]}
-        links = {"partInventoryId": inventory["id"], "quantity": int(inventory["quantity"])}
-        create(tx, tx.catalog.resources["runs"], {**values, **links})
 
 
 def _numbers(tx: Transaction, part_id: int, item: Mapping[str, Any]) -> Row:

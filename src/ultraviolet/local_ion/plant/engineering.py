@@ -52,25 +52,18 @@ def _detail_procedure(plant: Plant, procedure: int, steps: list[dict[str, Any]])
     step = plant.client.create("steps", title="Standard torque check")  # a standard step
     create("step_approval_requests", stepId=step, reviewerId=reviewer)
     create("step_approvals", stepId=step, status="APPROVED", comment="As the handbook.")
-    _create_datagrid(plant, steps[-1]["id"])
+    grid = {"stepId": steps[-1]["id"]}
+    measured = {"type": "NUMBER", "unit": "bar"}
+    column = create("datagrid_columns", **grid, **measured, header="Nominal", index=1)
+    create("datagrid_columns", **grid, **measured, header="Measured", index=2)
+    for index in (1, 2):
+        row = create("datagrid_rows", **grid, index=index, required=False)
+        plant.client.mutate("setDatagridValue", rowId=row, columnId=column, value=10.0 * index)
     title = "Incoming inspection"
     inspection = plant.create("procedures", title=title, type="INSPECTION")
     create("steps", procedureId=inspection, title="Compare with the drawing", position=1)
     part = plant.known["parts"][1]
     plant.client.mutate("createPartProcedure", partId=part, procedureId=inspection, required=True)
-
-
-def _create_datagrid(plant: Plant, step: int) -> None:
-    create = plant.client.create
-    columns = [
-        create(
-            "datagrid_columns", stepId=step, header=header, type="NUMBER", unit="bar", index=index
-        )
-        for index, header in enumerate(("Nominal", "Measured"), start=1)
-    ]
-    for index in (1, 2):
-        row = create("datagrid_rows", stepId=step, index=index, required=False)
-        plant.client.mutate("setDatagridValue", rowId=row, columnId=columns[0], value=10.0 * index)
 
 
 def create_redline(plant: Plant) -> None:

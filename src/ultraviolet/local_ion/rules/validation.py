@@ -3,12 +3,12 @@
 import operator
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from graphql import GraphQLError
 
+from ultraviolet import clock
 from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
@@ -95,17 +95,9 @@ def _has_type(kind: str, options: list[Any], value: Any) -> bool:
                 not options or all(each in options for each in value)  # pyright: ignore[reportUnknownVariableType]
             )
         case "datetime":
-            return _is_time(value)
+            return clock.valid_time(str(value)) is not None
         case _:
             return True
-
-
-def _is_time(value: Any) -> bool:
-    try:
-        datetime.fromisoformat(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 def validation_result(function: str | None, limit: float | None, value: Any) -> str:

@@ -90,14 +90,15 @@ class DocumentMask:
             elif relation.kept and related is not None:
                 masked[relation.field] = related
         attributes: Mapping[str, Document] = document.get("attributes") or {}
-        masked["attributes"] = {
-            name: {
-                "key": name,
-                "type": self._attribute_type(resource, row.get("type")),
-                "value": self._json(row.get("value")),
-            }
-            for name, row in ((self._mask.text(n), r) for n, r in attributes.items())
-        }
+        owned = self._catalog.resources.get(resource.attributes or "")
+        type_field = owned.field("type") if owned else None
+        masked["attributes"] = {}
+        for key, row in attributes.items():
+            name, kind = self._mask.text(key), row.get("type")
+            if type_field is None or not self._catalog.is_enum_value(type_field, str(kind)):
+                kind = self._json(kind)
+            value = self._json(row.get("value"))
+            masked["attributes"][name] = {"key": name, "type": kind, "value": value}
         if resource.name == "rules":  # masked code would fail
             masked |= {"code": "pass", "context": None}
         return masked
@@ -116,12 +117,6 @@ class DocumentMask:
         if is_time or field.type in {"ID", "Boolean"} or field.name in KEPT_FIELDS:
             return value
         return self._text(resource.name, field.name, value)
-
-    def _attribute_type(self, resource: Resource, value: Any) -> Any:
-        attributes = self._catalog.resources.get(resource.attributes or "")
-        field = attributes.field("type") if attributes else None
-        is_known = field is not None and self._catalog.is_enum_value(field, str(value))
-        return value if is_known else self._json(value)
 
     def _number(self, name: str, value: Any) -> Any:
         """Mask prices and coordinates."""

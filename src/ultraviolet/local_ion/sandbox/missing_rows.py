@@ -34,14 +34,9 @@ class MissingRows:
 
         Without a reported amount of those rows, every field that needs their table counts.
         """
-        return frozenset(
-            name
-            for table, fields in self._fields.items()
-            if self._may_have_rows(table, reported)
-            for name in fields
-            if name in reported
-        )
-
-    def _may_have_rows(self, table: str, reported: Mapping[str, Any]) -> bool:
-        amounts = [reported[name] for name in self._amounts[table] if name in reported]
-        return not amounts or any(amounts)
+        affected: set[str] = set()
+        for table, fields in self._fields.items():
+            amounts = [reported[name] for name in self._amounts[table] if name in reported]
+            if not amounts or any(amounts):
+                affected.update(name for name in fields if name in reported)
+        return frozenset(affected)

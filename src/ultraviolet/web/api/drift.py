@@ -4,13 +4,11 @@ from typing import Annotated
 
 from litestar import get
 from litestar.params import FromPath, QueryParameter
-from sqlalchemy import Connection
 
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
-from ultraviolet.web.http.params import Time, parse_choice, parse_time
+from ultraviolet.web.http.params import Time, in_integration, parse_choice, parse_time
 from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 from ultraviolet.web.queries import drift, objects
 from ultraviolet.web.queries.drift import By, DriftFilter, DriftReport, DriftSample
@@ -36,13 +34,7 @@ async def get_drift(
     and what corrected them.
     """
     drift_filter = _drift_filter(hub, resource, cause, since, until)
-
-    def read(connection: Connection) -> DriftReport:
-        return drift.get_report(
-            connection, integrations.find(connection, integration).id, drift_filter, by
-        )
-
-    return await hub.database.read(read)
+    return await hub.database.read(in_integration, integration, drift.get_report, drift_filter, by)
 
 
 @get("/integrations/{integration:str}/drift/samples", guards=VIEWER)
@@ -62,12 +54,11 @@ async def list_drift_samples(
     Each is an object that webhooks alone would have left wrong.
     """
     before, drift_filter = number(cursor), _drift_filter(hub, resource, cause, since, until)
-
-    def read(connection: Connection) -> list[DriftSample]:
-        found = integrations.find(connection, integration).id
-        return drift.list_samples(connection, found, drift_filter, before, limit + 1)
-
-    return page_of(await hub.database.read(read), limit, lambda sample: sample.seq)
+    query = drift.list_samples
+    found = await hub.database.read(
+        in_integration, integration, query, drift_filter, before, limit + 1
+    )
+    return page_of(found, limit, lambda sample: sample.seq)
 
 
 def _drift_filter(

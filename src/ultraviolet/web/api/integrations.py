@@ -18,7 +18,7 @@ from ultraviolet.hub.integrations.resource_selection import SelectableResource, 
 from ultraviolet.hub.runtime import retention
 from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, decode, number, page_of, part_of
-from ultraviolet.web.http.params import required_integration
+from ultraviolet.web.http.params import in_integration, required_integration
 from ultraviolet.web.middleware.auth import ADMIN, OPERATOR, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 from ultraviolet.web.queries import summary as queries_summary
@@ -219,13 +219,9 @@ async def get_ion_schema(hub: GivenHub, integration: FromPath[str]) -> IonSchema
 
     Returns the members of the types that the hub uses, as this ION offers them.
     """
-
-    def read(connection: Connection) -> IonSchema:
-        found = integrations.find(connection, integration)
-        types = integrations.introspected_types(connection, found.id)
-        return IonSchema(types is not None, types or {})
-
-    return await hub.database.read(read)
+    query = integrations.introspected_types
+    types = await hub.database.read(in_integration, integration, query)
+    return IonSchema(types is not None, types or {})
 
 
 @get("/integrations/{integration:str}/findings", guards=VIEWER)
@@ -243,15 +239,11 @@ async def list_findings(
     Open findings come first.
     Each has its severity, its next step, and the result of an automatic repair.
     """
-    after = decode(cursor)
-
-    def read(connection: Connection) -> list[StoredFinding]:
-        found = integrations.find(connection, integration)
-        return finding_store.list_findings(
-            connection, found.id, limit + 1, unresolved=open_only, after=after
-        )
-
-    return page_of(await hub.database.read(read), limit, finding_store.findings_cursor)
+    after, query = decode(cursor), finding_store.list_findings
+    found = await hub.database.read(
+        in_integration, integration, query, limit + 1, unresolved=open_only, after=after
+    )
+    return page_of(found, limit, finding_store.findings_cursor)
 
 
 @get("/integrations/{integration:str}/retention", guards=VIEWER)
@@ -260,11 +252,7 @@ async def get_retention(hub: GivenHub, integration: FromPath[str]) -> Retention:
 
     Includes the amount of data eligible for deletion and the result of the last purge.
     """
-
-    def read(connection: Connection) -> Retention:
-        return retention.get_retention(connection, integrations.find(connection, integration).id)
-
-    return await hub.database.read(read)
+    return await hub.database.read(in_integration, integration, retention.get_retention)
 
 
 @patch("/integrations/{integration:str}/retention", guards=ADMIN)
@@ -283,14 +271,10 @@ async def update_retention(
     Periods are in days; null keeps data forever. Older data is deleted within minutes.
     """
 
-    def read(connection: Connection) -> Retention:
-        found = integrations.find(connection, integration)
-        return retention.get_retention(connection, found.id, data)
-
     def write(connection: Connection) -> None:
         found = integrations.find(connection, integration)
         retention.update_retention(connection, caller.name, found.id, found.name, data)
 
     if not dry_run:
         await hub.database.write(write)
-    return await hub.database.read(read)
+    return await hub.database.read(in_integration, integration, retention.get_retention, data)

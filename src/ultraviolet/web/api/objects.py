@@ -29,7 +29,12 @@ from ultraviolet.web.http.pagination import (
     page_of,
     part_of,
 )
-from ultraviolet.web.http.params import IntegrationName, parse_time, required_integration
+from ultraviolet.web.http.params import (
+    IntegrationName,
+    in_integration,
+    parse_time,
+    required_integration,
+)
 from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.queries import history, ion_filters, object_table, objects, versions
 from ultraviolet.web.queries.field_paths import find_path
@@ -239,12 +244,9 @@ async def get_object(
     if when:
         return await hub.database.read(read_at)
 
-    def read(connection: Connection) -> ObjectDetail:
-        return objects.get_object(
-            connection, required_integration(connection, integration), known, object_id
-        )
-
-    found = await hub.database.read(read)
+    found = await hub.database.read(
+        in_integration, integration, objects.get_object, known, object_id
+    )
     hub.pool.mark_viewed(found.integration_id, known.name, object_id)
     return found
 

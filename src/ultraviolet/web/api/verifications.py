@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.sync.verification_store import Kind
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, decode, number, page_of
+from ultraviolet.web.http.params import in_integration
 from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.queries import objects, verifications
 from ultraviolet.web.queries.verifications import DifferenceDetail, Verification
@@ -48,12 +49,9 @@ async def list_verifications(
     Newest first.
     """
     before = number(cursor)
-
-    def read(connection: Connection) -> list[Verification]:
-        found = integrations.find(connection, integration).id
-        return verifications.list_verifications(connection, found, before, limit + 1)
-
-    return page_of(await hub.database.read(read), limit, lambda run: run.id)
+    query = verifications.list_verifications
+    found = await hub.database.read(in_integration, integration, query, before, limit + 1)
+    return page_of(found, limit, lambda run: run.id)
 
 
 @get("/verifications/{verification_id:int}", guards=VIEWER)

@@ -12,6 +12,7 @@ from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, part_of
+from ultraviolet.web.http.params import in_integration
 from ultraviolet.web.middleware.auth import ADMIN, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 
@@ -48,11 +49,8 @@ async def list_webhook_urls(
 
     Newest first.
     """
-
-    def read(connection: Connection) -> list[WebhookUrl]:
-        return webhook_urls.list_urls(connection, integrations.find(connection, integration).id)
-
-    return part_of(await hub.database.read(read), cursor, limit)
+    found = await hub.database.read(in_integration, integration, webhook_urls.list_urls)
+    return part_of(found, cursor, limit)
 
 
 @post("/integrations/{integration:str}/webhook-urls", guards=ADMIN)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from litestar import Request
 from litestar.datastructures import State
@@ -18,6 +18,9 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.text import did_you_mean
 from ultraviolet.web.http.pagination import Page, number, page_of
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 REJECT_UNKNOWN = "reject_unknown_parameters"
 """Option of a route: whether it rejects query parameters that its handler does not declare."""
@@ -103,6 +106,17 @@ def required_integration(connection: Connection, name: str | None) -> int:
     if len(choices) > 1:
         raise IntegrationRequiredError(choices)
     return choices[0][0]
+
+
+def in_integration(
+    connection: Connection,
+    name: str | None,
+    query: Callable[Concatenate[Connection, int, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Return the result of a query for the id of an integration; raise as `required_integration`."""
+    return query(connection, required_integration(connection, name), *args, **kwargs)
 
 
 def integration_choices(connection: Connection) -> list[tuple[int, str]]:

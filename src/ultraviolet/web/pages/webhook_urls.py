@@ -18,6 +18,7 @@ from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import ADMIN, VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns
+from ultraviolet.web.pages.events.listing import mirrored_names
 from ultraviolet.web.pages.formats.names import words
 from ultraviolet.web.pages.forms.form_values import confirm, number_in
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
@@ -107,7 +108,7 @@ async def show(
         recovered=(url.last_delivery_at or "") > (url.last_failure_at or ""),
         outcomes=delivery_counts.OUTCOMES,
         next_steps=delivery_counts.NEXT_STEPS,
-        mirrored=frozenset(resource.name for resource in hub.catalog.mirrored),
+        mirrored=mirrored_names(hub),
     )
 
 

@@ -153,7 +153,12 @@ def read_page(
     selected = rows.where(objects.c.id.in_(shown))
     by_id = {one.id: one for one in read_objects(connection, wanted.resource, selected)}
     has_next, has_previous = (True, more) if backwards else (more, last is not None)
-    ends = _positions(connection, query, (shown[0], shown[-1])) if shown else {}
+    ends: dict[str, str] = {}
+    if shown:
+        key = _sort_key(connection, query).label("sort_key")
+        is_end = objects.c.id.in_((shown[0], shown[-1]))
+        keys = select(objects.c.id, key).where(*_is_object_of(wanted), is_end)
+        ends = {id_: json.dumps([value, id_]) for id_, value in connection.execute(keys)}
     return TablePage(
         [by_id[id_] for id_ in shown],
         ends[shown[-1]] if shown and has_next else None,
@@ -186,13 +191,6 @@ def with_columns(
             strict=True,
         )
     ]
-
-
-def _positions(connection: Connection, query: ObjectQuery, ids: Sequence[str]) -> dict[str, str]:
-    """Return the positions of objects in the order, by id."""
-    key = _sort_key(connection, query).label("sort_key")
-    keys = select(objects.c.id, key).where(*_is_object_of(query.objects), objects.c.id.in_(ids))
-    return {id_: json.dumps([value, id_]) for id_, value in connection.execute(keys)}
 
 
 def read_all_ids(

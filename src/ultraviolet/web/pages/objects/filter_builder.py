@@ -285,12 +285,7 @@ def describe(connection: Connection, integration_id: int, condition: Condition) 
     elif column.kind == "time" or operator == "between":
         words = " and ".join(_time_words(each) for each in condition.values)
     elif column.link and operator in ("is", "not"):
-        query = select(objects_table.c.doc).where(
-            objects_table.c.integration_id == integration_id,
-            objects_table.c.resource == column.link.resource,
-            objects_table.c.id == value,
-        )
-        document = connection.execute(query).scalar()
+        document = _find_document(connection, integration_id, column.link.resource, value)
         words = (object_title(document) if document else None) or value
     elif kind_of(column) == "flag":
         words = "yes" if value.lower() in ("true", "yes", "1") else "no"
@@ -309,6 +304,14 @@ def _time_words(written: str) -> str:
     """Return a time as pages show it; a date or a relative time as it is."""
     moment = None if _DAY.fullmatch(written) else canonical(written)
     return readable(moment) if moment else written
+
+
+def _find_document(
+    connection: Connection, integration_id: int, resource: str, id_: str
+) -> dict[str, Any] | None:
+    table = objects_table.c
+    here = table.integration_id == integration_id, table.resource == resource, table.id == id_
+    return connection.execute(select(table.doc).where(*here)).scalar()
 
 
 def _choice_label(value: str) -> str:
@@ -381,12 +384,7 @@ def _find_target(
     connection: Connection, catalog: Catalog, integration_id: int, target: Resource, given: str
 ) -> tuple[list[str], str, str]:
     """Return the id of a linked object by id or name, its title, and an error if it is not one."""
-    query = select(objects_table.c.doc).where(
-        objects_table.c.integration_id == integration_id,
-        objects_table.c.resource == target.name,
-        objects_table.c.id == given,
-    )
-    document = connection.execute(query).scalar()
+    document = _find_document(connection, integration_id, target.name, given)
     if document:
         return [given], object_title(document) or "", ""
     hits = search(connection, catalog, given, target.name, integration_id).hits
