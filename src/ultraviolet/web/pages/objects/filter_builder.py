@@ -6,7 +6,7 @@ Each is a complete page without scripts. With scripts, its main part opens in a 
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Response, get
