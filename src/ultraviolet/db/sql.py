@@ -88,6 +88,7 @@ def insert_new(
 
 
 @lru_cache(1024)
+@lru_cache(256)
 def insert_statement(table: str, names: tuple[str, ...], number: int) -> str:
     """Return SQLite's INSERT of a number of rows.
 
