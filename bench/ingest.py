@@ -60,7 +60,7 @@ def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Fi
     address = new(data)
     (data / "bare").mkdir()
     bare_address = new(data / "bare")
-    number = scale.amount(6000, CONNECTIONS * 2)
+    number = scale.amount(12_000, CONNECTIONS * 2)
     counts = (CONNECTIONS, MORE_CONNECTIONS)
     turns: dict[int, list[tuple[Turn, Turn]]] = {connections: [] for connections in counts}
     database, first = server_pid(address), 1

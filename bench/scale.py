@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 from bench.apply import document
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import set_up
-from bench.processes import TICKS, processor_seconds, resident_megabytes
+from bench.processes import processor_seconds, resident_megabytes
 from bench.stores import NewDatabase, query_row, stores
 from ultraviolet import clock
 from ultraviolet.child_process import Child, free_port, is_responding
@@ -218,8 +218,6 @@ def _run(data: Path, address: str, rest: float) -> Run:
         time.sleep(rest / 4)
         before, at = processor_seconds(child.process.pid), time.perf_counter()
         time.sleep(rest)
-        spent_at_rest = max(
-            1 / TICKS, processor_seconds(child.process.pid) - before
-        )  # shorter times cannot be measured
+        spent_at_rest = processor_seconds(child.process.pid) - before
         share = spent_at_rest / (time.perf_counter() - at)
         return Run(ready, spent, share, resident_megabytes(child.process.pid))

@@ -31,7 +31,7 @@ def measure(scale: Scale) -> list[Figure]:
 
 
 def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
-    number = scale.amount(6000, CONNECTIONS * 2)
+    number = scale.amount(12_000, CONNECTIONS * 2)
     data = folder / "data"
     data.mkdir(parents=True)
     address = new(data)

@@ -6,6 +6,7 @@ All texts have microseconds, so that text order is time order.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -87,6 +88,7 @@ def readable(moment: str) -> str:
     return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+@lru_cache(8192)  # a document's time is read several times on its way into the mirror
 def normalize_rfc3339(value: str) -> str:
     """Return any ISO 8601 time in this form; raise ValueError for an invalid time."""
     try:

@@ -1,12 +1,12 @@
 """The rules of truth as pure functions: each line of the decision tables, and any order."""
 
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.mirror.observations import ORDER, absence, at, event, fresh, read
 
 from ultraviolet.mirror.object_state import DELETION, ObjectState

@@ -21,11 +21,8 @@ from ultraviolet.db.sql import insert_statement
 
 Tuples = Sequence[tuple[Any, ...]]
 
-_MAX_ROWS_PER_STATEMENT = 100
-"""Rows up to which SQLite runs one statement, which releases Python's global lock only once.
-
-For more rows, a prepared statement per row costs no more.
-"""
+_ROWS_PER_STATEMENT = 100
+"""Rows that SQLite inserts with one statement, which releases Python's global lock only once."""
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _POSTGRESQL = postgresql.dialect()
 
@@ -68,11 +65,11 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
             raise cast(
                 "DBAPIError", DBAPIError.instance(statement, (), error, psycopg.Error)
             ) from error
-    elif len(rows) <= _MAX_ROWS_PER_STATEMENT:
-        statement = insert_statement(table.name, columns, len(rows))
-        connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
-    else:
-        connection.exec_driver_sql(insert_statement(table.name, columns, 1), list(rows))
+        return
+    for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+        some = rows[start : start + _ROWS_PER_STATEMENT]
+        statement = insert_statement(table.name, columns, len(some))
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
 
 
 def upsert(

@@ -33,7 +33,7 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy import Text as AnyText
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -81,6 +81,10 @@ def insert_new(
             for row in connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
         }
     # RETURNING would release Python's global lock once per row. SQLite has no concurrent writer.
+    with suppress(IntegrityError):  # a key is known
+        statement = insert_statement(table, names, len(rows), "ABORT")
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
+        return {tuple(row[: len(key)]) for row in rows}
     wanted = [row[: len(key)] for row in rows]
     same = " AND ".join(f"{name} = v.column{place + 1}" for place, name in enumerate(key))
     values = _marks("?", len(key), len(wanted))
@@ -97,14 +101,16 @@ def insert_new(
 
 
 @lru_cache(1024)
-def insert_statement(table: str, names: tuple[str, ...], number: int) -> str:
+def insert_statement(
+    table: str, names: tuple[str, ...], number: int, otherwise: str = "FAIL"
+) -> str:
     """Return SQLite's INSERT of a number of rows.
 
-    An error rolls back the transaction. With FAIL, SQLite writes no journal for the statement.
+    With FAIL, SQLite writes no journal for the statement, so an error must roll back the
+    transaction. With ABORT, an error inserts no row.
     """
-    return (
-        f"INSERT OR FAIL INTO {table} ({', '.join(names)}) VALUES {_marks('?', len(names), number)}"
-    )
+    values = _marks("?", len(names), number)
+    return f"INSERT OR {otherwise} INTO {table} ({', '.join(names)}) VALUES {values}"
 
 
 def _marks(mark: str, columns: int, rows: int) -> str:

@@ -1,7 +1,8 @@
 """The state of one object while a batch of observations is applied."""
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from ultraviolet.mirror.observation import Observation, Origin, Ref
 from ultraviolet.mirror.stale_reasons import DELETION, VERIFICATION
@@ -10,13 +11,12 @@ STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "up
 """Fields that differ after every change and do not describe it."""
 
 
-@dataclass(slots=True)
-class ObjectState:
+class ObjectState(msgspec.Struct):
     """An object's row and stale mark, and the changes to them in this batch."""
 
     resource: str
     id: str
-    doc: dict[str, Any] = field(default_factory=dict[str, Any])
+    doc: dict[str, Any] = {}
     version: int = 0
     invalid_values: str | None = None
     """The values that do not fit their column, as JSON."""

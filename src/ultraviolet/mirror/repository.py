@@ -215,15 +215,15 @@ def _write_links(
     dropped: list[tuple[Any, ...]] = []
     for resource, states in _by_resource(changed).items():
         keys = _linked_fields(catalog, resource)
-        if not keys:
-            continue
-        kinds = _link_kinds(connection, resource, [(field, target) for field, target, _ in keys])
         names = {field for field, _, _ in keys}
         moved = [
             s
             for s in states.values()
             if s.change != "update" or not names.isdisjoint(s.changed_fields())
         ]
+        if not (keys and moved):
+            continue
+        kinds = _link_kinds(connection, resource, [(field, target) for field, target, _ in keys])
         before = [(s.id, s.before) for s in moved if s.before and s.change != "restore"]
         after = [(s.id, s.doc) for s in moved if not s.deleted_at]
         for kind, field, listed in sorted(  # two links can share a foreign key
@@ -258,19 +258,19 @@ def _targets(
     field: str, documents: Iterable[tuple[str, Mapping[str, Any]]], *, listed: bool
 ) -> set[tuple[str, str]]:
     """Return the target ids in a field of documents, each with the id of its document."""
-    found = ((doc.get(field), id_) for id_, doc in documents)
     if listed:
-        found = (
-            (cast("dict[str, Any]", row).get("id"), id_)
-            for value, id_ in found
-            if isinstance(value, list)
-            for row in cast("list[Any]", value)
+        documents = (
+            (id_, cast("dict[str, Any]", row))
+            for id_, doc in documents
+            if isinstance(listed_rows := doc.get(field), list)
+            for row in cast("list[Any]", listed_rows)
             if isinstance(row, dict)
         )
+    name = "id" if listed else field
     return {
         (target, id_)
-        for value, id_ in found
-        if type(value) in _ID_TYPES and 0 < len(target := str(value)) <= LONGEST_ID
+        for id_, doc in documents
+        if type(value := doc.get(name)) in _ID_TYPES and 0 < len(target := str(value)) <= LONGEST_ID
     }
 
 

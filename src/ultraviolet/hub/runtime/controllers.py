@@ -39,11 +39,16 @@ TICK_SECONDS = 1.0
 """Interval at which the scheduler wakes controllers with due work."""
 _DEBOUNCE_SECONDS = 0.1
 """How long to collect changes of the same objects before they are read."""
-_FLOOD_EVENTS = 16
-"""Events in a batch from which on the next batch is collected for a moment."""
-_FLOOD_PAUSE_SECONDS = 0.02
-"""A batch of four times as many events takes about half the time per event."""
+_PAUSE_SECONDS_PER_EVENT = 0.0004
+"""Pause after a batch, by its size: in a flood, the next batch is larger and costs less per event.
+
+A batch of four times as many events takes about half the time per event.
+"""
+_MAX_APPLY_PAUSE_SECONDS = 0.02
+"""Pauses above this save nothing: batches of 300 events cost as much per event as those of 150."""
 _POLL_SECONDS = 1.0
+_POLL_PAUSE_FACTOR = 4.0
+"""Minimum pause after a poll as a multiple of its duration, which a mass change makes long."""
 _MAX_POLLS_PER_SECOND = 5.0
 """Polls of quiet integrations per process; with more integrations, each is polled less often."""
 _MAX_CHECKS_PER_SECOND = 1.0
@@ -211,9 +216,9 @@ class Controllers:
                 self.wake("heal")
             if applied.lost:
                 self.wake("fetch")
-            if applied.count >= _FLOOD_EVENTS and not applied.more:
-                await asyncio.sleep(_FLOOD_PAUSE_SECONDS)
-            elif not applied.more:
+            if not applied.more:
+                pause = applied.count * _PAUSE_SECONDS_PER_EVENT
+                await asyncio.sleep(min(pause, _MAX_APPLY_PAUSE_SECONDS))
                 return
 
     async def _apply_batch(self, context: SyncContext) -> AppliedBatch:
@@ -294,16 +299,17 @@ class Controllers:
     async def _poll(self) -> float:
         """Poll resources without events: each second while changes arrive, otherwise less often."""
         context = await self._get_context()
-        changed = 0
+        changed, began = 0, _clock()
         for resource in context.catalog.silent:
             if context.reader.reads(resource):
                 changed += await Fetcher(context).poll(resource, _POLL_OVERLAP)
         if changed:
             self._changed_at = _clock()
             self.wake("heal")
+        pause = max(_POLL_SECONDS, (_clock() - began) * _POLL_PAUSE_FACTOR)
         if _clock() - self._changed_at < _ACTIVE_SECONDS:
-            return _POLL_SECONDS
-        return max(_POLL_SECONDS, self._round_seconds(_MAX_POLLS_PER_SECOND))
+            return pause
+        return max(pause, self._round_seconds(_MAX_POLLS_PER_SECOND))
 
     async def _watch(self) -> float:
         assert self._make_watchdog

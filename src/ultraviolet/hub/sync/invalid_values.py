@@ -1,7 +1,7 @@
 """Report values that do not fit the type of their column: one finding per field."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -30,9 +30,11 @@ _TYPES = {
 
 
 def report(
-    connection: Connection, catalog: Catalog, integration_id: int, resources: Iterable[str]
+    connection: Connection, catalog: Catalog, integration_id: int, resources: Collection[str]
 ) -> None:
     """Update the findings of some resources to the content of the mirror."""
+    if not resources:
+        return
     table = objects.c
     query = select(integrations.c.name).where(integrations.c.id == integration_id)
     integration = str(connection.execute(query).scalar_one())
