@@ -45,13 +45,12 @@ def cells(
     detail: ObjectDetail,
     names: Iterable[str],
     currency: str,
-    fields: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
-    """Return the values of these fields; `fields` are those of an earlier version.
+    """Return the values of these fields.
 
     `known` are the columns of the resource, which the caller builds once for all its objects.
     """
-    values = detail.fields if fields is None else fields
+    values = detail.fields
     return [
         _cell(
             known.get(name),
