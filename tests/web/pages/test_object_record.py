@@ -168,3 +168,21 @@ def test_index_groups_resources_with_descriptions(order: Any) -> None:
     groups = re.findall(r'<h2 id="group-\d+-title">([^<]+)</h2>', page)
     assert groups[:2] == ["Purchasing", "Parts"]
     assert "An order of parts from a supplier." in page
+
+
+def test_versions_name_what_changed_and_fold_what_ion_sets_itself(
+    order: Any, keep: Callable[..., None]
+) -> None:
+    stamped = {**ORDER, "_etag": "b", "LastSessionId": 9, "description": "Pipes", "paid": False}
+    keep("purchase_orders", stamped)
+    keep("purchase_orders", {**stamped, "_etag": "c"})
+    page = order.send("GET", "/objects/purchase_orders/7").text
+    summaries = [text(one + "</summary>", "summary") for one in page.split("</summary>")[:-1]]
+    versions = [one.partition("Version ")[2] for one in summaries if "Version " in one]
+    assert [one.rpartition(",")[0].strip() for one in versions] == [
+        "3: No visible change",
+        "2: Description, Paid",
+        "1: create",
+    ]
+    second = page.partition('<details id="version-2"')[2].partition('id="version-1"')[0]
+    assert second.index("Pipes") < second.index("2 technical fields") < second.index("Last session")

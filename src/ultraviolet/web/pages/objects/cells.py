@@ -7,6 +7,7 @@ import msgspec
 
 from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.labels import FieldLabel, Format, field_label
+from ultraviolet.mirror.object_state import SET_BY_ION
 from ultraviolet.web.queries.columns import Column
 from ultraviolet.web.queries.field_paths import FieldPath, LinkedValue
 from ultraviolet.web.queries.links import LinkValue
@@ -147,17 +148,18 @@ def attribute_cells(attributes: Any) -> list[Cell]:
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The old and the new value of a field or custom attribute."""
+    """The old and the new value of a field or custom attribute; `by_ion` if ION set it by itself."""
 
     label: str
     old: Any
     new: Any
+    by_ion: bool
 
 
 def changes(
     fields: Iterable[FieldChange], names: Mapping[str, Mapping[str, str]] | None = None
 ) -> list[Change]:
-    """Return the changed values with the names of fields and attributes for people.
+    """Return the changed values with the names of fields and attributes, those by ION itself last.
 
     `names` are those of linked objects, by the field with the id and by the id.
     """
@@ -166,5 +168,5 @@ def changes(
         known = (names or {}).get(each.name, {})
         old, new = (known.get(str(value), value) for value in (each.old, each.new))
         label = attribute_name(each.name) or field_label(each.name).label
-        found.append(Change(label, old, new))
-    return found
+        found.append(Change(label, old, new, each.name in SET_BY_ION))
+    return sorted(found, key=lambda change: change.by_ion)
