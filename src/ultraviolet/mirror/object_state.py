@@ -9,6 +9,8 @@ from ultraviolet.mirror.stale_reasons import DELETION, VERIFICATION
 
 STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "updatedById"})
 """Fields that differ after every change and do not describe it."""
+SET_BY_ION = STAMPS | {"_created", "Created", "createdById", "entityId", "id"}
+"""Fields that ION sets by itself; lists of changes show them last or not at all."""
 
 
 class ObjectState(msgspec.Struct):

@@ -63,7 +63,12 @@ def call(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Ca
     def fill(connection: Any) -> None:
         made = integrations.create(connection, hub.secrets, "test", new)
         integrations.pause(connection, "test", made.id)
-        for minute, docs in enumerate((ORDERS, [{**ORDERS[0], "status": "REQUESTED"}])):
+        for minute, docs in enumerate(
+            (
+                ORDERS,
+                [{**ORDERS[0], "status": "REQUESTED", "_etag": "d"}, {**ORDERS[1], "_etag": "e"}],
+            )
+        ):
             at = f"2026-11-02T10:0{minute}:00.123456+00:00"
             seen = [
                 Observation(
@@ -208,6 +213,15 @@ def test_history_shows_changes_as_text(call: Call) -> None:
     assert "status: DRAFT → REQUESTED" in newest
     assert "fetch 1" in oldest
     assert "{" not in newest + oldest
+    assert "_etag" not in newest
+    [_, newest, _] = call("object", "history", "purchase_orders", "2").splitlines()
+    assert newest.rstrip().endswith("no visible change")
+
+
+def test_show_lists_custom_attributes_before_what_ion_sets_itself(call: Call) -> None:
+    lines = call("object", "show", "purchase_orders", "3").splitlines()
+    assert [line.split()[-1] for line in lines[-3:]] == ["WO-7", "4.5", "c"]
+    assert "attributes.Score" in lines[-2]
 
 
 def test_show_prints_field_names_of_ion_and_local_times(call: Call) -> None:
@@ -217,7 +231,7 @@ def test_show_prints_field_names_of_ion_and_local_times(call: Call) -> None:
         if line.startswith("_")
     )
     assert "2026-11-01 08:00:00 UTC" == lines["_created"]
-    assert "a" == lines["_etag"]
+    assert "d" == lines["_etag"]
 
 
 def test_time_before_the_history_is_explained(call: Call) -> None:

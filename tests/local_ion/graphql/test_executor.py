@@ -212,6 +212,15 @@ def test_nested_relations_have_counts_and_filters(ion):
     assert [{"quantity": 2.0, "purchaseOrder": {"id": order}}] == found["purchaseOrderLines"]
 
 
+def test_sums_of_money_have_no_floating_point_noise(ion):
+    order = order_with_lines(ion, 1, 2)
+    ion.make("PurchaseOrderLine", purchaseOrderId=int(order), quantity=1, cost=0.1)
+    ion.make("PurchaseOrderLine", purchaseOrderId=int(order), quantity=1, cost=0.2)
+    query = "query($id: ID!) { purchaseOrder(id: $id) { estimatedCost estimatedTotalCost } }"
+    found = ion.data(query, id=order)
+    assert (found["estimatedCost"], found["estimatedTotalCost"]) == (6.3, 6.3)
+
+
 def test_fragments_aliases_and_directives_are_supported(ion):
     query = "query($no: Boolean!) { me { ...U ... on User { mail: email } name @skip(if: $no) __typename } } fragment U on User { id }"
     assert {"id": 1, "mail": "admin@ultraviolet.example", "__typename": "User"} == ion.data(

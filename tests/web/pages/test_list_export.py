@@ -109,7 +109,9 @@ def test_export_has_the_rows_and_columns_of_its_list(
             if ids:
                 shown = heads[1:-2] if "state=deleted" in query else heads[1:-1]
                 assert shown == [
-                    LABELS[name] for name in rows[0][1:-2] if f"{name}_id" not in rows[0]
+                    LABELS[name]
+                    for name in rows[0][1:-2]
+                    if f"{name}_id" not in rows[0] and name != "currency"
                 ]
                 states = {"deleted"} if "state=deleted" in query else {"fresh"}
                 assert {row[-2] for row in rows[1:]} == states
@@ -122,11 +124,41 @@ def test_all_formats_have_the_same_rows(orders: Any) -> None:
     table = parquet.read_table(io.BytesIO(exported(orders, page, "parquet")))
     assert [line["id"] for line in lines] == table.column("id").to_pylist() == ids
     assert [line["cost"] for line in lines] == table.column("cost").to_pylist()
-    assert list(lines[0]) == ["id", "cost", "mirror_state", "mirror_changed_at"]
+    assert list(lines[0]) == ["id", "cost", "currency", "mirror_state", "mirror_changed_at"]
     book = openpyxl.load_workbook(io.BytesIO(exported(orders, page, "xlsx")), read_only=True)
     head, *rows = book.active.iter_rows(values_only=True)
     assert list(head) == table.column_names
     assert [(str(row[0]), row[1]) for row in rows] == [(line["id"], line["cost"]) for line in lines]
+
+
+def test_amounts_keep_their_currency(orders: Any, keep: Callable[..., None]) -> None:
+    keep("currencies", {"id": 2, "code": "EUR", "title": "EUR"}, {"id": 3, "title": "GBP"})
+    keep("purchase_orders", {"id": 101, "cost": 5, "currencyId": 2, "status": "DRAFT"})
+    keep("purchase_orders", {"id": 102, "cost": 6, "currencyId": 3, "status": "DRAFT"})
+    keep("purchase_order_lines", {"id": 1, "purchaseOrderId": 102, "cost": 1.1, "quantity": 2})
+    query = "column=cost&column=currencyId&where=status:is:DRAFT&sort=id"
+    page = orders.send("GET", f"/objects/purchase_orders?{query}").text
+    rows = list(csv.reader(io.StringIO(exported(orders, page, "csv").decode())))
+    assert [row[1:4] for row in rows] == [
+        ["cost", "currency", "currency_id"],
+        ["5.0", "EUR", "2"],
+        ["6.0", "GBP", "3"],
+    ]
+    page = orders.send("GET", "/objects/purchase_order_lines").text
+    for as_format in ("jsonl", "parquet", "xlsx", "csv"):
+        content = exported(orders, page, as_format)
+        if as_format == "jsonl":
+            assert (row := json.loads(content))["currency"] == "GBP"
+            assert list(row)[list(row).index("cost") + 1] == "currency"
+        elif as_format == "parquet":
+            table = parquet.read_table(io.BytesIO(content))
+            assert table.column("currency").to_pylist() == ["GBP"]
+        elif as_format == "xlsx":
+            head, row = openpyxl.load_workbook(io.BytesIO(content)).active.values
+            assert row[head.index("currency")] == "GBP"
+        else:
+            [line] = csv.DictReader(io.StringIO(content.decode()))
+            assert (line["cost"], line["currency"]) == ("1.1", "GBP")
 
 
 def test_list_too_large_for_excel_is_reported_before_the_download(

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from ultraviolet import clock
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Observation, Origin
 
 ORDER = {
     "id": 7,
@@ -46,6 +48,13 @@ def order(signed_in: Any, keep: Callable[..., None]) -> Any:
         {"id": 9, "purchaseOrderId": 7, "partId": 3, "quantity": 10, "status": "ORDERED"},
     )
     return signed_in
+
+
+def remove(hub: Any, resource: str, id_: str) -> None:
+    """Record that ION deleted an object."""
+    now = clock.now_rfc3339()
+    gone = Observation(resource, id_, "absent", {}, now, Origin("fetch", "1"), read_started_at=now)
+    hub.hub.database.write_now(apply, hub.hub.catalog, 1, [gone], [])
 
 
 def text(page: str, part: str = "main") -> str:
@@ -123,6 +132,30 @@ def test_past_version_does_not_claim_to_be_up_to_date(
     assert "Pipes" in text(order.send("GET", "/objects/purchase_orders/7", params={"at": now}).text)
 
 
+def test_linked_objects_are_those_of_the_shown_time(order: Any, keep: Callable[..., None]) -> None:
+    line = {"purchaseOrderId": 7, "partId": 3}
+    keep("purchase_order_lines", {"id": 12, **line, "quantity": 77})
+    before = clock.now_rfc3339()
+    keep("purchase_order_lines", {"id": 9, **line, "quantity": 44})
+    keep("purchase_order_lines", {"id": 50, **line, "quantity": 55})
+    remove(order, "purchase_order_lines", "12")
+    remove(order, "suppliers", "4")
+    keep("purchase_orders", {**ORDER, "supplierId": 5})
+    path = "/objects/purchase_orders/7"
+
+    def lines(page: str) -> dict[str, str]:
+        table = page.partition("<tbody>")[2].partition("</tbody>")[0]
+        found = r'purchase_order_lines/(\d+)\?.*?<td class="number"[^>]*>(\d+)<'
+        return dict(re.findall(found, table, re.DOTALL))
+
+    now = order.send("GET", path).text
+    assert lines(now) == {"9": "44", "31": "4", "50": "55"}
+    then = order.send("GET", path, params={"at": before}).text
+    assert lines(then) == {"9": "10", "12": "77", "31": "4"}
+    assert "Supplier Brightwater" in text(then)
+    assert "purchase_order_lines/" not in order.send("GET", f"{path}?version=1").text
+
+
 def test_list_has_labels_and_default_columns(order: Any) -> None:
     page = order.send("GET", "/objects/purchase_orders").text
     heads = re.findall(r"<th[^>]*>\s*<a[^>]*>([^<]+)</a>", page)
@@ -135,3 +168,21 @@ def test_index_groups_resources_with_descriptions(order: Any) -> None:
     groups = re.findall(r'<h2 id="group-\d+-title">([^<]+)</h2>', page)
     assert groups[:2] == ["Purchasing", "Parts"]
     assert "An order of parts from a supplier." in page
+
+
+def test_versions_name_what_changed_and_fold_what_ion_sets_itself(
+    order: Any, keep: Callable[..., None]
+) -> None:
+    stamped = {**ORDER, "_etag": "b", "LastSessionId": 9, "description": "Pipes", "paid": False}
+    keep("purchase_orders", stamped)
+    keep("purchase_orders", {**stamped, "_etag": "c"})
+    page = order.send("GET", "/objects/purchase_orders/7").text
+    summaries = [text(one + "</summary>", "summary") for one in page.split("</summary>")[:-1]]
+    versions = [one.partition("Version ")[2] for one in summaries if "Version " in one]
+    assert [one.rpartition(",")[0].strip() for one in versions] == [
+        "3: No visible change",
+        "2: Description, Paid",
+        "1: create",
+    ]
+    second = page.partition('<details id="version-2"')[2].partition('id="version-1"')[0]
+    assert second.index("Pipes") < second.index("2 technical fields") < second.index("Last session")

@@ -73,9 +73,9 @@ Columns = Annotated[
     ),
 ]
 Sort = Annotated[str | None, typer.Option(help="Field to sort by; -field for descending order.")]
-_MAX_SHOWN_CHANGES = 5
+_MAX_SHOWN_CHANGES = 3
 _MAX_ATTRIBUTES = 10_000
-_MAX_VALUE_LENGTH = 40
+_MAX_VALUE_LENGTH = 20
 
 
 @command(app, "list", watchable=True)
@@ -179,7 +179,8 @@ def show(
     known = _find(resource)
     item = session.api.get(to("/objects/{}/{}", known.name, object_id), integration=found, **time)
     head = {name: item[name] for name in SHOWN if name in item}
-    session.show(item if session.as_json else {**head, **_format_fields(known, item["fields"])})
+    shown = {**head, **_format_fields(known, _readable(item["fields"]))}
+    session.show(item if session.as_json else shown)
 
 
 @command(app, "history")
@@ -416,20 +417,36 @@ def _change_row(change: Json) -> Json:
     }
 
 
+def _readable(fields: Json) -> Json:
+    """Return fields with each custom attribute by its name, and those that ION sets itself last."""
+    from ultraviolet.ion.attributes import FIELD, PREFIX, rows
+    from ultraviolet.mirror.object_state import SET_BY_ION
+
+    found = {name: value for name, value in fields.items() if name not in SET_BY_ION}
+    attributes = {f"{PREFIX}{name}": row.get("value") for name, row in rows(fields)}
+    if attributes:
+        del found[FIELD]
+    by_ion = {name: value for name, value in fields.items() if name in SET_BY_ION}
+    return {**found, **attributes, **by_ion}
+
+
 def _version_row(version: Json) -> Json:
-    """Return a version with its origin and its changes as text."""
-    changes = version["changes"]
+    """Return a version with its origin and its changes as text, without those by ION itself."""
+    from ultraviolet.mirror.object_state import SET_BY_ION
+
+    changes = [each for each in version["changes"] if each["name"] not in SET_BY_ION]
+    nothing = "no visible change" if version["changes"] else version["change"]
     texts = [
         f"{change['name']}: {_shorten(change['old'])} → {_shorten(change['new'])}"
         for change in map(_change_row, changes[:_MAX_SHOWN_CHANGES])
     ]
     if len(changes) > len(texts):
-        texts.append(f"{len(changes) - len(texts)} more")
+        texts.append(f"+{len(changes) - len(texts)}")
     origin = version["origin"]
     return {
         **version,
         "origin": " ".join(str(part) for part in (origin["kind"], origin.get("ref")) if part),
-        "changes": ", ".join(texts) or version["change"],
+        "changes": ", ".join(texts) or nothing,
     }
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from ultraviolet.ion.model import Field
 from ultraviolet.local_ion.graphql.labels import label_sql
 
-_LINE_COST = "round(coalesce({l}.cost, 0) * coalesce({l}.quantity, 0), 3)"
+_DECIMALS = 3
+"""Decimal places of sums of money (assumed), without which 0.1 + 0.2 is 0.30000000000000004."""
+_LINE_COST = f"round(coalesce({{l}}.cost, 0) * coalesce({{l}}.quantity, 0), {_DECIMALS})"
 _LINES = "FROM purchase_order_lines l WHERE l.purchase_order_id = {t}.id"
 _RUN = "FROM run_steps s WHERE s.run_id = {t}.id"
 _ISSUED = "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_inventory_id = {t}.id)"
@@ -111,14 +113,17 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "isOpen": "{t}.status NOT IN ('canceled', 'received')",
         "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
         "paid": f"(SELECT count(*) > 0 AND min(l.paid) {_LINES})",
-        "estimatedCost": f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES})",
+        "estimatedCost": (
+            f"(SELECT round(sum({_LINE_COST.replace('{l}', 'l')}), {_DECIMALS}) {_LINES})"
+        ),
         "estimatedTotalCost": (
-            f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES}) + (SELECT coalesce(sum(CASE"
+            f"round((SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES}) + (SELECT coalesce(sum(CASE"
             " f.type"
             " WHEN 'percentage' THEN f.value / 100.0 * (SELECT coalesce(sum("
             + _LINE_COST.replace("{l}", "l")
             + f"), 0) {_LINES})"
-            " ELSE f.value END), 0) FROM purchase_order_fees f WHERE f.purchase_order_id = {t}.id)"
+            " ELSE f.value END), 0) FROM purchase_order_fees f WHERE f.purchase_order_id = {t}.id),"
+            f" {_DECIMALS})"
         ),
         "estimatedArrival": f"(SELECT max(l.estimated_arrival_date) {_LINES})",
         "estimatedArrivalDate": f"(SELECT max(l.estimated_arrival_date) {_LINES})",
@@ -167,7 +172,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "installed": f"{{t}}.quantity > 0 AND {_INSTALLED} >= {{t}}.quantity",
         "received": _RECEIVED,
         "cost": "{t}._cost",
-        "estimatedTotalCost": "{t}._cost * {t}.quantity",
+        "estimatedTotalCost": f"round({{t}}._cost * {{t}}.quantity, {_DECIMALS})",
         "trackingType": (
             "CASE WHEN {t}.serial_number IS NOT NULL THEN 'serial'"
             " WHEN {t}.lot_number IS NOT NULL THEN 'lot' END"

@@ -85,7 +85,8 @@ ExportColumns = Annotated[
         name="column",
         required=False,
         description="Columns in this order, each by its name in the SQL view or by ION's name of the"
-        " field; also `mirror_state`, and fields of linked objects, such as `supplier.name`."
+        " field; also `mirror_state`, `currency` (of the amounts), and fields of linked objects, such"
+        " as `supplier.name`."
         " Default: all columns of the SQL view.",
     ),
 ]

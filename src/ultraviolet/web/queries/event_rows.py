@@ -17,13 +17,11 @@ from ultraviolet.db.tables.mirror import objects
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
 from ultraviolet.ion.labels import resource_label
-from ultraviolet.mirror.object_state import STAMPS
+from ultraviolet.mirror.object_state import SET_BY_ION
 from ultraviolet.web.queries.links import object_title
 from ultraviolet.web.queries.rows import row_values, struct_columns
 
 _IMPORTED_URL_ID = 0
-_NOT_SHOWN = STAMPS | {"_created", "Created", "createdById", "entityId", "id"}
-"""Fields that ION sets by itself."""
 _MAX_DECODED_BYTES = 65_536
 """Larger bodies are not decoded for a list."""
 
@@ -144,7 +142,7 @@ def changed_fields(catalog: Catalog, body: bytes) -> list[str]:
     found = [
         name
         for name, value in envelope.fields.items()
-        if name not in _NOT_SHOWN
+        if name not in SET_BY_ION
         and (value != envelope.old[name] if name in envelope.old else value is not None)
     ]
     columns = resource_label(envelope.resource or "").columns

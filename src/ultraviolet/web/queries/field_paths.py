@@ -1,7 +1,7 @@
 """Fields of an object and of the objects it links to, such as `supplier.name`, and their values."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -143,21 +143,29 @@ def read_currencies(
 
     It is empty if neither the object nor an object that it links to names a currency.
     """
-    path = next(_currency_paths(catalog, resource), None)
-    if path is None or not any(one.format == "money" for one in columns(resource).values()):
+    path = currency_path(catalog, resource)
+    if path is None:
         return [""] * len(documents)
     found = read_linked(connection, integration_id, documents, [path])
     return [values[path.name].shown or "" for values in found]
 
 
-def _currency_paths(catalog: Catalog, resource: Resource) -> Iterator[FieldPath]:
-    """Return the paths to a currency, the object's own first."""
+def currency_path(catalog: Catalog, resource: Resource) -> FieldPath | None:
+    """Return the path to the currency of a resource's amounts; None without amounts or currency."""
+    if not any(is_amount(column) for column in columns(resource).values()):
+        return None
     if resource.field(_CURRENCY):
-        yield find_path(catalog, resource, _CURRENCY)
+        return find_path(catalog, resource, _CURRENCY)
     for link in resource.links:
         target = catalog.resources.get(link.resource)
         if target and target.field(_CURRENCY):
-            yield find_path(catalog, resource, f"{link.field}.{_CURRENCY}")
+            return find_path(catalog, resource, f"{link.field}.{_CURRENCY}")
+    return None
+
+
+def is_amount(column: Column) -> bool:
+    """Return whether a column has amounts of money."""
+    return column.format == "money"
 
 
 def _add_target(

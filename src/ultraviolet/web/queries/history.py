@@ -1,15 +1,15 @@
 """Past states of objects, and comparisons of two times."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
-from ultraviolet.db.tables.mirror import objects, versions
+from ultraviolet.db.tables.mirror import links, objects, versions
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.model import Resource
-from ultraviolet.web.queries.links import object_title
+from ultraviolet.web.queries.links import LinkKind, object_title
 from ultraviolet.web.queries.versions import (
     FieldChange,
     VersionDetail,
@@ -22,6 +22,8 @@ Clock = Literal["hub", "ion"]
 """`hub`: time of the mirror. `ion`: time of the change in ION."""
 _BATCH_SIZE = 500
 _MAX_VERSIONS = 1000
+_MAX_LINKED = 200
+_MAX_DELETED = 500
 
 
 class ObjectAt(msgspec.Struct, frozen=True):
@@ -95,6 +97,67 @@ def objects_at(
             break
         after = ids[-1]
     return found[:limit]
+
+
+def list_linked_then(
+    connection: Connection, scope: ResourceScope, kind: LinkKind, id_: str, moment: str
+) -> list[ObjectAt] | None:
+    """Return the objects of a resource that linked to an object at a time, ordered by id.
+
+    They are among those that link to it today or are deleted now; those that link to another object
+    today are not found, because no index has past links. Return None if too many link to it.
+    """
+    ids = _linked_today(connection, scope.integration_id, kind, id_)
+    if len(ids) > _MAX_LINKED:
+        return None
+    ids |= _deleted_since(connection, scope.integration_id, kind, id_, moment)
+    states = _read_states(connection, scope, sorted(ids), moment) if ids else {}
+    found = [
+        state
+        for state in states.values()
+        if not state.deleted and _contains_id(state.fields.get(kind.field), id_)
+    ]
+    return sorted(found, key=lambda state: (len(state.id), state.id))
+
+
+def _linked_today(
+    connection: Connection, integration_id: int, kind: LinkKind, id_: str
+) -> set[str]:
+    """Return the ids of at most one more object than can be examined."""
+    query = select(links.c.id).where(
+        links.c.integration_id == integration_id, links.c.kind == kind.id, links.c.target_id == id_
+    )
+    return set(connection.execute(query.limit(_MAX_LINKED + 1)).scalars())
+
+
+def _deleted_since(
+    connection: Connection, integration_id: int, kind: LinkKind, id_: str, moment: str
+) -> set[str]:
+    """Return the ids of the objects deleted after a time, whose last content links to an object."""
+    deleted = (
+        select(objects.c.id, objects.c.doc)
+        .where(
+            objects.c.integration_id == integration_id,
+            objects.c.resource == kind.resource,
+            objects.c.deleted_at.is_not(None),
+            objects.c.deleted_at > moment,
+        )
+        .limit(_MAX_DELETED)
+    )
+    return {
+        row.id for row in connection.execute(deleted) if _contains_id(row.doc.get(kind.field), id_)
+    }
+
+
+def _contains_id(value: Any, id_: str) -> bool:
+    """Return whether a value is the id of an object, or a list of objects with that one."""
+    if isinstance(value, list):
+        return any(
+            str(cast("dict[str, Any]", item).get("id")) == id_
+            for item in cast("list[Any]", value)
+            if isinstance(item, dict)
+        )
+    return str(value) == id_
 
 
 def _not_there(

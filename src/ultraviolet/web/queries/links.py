@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import (
     Connection,
-    RowMapping,
     and_,
     func,
     select,
@@ -38,6 +37,14 @@ class LinkValue(msgspec.Struct, frozen=True):
     found: bool
 
 
+class LinkKind(msgspec.Struct, frozen=True):
+    """A field of a resource with the ids of other objects, as the table `link_kinds` has it."""
+
+    id: int
+    resource: str
+    field: str
+
+
 class LinkedFrom(msgspec.Struct, frozen=True):
     """Objects of one resource that link to an object by one field; `some` has the first ones."""
 
@@ -48,7 +55,7 @@ class LinkedFrom(msgspec.Struct, frozen=True):
     some: list[LinkValue]
 
 
-_MAX_EXAMPLES = 10
+MAX_EXAMPLES = 10
 _MAX_COUNTED_LINKS = 100_000
 _MAX_SORTED_LINKS = 1_000
 """The examples of a larger group are any of its objects, because sorting would read all."""
@@ -58,8 +65,7 @@ def list_linked_from(
     connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
 ) -> list[LinkedFrom]:
     """Return the objects that link to an object, by resource and field, most frequent first."""
-    kinds_query = select(link_kinds).where(link_kinds.c.target_resource == resource.name)
-    kinds = {row.id: (row.resource, row.field) for row in connection.execute(kinds_query)}
+    kinds = {kind.id: kind for kind in list_kinds(connection, resource)}
     to_object = (links.c.integration_id == integration_id, links.c.target_id == id_)
     count = func.count().label("count")
     counted = (
@@ -73,34 +79,40 @@ def list_linked_from(
     ).all()
     return [
         LinkedFrom(
-            name,
-            resource_title(catalog, name),
-            key,
+            kind.resource,
+            resource_title(catalog, kind.resource),
+            kind.field,
             total,
-            _first_linked(connection, to_object, kind, name, total),
+            _first_linked(connection, to_object, kind, total),
         )
-        for kind, total in groups
-        for name, key in [kinds[kind]]
+        for kind_id, total in groups
+        for kind in [kinds[kind_id]]
     ]
 
 
+def list_kinds(connection: Connection, target: Resource) -> list[LinkKind]:
+    """Return the kinds of links to the objects of a resource."""
+    query = select(link_kinds).where(link_kinds.c.target_resource == target.name)
+    return [LinkKind(row.id, row.resource, row.field) for row in connection.execute(query)]
+
+
 def _first_linked(
-    connection: Connection, to_object: Sequence[Any], kind: int, resource: str, total: int
+    connection: Connection, to_object: Sequence[Any], kind: LinkKind, total: int
 ) -> list[LinkValue]:
     joined = and_(
         objects.c.integration_id == links.c.integration_id,
-        objects.c.resource == resource,
+        objects.c.resource == kind.resource,
         objects.c.id == links.c.id,
     )
     query = (
         select(objects.c.id, objects.c.doc)
-        .where(*to_object, joined, links.c.kind == kind)
-        .limit(_MAX_EXAMPLES)
+        .where(*to_object, joined, links.c.kind == kind.id)
+        .limit(MAX_EXAMPLES)
     )
     if total <= _MAX_SORTED_LINKS:
         query = query.order_by(func.length(objects.c.id), objects.c.id)
     return [
-        LinkValue(resource, row.id, object_title(row.doc), found=True)
+        LinkValue(kind.resource, row.id, object_title(row.doc), found=True)
         for row in connection.execute(query)
     ]
 
@@ -112,22 +124,32 @@ def resource_title(catalog: Catalog, name: str) -> str:
 
 
 def read_link_titles(
-    connection: Connection, resource: Resource, rows: Sequence[RowMapping]
+    connection: Connection,
+    resource: Resource,
+    integration_id: int,
+    contents: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+    *,
+    with_deleted: bool = False,
 ) -> dict[tuple[str, str], str | None]:
-    """Return the titles of the objects that these rows link to, by resource and id."""
-    if not rows:
-        return {}
+    """Return the titles of the objects that documents link to, by resource and id.
+
+    Each document is given with its invalid values, which are no links.
+    """
     targets = {
-        (link.resource, str(row["doc"][link.key]))
-        for row in rows
+        (link.resource, str(document[link.key]))
+        for document, invalid in contents
         for link in resource.links
-        if row["doc"].get(link.key) is not None and link.key not in (row["invalid_values"] or {})
+        if document.get(link.key) is not None and link.key not in invalid
     }
-    return read_titles(connection, rows[0]["integration_id"], targets)
+    return read_titles(connection, integration_id, targets, with_deleted=with_deleted)
 
 
 def read_titles(
-    connection: Connection, integration_id: int, targets: Collection[tuple[str, str]]
+    connection: Connection,
+    integration_id: int,
+    targets: Collection[tuple[str, str]],
+    *,
+    with_deleted: bool,
 ) -> dict[tuple[str, str], str | None]:
     """Return the titles of the objects with these resources and ids that the mirror has."""
     found: dict[tuple[str, str], str | None] = {}
@@ -139,8 +161,9 @@ def read_titles(
             objects.c.integration_id == integration_id,
             objects.c.resource == name,
             objects.c.id.in_(ids),
-            objects.c.deleted_at.is_(None),
         )
+        if not with_deleted:
+            query = query.where(objects.c.deleted_at.is_(None))
         found |= {(name, row.id): object_title(row.doc) for row in connection.execute(query)}
     return found
 

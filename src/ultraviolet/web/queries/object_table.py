@@ -27,6 +27,7 @@ from ultraviolet.web.queries.columns import (
 )
 from ultraviolet.web.queries.field_paths import (
     FieldPath,
+    currency_path,
     find_path,
     read_linked,
 )
@@ -43,6 +44,8 @@ _MAX_DEFAULT_COLUMNS = 7
 _MAX_SCANNED_OBJECTS = 2_000
 """Filters scan this many objects in order of change before they use an index."""
 _MAX_KNOWN_VALUES = 200
+CURRENCY = "currency"
+"""A column that exports have on request: the currency of the amounts, as lists show it."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -238,13 +241,20 @@ def export_columns(catalog: Catalog, resource: Resource, names: Sequence[str]) -
     """Return the columns with these names, or all of the SQL view; raise InvalidError.
 
     A link, named as a field of ION, has two columns: the name of the object, as lists show it, and
-    its id. The name of a column of the SQL view is that column alone.
+    its id. The name of a column of the SQL view is that column alone. `currency` is the currency of
+    the amounts.
     """
     every = {column.name for column in export.columns(catalog, resource)}
     paths: list[FieldPath] = []
     wanted: list[str] = []
     linked: dict[str, ViewColumn] = {}
+    currency = currency_path(catalog, resource)
     for name in names:
+        if name == CURRENCY and currency and currency.title_column:
+            linked[name] = msgspec.structs.replace(currency.title_column, name=name)
+            paths.append(currency)
+            wanted.append(name)
+            continue
         is_path = "." in name or (resource.field(name) is not None and name not in every)
         path = find_path(catalog, resource, name) if is_path else None
         title = path.title_column if path else None

@@ -1,7 +1,7 @@
 """Objects of the mirror, with their state and their links resolved."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from ultraviolet.db import sql, text_index
+from ultraviolet.db.representation import invalid_values
 from ultraviolet.db.tables.mirror import BY_CHANGE, objects
 from ultraviolet.db.tables.sync import stale
 from ultraviolet.errors import NotFoundError
@@ -204,8 +205,59 @@ def read_objects(
 ) -> list[ObjectDetail]:
     """Return the objects of a query by `select_objects`, with their links resolved."""
     rows = connection.execute(query).mappings().all()
-    targets = read_link_titles(connection, resource, rows)
+    if not rows:
+        return []
+    contents: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (row["doc"], row["invalid_values"] or {}) for row in rows
+    ]
+    targets = read_link_titles(connection, resource, rows[0]["integration_id"], contents)
     return [_to_object(row, resource, targets) for row in rows]
+
+
+def with_past_contents(
+    connection: Connection,
+    resource: Resource,
+    found: Sequence[ObjectDetail],
+    documents: Mapping[str, dict[str, Any]],
+) -> list[ObjectDetail]:
+    """Return objects with earlier documents, by id.
+
+    Links have the current names of the objects that they led to, also of deleted ones.
+    """
+    if not found:
+        return []
+    contents = [
+        (document, invalid_values(resource.kinds, document))
+        for document in (documents[one.id] for one in found)
+    ]
+    targets = read_link_titles(
+        connection, resource, found[0].integration_id, contents, with_deleted=True
+    )
+    return [
+        msgspec.structs.replace(
+            one,
+            title=object_title(document),
+            fields=document,
+            links=_resolve(resource, document, invalid, targets),
+            invalid_fields=sorted(invalid),
+        )
+        for one, (document, invalid) in zip(found, contents, strict=True)
+    ]
+
+
+def _resolve(
+    resource: Resource,
+    doc: Mapping[str, Any],
+    invalid: Mapping[str, Any],
+    targets: Mapping[tuple[str, str], str | None],
+) -> dict[str, LinkValue]:
+    """Return the links of a document by field."""
+    resolved: dict[str, LinkValue] = {}
+    for link in resource.links:
+        if doc.get(link.key) is not None and link.key not in invalid:
+            target = (link.resource, str(doc[link.key]))
+            resolved[link.field] = LinkValue(*target, targets.get(target), found=target in targets)
+    return resolved
 
 
 def _to_object(
@@ -213,11 +265,6 @@ def _to_object(
 ) -> ObjectDetail:
     doc: dict[str, Any] = row["doc"]
     invalid: dict[str, Any] = row["invalid_values"] or {}
-    resolved: dict[str, LinkValue] = {}
-    for link in resource.links:
-        if doc.get(link.key) is not None and link.key not in invalid:
-            target = (link.resource, str(doc[link.key]))
-            resolved[link.field] = LinkValue(*target, targets.get(target), found=target in targets)
     values = {
         name: row[name]
         for name in (
@@ -235,7 +282,7 @@ def _to_object(
         **values,
         title=object_title(doc),
         fields=doc,
-        links=resolved,
+        links=_resolve(resource, doc, invalid, targets),
         origin=row["origin"],
         invalid_fields=sorted(invalid),
         confirmed_at=row["read_at"],

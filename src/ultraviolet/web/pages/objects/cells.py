@@ -7,6 +7,7 @@ import msgspec
 
 from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.labels import FieldLabel, Format, field_label
+from ultraviolet.mirror.object_state import SET_BY_ION
 from ultraviolet.web.queries.columns import Column
 from ultraviolet.web.queries.field_paths import FieldPath, LinkedValue
 from ultraviolet.web.queries.links import LinkValue
@@ -45,13 +46,12 @@ def cells(
     detail: ObjectDetail,
     names: Iterable[str],
     currency: str,
-    fields: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
-    """Return the values of these fields; `fields` are those of an earlier version.
+    """Return the values of these fields.
 
     `known` are the columns of the resource, which the caller builds once for all its objects.
     """
-    values = detail.fields if fields is None else fields
+    values = detail.fields
     return [
         _cell(
             known.get(name),
@@ -148,18 +148,19 @@ def attribute_cells(attributes: Any) -> list[Cell]:
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The old and the new value of a field or custom attribute."""
+    """The old and the new value of a field or custom attribute; `by_ion` if ION set it by itself."""
 
     name: str
     label: str
     old: Any
     new: Any
+    by_ion: bool
 
 
 def changes(
     fields: Iterable[FieldChange], names: Mapping[str, Mapping[str, str]] | None = None
 ) -> list[Change]:
-    """Return the changed values with the names of fields and attributes for people.
+    """Return the changed values with the names of fields and attributes, those by ION itself last.
 
     `names` are those of linked objects, by the field with the id and by the id.
     """
@@ -168,5 +169,5 @@ def changes(
         known = (names or {}).get(each.name, {})
         old, new = (known.get(str(value), value) for value in (each.old, each.new))
         label = attribute_name(each.name) or field_label(each.name).label
-        found.append(Change(each.name, label, old, new))
-    return found
+        found.append(Change(each.name, label, old, new, each.name in SET_BY_ION))
+    return sorted(found, key=lambda change: change.by_ion)

@@ -22,9 +22,10 @@ from ultraviolet.web.pages.integration_choice import integration_of_object
 from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer
-from ultraviolet.web.queries import links, object_table, objects, versions
+from ultraviolet.web.queries import history, links, object_table, objects, versions
 from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, columns
 from ultraviolet.web.queries.field_paths import read_currencies
+from ultraviolet.web.queries.history import ResourceScope
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
 from ultraviolet.web.queries.versions import VersionDetail
 
@@ -49,13 +50,16 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class Related(msgspec.Struct, frozen=True):
-    """Objects of one resource that link to this object; `rows` has the values of the first ones."""
+    """Objects of one resource that link to this object; `rows` has the values of the first ones.
+
+    `count` is None if too many link to it to show those of an earlier time.
+    """
 
     resource: str
     title: str
     field: str
     field_label: str
-    count: int
+    count: int | None
     columns: list[str]
     rows: list[tuple[str, list[Cell]]]
 
@@ -78,34 +82,43 @@ async def show_object(
     def read(connection: Connection) -> dict[str, Any]:
         chosen = integration_of_object(connection, integration, resource, object_id)
         place = (chosen, resource, object_id)
-        current = objects.get_object(connection, *place)
+        current = shown = objects.get_object(connection, *place)
         known = versions.find_version_at(connection, *place, at) if at else None
         wanted = int(version) if version.isdecimal() else known
-        history = versions.list_versions(connection, *place, None, _MAX_VERSIONS)
+        then = versions.get_version(connection, *place, wanted) if wanted else None
+        listed = versions.list_versions(connection, *place, None, _MAX_VERSIONS)
+        as_of = at or (then.observed_at if then else None)
+        if then:
+            documents = {current.id: then.fields}
+            [shown] = objects.with_past_contents(connection, resource, [current], documents)
         return {
             "integration": integrations.get(connection, chosen),
             "several": integrations.has_several(connection),
             "object": current,
-            "currency": read_currencies(
-                connection, hub.catalog, chosen, resource, [current.fields]
-            )[0],
-            "then": versions.get_version(connection, *place, wanted) if wanted else None,
+            "shown": shown,
+            "currency": read_currencies(connection, hub.catalog, chosen, resource, [shown.fields])[
+                0
+            ],
+            "then": then,
+            "at": as_of,
+            "before_first": at is not None and then is None,
             "moments": versions.list_version_starts(connection, *place),
-            "history": history,
-            "names": _linked_names(connection, chosen, resource, history),
+            "history": listed,
+            "names": _linked_names(connection, chosen, resource, listed),
             "history_since": versions.complete_since(connection, chosen),
             "provenance": versions.field_provenance(connection, *place),
-            "related": _related(connection, hub.catalog, *place),
+            "related": _related_then(connection, hub.catalog, *place, as_of)
+            if as_of
+            else _related(connection, hub.catalog, *place),
         }
 
     found = await hub.database.read(read)
-    shown, then, currency = found["object"], found["then"], found["currency"]
+    shown, then, currency = found["shown"], found["then"], found["currency"]
     hub.pool.mark_viewed(found["integration"].id, resource.name, object_id)
-    as_of = at or (then.observed_at if then else None)
-    fields = then.fields if then else shown.fields
+    as_of = found["at"]
     label = resource_label(resource.name)
     known = columns(resource)
-    [status] = cells(known, shown, [_STATUS], currency, fields)
+    [status] = cells(known, shown, [_STATUS], currency)
     return render.page(
         request,
         "object.html",
@@ -116,21 +129,19 @@ async def show_object(
         kind=label.singular,
         title=f"{label.singular} {object_id}" + (f": {shown.title}" if shown.title else ""),
         here=f"/objects/{resource.name}/{shown.id}?integration={found['integration'].id}",
-        at=as_of,
         as_of=readable(as_of) if as_of else "now",
         shown_version=(then or shown).version,
         state_text=_STATES[shown.state],
-        before_first=at is not None and then is None,
         life=history_slider(
             found["moments"], then.version if then else shown.version, as_of, clock.utc_now()
         ),
         status_cell=None if status.empty else status,
         facts=[
             cell
-            for cell in cells(known, shown, label.columns, currency, fields)
+            for cell in cells(known, shown, label.columns, currency)
             if not cell.empty and cell.name not in ("id", _STATUS)
         ],
-        sections=_sections(resource, shown, currency, fields),
+        sections=_sections(resource, shown, currency),
         runner=runner(found["integration"].api_url, object_query(resource), {"id": object_id}),
     )
 
@@ -139,19 +150,21 @@ def _linked_names(
     connection: Connection,
     integration_id: int,
     resource: Resource,
-    history: Sequence[VersionDetail],
+    listed: Sequence[VersionDetail],
 ) -> dict[str, dict[str, str]]:
     """Return the names of the objects that changes name, by the field with the id and by the id."""
     targets = {link.key: link.resource for link in resource.links}
     ids = {
         (change.name, str(value))
-        for version in history
+        for version in listed
         for change in version.changes
         if change.name in targets
         for value in (change.old, change.new)
         if value is not None
     }
-    titles = links.read_titles(connection, integration_id, {(targets[k], id_) for k, id_ in ids})
+    titles = links.read_titles(
+        connection, integration_id, {(targets[k], id_) for k, id_ in ids}, with_deleted=True
+    )
     found: dict[str, dict[str, str]] = {}
     for key, id_ in ids:
         if title := titles.get((targets[key], id_)):
@@ -159,15 +172,13 @@ def _linked_names(
     return found
 
 
-def _sections(
-    resource: Resource, detail: ObjectDetail, currency: str, fields: dict[str, Any]
-) -> list[Section]:
+def _sections(resource: Resource, detail: ObjectDetail, currency: str) -> list[Section]:
     """Return the fields in sections, without empty sections."""
-    known = columns(resource)
+    known, fields = columns(resource), detail.fields
     names = [name for name in known if name in fields] + [n for n in fields if n not in known]
     listed = {one.field: one.resource for one in resource.relations if one.kept}
     found = {"Attributes": attribute_cells(fields.get("attributes"))}
-    for cell in cells(known, detail, names, currency, fields):
+    for cell in cells(known, detail, names, currency):
         if cell.name == "attributes":
             continue
         rules = (
@@ -191,37 +202,93 @@ def _related(
     found: list[Related] = []
     for group in links.list_linked_from(connection, catalog, integration_id, resource, id_):
         other = catalog.resources.get(group.resource)
-        by_author = group.field in _AUTHORS_AND_TIMES
-        rows: list[tuple[str, list[Cell]]] = []
-        names: list[str] = []
-        if other and not by_author:
-            usual = object_table.selected_columns(catalog, other, [], object_table.Order())
-            names = [path.name for path in usual if path.name != group.field]
-            names, known = names[:_MAX_RELATED_COLUMNS], columns(other)
-            query = objects.select_objects(
-                connection, ObjectFilter(integration_id, other, state="any")
-            ).where(objects_table.c.id.in_([link.id for link in group.some]))
-            details = objects.read_objects(connection, other, query)
-            details.sort(key=lambda one: (len(one.id), one.id))
-            documents = [detail.fields for detail in details]
-            currencies = read_currencies(connection, catalog, integration_id, other, documents)
-            rows = [
-                (detail.id, cells(known, detail, names, currency))
-                for detail, currency in zip(details, currencies, strict=True)
-            ]
+        details: list[ObjectDetail] = []
+        if other and group.field not in _AUTHORS_AND_TIMES:
+            details = _read_details(connection, integration_id, other, [o.id for o in group.some])
         found.append(
-            Related(
-                group.resource,
-                group.title,
-                group.field,
-                field_label(group.field).label,
-                group.count,
-                [field_label(name).label for name in names],
-                rows,
-            )
+            _group(connection, catalog, other, group.resource, group.field, group.count, details)
         )
+    return _most_informative_first(found)
+
+
+def _related_then(
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    resource: Resource,
+    id_: str,
+    moment: str,
+) -> list[Related]:
+    """Return the objects that linked to this one at a time, except those by author."""
+    found: list[Related] = []
+    for kind in links.list_kinds(connection, resource):
+        other = catalog.resources.get(kind.resource)
+        if other is None or kind.field in _AUTHORS_AND_TIMES:
+            continue
+        scope = ResourceScope(integration_id, other)
+        then = history.list_linked_then(connection, scope, kind, id_, moment)
+        if then == []:
+            continue
+        first = {one.id: one.fields for one in (then or [])[: links.MAX_EXAMPLES]}
+        details = _read_details(connection, integration_id, other, list(first))
+        past = objects.with_past_contents(connection, other, details, first)
+        count = None if then is None else len(then)
+        found.append(_group(connection, catalog, other, kind.resource, kind.field, count, past))
+    return _most_informative_first(found)
+
+
+def _read_details(
+    connection: Connection, integration_id: int, resource: Resource, ids: Sequence[str]
+) -> list[ObjectDetail]:
+    """Return these objects in order of id."""
+    wanted = ObjectFilter(integration_id, resource, state="any")
+    query = objects.select_objects(connection, wanted).where(objects_table.c.id.in_(ids))
+    found = objects.read_objects(connection, resource, query)
+    return sorted(found, key=lambda one: (len(one.id), one.id))
+
+
+def _group(
+    connection: Connection,
+    catalog: Catalog,
+    resource: Resource | None,
+    name: str,
+    field: str,
+    count: int | None,
+    details: Sequence[ObjectDetail],
+) -> Related:
+    """Return a group with the values of these objects."""
+    rows: list[tuple[str, list[Cell]]] = []
+    names: list[str] = []
+    if resource and details:
+        usual = object_table.selected_columns(catalog, resource, [], object_table.Order())
+        names = [path.name for path in usual if path.name != field][:_MAX_RELATED_COLUMNS]
+        known = columns(resource)
+        documents = [detail.fields for detail in details]
+        currencies = read_currencies(
+            connection, catalog, details[0].integration_id, resource, documents
+        )
+        rows = [
+            (detail.id, cells(known, detail, names, currency))
+            for detail, currency in zip(details, currencies, strict=True)
+        ]
+    return Related(
+        name,
+        links.resource_title(catalog, name),
+        field,
+        field_label(field).label,
+        count,
+        [field_label(name).label for name in names],
+        rows,
+    )
+
+
+def _most_informative_first(found: Sequence[Related]) -> list[Related]:
     # Resources with chosen columns, such as the lines of an order, say most about an object.
     return sorted(
         found,
-        key=lambda one: (not one.rows, not resource_label(one.resource).columns, -one.count),
+        key=lambda one: (
+            not one.rows,
+            not resource_label(one.resource).columns,
+            -(one.count or 0),
+        ),
     )

@@ -1,5 +1,6 @@
 """Pages: the resources of the mirror, and the objects of a resource as a table."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -45,7 +46,13 @@ from ultraviolet.web.queries.conditions import (
     groups_filter,
     parse_groups,
 )
-from ultraviolet.web.queries.field_paths import read_currencies, read_linked
+from ultraviolet.web.queries.field_paths import (
+    FieldPath,
+    currency_path,
+    is_amount,
+    read_currencies,
+    read_linked,
+)
 from ultraviolet.web.queries.list_count import ListCount, count_objects
 from ultraviolet.web.queries.object_table import ObjectQuery, TablePage
 from ultraviolet.web.queries.objects import ObjectFilter
@@ -183,7 +190,7 @@ async def _list_page(
         *([("filter", msgspec.json.encode(given).decode())] if (given := found["filter"]) else []),
         ("sort", str(by)),
         ("column", "id"),
-        *(("column", path.name) for path in columns if is_read(path.column.name)),
+        *(("column", name) for name in _exported_names(catalog, resource, columns)),
         ("column", export.STATE.name),
         ("column", "mirror_changed_at"),
     ]
@@ -223,6 +230,18 @@ async def _list_page(
         live=place is None,
         here=here,
     )
+
+
+def _exported_names(
+    catalog: Catalog, resource: Resource, columns: Sequence[FieldPath]
+) -> list[str]:
+    """Return the columns of the export of a list; the currency follows the last amount."""
+    shown = [path for path in columns if is_read(path.column.name)]
+    names = [path.name for path in shown]
+    amounts = [path.name for path in shown if not path.links and is_amount(path.column)]
+    if amounts and currency_path(catalog, resource):
+        names.insert(names.index(amounts[-1]) + 1, object_table.CURRENCY)
+    return names
 
 
 def _read_page(
