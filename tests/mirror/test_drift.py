@@ -156,7 +156,7 @@ def test_late_event_is_drift(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(event(50, sent=5, status="ORDERED"))
     assert {"": 1, "late": 1} == mirror.counts()
-    assert [] == mirror.causes()  # it is no correction
+    assert [] == mirror.causes()  # not a correction
 
 
 def test_event_after_the_read_that_found_the_change_corrects_the_cause(

@@ -353,9 +353,7 @@ def test_last_deletion_event_is_loaded(connection: Connection) -> None:
     assert other.deletion_event_time is None
 
 
-def test_corrections_are_saved_and_changes_told_by_events_are_not(
-    mirror: Mirror, connection: Connection
-) -> None:
+def test_only_corrections_are_saved(mirror: Mirror, connection: Connection) -> None:
     def drift(id_: str, kind: Any, cause: Any) -> Drift:
         state = fresh(10)
         state.id, state.change_time, state.latency_seconds = id_, at(8), 1.5
