@@ -259,7 +259,9 @@ def shares(hub: Hub) -> dict[str, str]:
     report = hub.api("GET", "/integrations/plant/drift")
     found: dict[str, str] = {}
     for kind in KINDS:
-        mine = [one for one in report["causes"] if one["cause"] == kind.cause]
+        mine = [
+            one for one in [*report["causes"], *report["understood"]] if one["cause"] == kind.cause
+        ]
         if kind.cause == "no_event_sent":
             mine = [one for one in mine if one["resource"] == kind.resource]
         count = sum(one["count"] for one in mine)

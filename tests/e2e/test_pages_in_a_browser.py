@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +35,22 @@ VISIBLE_TEXTS = """() => {
 CUT_OFF = """() => [...document.querySelectorAll("main td button")]
   .filter((button) => button.checkVisibility() && button.getBoundingClientRect().right > innerWidth)
   .map((button) => button.textContent.trim())"""
+GREEN = """() => {
+  const probe = document.createElement("i");
+  probe.style.color = "var(--good)";
+  document.body.append(probe);
+  const good = getComputedStyle(probe).color;
+  probe.remove();
+  return [...document.querySelectorAll("body *")]
+    .filter((element) => element.checkVisibility())
+    .filter((element) => {
+      const style = getComputedStyle(element);
+      const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+      return (text && style.color === good) || style.backgroundColor === good;
+    })
+    .map((element) => element.outerHTML.slice(0, 100));
+}"""
+"""The visible elements of a page with the color of a good state."""
 UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
   updatePurchaseOrder(input: $input) { purchaseOrder { id description } } }"""
 CHOOSE_AT_ONCE = """(operator) => new MutationObserver((_, observer) => {
@@ -219,6 +237,10 @@ def test_keyboard_shortcuts_open_pages_and_search(person: Page, hub: Any) -> Non
     person.keyboard.press("Control+a")
     person.keyboard.type("1")
     expect(person.get_by_role("option", name=re.compile("^Search all objects"))).to_be_visible()
+    person.keyboard.press("Escape")
+    expect(person.locator("#palette")).to_be_hidden()
+    person.keyboard.press("/")
+    person.keyboard.type("1")
     person.get_by_role("option", name=re.compile("^Search all objects")).click()
     expect(person.get_by_role("heading", name="Search", level=1)).to_be_visible()
     expect(person.get_by_role("link", name=re.compile("Purchase orders")).first).to_be_visible()
@@ -350,6 +372,35 @@ def test_hidden_tab_has_no_stream_and_updates_when_it_is_visible(
     row = tab.get_by_role("row", name=re.compile("^Description")).first
     expect(row).to_contain_text("While it was hidden", timeout=15 * SECOND)
     tab.close()
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "without-shared-workers"])
+def test_page_of_a_hub_that_hangs_is_marked_as_disconnected(
+    browser: Browser, start_hub: Any, local_ion: Any, shared: bool
+) -> None:
+    hub = start_hub()
+    hub.fetch(hub.connect(local_ion))
+    context = browser.new_context()
+    page = context.new_page()
+    if not shared:
+        page.add_init_script("delete window.SharedWorker")
+    sign_in(page, hub)
+    status = page.locator(".live")
+    expect(status).to_have_text("Live", timeout=10 * SECOND)
+    expect(page.get_by_text("up to date", exact=True)).to_be_visible(timeout=20 * SECOND)
+    assert page.evaluate(GREEN)
+
+    os.kill(hub.child.process.pid, signal.SIGSTOP)
+    try:
+        expect(status).to_contain_text("Disconnected since", timeout=30 * SECOND)
+        expect(page.get_by_role("alert")).to_contain_text("may be out of date")
+        assert page.evaluate(GREEN) == []
+    finally:
+        os.kill(hub.child.process.pid, signal.SIGCONT)
+
+    expect(status).to_have_text("Live", timeout=30 * SECOND)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    context.close()
 
 
 def test_slider_shows_an_object_at_another_time(person: Page, hub: Any, local_ion: Any) -> None:

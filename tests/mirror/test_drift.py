@@ -13,6 +13,9 @@ from ultraviolet.mirror import latency
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.drift import ReceivedEvent, mark_late
 from ultraviolet.mirror.observation import Mark, Observation, Origin
+from ultraviolet.web.queries import drift
+from ultraviolet.web.queries.drift import DriftFilter
+from ultraviolet.web.queries.prometheus import prometheus_families
 
 ORDER = "purchase_orders"
 
@@ -91,7 +94,7 @@ def test_change_announced_completely_and_in_time_is_not_drift(
     assert {"": 1} == mirror.counts()
 
 
-def test_documented_limitations_are_causes_of_drift(
+def test_documented_limitations_are_counted_and_those_of_reads_are_corrections(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -99,7 +102,34 @@ def test_documented_limitations_are_causes_of_drift(
     mirror(event(7, supplierId=2))
     mirror(event(8, id_="3", status="DRAFT"))
     mirror(read(9, id_="3", _updated=at(8), status="DRAFT", estimatedCost=7.0))
-    assert ["empty_to_populated", "link", "partial_create"] == mirror.causes()
+    mirror(event(10, status="ORDERED"))
+    mirror(read(11, _updated=at(10), status="ORDERED", orderedAt=at(5), supplierId=3))
+    assert ["partial_create", "link"] == mirror.causes()
+    assert {
+        "": 6,
+        "empty_to_populated": 1,
+        "link": 2,
+        "partial_create": 1,
+    } == mirror.counts()
+    report = drift.get_report(connection, 1, DriftFilter(), "day")
+    assert {(one.cause, one.count, *one.healed_by) for one in report.causes} == {
+        ("partial_create", 1, "heal"),
+        ("link", 1, "heal"),
+    }
+    assert {(one.cause, one.count, *one.healed_by) for one in report.understood} == {
+        ("link", 1, "event"),
+        ("empty_to_populated", 1, "event"),
+    }
+    assert (report.changes, report.wrong, report.objects) == (6, 2, 2)
+    assert [point.causes for point in report.over_time] == [{"partial_create": 1, "link": 1}]
+    assert drift.count_corrections(connection, 1, at(0)) == 2
+    [metric] = [
+        family for family in prometheus_families(connection) if family.name == "ultraviolet_drift"
+    ]
+    assert {sample.labels["cause"]: sample.value for sample in metric.samples} == {
+        "partial_create": 1,
+        "link": 1,
+    }
 
 
 def test_incomplete_event_and_computed_value_are_causes_of_drift(
@@ -125,7 +155,8 @@ def test_event_recovered_from_ion_was_lost(connection: Connection, catalog: Cata
 def test_late_event_is_drift(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(event(50, sent=5, status="ORDERED"))
-    assert ["late"] == mirror.causes()
+    assert {"": 1, "late": 1} == mirror.counts()
+    assert [] == mirror.causes()  # not a correction
 
 
 def test_event_after_the_read_that_found_the_change_corrects_the_cause(

@@ -178,10 +178,11 @@ class DifferenceDetail(Struct, frozen=True, kw_only=True):
 
 
 class DriftCause(Struct, frozen=True, kw_only=True):
-    """Drift of one resource by one cause; durations are exact to 20 %."""
+    """Changes of one resource with one cause; durations are exact to 20 %."""
 
     resource: str
     cause: str
+    label: str
     meaning: str
     count: int
     changes: int
@@ -192,7 +193,7 @@ class DriftCause(Struct, frozen=True, kw_only=True):
 
 
 class DriftInterval(Struct, frozen=True, kw_only=True):
-    """One hour or day: the number of changes, and of drift by cause."""
+    """One hour or day: the number of changes, and of corrections by cause."""
 
     at: str
     changes: int
@@ -200,11 +201,13 @@ class DriftInterval(Struct, frozen=True, kw_only=True):
 
 
 class DriftReport(Struct, frozen=True, kw_only=True):
-    """Drift in a time range."""
+    """Corrections in a time range, and the changes that were understood from events."""
 
     changes: int
     wrong: int
+    objects: int
     causes: list[DriftCause]
+    understood: list[DriftCause]
     over_time: list[DriftInterval]
     samples: list[DriftSample]
 

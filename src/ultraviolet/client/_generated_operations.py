@@ -772,8 +772,9 @@ class Operations(Transport):
     ) -> DriftReport:
         """Get drift report.
 
-        By resource and cause: how many objects webhooks alone would have left wrong, for how long,
-        and what corrected them.
+        By resource and cause: how many changes the hub corrected by reading ION, how long each was
+        wrong, and what corrected it. `understood` counts changes that an event contained, late or in
+        a form that Violet Labs documents as not understood; they are not corrections.
         """
         return self._ask(
             "GET",
@@ -795,7 +796,7 @@ class Operations(Transport):
         """List drift samples.
 
         Newest first.
-        Each is an object that webhooks alone would have left wrong.
+        Each is a correction of an object that webhooks alone would have left wrong.
         """
         return self._items(
             f"/integrations/{path_segment(integration)}/drift/samples",

@@ -1,9 +1,9 @@
 """Drift: differences that webhooks alone would have left, and their causes.
 
 The cause follows from how the hub learned of a change, without a request to ION. A change found by
-a read had no event, or an incomplete one. A change from an event may be late, or of a kind that the
-documented integration does not understand. `latency.py` counts all drift; the table `drift` keeps
-each object corrected by a read, and a sample of the others.
+a read had no event, or an incomplete one: it is a correction. A change that an event contained may
+be late, or of a kind that the documented integration does not understand: it is understood from the
+event, and no correction. `latency.py` counts both; the table `drift` keeps each correction.
 """
 
 from collections.abc import Sequence
@@ -41,10 +41,36 @@ CAUSES: dict[Cause, str] = {
     "told_in_part": "The event contained only some of the changed fields. The hub read the others.",
     "computed": "ION computes this value from other objects and sends no event. The hub read it"
     " after they changed.",
-    "late": "The event arrived late. Until then, the hub already had the change or waited for it.",
+    "late": "The event arrived more than ten seconds late. The hub had read the change before.",
     "permission": "The API key had no permission to read the object for some time.",
 }
-"""What each cause means, and what the hub did, in sentences."""
+"""What each cause of a correction means, and what the hub did, in sentences."""
+
+UNDERSTOOD: dict[Cause, str] = {
+    "empty_to_populated": "The event contained the first value of an empty field. Violet Labs"
+    " documents that its integration does not understand such events.",
+    "link": "The event contained the id of a linked object. Violet Labs documents that its"
+    " integration does not understand such fields.",
+    "late": "The event contained the change, but arrived more than ten seconds late.",
+}
+"""What each cause means for a change that an event contained."""
+
+TOLD_BY_EVENT = ("event", "replay")
+"""Kinds of origins whose changes an event contained."""
+
+CAUSE_LABELS: dict[Cause, str] = {
+    "no_event_sent": "No event sent",
+    "event_lost": "Event lost",
+    "event_not_understood": "Unreadable event",
+    "empty_to_populated": "First value set",
+    "link": "Linked field",
+    "partial_create": "Incomplete new object",
+    "told_in_part": "Incomplete event",
+    "computed": "Computed field",
+    "late": "Late event",
+    "permission": "Missing permission",
+}
+"""The name of each cause on pages and in the command line."""
 
 WITHOUT_EVENT: frozenset[Cause] = frozenset(
     {"no_event_sent", "event_lost", "event_not_understood", "computed", "permission"}
@@ -78,6 +104,12 @@ class Drift(msgspec.Struct, frozen=True):
     state: ObjectState
     cause: Cause
     fields: list[str]
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether ION had to be read: for the object, or for an event that never arrived."""
+        origin = self.state.origin
+        return self.cause == "event_lost" or not origin or origin.kind not in TOLD_BY_EVENT
 
 
 class ReceivedEvent(msgspec.Struct, frozen=True):

@@ -182,16 +182,11 @@ def save_stale(connection: Connection, integration_id: int, states: Sequence[Obj
 def save_drift(
     connection: Connection, integration_id: int, drifts: Sequence[Drift], now: str
 ) -> None:
-    """Save drift: all from reads; from events, one sample per resource and cause."""
-    from_events: dict[tuple[str, str], Drift] = {}
-    from_reads: list[Drift] = []
-    for each in drifts:
-        if each.state.origin and each.state.origin.kind == "event":
-            from_events[each.state.resource, each.cause] = each
-        else:
-            from_reads.append(each)
+    """Save the corrections. Changes that an event contained are only counted."""
     rows: list[tuple[Any, ...]] = []
-    for each in [*from_reads, *from_events.values()]:
+    for each in drifts:
+        if not each.is_correction:
+            continue
         state = each.state
         assert state.origin
         fields, healed_by = _sorted_names(tuple(each.fields)), _origin(state.origin)

@@ -1,5 +1,6 @@
 """The ASGI application: webhook endpoint, API, pages, live updates and static files."""
 
+from collections.abc import Awaitable
 from functools import cache, partial
 from typing import Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ import ultraviolet
 from ultraviolet.asgi import DESIGN, Application, HeadAsGet, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
+from ultraviolet.hub.accounts.users import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.outgoing import is_loopback
 from ultraviolet.web import health
@@ -31,6 +33,7 @@ from ultraviolet.web.middleware.auth import (
     auth_middleware,
     caller_of,
     csrf_check,
+    session_caller,
 )
 from ultraviolet.web.middleware.idempotency import MAX_BODY_BYTES
 from ultraviolet.web.middleware.rate_limit import RateLimiter
@@ -117,6 +120,12 @@ def create_routes(root: str, parts: Parts) -> Litestar:
     """
     served: list[Any] = []
     show_error = None
+
+    def find_actor(
+        scope: Any, kind: Literal["key", "session"], token: str
+    ) -> Awaitable[Actor | None]:
+        return _state(scope).actors.find(kind, token)
+
     if parts != "health":
         served.append(
             api_router.router(
@@ -129,7 +138,11 @@ def create_routes(root: str, parts: Parts) -> Litestar:
         from ultraviolet.web.pages.templating import get_renderer
 
         render = get_renderer(root)
-        show_error = partial(pages_router.as_page, render=render)
+        show_error = partial(
+            pages_router.as_page,
+            render=render,
+            authenticate=lambda request: session_caller(request, find_actor),
+        )
         cached = CacheControlHeader(max_age=31_536_000, public=True)
         served += [
             pages_router.router(render),
@@ -146,9 +159,7 @@ def create_routes(root: str, parts: Parts) -> Litestar:
 
     application = Application(
         route_handlers=[*health.HANDLERS, *served],
-        middleware=[
-            auth_middleware(lambda scope, kind, token: _state(scope).actors.find(kind, token))
-        ],
+        middleware=[auth_middleware(find_actor)],
         dependencies={
             "hub": Provide(_hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),

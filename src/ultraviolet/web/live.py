@@ -1,7 +1,7 @@
 """Live updates of pages: a stream of server-sent events with the kinds of changed data.
 
 Events have no content. A page that receives one requests the changed fragment again. A burst of
-changes is one message.
+changes is one message. Without changes, a heartbeat shows that the hub still works.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 
 MIN_INTERVAL_SECONDS = 0.3
 """Minimum interval between messages."""
-HEARTBEAT_SECONDS = 15.0
-"""A comment keeps a connection open that has been idle for this long."""
+HEARTBEAT_SECONDS = 5.0
+"""Maximum interval between messages. Pages count the hub as unreachable after three missed ones."""
 
 
 @get("/live", guards=VIEWER, include_in_schema=False)
@@ -38,7 +38,7 @@ async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
 
     listener = asyncio.create_task(listen())
     try:
-        yield ServerSentEventMessage(comment="listening")
+        yield ServerSentEventMessage(event="heartbeat", data="")
         while not listener.done():
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
@@ -49,7 +49,7 @@ async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
             for kind in batch:
                 yield ServerSentEventMessage(event=kind, data=kind)
             if not batch:
-                yield ServerSentEventMessage(comment="heartbeat")
+                yield ServerSentEventMessage(event="heartbeat", data="")
             await asyncio.sleep(MIN_INTERVAL_SECONDS)
     finally:
         listener.cancel()

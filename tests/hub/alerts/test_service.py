@@ -29,6 +29,7 @@ from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
+from ultraviolet.web.queries.badges import list_badges
 
 REFUSED = Finding("credentials", "error", "ION refuses the API key", "Make a new one")
 GONE = Finding("receiver", "error", "Receiver 7 was deleted in ION", "Run setup again")
@@ -120,6 +121,28 @@ def test_finding_is_sent_once_and_its_fix_once(hub: AlertHub, sink: Sink) -> Non
     for headers, body in sink.posts:
         assert Webhook(secret).verify(body, headers) == msgspec.json.decode(body)
     assert len({headers["webhook-id"] for headers, _ in sink.posts}) == 2
+
+
+def test_problem_is_recorded_without_a_destination(hub: AlertHub, sink: Sink) -> None:
+    def listed(state: Any) -> list[tuple[str, str]]:
+        found = hub.hub.database.read_now(alert_store.list_recent, 10, state=state)
+        return [(one.message, one.next_step) for one in found]
+
+    hub.save_findings(GONE)
+    hub.run_alerts()
+    assert listed("open") == [(GONE.message, GONE.next_step)]
+    badges = hub.hub.database.read_now(list_badges)
+    assert [one.text for one in badges if one.address == "/settings/alerts"] == ["1"]
+
+    hub.add_destination("slack", sink.url)
+    hub.run_alerts()
+    assert len(sink.posts) == 1  # a new destination is notified of active problems
+
+    hub.save_findings()
+    for _ in range(3):
+        hub.run_alerts()
+    assert listed("open") == []
+    assert listed("fixed") == [(GONE.message, GONE.next_step)]
 
 
 def test_pause_does_not_count_as_fixed(hub: AlertHub, sink: Sink) -> None:
@@ -287,11 +310,11 @@ def test_email_uses_starttls_and_password(
     [
         ("email", "not an address", "not an e-mail address"),
         ("email", "bell\x07@plant.example", "not an e-mail address"),
-        ("slack", "ftp://chat.example/x", "not an http address"),
+        ("slack", "ftp://chat.example/x", "not a full address"),
         ("slack", "http://chat.example/x", "not encrypted"),
         ("webhook", "https://169.254.169.254/x", "not a public address"),
         ("webhook", "https://user:word@host.example/", "user name or password"),
-        ("webhook", "http:///nowhere", "with a host"),
+        ("webhook", "http:///nowhere", "not a full address"),
         ("webhook", "https://[nonsense/", "Invalid IPv6"),
     ],
 )
@@ -354,7 +377,7 @@ def test_many_integrations_are_checked_in_turn(hub: AlertHub, sink: Sink) -> Non
     hub.run_alerts()
     hub.run_alerts()
 
-    found = hub.hub.database.read_now(alert_store.list_recent, 100, open_only=True)
+    found = hub.hub.database.read_now(alert_store.list_recent, 100, state="open")
     assert {one.integration for one in found} == {f"plant {number}" for number in range(30)}
     assert sum(len(one["text"].splitlines()) for one in sink.messages()) == 30
     assert len(sink.posts) == 2, "one message for all that is due"

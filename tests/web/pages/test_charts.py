@@ -118,18 +118,20 @@ def test_drift_is_charted_by_cause_per_hour_and_per_day(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:
     now = clock.utc_now()
-    told = [(0, "link", 2), (0, "late", 3), (24 * 5, "link", 4)]
+    told = [(0, "link", 2, "heal"), (0, "late", 3, "fetch"), (24 * 5, "link", 4, "heal")]
+    told += [(0, "link", 700, "event"), (0, "empty_to_populated", 41, "replay")]
+    told += [(0, "", 1000, "event")]
     rows = [
         {
             "integration_id": 1,
             "hour": clock.format_rfc3339(now - timedelta(hours=ago))[:13],
             "resource": "parts",
             "cause": cause,
-            "healed_by": "heal",
+            "healed_by": healed_by,
             "bucket": 3,
             "count": count,
         }
-        for ago, cause, count in told
+        for ago, cause, count, healed_by in told
     ]
 
     def fill(connection: Any) -> None:
@@ -139,6 +141,15 @@ def test_drift_is_charted_by_cause_per_hour_and_per_day(
 
     hours = signed_in.send("GET", "/drift").text
     assert "Corrections per hour, by cause: 5 in total." in hours
+    said = " ".join(re.sub(r"<[^>]*>", " ", hours).split())
+    assert "5 corrections of 0 objects, among 1,000 changes." in said
+    assert "Understood from the event The event contained these changes" in said
+    assert re.search(r"Linked field The event contained [^.]*\. [^.]*\. 700 Resource Changes", said)
+    tile = re.search(
+        r"Corrections, last 24 hours</dt>\s*<dd>(\d+)", signed_in.send("GET", "/").text
+    )
+    assert tile
+    assert tile[1] == "5"
     assert re.search(
         r'<th scope="row">\d\d:00</th>\s*<td class="number">3</td>\s*<td class="number">2</td>',
         hours,

@@ -219,7 +219,7 @@ def test_assets_are_cached_until_they_change(signed_in: Any) -> None:
     [
         ("/?range=year", 422, "“year” is not a valid range. Use one of: hour, day, week."),
         ("/drift?days=3", 422, "“3” is not a valid number of days. Use one of: 2, 14, 90."),
-        ("/objects/nothing", 404, "ION has no resource nothing. Objects ("),
+        ("/objects/nothing", 404, "ION has no resource nothing. The list of objects"),
         ("/events?since=yesterday", 422, "“yesterday” is not a valid time. Examples: 2026-11-24"),
     ],
 )
@@ -229,3 +229,40 @@ def test_invalid_address_is_explained(
     assert integration
     page = signed_in.send("GET", address)
     assert (page.status_code, text in html.unescape(page.text)) == (status, True), page.text
+
+
+def test_page_of_an_unknown_address_keeps_the_navigation_and_offers_search(
+    edge: Any, signed_in: Any
+) -> None:
+    html = {"accept": "text/html"}
+    for address in ("/nothing", "/objects/parts/1/2/3/4", "/settings/nothing", "/nothing?a=b"):
+        page = signed_in.send("GET", address, headers=html)
+        assert page.status_code == 404
+        assert "Nothing has this address." in page.text
+        assert '<nav aria-label="Main">' in page.text, address
+        assert 'aria-label="Search objects"' in page.text
+        assert signed_in.send("POST", address, headers=html).status_code in (404, 405)
+    signed_in.submit("/sign-out")
+    page = signed_in.send("GET", "/nothing", headers=html)
+    assert page.status_code == 404
+    assert "<nav" not in page.text
+
+
+def test_missing_objects_are_explained_without_commands_and_link_their_list(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    for address, list_link in (
+        ("/objects/purchase_orders/99999?integration=1", "Open Objects"),
+        ("/objects/nope", "Open Objects"),
+        ("/fetches/9999", "Open Syncs"),
+        ("/events/9999", "Open Events"),
+        ("/verifications/9999", "Open Verify"),
+        ("/webhooks/9999", "Open Webhooks"),
+        ("/integrations/9999", "Open Integrations"),
+    ):
+        page = signed_in.send("GET", address, headers={"accept": "text/html"})
+        assert page.status_code == 404, address
+        content = page.text.partition("<main")[2]
+        assert list_link in content, address
+        said = content.partition("</main>")[0]
+        assert not re.search(r"GET /|/api/|<code>|Run a fetch|[a-z]_[a-z]+ \d", said), said

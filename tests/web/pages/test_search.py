@@ -37,6 +37,34 @@ def test_ids_and_texts_are_found_in_every_resource(
     assert "/objects/parts/7?" in signed_in.send("GET", "/search", params={"q": "100% STEEL"}).text
 
 
+def test_object_is_found_by_the_name_of_its_resource_and_its_id(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    for resource in ("abom_edges", "abom_items", "comments", "parts", "purchase_order_lines"):
+        keep(resource, {"id": 12})
+    keep("suppliers", {"id": 5, "name": "Granite Fasteners"})
+    keep("purchase_orders", {"id": 12, "supplierId": 5}, {"id": 7, "description": "12 seals"})
+    keep("parts", {"id": 3, "partNumber": "IGN-10000"})
+
+    def found(text: str, **more: str) -> list[str]:
+        page = signed_in.send("GET", "/search", params={"q": text, **more}).text
+        return re.findall(r'<td data-value><a[^>]*href="/objects/(\w+/\d+)\?', page)
+
+    order = "purchase_orders/12"
+    for text in ("purchase order 12", "Purchase orders 12", "po 12", "PO-12", "po12", "order #12"):
+        assert found(text)[0] == order, text
+        offered = signed_in.send("GET", "/palette", params={"q": text}).json()
+        assert offered[0]["title"] == "Purchase order 12", text
+    assert found("part IGN-10000")[0] == "parts/3"
+    assert found("POL 12")[0] == "purchase_order_lines/12"
+    ranked = found("12")
+    assert ranked[:3] == [order, "parts/12", "purchase_order_lines/12"]
+    assert ranked.index("comments/12") > ranked.index("abom_items/12")
+    assert found("12", resource="parts") == ["parts/12"]
+    assert found("granite") == ["suppliers/5", order]
+    assert "Purchase order 12" in str(signed_in.send("GET", "/palette?q=12").json())
+
+
 def test_field_names_are_not_searched(signed_in: Any, keep: Callable[..., None]) -> None:
     keep("parts", {"id": 7, "partNumber": "BRK-100"})
     assert "No results for" in signed_in.send("GET", "/search?q=partNumber").text

@@ -88,6 +88,14 @@ def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:
     assert {"alert_destination.add", "alert_destination.remove"} <= set(done)
 
 
+def test_invalid_alert_address_is_explained_beside_its_field(signed_in: Any) -> None:
+    given = {"name": "chat", "kind": "slack"}
+    for address in ("hooks.chat.example", "://", "ftp://files.example/x", "https://"):
+        page = html.unescape(signed_in.submit("/settings/alerts", **given, address=address).text)
+        assert "This is not a full address. Enter one such as https://example.com/path" in page
+        assert "://…" not in page
+
+
 def test_api_returns_an_alert_secret_once(edge: Any) -> None:
     given = {"name": "chat", "kind": "slack", "address": "https://hooks.chat.example/T/secret-part"}
     assert edge.api("POST", "/alert-destinations", given).json()["secret"] is None

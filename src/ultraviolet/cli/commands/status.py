@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from ultraviolet.cli.support.api import to
+from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.findings import next_step
 from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time
 from ultraviolet.cli.support.session import Session, command, with_integration
+from ultraviolet.text import counted
 
 app = typer.Typer()
 
@@ -27,15 +28,25 @@ FRESHNESS = {
 }
 CAUSES = {
     "resource": "resource",
-    "cause": "cause",
-    "count": "count",
+    "cause": "label",
+    "corrections": "count",
     "share": "share",
     "p50 s": "p50_seconds",
     "p99 s": "p99_seconds",
-    "healed by": "healed_by",
+    "read by": "healed_by",
     "meaning": "meaning",
 }
-OVER_TIME = {"time": "at", "changes": "changes", "drift": "wrong", "causes": "causes"}
+_UNDERSTOOD = {
+    "resource": "resource",
+    "understood from the event": "label",
+    "changes": "count",
+    "share": "share",
+    "p50 s": "p50_seconds",
+    "p99 s": "p99_seconds",
+    "meaning": "meaning",
+}
+_READERS = {"heal": "targeted read", "verify": "verification"}
+OVER_TIME = {"time": "at", "changes": "changes", "corrections": "wrong", "causes": "causes"}
 
 
 @command(app, "status", watchable=True)
@@ -98,7 +109,10 @@ def drift(
     until: Annotated[str | None, typer.Option(help=TIME_HELP)] = None,
     by: Annotated[Literal["hour", "day"], typer.Option(help="Interval of the counts.")] = "day",
 ) -> None:
-    """Show the differences that webhooks alone would have left, by resource, cause and time.
+    """Show the corrections of what webhooks alone would have left wrong, by resource and cause.
+
+    A second table counts the changes that an event contained, late or in a form that is often not
+    understood. They are not corrections.
 
     With --json, one integration.
 
@@ -121,15 +135,40 @@ def drift(
         (one["name"], session.api.get(to("/integrations/{}/drift", one["id"]), **query))
         for one in each
     ]
-    causes = ({"integration": name, **row} for name, one in reports for row in one["causes"])
+    causes = (_row(name, row) for name, one in reports for row in one["causes"])
     session.show_list(
-        causes, with_integration(CAUSES, each), "No drift: webhooks reported every change."
+        causes, with_integration(CAUSES, each), "No corrections: webhooks reported every change."
     )
+    understood = [_row(name, row) for name, one in reports for row in one["understood"]]
+    if understood:
+        session.show_list(iter(understood), with_integration(_UNDERSTOOD, each), "")
     over_time = (
-        {"integration": name, **row, "wrong": sum(row["causes"].values())}
+        {
+            "integration": name,
+            **row,
+            "wrong": sum(row["causes"].values()),
+            "causes": _counts({str(labels[name]): n for name, n in row["causes"].items()}),
+        }
         for name, one in reports
+        for labels in [{row["cause"]: row["label"] for row in one["causes"]}]
         for row in one["over_time"]
     )
     session.show_list(over_time, with_integration(OVER_TIME, each), "No changes in that time.")
-    wrong, changes = (sum(one[name] for _, one in reports) for name in ("wrong", "changes"))
-    session.say(f"{wrong:,} of {changes:,} changes; --json adds samples.")
+    wrong, objects, changes = (
+        sum(one[name] for _, one in reports) for name in ("wrong", "objects", "changes")
+    )
+    session.say(
+        f"{counted(wrong, 'correction')} of {counted(objects, 'object')}, among"
+        f" {counted(changes, 'change')}; --json adds the latest corrections."
+    )
+
+
+def _row(integration: str, row: Json) -> Json:
+    """Return a row of a table of causes, with names and a percentage for people."""
+    readers = {str(_READERS.get(kind, kind)): n for kind, n in row["healed_by"].items()}
+    share = f"{100 * row['share']:.1f} %"
+    return {"integration": integration, **row, "share": share, "healed_by": _counts(readers)}
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items()) or "–"

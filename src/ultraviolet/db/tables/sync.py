@@ -128,7 +128,7 @@ drift = Table(
     Column("healed_at", Text, nullable=False),
     Index("drift_by_cause", "integration_id", "cause", "resource"),
     Index("drift_by_object", "integration_id", "resource", "id"),
-    comment="Differences that webhooks alone would have left, by cause; a sample if from events",
+    comment="Corrections: differences that webhooks alone would have left, by cause",
     sqlite_autoincrement=True,
 )
 

@@ -110,11 +110,6 @@ def list_destinations(connection: Connection) -> list[Destination]:
     return [as_struct(Destination, row) for row in connection.execute(query).mappings()]
 
 
-def has_destinations(connection: Connection) -> bool:
-    """Return whether any destination exists."""
-    return connection.execute(select(alert_destinations.c.id).limit(1)).scalar() is not None
-
-
 def decrypt_destination(
     connection: Connection, secrets: SecretBox, destination_id: int
 ) -> DecryptedDestination:

@@ -153,12 +153,17 @@ def record_attempts(connection: Connection, sent: Sequence[Due], error: str | No
 
 
 def list_recent(
-    connection: Connection, limit: int, before: int | None = None, *, open_only: bool = False
+    connection: Connection,
+    limit: int,
+    before: int | None = None,
+    *,
+    state: Literal["open", "fixed"] | None = None,
 ) -> list[Alert]:
     """Return alerts, newest first; only those with an id lower than `before`, if given."""
     conditions = [alerts.c.id < before] if before is not None else []
-    if open_only:
-        conditions.append(alerts.c.fixed_at.is_(None))
+    if state:
+        is_open = alerts.c.fixed_at.is_(None)
+        conditions.append(is_open if state == "open" else ~is_open)
     return _read(connection, *conditions, limit=limit)
 
 

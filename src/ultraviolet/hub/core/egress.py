@@ -42,7 +42,9 @@ def parse_url(url: str) -> tuple[str, str]:
     except ValueError as error:
         raise AddressNotAllowedError(f"Invalid address: {error}") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise AddressNotAllowedError(f"{parts.scheme}://… is not an http address with a host")
+        raise AddressNotAllowedError(
+            "This is not a full address. Enter one such as https://example.com/path"
+        )
     if parts.username is not None or parts.password is not None:
         raise AddressNotAllowedError(
             f"The address of {host} contains a user name or password; remove them"

@@ -49,7 +49,9 @@ async def list_alerts(
     Resolved alerts are kept for 90 days.
     """
     before = number(cursor)
-    found = await hub.database.read(alert_store.list_recent, limit + 1, before, open_only=open_only)
+    found = await hub.database.read(
+        alert_store.list_recent, limit + 1, before, state="open" if open_only else None
+    )
     return page_of(found, limit, lambda alert: alert.id)
 
 

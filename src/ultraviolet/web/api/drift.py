@@ -30,8 +30,9 @@ async def get_drift(
 ) -> DriftReport:
     """Get drift report.
 
-    By resource and cause: how many objects webhooks alone would have left wrong, for how long,
-    and what corrected them.
+    By resource and cause: how many changes the hub corrected by reading ION, how long each was
+    wrong, and what corrected it. `understood` counts changes that an event contained, late or in
+    a form that Violet Labs documents as not understood; they are not corrections.
     """
     drift_filter = _drift_filter(hub, resource, cause, since, until)
     return await hub.database.read(in_integration, integration, drift.get_report, drift_filter, by)
@@ -51,7 +52,7 @@ async def list_drift_samples(
     """List drift samples.
 
     Newest first.
-    Each is an object that webhooks alone would have left wrong.
+    Each is a correction of an object that webhooks alone would have left wrong.
     """
     before, drift_filter = number(cursor), _drift_filter(hub, resource, cause, since, until)
     query = drift.list_samples

@@ -56,7 +56,7 @@ _TITLES = {
     "forbidden": "Insufficient role",
 }
 _DETAILS = {
-    404: "No resource has this URL.",
+    404: "Nothing has this address.",
     405: "Method not allowed. The Allow header lists the allowed methods.",
     413: "The request body is larger than 4 MB. Send it in parts.",
 }

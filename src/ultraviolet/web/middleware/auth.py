@@ -67,12 +67,20 @@ def auth_middleware(find: FindActor) -> type[AbstractAuthenticationMiddleware]:
                         "Invalid API key. It may be mistyped, revoked or expired."
                     )
                 caller = Caller(actor)
-            elif (session := connection.cookies.get(COOKIE)) is not None:
-                actor = await find(connection.scope, "session", session) if session else None
-                caller = Caller(actor, csrf_token(session)) if actor else None
+            else:
+                caller = await session_caller(connection, find)
             return AuthenticationResult(user=caller, auth=None)
 
     return AuthMiddleware
+
+
+async def session_caller(
+    connection: ASGIConnection[Any, Any, Any, Any], find: FindActor
+) -> Caller | None:
+    """Return the caller of the session in the cookie, if it is valid."""
+    session = connection.cookies.get(COOKIE)
+    actor = await find(connection.scope, "session", session) if session else None
+    return Caller(actor, csrf_token(session)) if session and actor else None
 
 
 def caller_of(request: AnyRequest) -> Caller:

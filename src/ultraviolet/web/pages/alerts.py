@@ -1,4 +1,4 @@
-"""Page: alert destinations and alert history."""
+"""Page: active problems, alert destinations and resolved problems."""
 
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -20,7 +20,7 @@ _KINDS = {"email": "E-mail", "slack": "Chat webhook", "webhook": "Signed webhook
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
-    """Show destinations and alerts."""
+    """Show active problems, destinations, and resolved problems."""
     return render.page(
         request,
         "alerts.html",
@@ -28,7 +28,8 @@ async def show(
         kinds=_KINDS,
         mails=hub.settings.smtp_url is not None,
         destinations=await hub.database.read(destinations.list_destinations),
-        alerts=await hub.database.read(alert_store.list_recent, _PAGE_SIZE),
+        active=await hub.database.read(alert_store.list_recent, _PAGE_SIZE, state="open"),
+        resolved=await hub.database.read(alert_store.list_recent, _PAGE_SIZE, state="fixed"),
     )
 
 

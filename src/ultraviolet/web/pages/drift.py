@@ -1,4 +1,4 @@
-"""Page: corrections as a digest by cause and resource, over time, and one by one."""
+"""Page: corrections by cause and resource, over time, and the latest; what events told."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ _SHORTEST_DAYS = 2
 
 
 class CauseGroup(msgspec.Struct, frozen=True):
-    """The corrections with one cause, by resource."""
+    """The changes with one cause, by resource."""
 
     cause: str
     explanation: str
@@ -37,7 +37,7 @@ class CauseGroup(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """The number of corrections."""
+        """The number of changes."""
         return sum(resource.count for resource in self.resources)
 
 
@@ -73,11 +73,6 @@ async def show(
         found = drift.list_samples(connection, given, wanted, before, _PAGE_SIZE + 1)
         page = page_of(found, _PAGE_SIZE, lambda one: one.seq)
         report = drift.get_report(connection, given, wanted, by)
-        meanings = {one.cause: one.meaning for one in report.causes}
-        groups = [
-            CauseGroup(name, meaning, [one for one in report.causes if one.cause == name])
-            for name, meaning in meanings.items()
-        ]
         return {
             "integrations": choice,
             "chosen": given,
@@ -85,7 +80,8 @@ async def show(
             "next": page.next,
             "report": report,
             "missed": sum(one.count for one in report.causes if one.cause in WITHOUT_EVENT),
-            "groups": sorted(groups, key=lambda group: (-group.count, group.cause)),
+            "groups": _groups(report.causes),
+            "understood": _groups(report.understood),
         }
 
     context = await hub.database.read(read)
@@ -102,6 +98,16 @@ async def show(
         by=by,
         chart=_chart(context["report"].over_time, places, by),
     )
+
+
+def _groups(causes: list[DriftCause]) -> list[CauseGroup]:
+    """Group counts by cause, most frequent first."""
+    meanings = {one.cause: one.meaning for one in causes}
+    groups = [
+        CauseGroup(name, meaning, [one for one in causes if one.cause == name])
+        for name, meaning in meanings.items()
+    ]
+    return sorted(groups, key=lambda group: (-group.count, group.cause))
 
 
 def _chart(moments: list[DriftInterval], places: list[str], by: drift.By) -> Chart:

@@ -89,5 +89,5 @@ def current_address(path: str) -> str:
 
 @get("/navigation/badges", guards=VIEWER)
 async def show_badges(hub: GivenHub) -> list[Badge]:
-    """Return the badges of the navigation: waiting events, running syncs and open findings."""
+    """Return the badges of the navigation: waiting events, running syncs, findings and problems."""
     return await hub.database.read(list_badges)

@@ -25,7 +25,6 @@ from ultraviolet.web.pages.webhook_urls import DayCount, count_day
 from ultraviolet.web.queries import activity, drift, fetches, objects
 from ultraviolet.web.queries import summary as queries_summary
 from ultraviolet.web.queries.activity import Activity, Range
-from ultraviolet.web.queries.drift import DriftFilter
 from ultraviolet.web.queries.fetches import Fetch
 from ultraviolet.web.queries.objects import ResourceCount
 from ultraviolet.web.queries.summary import Summary
@@ -162,7 +161,7 @@ def _card(connection: Connection, hub: Hub, integration: Integration, span: Rang
         judged,
         activity.summarize(connection, integration.id, now - timedelta(hours=1)),
         DayCount(sum(day.received for day in days), sum(day.rejected for day in days)),
-        drift.get_report(connection, integration.id, DriftFilter(since=day_ago), "day").wrong,
+        drift.count_corrections(connection, integration.id, day_ago),
         *_charts(points, span),
         fetches.list_running(connection, integration.id),
         [Group(name, groups[name]) for name in sorted(groups, key=group_rank)],

@@ -48,7 +48,7 @@ async def suggest(
         of = {one.id: f" · {one.name}" for one in known} if len(known) > 1 else {}
         return [
             Suggestion(
-                hit.title or hit.id,
+                hit.title or f"{resource_label(hit.resource).singular} {hit.id}",
                 f"{resource_label(hit.resource).singular} {hit.id}{of.get(hit.integration_id, '')}"
                 if hit.field == "id" or hit.text == hit.title
                 else f"{resource_label(hit.resource).singular} {hit.id}"

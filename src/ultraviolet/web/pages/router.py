@@ -1,20 +1,24 @@
 """The pages: what people see, rendered on the server and kept live by one stream of changes."""
 
-from typing import cast
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, Router
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.response import Redirect
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.web.http.asgi import Receive, Scope, Send
 from ultraviolet.web.http.handlers import handlers_of
 from ultraviolet.web.http.params import REJECT_UNKNOWN, IntegrationRequiredError
 from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.http.return_paths import referring_path
-from ultraviolet.web.middleware.auth import AnyRequest
+from ultraviolet.web.middleware.auth import AnyRequest, Caller, known_caller
 from ultraviolet.web.pages import (
     alerts,
     audit,
@@ -39,8 +43,12 @@ from ultraviolet.web.pages.forms.rejected_page import IS_PAGE, RejectedPage, is_
 from ultraviolet.web.pages.integration_choice import page_addresses
 from ultraviolet.web.pages.integrations import changes, sandbox, tabs
 from ultraviolet.web.pages.integrations import listing as integration_list
+from ultraviolet.web.pages.navigation import Entry, current_address, visible_groups
 from ultraviolet.web.pages.objects import filter_builder, record, table, views
 from ultraviolet.web.pages.templating import Renderer
+
+Authenticate: TypeAlias = Callable[[AnyRequest], Awaitable[Caller | None]]
+"""Find the caller of a request."""
 
 
 class Advice(msgspec.Struct, frozen=True):
@@ -120,6 +128,13 @@ def _advice(problem: Problem, method: str) -> Advice:
     return Advice(problem.title, "Go back and try again.")
 
 
+def _section(request: AnyRequest) -> Entry | None:
+    """Return the list that the page of a missing object belongs to, if the caller may open it."""
+    here, caller = current_address(request.url.path), known_caller(request)
+    entries = [entry for group in visible_groups(caller) for entry in group.entries]
+    return next((one for one in entries if one.address == here != request.url.path), None)
+
+
 def router(render: Renderer) -> Router:
     """Return the router of all pages."""
     return Router(
@@ -131,7 +146,32 @@ def router(render: Renderer) -> Router:
     )
 
 
-def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response[str] | Redirect:
+class UnknownAddress(Response[str]):
+    """The error page of an address without a route, for which no caller was authenticated yet."""
+
+    def __init__(
+        self, request: AnyRequest, page: Callable[[], Response[str]], authenticate: Authenticate
+    ) -> None:
+        super().__init__("", status_code=404)
+        self._request, self._page, self._authenticate = request, page, authenticate
+
+    def to_asgi_response(  # pyright: ignore[reportUnknownParameterType]
+        self, *given: Any, **options: Any
+    ) -> Any:
+        """Return an application that sends the page to the signed-in person."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            with suppress(UltravioletError):  # without the database, the page has no navigation
+                scope["user"] = await self._authenticate(self._request)
+            page = cast("Any", self._page()).to_asgi_response(*given, **options)
+            await page(scope, receive, send)
+
+        return answer
+
+
+def as_page(
+    request: AnyRequest, error: Exception, render: Renderer, authenticate: Authenticate
+) -> Response[str] | Redirect:
     """Return the page of a rejected form, the error page, or a redirect.
 
     It redirects to the page of one integration, or to the sign-in page.
@@ -151,6 +191,9 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
             f"?{urlencode({'next_page': here})}" if request.method == "GET" and here != "/" else ""
         )
         return Redirect(f"/sign-in{wanted}", status_code=303)
+    if isinstance(error, NotFoundException) and "user" not in request.scope:
+        page = partial(_error_page, request, error, problem, render)
+        return UnknownAddress(request, page, authenticate)
     return _error_page(request, error, problem, render)
 
 
@@ -165,6 +208,7 @@ def _error_page(
         problem=problem,
         advice=_advice(problem, request.method),
         back=back,
+        section=_section(request),
     )
     if isinstance(error, UltravioletError | HTTPException):
         page.headers.update(error.headers or {})

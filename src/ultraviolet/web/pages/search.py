@@ -1,28 +1,38 @@
 """Page: search across everything the mirror has."""
 
-from typing import Any
+from collections import Counter
+from typing import Annotated, Any
 
 from litestar import Response, get
-from litestar.params import FromQuery
+from litestar.params import FromQuery, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.queries.objects import resource_name
 from ultraviolet.web.queries.search import SearchResult, search
 
 
 @get("/search", guards=VIEWER)
 async def show(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, q: FromQuery[str] = ""
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    q: FromQuery[str] = "",
+    among: Annotated[str, QueryParameter(name="resource")] = "",
 ) -> Response[str]:
-    """Show the objects with this id or text."""
-    said = q.strip()
+    """Show the objects with this id or text, of all resources or of one."""
+    said, only = q.strip(), resource_name(hub.catalog, among)
     resource = hub.catalog.resolve(said) if said else None
 
     def read(connection: Connection) -> dict[str, Any]:
         names = {one.id: one.name for one in integrations.list_page(connection)}
-        return {"found": search(connection, hub.catalog, said) if said else None, "names": names}
+        found = search(connection, hub.catalog, said) if said else None
+        resources = Counter(hit.resource for hit in (found.hits if found else []))
+        if only and said:
+            found = search(connection, hub.catalog, said, only)
+        return {"found": found, "names": names, "resources": resources}
 
     context = await hub.database.read(read)
     found: SearchResult | None = context["found"]
@@ -37,5 +47,6 @@ async def show(
         **context,
         q=said,
         resource=resource,
+        only=only,
         no_results=no_results,
     )

@@ -3,6 +3,7 @@
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from ultraviolet.db.tables.alerts import alerts
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.sync import fetches, findings
 
@@ -31,6 +32,12 @@ def list_badges(connection: Connection) -> list[Badge]:
             select(findings.c.id).where(
                 findings.c.resolved_at.is_(None), findings.c.repaired_at.is_(None)
             ),
+        ),
+        (
+            "/settings/alerts",
+            "active",
+            "bad",
+            select(alerts.c.id).where(alerts.c.fixed_at.is_(None), alerts.c.gone_since.is_(None)),
         ),
     )
     badges: list[Badge] = []

@@ -1,20 +1,24 @@
-"""Drift by resource, cause and time, with samples."""
+"""Corrections and changes understood from events, by resource, cause and time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, select, text
+from sqlalchemy import ColumnElement, Connection, func, or_, select, text
 
 from ultraviolet.db.tables.stats import arrivals
 from ultraviolet.db.tables.sync import drift
 from ultraviolet.mirror import latency
-from ultraviolet.mirror.drift import CAUSES
+from ultraviolet.mirror.drift import CAUSE_LABELS, CAUSES, TOLD_BY_EVENT, UNDERSTOOD
 from ultraviolet.web.queries.rows import struct_columns
 
 By = Literal["hour", "day"]
-_CAUSE_MEANINGS: dict[str, str] = {**CAUSES}
+_LABELS: dict[str, str] = {**CAUSE_LABELS}
+_MEANINGS: dict[str, str] = {**CAUSES}
+_MEANINGS_OF_UNDERSTOOD: dict[str, str] = {**UNDERSTOOD}
+IS_CORRECTION = or_(arrivals.c.healed_by.not_in(TOLD_BY_EVENT), arrivals.c.cause == "event_lost")
+"""Whether a count of drift is of changes that a read of ION corrected."""
 _TIME_PREFIX_LENGTH = {"hour": 13, "day": 10}
 
 
@@ -45,10 +49,12 @@ class DriftFilter(msgspec.Struct, frozen=True):
 
 
 class DriftCause(msgspec.Struct, frozen=True):
-    """Drift of one resource by one cause; durations are exact to 20 %."""
+    """Changes of one resource with one cause; durations are exact to 20 %."""
 
     resource: str
     cause: str
+    label: str
+    """The name of the cause on pages."""
     meaning: str
     count: int
     changes: int
@@ -61,7 +67,7 @@ class DriftCause(msgspec.Struct, frozen=True):
 
 
 class DriftInterval(msgspec.Struct, frozen=True):
-    """One hour or day: the number of changes, and of drift by cause."""
+    """One hour or day: the number of changes, and of corrections by cause."""
 
     at: str
     changes: int
@@ -69,11 +75,18 @@ class DriftInterval(msgspec.Struct, frozen=True):
 
 
 class DriftReport(msgspec.Struct, frozen=True):
-    """Drift in a time range."""
+    """Corrections in a time range, and the changes that were understood from events."""
 
     changes: int
+    """All changes."""
     wrong: int
+    """Corrections: changes that ION had to be read for."""
+    objects: int
+    """Objects that the corrections are of."""
     causes: list[DriftCause]
+    """Corrections by resource and cause."""
+    understood: list[DriftCause]
+    """Changes that an event contained, but that arrived late or are often not understood."""
     over_time: list[DriftInterval]
     samples: list[DriftSample]
 
@@ -83,30 +96,41 @@ def get_report(
 ) -> DriftReport:
     """Return the drift in a time range, rounded to whole hours."""
     names = (arrivals.c.resource, arrivals.c.cause, arrivals.c.healed_by, arrivals.c.bucket)
-    counts = select(*names, func.sum(arrivals.c.count).label("total")).group_by(*names)
-    rows = connection.execute(counts.where(*_conditions(integration_id, drift_filter))).all()
+    counts = select(
+        *names, IS_CORRECTION.label("correction"), func.sum(arrivals.c.count).label("total")
+    )
+    counts = counts.where(*_conditions(integration_id, drift_filter)).group_by(*names)
+    rows = connection.execute(counts).all()
     changes = Counter[str]()
     for row in rows:
         if row.cause == latency.ALL_CAUSES:
             changes[row.resource] += row.total
-    wrong = [row for row in rows if row.cause != latency.ALL_CAUSES]
-    delays: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
-    healers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for row in wrong:
-        delays[row.resource, row.cause][row.bucket] += row.total
-        healers[row.resource, row.cause][row.healed_by] += row.total
-    causes = [
-        _to_cause(*key, buckets, dict(healers[key]), changes[key[0]])
-        for key, buckets in delays.items()
-        if buckets.total()
-    ]
+    drifted = [row for row in rows if row.cause != latency.ALL_CAUSES]
+    corrections = [row for row in drifted if row.correction]
+    understood = [row for row in drifted if not row.correction]
+    objects = select(drift.c.resource, drift.c.id).where(
+        *_sample_conditions(integration_id, drift_filter)
+    )
+    counted = select(func.count()).select_from(objects.distinct().subquery())
     return DriftReport(
         changes=sum(changes.values()),
-        wrong=sum(row.total for row in wrong),
-        causes=sorted(causes, key=lambda cause: (-cause.count, cause.resource, cause.cause)),
+        wrong=sum(row.total for row in corrections),
+        objects=connection.execute(counted).scalar_one(),
+        causes=_to_causes(corrections, changes, _MEANINGS),
+        understood=_to_causes(understood, changes, _MEANINGS_OF_UNDERSTOOD),
         over_time=_intervals(connection, integration_id, drift_filter, by),
         samples=list_samples(connection, integration_id, drift_filter, None, 20),
     )
+
+
+def count_corrections(connection: Connection, integration_id: int, since: str) -> int:
+    """Return the number of corrections since a time, rounded to whole hours."""
+    query = select(func.coalesce(func.sum(arrivals.c.count), 0)).where(
+        *_conditions(integration_id, DriftFilter(since=since)),
+        arrivals.c.cause != latency.ALL_CAUSES,
+        IS_CORRECTION,
+    )
+    return connection.execute(query).scalar_one()
 
 
 def list_samples(
@@ -116,24 +140,28 @@ def list_samples(
     before: int | None,
     limit: int,
 ) -> list[DriftSample]:
-    """Return drift samples, newest first: all corrections by reads and a sample of those by events."""
+    """Return corrections, newest first."""
     query = select(*struct_columns(drift, DriftSample)).where(
-        drift.c.integration_id == integration_id
+        *_sample_conditions(integration_id, drift_filter)
     )
-    query = query.order_by(drift.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(drift.c.seq < before)
-    for column, value in (
-        (drift.c.resource, drift_filter.resource),
-        (drift.c.cause, drift_filter.cause),
-    ):
-        if value:
-            query = query.where(column == value)
+    found = connection.execute(query.order_by(drift.c.seq.desc()).limit(limit))
+    return [DriftSample(**row) for row in found.mappings()]
+
+
+def _sample_conditions(
+    integration_id: int, drift_filter: DriftFilter
+) -> Iterator[ColumnElement[bool]]:
+    yield drift.c.integration_id == integration_id
+    if drift_filter.resource:
+        yield drift.c.resource == drift_filter.resource
+    if drift_filter.cause:
+        yield drift.c.cause == drift_filter.cause
     if drift_filter.since:
-        query = query.where(drift.c.healed_at >= drift_filter.since)
+        yield drift.c.healed_at >= drift_filter.since
     if drift_filter.until:
-        query = query.where(drift.c.healed_at < drift_filter.until)
-    return [DriftSample(**row) for row in connection.execute(query).mappings()]
+        yield drift.c.healed_at < drift_filter.until
 
 
 def _conditions(integration_id: int, drift_filter: DriftFilter) -> Iterator[ColumnElement[bool]]:
@@ -148,21 +176,32 @@ def _conditions(integration_id: int, drift_filter: DriftFilter) -> Iterator[Colu
         yield arrivals.c.hour < drift_filter.until[:13]
 
 
-def _to_cause(
-    resource: str, cause: str, delays: Counter[int], healers: dict[str, int], changes: int
-) -> DriftCause:
-    count = delays.total()
-    return DriftCause(
-        resource=resource,
-        cause=cause,
-        meaning=_CAUSE_MEANINGS.get(cause, cause),
-        count=count,
-        changes=changes,
-        share=round(count / changes, 4) if changes else 0.0,
-        p50_seconds=latency.quantile(delays, 0.5),
-        p99_seconds=latency.quantile(delays, 0.99),
-        healed_by={name: n for name, n in healers.items() if n},
-    )
+def _to_causes(
+    rows: Sequence[Any], changes: Mapping[str, int], meanings: Mapping[str, str]
+) -> list[DriftCause]:
+    """Combine counts by resource and cause, most frequent first."""
+    delays: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    healers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        delays[row.resource, row.cause][row.bucket] += row.total
+        healers[row.resource, row.cause][row.healed_by] += row.total
+    causes = [
+        DriftCause(
+            resource=resource,
+            cause=cause,
+            label=_LABELS.get(cause, cause),
+            meaning=meanings.get(cause, cause),
+            count=buckets.total(),
+            changes=changes[resource],
+            share=round(buckets.total() / changes[resource], 4) if changes[resource] else 0.0,
+            p50_seconds=latency.quantile(buckets, 0.5),
+            p99_seconds=latency.quantile(buckets, 0.99),
+            healed_by={name: n for name, n in healers[resource, cause].items() if n},
+        )
+        for (resource, cause), buckets in delays.items()
+        if buckets.total()
+    ]
+    return sorted(causes, key=lambda cause: (-cause.count, cause.resource, cause.cause))
 
 
 def _intervals(
@@ -170,9 +209,10 @@ def _intervals(
 ) -> list[DriftInterval]:
     at = func.substr(arrivals.c.hour, 1, _TIME_PREFIX_LENGTH[by]).label("at")
     query = select(at, arrivals.c.cause, func.sum(arrivals.c.count).label("total"))
-    query = query.where(*_conditions(integration_id, drift_filter)).group_by(
-        text("1"), arrivals.c.cause
-    )
+    query = query.where(
+        *_conditions(integration_id, drift_filter),
+        or_(arrivals.c.cause == latency.ALL_CAUSES, IS_CORRECTION),
+    ).group_by(text("1"), arrivals.c.cause)
     changes: Counter[str] = Counter()
     causes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in connection.execute(query):

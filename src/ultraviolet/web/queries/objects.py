@@ -25,6 +25,7 @@ from ultraviolet.db.tables.mirror import BY_CHANGE, objects
 from ultraviolet.db.tables.sync import stale
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror import search_index
 from ultraviolet.text import did_you_mean
@@ -127,7 +128,8 @@ def get_object(
     found = read_objects(connection, resource, query)
     if not found:
         raise NotFoundError(
-            f"The mirror has no {resource.name} {id_}. Run a fetch, or check the id in ION."
+            f"The mirror has no {resource_label(resource.name).singular.lower()} with the ID {id_}."
+            " Check the ID in ION; the next sync also brings what is missing."
         )
     return found[0]
 
@@ -138,7 +140,7 @@ def find_resource(catalog: Catalog, name: str) -> Resource:
     if resource is None:
         near = did_you_mean(name, [one.name for one in catalog.mirrored])
         raise NotFoundError(
-            f"ION has no resource {name}.{near or ' Objects (`GET /api/v1/objects`) lists all.'}"
+            f"ION has no resource {name}.{near or ' The list of objects has all resources.'}"
         )
     return resource
 

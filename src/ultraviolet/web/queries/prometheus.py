@@ -11,7 +11,7 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, not_, select
 
 from ultraviolet.clock import utc_now
 from ultraviolet.db import dialect
@@ -21,6 +21,7 @@ from ultraviolet.db.tables.stats import DELAYS, activity, arrivals
 from ultraviolet.db.tables.sync import fetch_steps, fetches, stale, watermarks
 from ultraviolet.hub.health import controller_status
 from ultraviolet.hub.health.failed_steps import failed_steps
+from ultraviolet.web.queries.drift import IS_CORRECTION
 
 _BY_INTEGRATION = ("integration",)
 _BY_RESOURCE = ("integration", "resource")
@@ -249,12 +250,21 @@ def _changes(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     yield delay
     by_cause = (arrivals.c.integration_id, arrivals.c.cause)
     drift = select(*by_cause, func.sum(arrivals.c.count)).where(arrivals.c.cause != "")
-    yield _counter(
-        "ultraviolet_drift",
-        "Differences that webhooks alone would have left, by cause",
-        ("integration", "cause"),
-        [((names[r[0]], r[1]), r[2]) for r in connection.execute(drift.group_by(*by_cause))],
-    )
+    for name, about, condition in (
+        ("drift", "Corrections: changes that ION had to be read for, by cause", IS_CORRECTION),
+        (
+            "understood_from_event",
+            "Changes that an event contained, late or in a form that is often not understood",
+            not_(IS_CORRECTION),
+        ),
+    ):
+        rows = connection.execute(drift.where(condition).group_by(*by_cause))
+        yield _counter(
+            f"ultraviolet_{name}",
+            about,
+            ("integration", "cause"),
+            [((names[r[0]], r[1]), r[2]) for r in rows],
+        )
 
 
 def _gauge(

@@ -1,25 +1,50 @@
 """Search all resources by id and by text.
 
 Text is found through the search index. Objects that changed since the index was updated are
-scanned.
+scanned. A text may begin with the name of a resource: "purchase order 12", "PO-12", "part IGN-10".
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Text, and_, cast, select
+from sqlalchemy import Connection, RowMapping, Text, and_, case, cast, select
 
 from ultraviolet.db import text_index
 from ultraviolet.db.tables.integrations import integrations
-from ultraviolet.db.tables.mirror import objects, versions
+from ultraviolet.db.tables.mirror import link_kinds, links, objects, versions
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.mirror import search_index
 from ultraviolet.web.queries.links import object_title
 
 MAX_HITS = 50
 _MAX_SCANNED_OBJECTS = 2_000
 """Maximum number of objects to scan: those not yet indexed, or for a text too short for the index."""
+_FREQUENT = (
+    "purchase_orders",
+    "parts",
+    "parts_inventory",
+    "runs",
+    "issues",
+    "suppliers",
+    "purchase_order_lines",
+    "receipts",
+    "procedures",
+    "plans",
+    "mboms",
+    "locations",
+)
+"""The resources that people look for most, in this order."""
+_TECHNICAL_GROUPS = frozenset(
+    {"Associations", "Automation", "Files and labels", "ION webhooks", "People and access"}
+)
+_SEPARATOR = re.compile(r"[\s#:-]+|(?<=[^\W\d])(?=\d)")
+"""What may be between the name of a resource and an id or a text."""
+_MAX_ORDERS_OF_SUPPLIERS = 10
+_CONTAINED = 3
+"""The kind of a match in another field than the title."""
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -53,9 +78,10 @@ def search(
     resource: str | None = None,
     integration_id: int | None = None,
 ) -> SearchResult:
-    """Find objects by id or by text, ignoring case; matching titles come first.
+    """Find objects by id or by text, ignoring case.
 
-    With a resource or an integration, find only its objects.
+    The kind of the match comes first, then how often people look for the resource. With a resource
+    or an integration, find only its objects.
     """
     text = text.replace("\0", "")  # not allowed in queries, and never part of indexed text
     names = [resource] if resource else [each.name for each in catalog.mirrored]
@@ -64,12 +90,47 @@ def search(
         for id_ in connection.execute(select(integrations.c.id)).scalars()
         if integration_id in (None, id_)
     ]
+    found = _find(connection, catalog, text, names, integration_ids)
+    ranked = {_key_of(hit): (_match(hit, text), 1) for hit in found.hits}
+    hits = {_key_of(hit): hit for hit in found.hits}
+    if named := next(_named(catalog, text, names), None):
+        given, rest = named
+        own = _find(connection, catalog, rest, given, integration_ids)
+        hits |= {_key_of(hit): hit for hit in own.hits}
+        for hit in own.hits:
+            place = (_match(hit, rest), 0)
+            ranked[_key_of(hit)] = min(place, ranked.get(_key_of(hit), place))
+    if "purchase_orders" in names:
+        suppliers = [hit for hit in hits.values() if hit.resource == "suppliers"]
+        for hit in _orders_of(connection, catalog, suppliers):
+            if _key_of(hit) not in hits:
+                hits[_key_of(hit)] = hit
+                ranked[_key_of(hit)] = (_CONTAINED, 1)
+    best = sorted(
+        hits.values(),
+        key=lambda hit: (*ranked[_key_of(hit)], _use_rank(hit.resource), len(hit.id), hit.id),
+    )
+    return SearchResult(best[:MAX_HITS], found.complete, found.indexed)
+
+
+def _find(
+    connection: Connection,
+    catalog: Catalog,
+    text: str,
+    names: Sequence[str],
+    integration_ids: Sequence[int],
+) -> SearchResult:
+    """Find objects of these resources by id or by text."""
+    frequent = case(
+        {name: number for number, name in enumerate(sorted(names, key=_use_rank))},
+        value=objects.c.resource,
+    )
     by_id = select(objects).where(
         objects.c.integration_id.in_(integration_ids),
         objects.c.resource.in_(names),
         objects.c.id == text,
     )
-    rows = connection.execute(by_id.limit(MAX_HITS)).mappings().all()
+    rows = connection.execute(by_id.order_by(frequent).limit(MAX_HITS)).mappings().all()
     hits = {_key(row): _hit(catalog, row, "id", row["id"]) for row in rows}
     known = and_(
         objects.c.integration_id == versions.c.integration_id,
@@ -89,31 +150,86 @@ def search(
     complete = _add_hits(catalog, text, hits, unindexed[:_MAX_SCANNED_OBJECTS])
     if len(text) < text_index.GRAM_CHARACTERS:
         current = select(objects).where(
-            objects.c.deleted_at.is_(None), objects.c.integration_id.in_(integration_ids)
+            objects.c.deleted_at.is_(None),
+            objects.c.integration_id.in_(integration_ids),
+            objects.c.resource.in_(names),
         )
-        if resource:
-            current = current.where(objects.c.resource == resource)
         some = current.limit(_MAX_SCANNED_OBJECTS).subquery()
         short = select(some).where(cast(some.c.doc, Text).icontains(text, autoescape=True))
         _add_hits(catalog, text, hits, connection.execute(short).mappings())
         complete = False
     else:
-        indexed = _read_indexed(connection, text, resource, integration_id)
+        indexed = _read_indexed(connection, text, names, integration_ids)
         complete &= _add_hits(catalog, text, hits, indexed)
-    ranked = sorted(hits.values(), key=lambda hit: _rank(hit, text.lower()))
-    return SearchResult(ranked, complete, indexed=len(unindexed) <= _MAX_SCANNED_OBJECTS)
+    indexed_enough = len(unindexed) <= _MAX_SCANNED_OBJECTS
+    return SearchResult(list(hits.values()), complete, indexed_enough)
+
+
+def _named(catalog: Catalog, text: str, names: Sequence[str]) -> Iterator[tuple[list[str], str]]:
+    """Yield the resources that the beginning of a text may mean, and the rest of the text.
+
+    "purchase order 12", "PO-12" and "order 12" mean a purchase order; the longest name is first.
+    """
+    for separator in reversed(list(_SEPARATOR.finditer(text))):
+        name, rest = text[: separator.start()].strip().lower(), text[separator.end() :].strip()
+        if not name or not rest:
+            continue
+        labels = {one: resource_label(one).singular.lower() for one in names}
+        resolved = catalog.resolve(name)
+        whole = [
+            one
+            for one, label in labels.items()
+            if (resolved and one == resolved.name)
+            or name == label
+            or (len(name) > 1 and name == "".join(word[0] for word in label.split()))
+        ]
+        if given := whole or [one for one, label in labels.items() if label.endswith(f" {name}")]:
+            yield given, rest
+
+
+def _orders_of(connection: Connection, catalog: Catalog, suppliers: Sequence[Hit]) -> list[Hit]:
+    """Return the newest purchase orders of suppliers that match a text."""
+    by_key = {(hit.integration_id, hit.id): hit for hit in suppliers if hit.field != "id"}
+    if not by_key:
+        return []
+    query = (
+        select(objects, links.c.target_id)
+        .select_from(links)
+        .join(link_kinds, link_kinds.c.id == links.c.kind)
+        .join(
+            objects,
+            and_(
+                objects.c.integration_id == links.c.integration_id,
+                objects.c.resource == "purchase_orders",
+                objects.c.id == links.c.id,
+            ),
+        )
+        .where(
+            link_kinds.c.resource == "purchase_orders",
+            link_kinds.c.field == "supplierId",
+            links.c.integration_id.in_({key[0] for key in by_key}),
+            links.c.target_id.in_({key[1] for key in by_key}),
+            objects.c.deleted_at.is_(None),
+        )
+        .order_by(objects.c.changed_at.desc())
+        .limit(_MAX_ORDERS_OF_SUPPLIERS)
+    )
+    rows = connection.execute(query).mappings()
+    return [
+        _hit(catalog, row, "supplierId", supplier.title or supplier.id)
+        for row in rows
+        if (supplier := by_key.get((row["integration_id"], row["target_id"])))
+    ]
 
 
 def _read_indexed(
-    connection: Connection, text: str, resource: str | None, integration_id: int | None
+    connection: Connection, text: str, names: Sequence[str], integration_ids: Sequence[int]
 ) -> list[RowMapping]:
     """Return the first objects that match by the index; outdated entries are filtered out later."""
     found = text_index.texts_containing(connection, text.lower()).subquery()
-    matching = select(found)
-    if resource:
-        matching = matching.where(found.c.resource == resource)
-    if integration_id is not None:
-        matching = matching.where(found.c.integration_id == integration_id)
+    matching = select(found).where(
+        found.c.resource.in_(names), found.c.integration_id.in_(integration_ids)
+    )
     places = connection.execute(matching.limit(MAX_HITS * 2)).all()
     rows: list[RowMapping] = []
     for found_in, name in sorted({(place[0], place[1]) for place in places}):
@@ -148,15 +264,26 @@ def _key(row: RowMapping) -> tuple[Any, ...]:
     return row["integration_id"], row["resource"], row["id"]
 
 
-def _rank(hit: Hit, text: str) -> tuple[int, str, int, str]:
-    title = (hit.title or "").lower()
+def _key_of(hit: Hit) -> tuple[int, str, str]:
+    return hit.integration_id, hit.resource, hit.id
+
+
+def _match(hit: Hit, text: str) -> int:
+    """Return the kind of a match: exact, the beginning or a part of the title, another field."""
+    title, text = (hit.title or "").lower(), text.lower()
     if text in (hit.id, title):
-        match = 0
-    elif title.startswith(text):
-        match = 1
-    else:
-        match = 2 if text in title else 3
-    return match, hit.resource, len(hit.id), hit.id
+        return 0
+    if title.startswith(text):
+        return 1
+    return 2 if text in title else _CONTAINED
+
+
+def _use_rank(resource: str) -> tuple[int, str]:
+    """Order resources by how often people look for them."""
+    if resource in _FREQUENT:
+        return _FREQUENT.index(resource), resource
+    is_technical = resource_label(resource).group in _TECHNICAL_GROUPS
+    return len(_FREQUENT) + is_technical, resource
 
 
 def _hit(catalog: Catalog, row: RowMapping, field: str, text: str) -> Hit:

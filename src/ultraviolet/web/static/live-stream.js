@@ -4,6 +4,7 @@
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 60_000;
+const SILENCE_MS = 15_000; // three missed heartbeats: a hub that hangs, or a connection that ended without a word
 
 class LiveStream {
   constructor(address) {
@@ -28,6 +29,7 @@ class LiveStream {
     this.readers.delete(reader);
     if (this.readers.size > 0) return;
     clearTimeout(this.retry);
+    clearTimeout(this.silence);
     this.source?.close();
     this.source = undefined;
   }
@@ -35,7 +37,24 @@ class LiveStream {
   listen(kind) {
     if (this.kinds.has(kind)) return;
     this.kinds.add(kind);
-    this.source?.addEventListener(kind, () => this.tell({ kind }));
+    if (this.source) this.forward(kind);
+  }
+
+  forward(kind) {
+    this.source.addEventListener(kind, () => {
+      this.expectMessage();
+      this.tell({ kind });
+    });
+  }
+
+  // The hub sends a message every few seconds. Without one, the stream is opened again.
+  expectMessage() {
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => {
+      this.source?.close();
+      this.tellState("error");
+      this.open("error");
+    }, SILENCE_MS);
   }
 
   tell(message) {
@@ -47,11 +66,13 @@ class LiveStream {
     this.tell({ state });
   }
 
-  open() {
+  open(state = "connecting") {
     clearTimeout(this.retry);
-    this.state = "connecting";
+    this.state = state;
     this.source = new EventSource(this.address);
-    for (const kind of this.kinds) this.source.addEventListener(kind, () => this.tell({ kind }));
+    for (const kind of this.kinds) this.forward(kind);
+    this.source.addEventListener("heartbeat", () => this.expectMessage());
+    this.expectMessage(); // a hub that hangs accepts the connection and does not respond
     this.source.onopen = () => {
       this.retryMs = FIRST_RETRY_MS;
       this.tellState("open");

@@ -50,7 +50,7 @@ function showSuggestions(suggestions) {
     return item;
   }));
   select(suggestionList.firstElementChild);
-  palette.querySelector("[role=status]").textContent = `${suggestions.length} suggestions`;
+  palette.querySelector("[role=status]").textContent = `${suggestions.length} ${suggestions.length === 1 ? "suggestion" : "suggestions"}`;
 }
 
 async function suggest() {
@@ -89,6 +89,9 @@ if (palette) {
       event.preventDefault();
       const next = event.key === "ArrowDown" ? chosen?.nextElementSibling : chosen?.previousElementSibling;
       select(next ?? (event.key === "ArrowDown" ? suggestionList.firstElementChild : suggestionList.lastElementChild));
+    } else if (event.key === "Escape") {
+      event.preventDefault(); // a search field would only become empty
+      palette.close();
     } else if (event.key === "Enter") {
       event.preventDefault();
       const text = paletteInput.value.trim();

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.mirror.drift import CAUSE_LABELS
 
 _GOOD = {"active", "done", "fresh", "applied", "verified", "ok", "create", "connected", "equal"}
 _WARN = {
@@ -37,18 +38,7 @@ _LABELS = {
     "taken": "received",
     "put_off": "deferred",
 }
-_CAUSES = {
-    "no_event_sent": "No event sent",
-    "event_lost": "Event lost",
-    "event_not_understood": "Unreadable event",
-    "empty_to_populated": "First value set",
-    "link": "Linked field",
-    "partial_create": "Incomplete new object",
-    "told_in_part": "Incomplete event",
-    "computed": "Computed field",
-    "late": "Late event",
-    "permission": "Missing permission",
-}
+_CAUSE_LABELS: dict[str, str] = {**CAUSE_LABELS}
 MISMATCHES = {
     "integer": "not a whole number",
     "real": "not a number",
@@ -90,7 +80,7 @@ def tone_of(word: str) -> str:
 
 def cause_label(cause: str) -> str:
     """Return the label of a cause of drift."""
-    return _CAUSES.get(cause, cause.replace("_", " "))
+    return _CAUSE_LABELS.get(cause, words(cause))
 
 
 def kind_label(origin_kind: str) -> str:
