@@ -626,7 +626,7 @@ def test_set_up_page_keeps_the_focus(browser: Browser, start_hub: Any, local_ion
     expect(page.get_by_role("button", name="Repair")).to_be_visible(timeout=30 * SECOND)
     tab_to(page, "Repair")
     for _ in range(2):
-        with page.expect_response(f"{here}?way=automatic", timeout=30 * SECOND):
+        with page.expect_response(f"{here}?way=automatic&url=1", timeout=30 * SECOND):
             pass
     expect(page.get_by_role("button", name="Repair")).to_be_focused()
     page.context.close()

@@ -84,7 +84,7 @@ def test_documented_set_up_shows_a_change(person: Page, hub: Any, local_ion: Any
     receiver = made["createWebhookReceiver"]["webhookReceiver"]
     assert receiver["sharedSecret"]
     expect_done(person, "Receiver exists in ION")  # before the hub adopts it
-    filled = person.locator("#subscription-variables").inner_text()
+    filled = person.locator("#subscription-variables").text_content() or ""
     assert json.loads(filled) == {"receiver": str(receiver["id"])}
     made_step = person.locator('[data-step="Receiver exists in ION"]')
     made_step.get_by_text("Show this step").click()
@@ -92,8 +92,8 @@ def test_documented_set_up_shows_a_change(person: Page, hub: Any, local_ion: Any
     person.get_by_role("button", name="Save receiver").click()
     expect_done(person, "Receiver exists in ION")
 
-    document = person.locator("#subscription-mutation").inner_text()
-    variables = json.loads(person.locator("#subscription-variables").inner_text())
+    document = person.locator("#subscription-mutation").text_content() or ""
+    variables = json.loads(person.locator("#subscription-variables").text_content() or "")
     runner.run(document, variables)
     expect_done(person, "Subscribed")
 
@@ -112,6 +112,40 @@ def test_documented_set_up_shows_a_change(person: Page, hub: Any, local_ion: Any
     expect_done(person, "First delivery received")
     expect_done(person, "Signature verified")
     assert_gone(person, hub, url, guide)
+    continue_with_second_url(person, hub)
+
+
+def continue_with_second_url(person: Page, hub: Any) -> None:
+    """The guide stays with a second URL, though the first one works."""
+    person.goto(f"{hub.url}/webhooks")
+    form = person.locator("form[action$='/webhooks']")
+    form.get_by_label("Name").fill("Second")
+    form.get_by_role("button", name="Create webhook URL").click()
+    person.get_by_role("link", name="Continue setup").first.click()
+    with person.context.expect_page() as opened:
+        person.get_by_role("link", name="Open in the query runner").click()
+    runner = opened.value
+    expect(runner.locator(".graphiql-query-editor")).to_contain_text(
+        "CreateWebhookReceiver", timeout=30 * SECOND
+    )
+    with runner.expect_response(re.compile("/graphql$"), timeout=60 * SECOND) as response:
+        runner.get_by_role("button", name=re.compile("Execute query")).click()
+    assert "errors" not in response.value.json()
+
+    expect_done(person, "Receiver exists in ION")
+    expect_done(person, "Subscribed")
+    expect(person.locator("#guide")).not_to_contain_text("Setup complete")
+    expect(person.locator("#guide")).to_contain_text("another receiver has all subscriptions")
+    person.reload()
+    expect(person.locator("main")).to_contain_text("about the webhook URL Second")
+    subscribed = person.locator('[data-step="Subscribed"]')
+    subscribed.get_by_text("Show this step").click()
+    link = subscribed.get_by_role("link", name="Open in the query runner")
+    with person.context.expect_page() as opened:
+        link.click()
+    expect(opened.value.locator(".graphiql-query-editor")).to_contain_text(
+        "mutation Subscribe", timeout=30 * SECOND
+    )
 
 
 def add_integration(page: Page, hub: Any, local_ion: Any) -> str:

@@ -262,12 +262,17 @@ def test_changed_selection_resets_the_time_of_subscription(
     connection: Connection,
 ) -> None:
     url, _ = create(connection)
-    assert webhook_urls.set_wanted(connection, "kim", url.id, [("runs", "UPDATE")]).wanted
+
+    def after(wanted: list[tuple[str, str]] | None) -> webhook_urls.WebhookUrl:
+        webhook_urls.set_wanted(connection, "kim", 1, wanted)
+        return webhook_urls.get_url(connection, url.id)
+
+    assert after([("runs", "UPDATE")]).wanted
     webhook_urls.set_subscribed(connection, url.id)
     since = webhook_urls.get_url(connection, url.id).subscribed_at
-    same = webhook_urls.set_wanted(connection, "kim", url.id, [("runs", "UPDATE")])
+    same = after([("runs", "UPDATE")])
     assert (since is not None, same.subscribed_at) == (True, since)
-    everything = webhook_urls.set_wanted(connection, "kim", url.id, None)
+    everything = after(None)
     assert (everything.wanted, everything.subscribed_at) == (None, None)
     actions = connection.execute(select(accounts.audit_log.c.action)).scalars().all()
     assert actions.count("webhook_url.set_wanted") == 2

@@ -217,7 +217,7 @@ def test_broken_receiver_and_subscriptions_are_repaired(where: Where) -> None:
         off, gone, *_ = receiver.subscriptions
         place.ask(update, i={"id": off.id, "etag": off.etag, "active": False})
         await webhook_setup.webhooks.unsubscribe(client, [gone])
-        broken = await webhook_setup.plan_setup(place, place.id)
+        broken = (await webhook_setup.read_setup(place, place.id)).plan
         assert (len(broken.missing), len(broken.inactive), len(broken.problems)) == (1, 1, 2)
         repaired = await webhook_setup.apply_setup(place, "kim", place.id)
         assert (repaired.subscribed, repaired.activated) == (1, 1)
@@ -242,7 +242,7 @@ def test_receiver_deleted_in_ion_is_recreated(where: Where) -> None:
             i=receiver.id,
             e=receiver.etag,
         )
-        assert (await webhook_setup.plan_setup(place, place.id)).receiver is None
+        assert (await webhook_setup.read_setup(place, place.id)).plan.receiver is None
         second = await webhook_setup.apply_setup(place, "kim", place.id)
         assert second.receiver_created
         assert second.webhook_url.id != first.webhook_url.id
@@ -306,6 +306,69 @@ def test_texts_of_the_manual_set_up_work_and_the_receiver_is_found(where: Where)
         assert (await place.url()).verifies
         with pytest.raises(InvalidError, match="no receiver 99"):
             await webhook_setup.adopt_receiver(place, "kim", place.id, "99")
+
+    run(where, story)
+
+
+async def by_hand(place: Place, name: str) -> tuple[webhook_urls.WebhookUrl, str]:
+    """Create a webhook URL, and a receiver for it in ION; return its id."""
+    url, token = await place.database.write(webhook_urls.create_url, "kim", place.id, name)
+    texts = webhook_setup.setup_texts(CATALOG, webhook_urls.public_address(place.public_url, token))
+    made = place.ask(texts.receiver_mutation, **json.loads(texts.receiver_variables))
+    return url, str(made["createWebhookReceiver"]["webhookReceiver"]["id"])
+
+
+def test_each_receiver_is_adopted_and_subscriptions_count_for_all(where: Where) -> None:
+    async def story(place: Place) -> None:
+        first = await webhook_setup.apply_setup(place, "kim", place.id)
+        second, receiver_id = await by_hand(place, "second")
+
+        guide = await webhook_setup.setup_overview(place, place.id, second.id)
+        assert guide.webhook_url == second
+        assert done(guide) == [True, True, True, False, False]
+        assert guide.plan
+        assert guide.plan.receiver
+        assert guide.plan.receiver.id == receiver_id
+        assert (guide.plan.missing, guide.plan.elsewhere) == ((), len(first.plan.present))
+
+        adopted = await webhook_setup.adopt_receiver(place, "kim", place.id, receiver_id)
+        assert adopted
+        assert (adopted.id, adopted.receiver_id, adopted.verifies) == (second.id, receiver_id, True)
+        used = await webhook_setup.setup_overview(place, place.id)
+        assert used.webhook_url
+        assert used.webhook_url.id == first.webhook_url.id, "the one with the subscriptions"
+        assert used.plan
+        assert (used.plan.missing, used.plan.problems) == ((), ())
+        again = await webhook_setup.apply_setup(place, "kim", place.id)
+        assert (again.subscribed, again.receiver_created) == (0, False)
+
+        client = await place.client(place.id)
+        old = await webhook_setup.webhooks.read_receiver(
+            client, again.webhook_url.receiver_id or ""
+        )
+        assert old
+        await webhook_setup.webhooks.update_receiver(client, old, active=False)
+        moved = await webhook_setup.setup_overview(place, place.id)
+        assert moved.webhook_url
+        assert moved.webhook_url.id == second.id, "a disabled receiver delivers nothing"
+        assert moved.plan
+        assert len(moved.plan.missing) == len(first.plan.present)
+
+    run(where, story)
+
+
+def test_selection_counts_for_all_urls(where: Where) -> None:
+    async def story(place: Place) -> None:
+        await webhook_setup.apply_setup(place, "kim", place.id, wanted=[["runs", "UPDATE"]])
+        second, _ = await by_hand(place, "second")
+        guide = await webhook_setup.setup_overview(place, place.id, second.id)
+        assert guide.plan
+        assert [pair.resource for pair in guide.plan.present] == ["runs"]
+        await webhook_setup.select_subscriptions(place, "kim", place.id, [["parts", "CREATE"]])
+        for url_id in (None, second.id):
+            shown = await webhook_setup.setup_overview(place, place.id, url_id)
+            assert shown.plan
+            assert [pair.resource for pair in shown.plan.missing] == ["parts"]
 
     run(where, story)
 

@@ -49,6 +49,11 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
         {"receiver_id": "5"},
         "",
     ),
+    "/integrations/{integration_id:int}/set-up/rotate": (
+        "/integrations/1/set-up?way=manual",
+        {"url": "first"},
+        "",
+    ),
     "/integrations/{integration_id:int}/set-up/wanted": (
         "/integrations/1/set-up",
         {"wanted": ["unicorns FLY"]},

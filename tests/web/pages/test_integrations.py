@@ -115,8 +115,9 @@ def test_subscriptions_are_selected(signed_in: Any, integration: dict[str, Any])
     )
     assert chosen.status_code == 303
     page = signed_in.send("GET", "/integrations/1/set-up?way=manual").text
-    assert "parts_update" in page
-    assert "parts_create" not in page
+    document = signed_in.get("/integrations/1/setup")["texts"]["subscription_document"]
+    assert "parts_update" in document
+    assert "parts_create" not in document
     assert re.search(r'value="parts UPDATE"\s+aria-label="Parts: update" checked', page)
 
 

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE
 
 
@@ -26,9 +27,56 @@ def test_setup_guide_continues_with_the_new_url(
     [shown] = set(urls(page))
     link = re.search(r'href="(/integrations/1/set-up[^"]*)">Continue setup', page)
     assert link
-    guide = signed_in.send("GET", link.group(1)).text
+    address = link.group(1).replace("&amp;", "&")
+    assert address.endswith("&url=1")
+    guide = signed_in.send("GET", address).text
     assert f"&#34;webhookUri&#34;: &#34;{shown}&#34;" in guide
     assert "&#34;name&#34;: &#34;Violet&#34;" in guide
+
+
+def test_guide_offers_no_mutation_without_the_url(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    signed_in.create("/webhooks", integration="1", name="Violet")
+    signed_in.submit("/one-time-secret/hide")
+    page = signed_in.send("GET", "/integrations/1/set-up?way=manual&url=1").text
+    assert "cannot be shown again" in page
+    assert "webhookUri" not in page
+    assert "createWebhookReceiver" not in page
+    assert "createWebhookSubscription" not in page
+    rotated = signed_in.create("/integrations/1/set-up/rotate", url="1")
+    [shown] = set(urls(rotated))
+    assert f"&#34;webhookUri&#34;: &#34;{shown}&#34;" in rotated
+    assert 'hx-get="/integrations/1/set-up?way=manual&url=2"' in rotated.replace("&amp;", "&")
+
+
+def test_guide_is_about_the_url_in_its_address(signed_in: Any, integration: dict[str, Any]) -> None:
+    hub = signed_in.hub
+
+    def mint(connection: Any) -> None:
+        for name in ("first", "second"):
+            webhook_urls.create_url(connection, "kim", 1, name)
+        given = {"receiver_id": "1", "shared_secret": "s"}
+        webhook_urls.set_receiver(connection, hub.secrets, "kim", 1, **given)
+
+    hub.database.write_now(mint)
+
+    def shown(query: str) -> str:
+        page = signed_in.send("GET", f"/integrations/1/set-up{query}").text
+        found = re.search(r'webhook URL\s+<a href="/webhooks/(\d+)"', page)
+        assert found
+        return found.group(1)
+
+    assert [shown(query) for query in ("", "?url=1", "?way=manual&url=2", "?way=automatic")] == [
+        "2",
+        "1",
+        "2",
+        "1",
+    ]
+    assert signed_in.send("GET", "/integrations/1/set-up?url=9").status_code == 404
+    listed = signed_in.send("GET", "/webhooks").text.replace("&amp;", "&")
+    assert listed.count("Continue setup</a>") == 1
+    assert "/integrations/1/set-up?way=manual&url=2" in listed
 
 
 def test_hiding_removes_the_secret_from_the_browser(

@@ -99,8 +99,10 @@ def demo(
     Examples: `ultraviolet demo`,
     `ultraviolet demo --size medium --changes-per-second 20 --no-browser`
     """
-    # SIGTERM must stop the child processes as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM must stop the child processes as Ctrl-C does. A shell starts the background jobs of a
+    # script with SIGINT ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     start, started_at = time.monotonic(), now_rfc3339()
     ensure_private_dir(data, _FILES)
     with ExitStack() as stack:

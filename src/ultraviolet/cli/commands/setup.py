@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ultraviolet.cli.support.api import to
+from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
@@ -50,15 +50,7 @@ def plan(session: Session, integration: Name = None) -> None:
     """
     found = session.integration(integration)
     setup = session.api.get(to("/integrations/{}/setup", found["id"]))
-    if session.as_json:
-        session.show(setup)
-        return
-    session.show_list(iter(setup["steps"]), STEPS, "No steps.")
-    if difference := setup.get("plan"):
-        counts = (f"{len(difference[state])} {state}" for state in STATES)
-        session.say(f"Subscriptions: {', '.join(counts)}")
-        for problem in difference["problems"]:
-            session.say(problem)
+    _show_setup(session, setup)
 
 
 @command(app, "apply")
@@ -142,4 +134,22 @@ def adopt(
     """
     found = session.integration(integration)
     body = {"mode": "manual", "receiver_id": receiver}
-    session.show(session.api.post(to("/integrations/{}/setup", found["id"]), body))
+    setup = session.api.post(to("/integrations/{}/setup", found["id"]), body)
+    url = setup["webhook_url"]
+    session.say(
+        f"Adopted receiver {receiver}, which posts to “{url['name']}” (…{url['last_four']})."
+    )
+    _show_setup(session, setup)
+
+
+def _show_setup(session: Session, setup: Json) -> None:
+    """Print the steps and the counts of subscriptions; with `--json`, everything."""
+    if session.as_json:
+        session.show(setup)
+        return
+    session.show_list(iter(setup["steps"]), STEPS, "No steps.")
+    if difference := setup.get("plan"):
+        counts = (f"{len(difference[state])} {state}" for state in STATES)
+        session.say(f"Subscriptions: {', '.join(counts)}")
+        for problem in difference["problems"]:
+            session.say(problem)

@@ -161,16 +161,31 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         remember_command(ctx, args)
-        words = " ".join(word for word in args if not word.startswith("-"))
+        given = list(args)
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             message = getattr(error, "message", "")  # the class is private to Typer
             if "unexpected extra argument" in message:
-                vars(error)["message"] = (
-                    f"{message}. Quote a name with spaces: {shlex.quote(words)}"
-                )
+                name = shlex.quote(" ".join(self._words(given)))
+                vars(error)["message"] = f"{message}. Quote a name with spaces: {name}"
             raise
+
+    def _words(self, args: list[str]) -> list[str]:
+        """Return the arguments that are neither options nor values of options."""
+        takes_value = {
+            name
+            for option in self.params
+            if option.param_type_name == "option" and not getattr(option, "is_flag", False)
+            for name in option.opts
+        }
+        words = list[str]()
+        before = ""
+        for word in args:
+            if not word.startswith("-") and before not in takes_value:
+                words.append(word)
+            before = word
+        return words
 
 
 @contextmanager

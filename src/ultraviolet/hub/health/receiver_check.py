@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ultraviolet.errors import InvalidError
+from sqlalchemy import Connection
+
 from ultraviolet.hub.core.finding import Action, Finding
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.hub.integrations.connections import Connections
 from ultraviolet.hub.integrations.receiver_address import may_correct
-from ultraviolet.ion import webhooks
-from ultraviolet.ion.client import IonClient
+from ultraviolet.hub.integrations.receivers import address_problem, adopt_new
+from ultraviolet.hub.integrations.webhook_setup import Setup
 from ultraviolet.ion.errors import (
     ASK_FOR_PERMISSION,
     IonError,
     IonInterceptedError,
     IonRateLimitedError,
-    IonRefusedError,
     IonUnauthorizedError,
     IonUnreachableError,
     known_step,
@@ -38,8 +38,8 @@ class Deviation(NamedTuple):
 class CheckedReceiver(NamedTuple):
     """The result of a check."""
 
-    receiver: Receiver | None
-    """None if it does not exist or cannot be read."""
+    receivers: Sequence[Receiver]
+    """Those that post to this hub; none if they do not exist or cannot be read."""
     findings: Sequence[Finding] | None
     """None if the check found out nothing, so that earlier findings remain."""
     repaired: str = ""
@@ -55,23 +55,15 @@ class ReceiverCheck:
         self._not_kept: list[Deviation] = []
         """Deviations that remained after a repair which ION accepted."""
 
-    async def run(self, client: IonClient) -> CheckedReceiver:
+    async def run(self) -> CheckedReceiver:
         """Check and repair; raise IonError if ION does not answer."""
-        url = await self._connections.database.read(webhook_urls.current_url, self._id)
-        if url and url.receiver_id is None:
-            # Adopt a receiver that was created by hand in ION and posts to this hub.
-            try:
-                url = await webhook_setup.adopt_receiver(self._connections, ACTOR, self._id)
-            except (IonRefusedError, InvalidError):
-                url = None
-        if url is None or url.receiver_id is None:
-            message, step = "No receiver in ION posts to this hub", "Finish the setup guide"
-            found = Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, "none")
-            return CheckedReceiver(None, [found])
         if self._connections.setup_lock(self._id).locked():
-            return CheckedReceiver(None, None)  # a setup is running
+            return CheckedReceiver([], None)  # a setup is running
+        url = await self._connections.database.read(webhook_urls.current_url, self._id)
         try:
-            return await self._compare(client, url, url.receiver_id)
+            setup = await self._read()
+            if setup.own or (url and url.receiver_id):
+                return await self._compare(setup)
         except (
             IonUnauthorizedError,
             IonUnreachableError,
@@ -80,35 +72,49 @@ class ReceiverCheck:
         ):
             raise
         except IonError as error:
-            message = f"The receiver and its subscriptions cannot be checked: {error}"
-            return CheckedReceiver(None, [_failed("not readable", message, str(error))])
+            if url and url.receiver_id:
+                message = f"The receiver and its subscriptions cannot be checked: {error}"
+                return CheckedReceiver([], [_failed("not readable", message, str(error))])
+        message, step = "No receiver in ION posts to this hub", "Finish the setup guide"
+        found = Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, "none")
+        return CheckedReceiver([], [found])
 
-    async def _compare(
-        self, client: IonClient, url: WebhookUrl, receiver_id: str
-    ) -> CheckedReceiver:
-        receiver = await webhooks.read_receiver(client, receiver_id)
-        wrong = await self._deviations(url, receiver)
+    async def _read(self) -> Setup:
+        """Read the receivers, and adopt those that were created by hand in ION."""
+        setup = await webhook_setup.read_setup(self._connections, self._id)
+        if await adopt_new(self._connections, ACTOR, setup.known):
+            setup = await webhook_setup.read_setup(self._connections, self._id)
+        return setup
+
+    async def _compare(self, setup: Setup) -> CheckedReceiver:
+        receivers = [one.receiver for one in setup.known]
+        wrong = await self._deviations(setup)
         if not wrong:
-            return CheckedReceiver(receiver, [])
+            return CheckedReceiver(receivers, [])
         if wrong == self._not_kept:  # a repetition would write to ION at each check
-            return CheckedReceiver(receiver, None)
+            return CheckedReceiver(receivers, None)
+        own, urls = setup.own, await self._connections.database.read(self._recorded_urls)
         is_address = wrong[0].subject == "address"
-        if is_address and not (receiver and may_correct(receiver, self._connections.public_url)):
+        if is_address and not (own and may_correct(own.receiver, self._connections.public_url)):
             reason = "because another hub may own the receiver; repair it if this hub replaces that"
-            return CheckedReceiver(receiver, _for_person(wrong, reason))
-        if url.waits_for_person or (url.manual and is_address):
-            reason = f"because receiver {receiver_id} is set up manually"
-            return CheckedReceiver(receiver, _for_person(wrong, reason))
-        return await self._repair(client, url, wrong)
+            return CheckedReceiver(receivers, _for_person(wrong, reason))
+        if all(url.waits_for_person for url in urls) or (own and own.url.manual and is_address):
+            ids = " and ".join(sorted({url.receiver_id or "" for url in urls}))
+            reason = f"because receiver {ids} is set up manually"
+            return CheckedReceiver(receivers, _for_person(wrong, reason))
+        return await self._repair(setup, wrong)
 
-    async def _repair(
-        self, client: IonClient, url: WebhookUrl, wrong: list[Deviation]
-    ) -> CheckedReceiver:
+    def _recorded_urls(self, connection: Connection) -> list[WebhookUrl]:
+        urls = webhook_urls.list_active(connection, self._id)
+        return [url for url in urls if url.receiver_id]
+
+    async def _repair(self, before: Setup, wrong: list[Deviation]) -> CheckedReceiver:
         done = await webhook_setup.apply_setup(
             self._connections, ACTOR, self._id, stays_manual=True
         )
-        receiver = await webhooks.read_receiver(client, done.webhook_url.receiver_id or "")
-        remaining = await self._deviations(done.webhook_url, receiver)
+        after = await self._read()
+        receivers = [one.receiver for one in after.known]
+        remaining = await self._deviations(after)
         if done.refused:
             error = "; ".join(done.refused)
             found = [
@@ -144,35 +150,35 @@ class ReceiverCheck:
                 for subject, message in wrong
             ]
         if remaining == wrong:
-            return CheckedReceiver(receiver, found)
+            return CheckedReceiver(receivers, found)
         reason = "deliveries were interrupted"
-        if url.subscribed_at is None:
+        url = before.view.url
+        if url and url.subscribed_at is None:
             reason = "subscriptions changed" if url.first_delivery_at else "first setup"
-        return CheckedReceiver(receiver, found, reason)
+        return CheckedReceiver(receivers, found, reason)
 
-    async def _deviations(self, url: WebhookUrl, receiver: Receiver | None) -> list[Deviation]:
-        if receiver is None:
-            return [Deviation("deleted", f"Receiver {url.receiver_id} was deleted in ION")]
-        posts_to = await self._connections.database.read(
-            webhook_urls.find_by_token, self._id, receiver.token
-        )
-        if posts_to is None or posts_to.state != "active":
-            message = f"Receiver {receiver.id} posts to a URL that this hub does not serve"
+    async def _deviations(self, setup: Setup) -> list[Deviation]:
+        url, own, plan = setup.view.url, setup.own, setup.plan
+        if own is None:
+            gone = url.receiver_id if url else None
+            return [Deviation("deleted", f"Receiver {gone} was deleted in ION")]
+        if not own.posts_to_url:
+            message = f"Receiver {own.receiver.id} posts to a URL that this hub does not serve"
             return [Deviation("address", message)]
-        entries = await self._connections.database.read(
-            webhook_urls.active_urls, self._connections.secrets
-        )
-        known = {entry.shared_secret for entry in entries.values() if entry.url_id == posts_to.id}
-        plan = await webhook_setup.plan_setup(self._connections, self._id)
-        await webhook_setup.note_subscribed(self._connections, posts_to, plan)
-        elsewhere = webhook_setup.address_problem(self._connections, receiver)
+        await webhook_setup.note_subscribed(self._connections, own.url, plan)
+        elsewhere = address_problem(self._connections, own.receiver)
         wrong = [
             Deviation("address" if problem == elsewhere else "settings", problem)
             for problem in plan.problems
         ]
-        if receiver.shared_secret not in known:
-            message = f"The shared secret of receiver {receiver.id} was changed in ION"
-            wrong.append(Deviation("secret", message))
+        entries = await self._connections.database.read(
+            webhook_urls.active_urls, self._connections.secrets
+        )
+        secrets = {entry.url_id: entry.shared_secret for entry in entries.values()}
+        for one in setup.known:
+            if one.posts_to_url and one.receiver.shared_secret != secrets.get(one.url.id):
+                message = f"The shared secret of receiver {one.receiver.id} was changed in ION"
+                wrong.append(Deviation("secret", message))
         for subject, found in (("missing", plan.missing), ("inactive", plan.inactive)):
             if found:
                 count = counted(len(found), "subscription is", "subscriptions are")

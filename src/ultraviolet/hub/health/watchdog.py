@@ -110,15 +110,15 @@ class Watchdog:
         tested = (await self._context.database.read(integrations.get, self._context.id)).test_result
         if tested and tested.failed_to_connect:
             await self._connections.test(self._context.id, restart=False)
-        checked = await self._receiver_check.run(client)
+        checked = await self._receiver_check.run()
         if checked.findings is not None:
             await self._save(("receiver",), checked.findings)
         if checked.repaired:
             await self._request_fetch(checked.repaired)
-        if receiver := checked.receiver:
+        if checked.receivers:
             # A missing permission to read ION's record does not stop the other checks.
             try:
-                await self._recover_missed(client, receiver)
+                await self._recover_missed(client, checked.receivers)
             except IonInterceptedError:
                 raise
             except IonRefusedError as error:
@@ -132,11 +132,11 @@ class Watchdog:
             await self._context.database.read(self._database_findings),
         )
 
-    async def _recover_missed(self, client: IonClient, receiver: Receiver) -> None:
+    async def _recover_missed(self, client: IonClient, receivers: Sequence[Receiver]) -> None:
         """Compare ION's record of its deliveries with the received events, and add missing ones."""
         if not self._context.reader.offered.has("Query", "webhookEvents"):
             return
-        ours = {each.id for each in receiver.subscriptions}
+        ours = {each.id for receiver in receivers for each in receiver.subscriptions}
         url = await self._context.database.read(webhook_urls.current_url, self._context.id)
         given_up = lost = recovered = 0
         comparable, more, is_restored = True, True, False

@@ -179,19 +179,31 @@ def find_by_token(connection: Connection, integration_id: int, token: str) -> We
     return None if row is None or _state(row) == "revoked" else _url(row)
 
 
+def list_active(connection: Connection, integration_id: int) -> list[WebhookUrl]:
+    """Return the active URLs of an integration, newest first."""
+    return [url for url in list_urls(connection, integration_id) if url.state == "active"]
+
+
 def current_url(
     connection: Connection, integration_id: int, url_id: int | None = None
 ) -> WebhookUrl | None:
-    """Return the active URL that setup uses: the newest with a receiver, otherwise the newest.
+    """Return the active URL that setup uses: one with a receiver that was complete, or the newest.
 
     If `url_id` is the id of an active URL of the integration, return that one.
     """
-    active = [url for url in list_urls(connection, integration_id) if url.state == "active"]
+    active = list_active(connection, integration_id)
     chosen = next((url for url in active if url.id == url_id), None)
-    if chosen:
-        return chosen
-    with_receiver = [url for url in active if url.receiver_id]
-    return next(iter(with_receiver or active), None)
+    return chosen or max(
+        active,
+        key=lambda url: (url.receiver_id is not None, url.subscribed_at is not None, url.id),
+        default=None,
+    )
+
+
+def unfinished_url(connection: Connection, integration_id: int) -> WebhookUrl | None:
+    """Return the newest active URL if the hub knows no receiver that posts to it."""
+    newest = next(iter(list_active(connection, integration_id)), None)
+    return newest if newest and newest.receiver_id is None else None
 
 
 def active_urls(connection: Connection, secrets: SecretBox) -> dict[bytes, UrlEntry]:
@@ -242,21 +254,21 @@ def set_receiver(
 
 
 def set_wanted(
-    connection: Connection, actor: str, url_id: int, wanted: list[tuple[str, str]] | None
-) -> WebhookUrl:
-    """Set the (resource, action) pairs to subscribe to; None means all supported pairs."""
-    url = get_url(connection, url_id, to_change=True)
-    if url.wanted != wanted:
-        pairs = None if wanted is None else [list(pair) for pair in wanted]
-        _set(connection, url_id, wanted=pairs, subscribed_at=None)
-        audit.record(
-            connection,
-            actor,
-            "webhook_url.set_wanted",
-            subject(url),
-            {"pairs": wanted and len(wanted)},
-        )
-    return get_url(connection, url_id)
+    connection: Connection, actor: str, integration_id: int, wanted: list[tuple[str, str]] | None
+) -> None:
+    """Set the (resource, action) pairs to subscribe to for all active URLs; None means all pairs."""
+    pairs = None if wanted is None else [list(pair) for pair in wanted]
+    for url in list_active(connection, integration_id):
+        get_url(connection, url.id, to_change=True)
+        if url.wanted != wanted:
+            _set(connection, url.id, wanted=pairs, subscribed_at=None)
+            audit.record(
+                connection,
+                actor,
+                "webhook_url.set_wanted",
+                subject(url),
+                {"pairs": wanted and len(wanted)},
+            )
 
 
 def set_automatic(connection: Connection, url_id: int) -> None:

@@ -1,6 +1,6 @@
 """The setup guide: GraphQL to paste into ION, the plan, and the steps with their status."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -48,6 +48,13 @@ class Plan(msgspec.Struct, frozen=True):
     inactive: tuple[SubscriptionState, ...]
     extra: tuple[SubscriptionState, ...]
     problems: tuple[str, ...]
+    elsewhere: int = 0
+    """How many of the present subscriptions only other receivers of this hub have."""
+
+    @property
+    def covered_elsewhere(self) -> bool:
+        """Whether the receiver has no subscription, and needs none."""
+        return 0 < self.elsewhere == len(self.present)
 
 
 class SetupStep(msgspec.Struct, frozen=True):
@@ -87,7 +94,10 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
         present = len(found.present)
         wanted = present + len(found.missing) + len(found.inactive)
         done = receiver is not None and present == wanted
-        subscribed = SetupStep("Subscribed", done, f"{present} of {wanted}")
+        detail = f"{present} of {wanted}"
+        if found.elsewhere:
+            detail += f", {found.elsewhere} of them only on another receiver of this hub"
+        subscribed = SetupStep("Subscribed", done, detail)
     first, verified = (url.first_delivery_at, url.first_verified_at) if url else (None, None)
     address = f"Ends in …{url.last_four}" if url else "Create one, or use automatic setup"
     name = f"{receiver.name}, ID {receiver.id}" if receiver else "Not found yet"
@@ -97,6 +107,9 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
         if url and url.verifies
         else "The hub does not know the shared secret yet"
     )
+    waiting = "Waiting: change an object in ION"
+    if found and found.covered_elsewhere:
+        waiting = "No delivery is expected: another receiver has all subscriptions"
     return [
         SetupStep("Webhook URL created", url is not None, address),
         SetupStep(
@@ -108,7 +121,7 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
         SetupStep(
             "First delivery received",
             first is not None,
-            first or "Waiting: change an object in ION",
+            first or waiting,
         ),
         SetupStep("Signature verified", verified is not None, verified or unverified),
     ]
@@ -118,10 +131,21 @@ def compare_subscriptions(
     catalog: Catalog,
     wanted: Sequence[tuple[str, str]],
     receiver: Receiver | None,
+    others: Sequence[Receiver] = (),
     address_problem: str | None = None,
 ) -> Plan:
-    """Return the difference between the desired subscriptions and those of the receiver."""
+    """Return the difference between the desired subscriptions and those of the receiver.
+
+    What another working receiver of the hub has is present too.
+    """
     found = subscriptions.difference(catalog, wanted, receiver)
+    elsewhere = {
+        (each.resource, each.action): each
+        for other in others
+        for each in subscriptions.difference(catalog, wanted, other).present
+    }
+    incomplete = [(each.resource, each.action) for each in (*found.missing, *found.inactive)]
+    covered = [elsewhere[pair] for pair in incomplete if pair in elsewhere]
     problems = [address_problem] if address_problem else []
     if receiver and not receiver.active:
         problems.append("The receiver is disabled in ION")
@@ -133,8 +157,18 @@ def compare_subscriptions(
     return Plan(
         receiver=ReceiverState(receiver.id, receiver.name, receiver.active) if receiver else None,
         problems=tuple(problems),
-        **msgspec.structs.asdict(found),
+        present=(*found.present, *covered),
+        missing=_without(found.missing, elsewhere),
+        inactive=_without(found.inactive, elsewhere),
+        extra=found.extra,
+        elsewhere=len(covered),
     )
+
+
+def _without(
+    states: Sequence[SubscriptionState], known: Collection[tuple[str, str]]
+) -> tuple[SubscriptionState, ...]:
+    return tuple(each for each in states if (each.resource, each.action) not in known)
 
 
 def _pretty(value: Any) -> str:

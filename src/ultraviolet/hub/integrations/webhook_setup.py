@@ -12,13 +12,21 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.failpoints import failpoint
-from ultraviolet.hub.core import audit, finding_store
+from ultraviolet.hub.core import audit
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions
 from ultraviolet.hub.integrations.connections import Connections
-from ultraviolet.hub.integrations.receiver_address import find_address_problem
+from ultraviolet.hub.integrations.receivers import (
+    KnownReceiver,
+    address_problem,
+    adopt_new,
+    main_receiver,
+    read_receivers,
+    remember,
+    works,
+)
 from ultraviolet.hub.integrations.setup_guide import (
     PLACEHOLDER,
     RECEIVER_NAME,
@@ -34,7 +42,6 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.errors import IonError, IonRefusedError
 from ultraviolet.ion.queries import OfferedSchema
-from ultraviolet.ion.webhooks import Receiver
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -76,33 +83,65 @@ async def setup_overview(
 ) -> Overview:
     """Return the status of setup without changing the hub or ION.
 
-    It includes a receiver created by hand; `adopt_receiver`, called by the watchdog too, adopts it.
+    It includes receivers created by hand; `adopt_receiver`, called by the watchdog too, adopts them.
     `url_id` selects an active webhook URL; None means the one that is in use.
     """
-    view = await _view(connections, integration_id, url_id)
     found, problem = None, None
     try:
-        receiver = await _known_receiver(connections, integration_id, view, url_id)
-        found = _compare(connections, view, receiver)
+        setup = await read_setup(connections, integration_id, url_id)
+        view, found = setup.view, setup.plan
     except (IonError, InvalidError) as error:
-        problem = str(error)
-    wanted = view.url.wanted if view.url else None
+        view, problem = await _view(connections, integration_id, url_id), str(error)
+    wanted = view.wanted if view.selected else None
     return Overview(
         steps=setup_steps(view.url, found),
-        texts=setup_texts(
-            view.catalog, PLACEHOLDER, None if wanted is None else view.wanted, view.offered
-        ),
+        texts=setup_texts(view.catalog, PLACEHOLDER, wanted, view.offered),
         plan=found,
         webhook_url=view.url,
         problem=problem,
     )
 
 
-async def plan_setup(connections: Connections, integration_id: int) -> Plan:
-    """Return the difference between the desired state and ION; change nothing."""
-    view = await _view(connections, integration_id)
-    receiver = await _known_receiver(connections, integration_id, view)
-    return _compare(connections, view, receiver)
+class View(msgspec.Struct, frozen=True):
+    """The desired state, as the hub's database has it."""
+
+    url: WebhookUrl | None
+    catalog: Catalog
+    """The contract with the selected resources."""
+    offered: OfferedSchema
+    wanted: list[tuple[str, str]]
+    selected: bool
+    """Whether a person selected the desired subscriptions; otherwise they are all."""
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """The desired state of a webhook URL and what ION has: the receivers of all URLs."""
+
+    view: View
+    own: KnownReceiver | None
+    """The receiver of the URL in view."""
+    known: list[KnownReceiver]
+    plan: Plan
+
+
+async def read_setup(
+    connections: Connections, integration_id: int, url_id: int | None = None
+) -> Setup:
+    """Read the receivers in ION and compare them with the desired state; change nothing."""
+    known = await read_receivers(connections, integration_id)
+    main = main_receiver(connections, known)
+    view = await _view(connections, integration_id, url_id)
+    if main and view.url and view.url.id != url_id:
+        view = await _view(connections, integration_id, main.url.id)
+    own = next((one for one in known if view.url and one.url.id == view.url.id), None)
+    plan = compare_subscriptions(
+        connections.catalog,
+        view.wanted,
+        own.receiver if own else None,
+        [one.receiver for one in known if one is not own and works(connections, one)],
+        address_problem(connections, own.receiver) if own else None,
+    )
+    return Setup(view, own, known, plan)
 
 
 async def note_subscribed(connections: Connections, url: WebhookUrl | None, found: Plan) -> None:
@@ -136,21 +175,25 @@ async def apply_setup(
         if integration.test_result is None:
             await connections.test(integration_id)  # loads the schema that ION offers
         client = await connections.client(integration_id)
-        view = await _view(connections, integration_id)
         await client.look()
-        receiver = await _known_receiver(connections, integration_id, view)
-        created = receiver is None
-        if receiver is None:
+        setup = await read_setup(connections, integration_id)
+        own = setup.own
+        if own is None:
             url_id = await _create_receiver(connections, client, actor, integration_id)
+        elif own.posts_to_url:
+            url_id = own.url.id
         else:
-            url_id = await _repair_address(connections, actor, integration_id, receiver)
+            url_id = await _move_receiver(connections, actor, own)
+        for one in setup.known:
+            if one.posts_to_url:
+                await remember(connections, actor, one.url.id, one.receiver)
         if not stays_manual:
             await connections.database.write(webhook_urls.set_automatic, url_id)
         if wanted is not None:
-            pairs = subscriptions.checked(view.catalog, view.offered, wanted)
-            await connections.database.write(webhook_urls.set_wanted, actor, url_id, pairs)
+            pairs = subscriptions.checked(setup.view.catalog, setup.view.offered, wanted)
+            await connections.database.write(webhook_urls.set_wanted, actor, integration_id, pairs)
         done = await _repair(
-            connections, client, actor, integration_id, created=created, remove_extra=remove_extra
+            connections, client, actor, url_id, created=own is None, remove_extra=remove_extra
         )
     await connections.ingest.refresh()
     return done
@@ -159,23 +202,31 @@ async def apply_setup(
 async def adopt_receiver(
     connections: Connections, actor: str, integration_id: int, receiver_id: str | None = None
 ) -> WebhookUrl | None:
-    """Adopt a receiver created by hand, by its id or by the address to which it posts.
+    """Adopt all receivers created by hand; return the URL of the given one, or of the one in use.
 
-    Return None without a receiver; raise InvalidError if the given receiver posts to another address.
+    Return None without a receiver; raise InvalidError if the given one posts to another address.
     """
     client = await connections.client(integration_id)
-    found = receiver_id or await _find_receiver(connections, client, integration_id)
-    if found is None:
-        return None
-    receiver = await webhooks.read_receiver(client, found)
-    if receiver is None:
-        raise InvalidError(
-            f"ION has no receiver {found}. Its ID is in ION's answer to the first mutation.",
-            field="receiver_id",
-        )
-    url_id = await _adopt(connections, actor, integration_id, receiver)
+    setup = await read_setup(connections, integration_id)
+    chosen = setup.own
+    if receiver_id:
+        chosen = next((one for one in setup.known if one.receiver.id == receiver_id), None)
+        receiver = chosen.receiver if chosen else await webhooks.read_receiver(client, receiver_id)
+        if receiver is None:
+            raise InvalidError(
+                f"ION has no receiver {receiver_id}. Its ID is in ION's answer to the first mutation.",
+                field="receiver_id",
+            )
+        if chosen is None or not chosen.posts_to_url:
+            raise InvalidError(
+                f"Receiver {receiver.id} ({receiver.name}) does not post to an active webhook URL"
+                " of this integration",
+                field="receiver_id",
+            )
+        await remember(connections, actor, chosen.url.id, receiver)
+    await adopt_new(connections, actor, setup.known)
     await connections.ingest.refresh()
-    return await connections.database.read(webhook_urls.get_url, url_id)
+    return chosen and await connections.database.read(webhook_urls.get_url, chosen.url.id)
 
 
 async def select_subscriptions(
@@ -186,7 +237,7 @@ async def select_subscriptions(
     pairs = subscriptions.checked(connections.catalog, view.offered, wanted)
     if view.url is None:
         raise InvalidError("Create the webhook URL first; the selection is saved with it.")
-    await connections.database.write(webhook_urls.set_wanted, actor, view.url.id, pairs)
+    await connections.database.write(webhook_urls.set_wanted, actor, integration_id, pairs)
 
 
 async def rotate_url(connections: Connections, actor: str, url_id: int) -> RotationResult:
@@ -217,54 +268,22 @@ async def rotate_url(connections: Connections, actor: str, url_id: int) -> Rotat
     return RotationResult(url, address, moved=True, detail="ION now posts to the new URL")
 
 
-class _View(msgspec.Struct, frozen=True):
-    """The desired state, as the hub's database has it."""
-
-    url: WebhookUrl | None
-    catalog: Catalog
-    """The contract with the selected resources."""
-    offered: OfferedSchema
-    wanted: list[tuple[str, str]]
-
-
-async def _view(connections: Connections, integration_id: int, url_id: int | None = None) -> _View:
-    def read(connection: Connection) -> _View:
+async def _view(connections: Connections, integration_id: int, url_id: int | None = None) -> View:
+    def read(connection: Connection) -> View:
         offered = integrations.offered_schema(connection, connections.catalog, integration_id)
         url = webhook_urls.current_url(connection, integration_id, url_id)
         catalog = connections.catalog.following(
             integrations.get(connection, integration_id).resources
         )
         wanted = subscriptions.supported(catalog, offered)
-        if url is not None and url.wanted is not None:
-            wanted = [pair for pair in url.wanted if pair in wanted]
-        return _View(url, catalog, offered, wanted)
+        # A new URL has no selection of its own yet.
+        urls = [*([url] if url else ()), *webhook_urls.list_active(connection, integration_id)]
+        selected = next((one.wanted for one in urls if one.wanted is not None), None)
+        if selected is not None:
+            wanted = [pair for pair in selected if pair in wanted]
+        return View(url, catalog, offered, wanted, selected is not None)
 
     return await connections.database.read(read)
-
-
-async def _known_receiver(
-    connections: Connections, integration_id: int, view: _View, url_id: int | None = None
-) -> Receiver | None:
-    """Read the receiver of this hub, by its recorded id or by its address."""
-    client = await connections.client(integration_id)
-    receiver = None
-    if view.url and view.url.receiver_id:
-        receiver = await webhooks.read_receiver(client, view.url.receiver_id)
-    if receiver is None and view.url:
-        found = await _find_receiver(connections, client, integration_id, url_id)
-        receiver = await webhooks.read_receiver(client, found) if found else None
-    return receiver
-
-
-async def _find_receiver(
-    connections: Connections, client: IonClient, integration_id: int, url_id: int | None = None
-) -> str | None:
-    """Return the id of a receiver that posts to this or any webhook URL of the integration."""
-    for receiver_id, token in reversed(await webhooks.list_receivers(client)):
-        url = await connections.database.read(webhook_urls.find_by_token, integration_id, token)
-        if url and url.state == "active" and url_id in (None, url.id):
-            return receiver_id
-    return None
 
 
 async def _create_receiver(
@@ -285,67 +304,17 @@ async def _create_receiver(
         raise
     failpoint("setup.receiver_created")
     await _record(connections, actor, "receiver.create", url, {"receiver": receiver.id})
-    await _remember(connections, actor, url.id, receiver)
+    await remember(connections, actor, url.id, receiver)
     return url.id
 
 
-async def _repair_address(
-    connections: Connections, actor: str, integration_id: int, receiver: Receiver
-) -> int:
-    """Make a known receiver post to an active webhook URL; return the id of that URL."""
-    posts_to = await connections.database.read(
-        webhook_urls.find_by_token, integration_id, receiver.token
-    )
-    known = await connections.database.read(webhook_urls.current_url, integration_id)
-    if known is None or (posts_to and posts_to.state == "active"):
-        return await _adopt(connections, actor, integration_id, receiver)
-    rotated = await rotate_url(connections, actor, known.id)
+async def _move_receiver(connections: Connections, actor: str, known: KnownReceiver) -> int:
+    """Make a recorded receiver post to a new address of its URL; return the id of that URL."""
+    rotated = await rotate_url(connections, actor, known.url.id)
     if not rotated.moved:
         raise IonRefusedError(rotated.detail)
-    await _remember(connections, actor, rotated.webhook_url.id, receiver)
+    await remember(connections, actor, rotated.webhook_url.id, known.receiver)
     return rotated.webhook_url.id
-
-
-async def _adopt(
-    connections: Connections, actor: str, integration_id: int, receiver: Receiver
-) -> int:
-    url = await connections.database.read(
-        webhook_urls.find_by_token, integration_id, receiver.token
-    )
-    if url is None:
-        raise InvalidError(
-            f"Receiver {receiver.id} ({receiver.name}) does not post to an active webhook URL"
-            " of this integration",
-            field="receiver_id",
-        )
-    await _remember(connections, actor, url.id, receiver)
-    return url.id
-
-
-async def _remember(connections: Connections, actor: str, url_id: int, receiver: Receiver) -> None:
-    def write(connection: Connection) -> None:
-        webhook_urls.set_receiver(
-            connection,
-            connections.secrets,
-            actor,
-            url_id,
-            receiver_id=receiver.id,
-            shared_secret=receiver.shared_secret,
-        )
-        integration_id = webhook_urls.get_url(connection, url_id).integration_id
-        finding_store.save_findings(connection, integration_id, ("receiver",), [], ("none",))
-
-    await connections.database.write(write)
-
-
-def _compare(connections: Connections, view: _View, receiver: Receiver | None) -> Plan:
-    problem = receiver and address_problem(connections, receiver)
-    return compare_subscriptions(connections.catalog, view.wanted, receiver, problem)
-
-
-def address_problem(connections: Connections, receiver: Receiver) -> str | None:
-    """Return a sentence if a receiver posts to another address than that of this hub."""
-    return find_address_problem(receiver, connections.public_url) if connections.serves else None
 
 
 async def _record(
@@ -360,16 +329,15 @@ async def _repair(
     connections: Connections,
     client: IonClient,
     actor: str,
-    integration_id: int,
+    url_id: int,
     *,
     created: bool,
     remove_extra: bool,
 ) -> SetupResult:
-    view = await _view(connections, integration_id)
-    receiver = await _known_receiver(connections, integration_id, view)
-    assert view.url
-    assert receiver
-    before = _compare(connections, view, receiver)
+    url = await connections.database.read(webhook_urls.get_url, url_id)
+    setup = await read_setup(connections, url.integration_id, url_id)
+    assert setup.own
+    receiver, before, view = setup.own.receiver, setup.plan, setup.view
     by_id = {each.id: each for each in receiver.subscriptions}
     missing = [(each.resource, each.action) for each in before.missing]
     extra = before.extra if remove_extra else ()
@@ -382,7 +350,7 @@ async def _repair(
             )
         await webhooks.update_receiver(client, receiver, **changes)
         written = {"receiver": receiver.id, "corrected": list(before.problems)}
-        await _record(connections, actor, "receiver.update", view.url, written)
+        await _record(connections, actor, "receiver.update", url, written)
     refused = await webhooks.unsubscribe(client, [by_id[each.id or ""] for each in extra])
     ion_names = subscriptions.to_ion_names(connections.catalog, view.offered, missing)
     failed = await webhooks.activate(client, [by_id[each.id or ""] for each in before.inactive])
@@ -390,11 +358,13 @@ async def _repair(
     failpoint("setup.subscribed")
     if len(failed) < len(ion_names) + len(before.inactive):
         # Before anything can fail: a full fetch must find the changes before the subscription.
-        await connections.database.write(webhook_urls.set_subscribed, view.url.id)
-    after = await plan_setup(connections, integration_id)
-    await note_subscribed(connections, view.url, after)
+        await connections.database.write(webhook_urls.set_subscribed, url.id)
+    after = before
+    if missing or extra or before.inactive or before.problems:
+        after = (await read_setup(connections, url.integration_id, url_id)).plan
+    await note_subscribed(connections, url, after)
     done = SetupResult(
-        webhook_url=view.url,
+        webhook_url=url,
         receiver_created=created,
         corrected=tuple(each for each in before.problems if each not in after.problems),
         subscribed=len(missing) - len(after.missing),
@@ -406,5 +376,5 @@ async def _repair(
     counts = {name: getattr(done, name) for name in ("subscribed", "activated", "removed")}
     if any(counts.values()):
         written = {"receiver": receiver.id, **counts, "rejected": len(done.refused)}
-        await _record(connections, actor, "receiver.subscribe", view.url, written)
+        await _record(connections, actor, "receiver.subscribe", url, written)
     return done

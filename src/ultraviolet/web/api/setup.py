@@ -33,7 +33,7 @@ async def get_setup(hub: GivenHub, integration: FromPath[str]) -> webhook_setup.
     Includes desired and actual subscriptions, and the documents for manual setup.
     """
     found = await hub.database.read(required_integration, integration)
-    return await webhook_setup.setup_overview(hub.connections, found)
+    return await webhook_setup.setup_overview(hub.connections, found, adopted.id)
 
 
 @post("/integrations/{integration:str}/setup", guards=ADMIN, status_code=200)
@@ -59,4 +59,4 @@ async def apply_setup(
         )
     if data.wanted is not None:
         await webhook_setup.select_subscriptions(hub.connections, caller.name, found, data.wanted)
-    return await webhook_setup.setup_overview(hub.connections, found)
+    return await webhook_setup.setup_overview(hub.connections, found, adopted.id)

@@ -2,23 +2,28 @@
 
 import json
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
+from sqlalchemy import Connection
 
+from ultraviolet.errors import NotFoundError
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions, webhook_setup
-from ultraviolet.hub.integrations.models import is_sandbox
+from ultraviolet.hub.integrations.models import Integration, is_sandbox
 from ultraviolet.hub.integrations.setup_guide import SubscriptionState
+from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.web.middleware.auth import ADMIN, VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.formats.addresses import runner
+from ultraviolet.web.pages.forms.form_values import number_in
 from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE, find_secret
 from ultraviolet.web.pages.templating import GivenRenderer
-from ultraviolet.web.pages.webhook_urls import WEBHOOK_URL, create_and_show
+from ultraviolet.web.pages.webhook_urls import WEBHOOK_URL, guide_address, redirect_with_url
 
 _RECEIVER_STEP = 1
 _ACTIONS = ("CREATE", "UPDATE", "DELETE")
@@ -28,7 +33,6 @@ class SubscriptionGroup(msgspec.Struct, frozen=True):
     """The subscriptions in one state, with the labels of the state."""
 
     label: str
-    title: str
     cell: str
     pairs: Sequence[SubscriptionState]
     repairable: bool = False
@@ -37,6 +41,14 @@ class SubscriptionGroup(msgspec.Struct, frozen=True):
     def keys(self) -> list[tuple[str, str]]:
         """Return the subscriptions as (resource, action) pairs."""
         return [(pair.resource, pair.action) for pair in self.pairs]
+
+    @property
+    def by_resource(self) -> list[tuple[str, str]]:
+        """Return the title of each resource with its actions."""
+        actions: dict[str, list[str]] = {}
+        for pair in self.pairs:
+            actions.setdefault(resource_label(pair.resource).plural, []).append(pair.action.lower())
+        return [(title, ", ".join(actions[title])) for title in sorted(actions, key=str.casefold)]
 
 
 PATH = "/integrations/{integration_id:int}/set-up"
@@ -50,14 +62,32 @@ async def show(
     caller: GivenCaller,
     integration_id: FromPath[int],
     way: FromQuery[Literal["automatic", "manual"] | None] = None,
+    url_id: Annotated[int | None, QueryParameter(name="url")] = None,
 ) -> Response[str]:
-    """Show the steps of the manual or automatic setup, with their status."""
+    """Show the steps of the manual or automatic setup of one webhook URL, with their status.
+
+    Without `url`: the one just created in this browser, the newest unfinished, or the one in use.
+    """
     secret = find_secret(request, hub, caller.name, WEBHOOK_URL)
-    integration = await hub.database.read(integrations.get, integration_id)
-    found = await webhook_setup.setup_overview(
-        hub.connections, integration_id, secret.subject_id if secret else None
-    )
-    offered = await hub.database.read(integrations.offered_schema, hub.catalog, integration_id)
+    shown_id = url_id or (secret.subject_id if secret else None)
+
+    def read(connection: Connection) -> tuple[Integration, int | None, bool, OfferedSchema]:
+        integration = integrations.get(connection, integration_id)
+        chosen = url_id and webhook_urls.get_url(connection, url_id)
+        if chosen and chosen.integration_id != integration_id:
+            raise NotFoundError(f"Webhook URL {url_id} belongs to another integration.")
+        if chosen and chosen.state != "active":
+            raise NotFoundError(
+                f"Webhook URL {url_id} is {chosen.state}. Open the setup guide of an active one."
+            )
+        unfinished = webhook_urls.unfinished_url(connection, integration_id)
+        usual = unfinished.id if unfinished and way != "automatic" else None
+        used = webhook_urls.current_url(connection, integration_id)
+        offered = integrations.offered_schema(connection, hub.catalog, integration_id)
+        return integration, shown_id or usual, bool(used and used.receiver_id), offered
+
+    integration, shown_id, has_receiver, offered = await hub.database.read(read)
+    found = await webhook_setup.setup_overview(hub.connections, integration_id, shown_id)
     url = found.webhook_url
     address = secret.text if secret and url and url.id == secret.subject_id else ""
     receiver_id = url.receiver_id if url else None
@@ -68,11 +98,14 @@ async def show(
     catalog = hub.catalog.following(integration.resources)
     run = hub.setup_runs.get(integration_id)
     done = all(step.done for step in found.steps)
-    usual = "manual" if address else "automatic"
+    second = has_receiver and receiver_id is None
+    usual = "manual" if address or second else "automatic"
     page = render.page(
         request,
         "set_up.html",
         address=f"/integrations/{integration_id}/set-up",
+        query=f"&url={url.id}" if url else "",
+        second=second,
         integration=integration,
         overview=found,
         texts=texts,
@@ -92,7 +125,8 @@ async def show(
         poll_interval="10s" if done else "2s",
         runner={
             name: runner(integration.api_url, texts[name], json.loads(texts[f"{name}_variables"]))
-            for name in ("receiver", "subscriptions")
+            for name, is_complete in (("receiver", address), ("subscriptions", receiver_id))
+            if is_complete
         },
         webhook_address=address,
         run=run,
@@ -112,8 +146,30 @@ async def create_url(
     name = await hub.database.read(
         webhook_urls.free_name, integration_id, webhook_setup.RECEIVER_NAME
     )
-    address = f"/integrations/{integration_id}/set-up?way=manual"
-    return await create_and_show(request, hub, caller.name, integration_id, name, address)
+    url, token = await hub.database.write(
+        webhook_urls.create_url, caller.name, integration_id, name
+    )
+    await hub.ingest.refresh()
+    text = webhook_urls.public_address(hub.public_url, token)
+    address = guide_address(url)
+    return redirect_with_url(request, hub, caller.name, address, url, text)
+
+
+@post(PATH + "/rotate", guards=ADMIN)
+async def rotate(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
+) -> Redirect:
+    """Replace the URL whose address can no longer be shown, and continue with the new one."""
+    url_id = number_in(await request.form(), "url")
+    url = await hub.database.read(webhook_urls.get_url, url_id)
+    if url.integration_id != integration_id:
+        raise NotFoundError(f"Webhook URL {url_id} belongs to another integration.")
+    rotated = await webhook_setup.rotate_url(hub.connections, caller.name, url_id)
+    await hub.ingest.refresh()
+    address = guide_address(rotated.webhook_url)
+    return redirect_with_url(
+        request, hub, caller.name, address, rotated.webhook_url, rotated.url, rotated.detail
+    )
 
 
 @post(PATH + "/automatic", guards=ADMIN)
@@ -134,8 +190,10 @@ async def receiver(
 ) -> Redirect:
     """Adopt a receiver that was created manually."""
     given = str((await request.form()).get("receiver_id", "")).strip()
-    await webhook_setup.adopt_receiver(hub.connections, caller.name, integration_id, given or None)
-    return _to(integration_id, "manual")
+    url = await webhook_setup.adopt_receiver(
+        hub.connections, caller.name, integration_id, given or None
+    )
+    return Redirect(guide_address(url), status_code=303) if url else _to(integration_id, "manual")
 
 
 @post(PATH + "/wanted", guards=ADMIN)
@@ -177,12 +235,10 @@ def _groups(plan: webhook_setup.Plan | None) -> list[SubscriptionGroup]:
     if plan is None or plan.receiver is None:
         return []
     return [
-        SubscriptionGroup("Active", "", "active", plan.present),
-        SubscriptionGroup("Missing", "Missing in ION", "missing", plan.missing, repairable=True),
-        SubscriptionGroup(
-            "Disabled", "Disabled in ION", "disabled", plan.inactive, repairable=True
-        ),
-        SubscriptionGroup("Not selected", "In ION, but not selected", "extra", plan.extra),
+        SubscriptionGroup("Active", "active", plan.present),
+        SubscriptionGroup("Missing", "missing", plan.missing, repairable=True),
+        SubscriptionGroup("Disabled", "disabled", plan.inactive, repairable=True),
+        SubscriptionGroup("Not selected", "extra", plan.extra),
     ]
 
 

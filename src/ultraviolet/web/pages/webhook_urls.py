@@ -133,18 +133,17 @@ async def create(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Red
     """Create a URL; the next page shows it."""
     sent = await request.form()
     integration_id, name = number_in(sent, "integration"), str(sent.get("name", ""))
-    return await create_and_show(request, hub, caller.name, integration_id, name, "/webhooks")
-
-
-async def create_and_show(
-    request: AnyRequest, hub: Hub, caller: str, integration_id: int, name: str, address: str
-) -> Redirect:
-    """Create a URL, and redirect to a page that shows it."""
-    url, token = await hub.database.write(webhook_urls.create_url, caller, integration_id, name)
-    await hub.ingest.refresh()
-    return redirect_with_url(
-        request, hub, caller, address, url, webhook_urls.public_address(hub.public_url, token)
+    url, token = await hub.database.write(
+        webhook_urls.create_url, caller.name, integration_id, name
     )
+    await hub.ingest.refresh()
+    text = webhook_urls.public_address(hub.public_url, token)
+    return redirect_with_url(request, hub, caller.name, "/webhooks", url, text)
+
+
+def guide_address(url: webhook_urls.WebhookUrl) -> str:
+    """Return the address of the manual setup of a URL."""
+    return f"/integrations/{url.integration_id}/set-up?way=manual&url={url.id}"
 
 
 def redirect_with_url(

@@ -329,6 +329,13 @@ const BADGE_INTERVAL_MS = 10_000;
 if (document.querySelector(".side nav")) {
   refreshBadges();
   setInterval(() => { if (!document.hidden) refreshBadges(); }, BADGE_INTERVAL_MS);
+  // With the regions of the page, so that both show the same counts.
+  let waiting;
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (!event.detail.target?.matches("[hx-trigger*='sse:']")) return;
+    clearTimeout(waiting);
+    waiting = setTimeout(refreshBadges, 300);
+  });
 }
 
 document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -1,7 +1,7 @@
 // The cookie of this page signs the caller in as the plant's administrator; nothing is fetched from elsewhere.
 "use strict";
 
-const MAX_CHARACTERS = 20_000;
+const MAX_CHARACTERS = 200_000;
 const fetcher = GraphiQL.createFetcher({
   url: "/graphql",
   fetch: (url, options) => window.fetch(url, { ...options, credentials: "same-origin" }),
@@ -17,7 +17,7 @@ function notify(text) {
 
 // An address may fill in a text or name an example; it is run only when the user says so.
 function givenOperation() {
-  const given = new URLSearchParams(window.location.search);
+  const given = new URLSearchParams(window.location.hash.slice(1) || window.location.search);
   const name = given.get("example");
   if (name) {
     const example = examples.find((each) => each.name === name);

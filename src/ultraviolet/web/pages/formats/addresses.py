@@ -4,13 +4,12 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from ultraviolet.asgi import DESIGN
 from ultraviolet.outgoing import is_loopback
 
 STATIC = Path(__file__).parents[2] / "static"
-_MAX_ADDRESS_CHARACTERS = 8000
 
 
 def asset(root: str, name: str) -> str:
@@ -31,5 +30,6 @@ def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
     """
     if not is_loopback(urlsplit(api_url).hostname or ""):
         return ""
-    address = f"{api_url}/?{urlencode({'query': query, 'variables': json.dumps(variables)})}"
-    return address if len(address) < _MAX_ADDRESS_CHARACTERS else ""
+    # A fragment stays in the browser, so its length is not limited by a server.
+    text = urlencode({"query": query, "variables": json.dumps(variables)}, quote_via=quote)
+    return f"{api_url}/#{text}"

@@ -8,7 +8,11 @@ from ultraviolet.hub.accounts.users import COMMAND_LINE, KEY_PREFIX
 from ultraviolet.hub.core.audit import ACTIONS, AuditEntry
 from ultraviolet.ion.labels import field_label, resource_label
 
-_ACTORS = {"hub": "Ultraviolet", "provider": "Single sign-on"}
+_AUTOMATIC = "Ultraviolet (automatic)"
+_ACTORS = {
+    **dict.fromkeys(("hub", "watchdog", "first start", "first connection"), _AUTOMATIC),
+    "provider": "Single sign-on",
+}
 _NAMES = {
     "accept_absence": "Accept deletions",
     "added": "Events added",
