@@ -114,7 +114,7 @@ def count_by_resource(
         )
         for name, total, changed in connection.execute(query.group_by(objects.c.resource))
     ]
-    return sorted(counts, key=lambda count: count.title)
+    return sorted(counts, key=lambda count: count.title.casefold())
 
 
 def get_object(

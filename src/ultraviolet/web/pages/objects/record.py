@@ -283,12 +283,11 @@ def _group(
 
 
 def _most_informative_first(found: Sequence[Related]) -> list[Related]:
-    # Resources with chosen columns, such as the lines of an order, say most about an object.
     return sorted(
         found,
         key=lambda one: (
             not one.rows,
-            not resource_label(one.resource).columns,
+            not resource_label(one.resource).main,
             -(one.count or 0),
         ),
     )
