@@ -53,6 +53,11 @@ def canonical(text: str) -> str | None:
         return None
 
 
+def is_midnight(text: str) -> bool:
+    """Return whether a time of ION is midnight in UTC: a date, which is another day elsewhere."""
+    return (canonical(text) or "")[10:26] == "T00:00:00.000000"
+
+
 def to_minute(moment: str | None) -> str:
     """Return a time of a filter to the minute; empty without one."""
     return f"{moment[:16].replace('T', ' ')} UTC" if moment else ""
