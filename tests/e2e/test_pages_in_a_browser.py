@@ -462,6 +462,54 @@ def test_table_is_sorted_filtered_and_saved_as_a_view(person: Page, hub: Any) ->
     expect(person.get_by_role("columnheader", name="Supplier › Name")).to_be_visible()
 
 
+def test_resources_are_found_by_name(person: Page, hub: Any) -> None:
+    person.goto(f"{hub.url}/objects")
+    expect(person.get_by_role("link", name="Users", exact=True)).to_be_hidden()
+    person.get_by_label("Find a resource").fill("user")
+    expect(person.get_by_role("link", name="Users", exact=True)).to_be_visible()
+    expect(person.get_by_role("link", name="Purchase orders", exact=True)).to_be_hidden()
+    person.keyboard.press("Control+a")
+    person.keyboard.type("orders")
+    person.keyboard.press("Enter")
+    expect(person.get_by_role("heading", name="Purchase orders", level=1)).to_be_visible()
+
+
+def test_rows_are_cards_with_all_values_on_a_phone(person: Page, hub: Any) -> None:
+    columns = ("Part", "Status", "Quantity", "Received quantity", "Cost", "Need date")
+    order = hub.api("GET", "/objects/purchase_order_lines?limit=1")["items"][0]["fields"]
+    pages = (
+        "/objects/purchase_order_lines",
+        f"/objects/purchase_orders/{order['purchaseOrderId']}",
+    )
+    try:
+        for address in pages:
+            person.goto(f"{hub.url}{address}")
+            person.set_viewport_size({"width": 390, "height": 844})
+            row = person.locator("tr:has(> [data-label='Received quantity'])").first
+            for label in columns:
+                cell = row.locator(f"> [data-label='{label}']")
+                assert "no-value" in (cell.get_attribute("class") or "") or cell.is_visible()
+            edges = row.evaluate("row => [row.scrollWidth, row.getBoundingClientRect().right]")
+            assert max(edges) <= 390
+    finally:
+        person.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_columns_are_applied_without_scrolling_and_the_drawer_covers_nothing(
+    person: Page, hub: Any
+) -> None:
+    person.goto(f"{hub.url}/objects/purchase_orders")
+    person.get_by_role("link", name="Columns", exact=True).click()
+    button = person.get_by_role("button", name="Apply")
+    expect(button).to_be_in_viewport(ratio=1)
+    person.goto(f"{hub.url}/objects/purchase_orders/1?version=1")
+    drawer = person.locator("#history").bounding_box()
+    banner = person.locator(".note.warn").first.bounding_box()
+    assert drawer
+    assert banner
+    assert banner["x"] + banner["width"] <= drawer["x"]
+
+
 def test_times_of_filters_are_those_of_the_viewers_zone(
     browser: Browser, hub: Any, plant: dict[str, Any]
 ) -> None:

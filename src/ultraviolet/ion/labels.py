@@ -15,7 +15,8 @@ Format = Literal["", "date", "time", "money", "percent", "seconds", "inches", "b
 class ResourceLabel(msgspec.Struct, frozen=True):
     """Names of a resource, its group in the navigation and its meaning.
 
-    `columns` are the fields that a list shows by default; empty if none are chosen.
+    `columns` are the fields that a list shows by default; empty if none are chosen. Pages show
+    `main` resources, such as order lines, before others that link to the same object.
     """
 
     singular: str
@@ -23,6 +24,7 @@ class ResourceLabel(msgspec.Struct, frozen=True):
     group: str
     description: str
     columns: tuple[str, ...] = ()
+    main: bool = False
 
 
 class FieldLabel(msgspec.Struct, frozen=True):

@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from ultraviolet import clock
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.ion.queries import is_read
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
+from ultraviolet.web.queries.columns import columns
 
 ORDER = {
     "id": 7,
@@ -145,7 +149,7 @@ def test_linked_objects_are_those_of_the_shown_time(order: Any, keep: Callable[.
 
     def lines(page: str) -> dict[str, str]:
         table = page.partition("<tbody>")[2].partition("</tbody>")[0]
-        found = r'purchase_order_lines/(\d+)\?.*?<td class="number"[^>]*>(\d+)<'
+        found = r'purchase_order_lines/(\d+)\?.*?data-label="Quantity"[^>]*>(\d+)<'
         return dict(re.findall(found, table, re.DOTALL))
 
     now = order.send("GET", path).text
@@ -168,6 +172,12 @@ def test_index_groups_resources_with_descriptions(order: Any) -> None:
     groups = re.findall(r'<h2 id="group-\d+-title">([^<]+)</h2>', page)
     assert groups[:2] == ["Purchasing", "Parts"]
     assert "An order of parts from a supplier." in page
+    rest = page.partition('<details class="card bare fold" id="empty-resources"')[2]
+    assert re.findall(r'data-words="[^"]*purchase_order_fees[^"]*"><a href="([^"?]+)', rest) == [
+        "/objects/purchase_order_fees"
+    ]
+    titles = re.findall(r"data-words=[^>]*><a[^>]*>([^<]+)</a>", rest)
+    assert titles == sorted(titles, key=str.casefold)
 
 
 def test_versions_name_what_changed_and_fold_what_ion_sets_itself(
@@ -186,3 +196,29 @@ def test_versions_name_what_changed_and_fold_what_ion_sets_itself(
     ]
     second = page.partition('<details id="version-2"')[2].partition('id="version-1"')[0]
     assert second.index("Pipes") < second.index("2 technical fields") < second.index("Last session")
+
+
+def test_time_at_midnight_is_shown_as_a_date(order: Any, keep: Callable[..., None]) -> None:
+    keep("receipts", {"id": 1, "receivedAt": "2026-12-01T00:00:00.000000+00:00"})
+    keep("receipts", {"id": 2, "receivedAt": "2026-12-02T08:30:00"})
+    for path in ("/objects/receipts", "/objects/receipts/1"):
+        page = order.send("GET", path).text
+        assert (
+            '<time datetime="2026-12-01T00:00:00.000000+00:00" class="nowrap">2026-12-01<' in page
+        )
+    assert "2026-12-02 08:30:00" in order.send("GET", "/objects/receipts").text
+
+
+def test_every_resource_has_default_columns_that_the_mirror_reads() -> None:
+    for resource in load_catalog().mirrorable:
+        names = resource_label(resource.name).columns
+        assert [name for name in names if name in columns(resource) and is_read(name)], resource
+        assert set(names) <= columns(resource).keys()
+        assert not {"_etag", "depth", "avatar"} & set(names)
+
+
+def test_one_term_for_inventory_items() -> None:
+    labels = {field_label(field.name).label for r in load_catalog().mirrored for field in r.fields}
+    assert "Inventory item" in labels
+    assert not [one for one in labels if re.search("[Pp]arts? inventor", one)]
+    assert field_label("buildRequirements").label == "Build requirements"

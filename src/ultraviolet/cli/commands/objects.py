@@ -434,8 +434,9 @@ def _version_row(version: Json) -> Json:
     """Return a version with its origin and its changes as text, without those by ION itself."""
     from ultraviolet.mirror.object_state import SET_BY_ION
 
-    changes = [each for each in version["changes"] if each["name"] not in SET_BY_ION]
-    nothing = "no visible change" if version["changes"] else version["change"]
+    is_update = version["change"] == "update"
+    changes = [each for each in version["changes"] if is_update and each["name"] not in SET_BY_ION]
+    nothing = "no visible change" if is_update and version["changes"] else version["change"]
     texts = [
         f"{change['name']}: {_shorten(change['old'])} → {_shorten(change['new'])}"
         for change in map(_change_row, changes[:_MAX_SHOWN_CHANGES])

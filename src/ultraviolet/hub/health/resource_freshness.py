@@ -18,7 +18,7 @@ from ultraviolet.hub.health.failed_steps import failed_steps
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.errors import NEXT_STEPS, known_step, next_step
-from ultraviolet.ion.labels import counted_objects
+from ultraviolet.ion.labels import counted_objects, resource_label
 from ultraviolet.mirror import latency
 from ultraviolet.mirror.stale_reasons import VERIFICATION
 
@@ -93,6 +93,10 @@ class _StaleCount(msgspec.Struct, frozen=True):
     error: str | None
 
 
+def _label(resource: str) -> str:
+    return resource_label(resource).plural.casefold()
+
+
 def judge_resources(
     connection: Connection,
     catalog: Catalog,
@@ -107,7 +111,7 @@ def judge_resources(
     incremental_interval = _interval_seconds(integration.incremental_schedule, status.moment)
     full_interval = _interval_seconds(integration.full_schedule, status.moment)
     failed = failed_steps(connection, integration.id)
-    for name in sorted(known.keys() | stale_counts.keys() | failed.keys()):
+    for name in sorted(known.keys() | stale_counts.keys() | failed.keys(), key=_label):
         followed = catalog.follows(name)
         row, counted = known.get(name), stale_counts.get(name) if followed else None
         proven_at = row["proven_at"] if row else None

@@ -85,7 +85,7 @@ def list_selectable(
         )
         for each in catalog.mirrorable
     ]
-    return sorted(found, key=lambda one: (one.domain, one.title))
+    return sorted(found, key=lambda one: (one.domain, one.title.casefold()))
 
 
 def select_resources(

@@ -40,5 +40,6 @@ def resource_choices(resources: Iterable[Resource]) -> dict[str, list[tuple[str,
         known = resource_label(resource.name)
         groups.setdefault(known.group, []).append((resource.name, known.plural))
     return {
-        group: sorted(names, key=lambda each: each[1]) for group, names in sorted(groups.items())
+        group: sorted(names, key=lambda each: each[1].casefold())
+        for group, names in sorted(groups.items())
     }

@@ -61,6 +61,7 @@ class Renderer:
             "label": names.label,
             "singular": names.singular,
             "plural": names.plural,
+            "is_midnight": values.is_midnight,
             "money": money_text,
             "day": values.day,
             "pretty": values.pretty,

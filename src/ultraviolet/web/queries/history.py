@@ -6,9 +6,11 @@ from typing import Any, Literal, cast
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
+from ultraviolet.db import sql
 from ultraviolet.db.tables.mirror import links, objects, versions
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.model import Resource
+from ultraviolet.web.queries.columns import bind
 from ultraviolet.web.queries.links import LinkKind, object_title
 from ultraviolet.web.queries.versions import (
     FieldChange,
@@ -84,10 +86,7 @@ def objects_at(
     Raise NotFoundError if part of the history of that time has been purged.
     """
     _check_retained(connection, scope, moment)
-    known = select(objects.c.id).where(
-        objects.c.integration_id == scope.integration_id,
-        objects.c.resource == scope.resource.name,
-    )
+    known = select(objects.c.id).where(*_is_object_in(scope))
     found: list[ObjectAt] = []
     while len(found) < limit:
         ids = _next_ids(connection, known, objects.c.id, after)
@@ -110,7 +109,7 @@ def list_linked_then(
     ids = _linked_today(connection, scope.integration_id, kind, id_)
     if len(ids) > _MAX_LINKED:
         return None
-    ids |= _deleted_since(connection, scope.integration_id, kind, id_, moment)
+    ids |= _deleted_since(connection, scope, kind.field, id_, moment)
     states = _read_states(connection, scope, sorted(ids), moment) if ids else {}
     found = [
         state
@@ -131,22 +130,30 @@ def _linked_today(
 
 
 def _deleted_since(
-    connection: Connection, integration_id: int, kind: LinkKind, id_: str, moment: str
+    connection: Connection, scope: ResourceScope, field: str, id_: str, moment: str
 ) -> set[str]:
     """Return the ids of the objects deleted after a time, whose last content links to an object."""
+    if scope.resource.kinds.get(field) not in ("id", "integer") or not id_.isdecimal():
+        return set()
     deleted = (
-        select(objects.c.id, objects.c.doc)
+        select(objects.c.id)
         .where(
-            objects.c.integration_id == integration_id,
-            objects.c.resource == kind.resource,
-            objects.c.deleted_at.is_not(None),
-            objects.c.deleted_at > moment,
+            *_is_object_in(scope), objects.c.deleted_at.is_not(None), objects.c.deleted_at > moment
         )
         .limit(_MAX_DELETED)
     )
-    return {
-        row.id for row in connection.execute(deleted) if _contains_id(row.doc.get(kind.field), id_)
-    }
+    target = sql.value_of(connection, objects, field, "id")
+    query = select(objects.c.id).where(
+        *_is_object_in(scope), objects.c.id.in_(deleted), target == bind(int(id_))
+    )
+    return set(connection.execute(query).scalars())
+
+
+def _is_object_in(scope: ResourceScope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return (
+        objects.c.integration_id == scope.integration_id,
+        objects.c.resource == scope.resource.name,
+    )
 
 
 def _contains_id(value: Any, id_: str) -> bool:

@@ -115,7 +115,7 @@ def count_by_resource(
         )
         for name, total, changed in connection.execute(query.group_by(objects.c.resource))
     ]
-    return sorted(counts, key=lambda count: count.title)
+    return sorted(counts, key=lambda count: count.title.casefold())
 
 
 def get_object(
@@ -129,7 +129,7 @@ def get_object(
     if not found:
         raise NotFoundError(
             f"The mirror has no {resource_label(resource.name).singular.lower()} with the ID {id_}."
-            " Check the ID in ION; the next sync also brings what is missing."
+            " Check the ID in ION. The next sync adds missing objects."
         )
     return found[0]
 

@@ -258,7 +258,8 @@ refreshZone();
 // Keep open details, open dialogs and edited fields during live updates.
 if (window.Idiomorph) {
   Object.assign(Idiomorph.defaults.callbacks, {
-    beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
+    beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS")
+      && !(name === "hidden" && node.dataset.findable !== undefined),
     beforeNodeMorphed: (old) => !(old.matches?.(":popover-open, input:checked, :focus:is(input, select, textarea)")),
     afterNodeAdded: (node) => { if (node.tagName === "TR") node.classList.add("arrived"); },
   });

@@ -39,6 +39,11 @@ def canonical(text: str) -> str | None:
         return None
 
 
+def is_midnight(text: str) -> bool:
+    """Return whether a time of ION is midnight in UTC: a date, which is another day elsewhere."""
+    return (canonical(text) or "")[10:26] == "T00:00:00.000000"
+
+
 def day(moment: str) -> str:
     """Return the date of a time without its time of day, as ION wrote it."""
     return moment[:10]

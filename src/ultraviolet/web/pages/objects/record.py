@@ -139,7 +139,9 @@ async def show_object(
         facts=[
             cell
             for cell in cells(known, shown, label.columns, currency)
-            if not cell.empty and cell.name not in ("id", _STATUS)
+            if not cell.empty
+            and cell.name not in ("id", _STATUS)
+            and cell.value != shown.title  # it is in the heading
         ],
         sections=_sections(resource, shown, currency),
         runner=runner(found["integration"].api_url, object_query(resource), {"id": object_id}),
@@ -283,12 +285,11 @@ def _group(
 
 
 def _most_informative_first(found: Sequence[Related]) -> list[Related]:
-    # Resources with chosen columns, such as the lines of an order, say most about an object.
     return sorted(
         found,
         key=lambda one: (
             not one.rows,
-            not resource_label(one.resource).columns,
+            not resource_label(one.resource).main,
             -(one.count or 0),
         ),
     )

@@ -1,6 +1,6 @@
 """Pages: the resources of the mirror, and the objects of a resource as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -58,6 +58,10 @@ from ultraviolet.web.queries.object_table import ObjectQuery, TablePage
 from ultraviolet.web.queries.objects import ObjectFilter
 
 _PAGE_SIZE = 50
+_TECHNICAL_GROUPS = frozenset(
+    ("Associations", "Automation", "Files and labels", "ION webhooks", "Other", "People and access")
+)
+"""Groups that the page folds."""
 _GROUPS = ("Purchasing", "Parts", "Inventory", "Production", "Quality", "Bills of materials")
 
 
@@ -79,8 +83,9 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def group_rank(name: str) -> tuple[int, str]:
-    """Order the groups by how often people look for them; others follow by name."""
-    return (_GROUPS.index(name) if name in _GROUPS else len(_GROUPS)), name
+    """Order the groups by how often people look for them, technical ones last; others follow by name."""
+    known = _GROUPS.index(name) if name in _GROUPS else len(_GROUPS)
+    return known + (name in _TECHNICAL_GROUPS), name
 
 
 @get("/objects", guards=VIEWER)
@@ -108,9 +113,20 @@ async def show_resources(
                 counted.resource: resource_label(counted.resource).description for counted in found
             },
             "followed": followed,
+            "technical": _TECHNICAL_GROUPS,
+            "without_objects": _resources_without_objects(hub.catalog, found, followed),
         }
 
     return render.page(request, "resources.html", **await hub.database.read(read))
+
+
+def _resources_without_objects(
+    catalog: Catalog, found: Sequence[objects.ResourceCount], followed: Callable[[str], bool]
+) -> list[tuple[str, str]]:
+    """Return the names and titles of the followed resources without objects, by title."""
+    names = {resource.name for resource in catalog.mirrorable} - {one.resource for one in found}
+    empty = [(name, resource_label(name).plural) for name in names if followed(name)]
+    return sorted(empty, key=lambda each: each[1].casefold())
 
 
 @get("/objects/{name:str}", guards=VIEWER, opt={EXTRA_PARAMETERS: LIST_PARAMETERS})
