@@ -128,7 +128,7 @@ def get_object(
     if not found:
         raise NotFoundError(
             f"The mirror has no {resource_label(resource.name).singular.lower()} with the ID {id_}."
-            " Check the ID in ION; the next sync also brings what is missing."
+            " Check the ID in ION, or start a sync."
         )
     return found[0]
 
