@@ -1,12 +1,15 @@
 """Password guesses are throttled; users end their own sessions, and administrators all."""
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 from argon2 import PasswordHasher
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from ultraviolet.db.tables.accounts import users
+from ultraviolet.clock import utc_now
+from ultraviolet.db.tables.accounts import sign_in_links, users
+from ultraviolet.hub.accounts import sessions
 
 
 def sign_in(edge: Any, name: str, password: str, **headers: str) -> Any:
@@ -25,8 +28,14 @@ def store_cheap_hash(edge: Any) -> None:
 def test_session_is_rotated_listed_and_ended(signed_in: Any) -> None:
     cookies = signed_in.client.cookies
     first = cookies["ultraviolet_session"]
-    assert signed_in.submit("/account/password", password="correct horse").status_code == 303
-    assert signed_in.send("GET", "/account").headers["location"].startswith("/sign-in")
+    wanted = {"password": "correct horse", "repeated": "correct horse"}
+    differs = signed_in.submit("/account/password", **wanted | {"repeated": "correct hoarse"})
+    assert differs.status_code == 422
+    assert "The two new passwords differ" in differs.text
+    signed_in.hub.database.write_now(sessions.create_session, 1)
+    assert signed_in.send("GET", "/account").text.count('id="session-') == 2
+    assert signed_in.submit("/account/password", **wanted).status_code == 303
+    assert signed_in.send("GET", "/account").text.count('id="session-') == 1, "only this browser"
 
     assert (
         sign_in(signed_in, "ada", "correct horse", **{"user-agent": "<b>Firefox</b>"}).status_code
@@ -51,7 +60,9 @@ def test_session_is_rotated_listed_and_ended(signed_in: Any) -> None:
     assert signed_in.submit(f"/account/sessions/{other}/end").status_code == 303
     assert "Safari" not in signed_in.send("GET", "/account").text
 
-    wrong = signed_in.submit("/account/password", now="wrong horse", password="battery staple")
+    wrong = signed_in.submit(
+        "/account/password", now="wrong horse", password="battery staple", repeated="battery staple"
+    )
     assert wrong.status_code == 422
     assert "current password" in wrong.text
 
@@ -89,7 +100,7 @@ def test_password_guesses_are_throttled(signed_in: Any) -> None:
 def test_guesses_of_the_current_password_share_the_sign_in_limit(signed_in: Any) -> None:
     store_cheap_hash(signed_in)
     sign_in(signed_in, "ada", "correct horse")
-    guess = {"now": "wrong horse", "password": "battery staple"}
+    guess = {"now": "wrong horse", "password": "battery staple", "repeated": "battery staple"}
     answers = [signed_in.submit("/account/password", **guess) for _ in range(6)]
     assert [422] * 5 + [429] == [answer.status_code for answer in answers]
     assert ("20", True) == (
@@ -97,3 +108,20 @@ def test_guesses_of_the_current_password_share_the_sign_in_limit(signed_in: Any)
         "Too many failed attempts" in answers[-1].text,
     )
     assert 429 == sign_in(signed_in, "ada", "correct horse").status_code
+
+
+def test_invitation_lasts_a_week_is_used_once_and_is_replaced(edge: Any, signed_in: Any) -> None:
+    def invited(action: str, **sent: str) -> str:
+        page = signed_in.create(action, **sent)
+        return re.findall(r"/sign-in/(uvl_[\w-]+)", page)[0]
+
+    first = invited("/settings/users", name="bob", role="viewer")
+    second = invited("/settings/users/2/link")
+    with edge.hub.database.engine.begin() as connection:
+        [expires] = connection.execute(select(sign_in_links.c.expires_at)).scalars()
+    left = datetime.fromisoformat(expires) - utc_now()
+    assert timedelta(days=6, hours=23) < left <= timedelta(days=7)
+    redeem = edge.hub.database.write_now
+    assert redeem(sessions.redeem_link, first) is None, "the second link replaced it"
+    assert redeem(sessions.redeem_link, second)
+    assert redeem(sessions.redeem_link, second) is None

@@ -124,6 +124,17 @@ def test_documentation_requires_signing_in_and_the_role_viewer(edge: Any) -> Non
     assert edge.send("GET", "/docs/concepts", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("hub_settings", [{"public_url": "https://hub.example.com"}])
+def test_type_of_a_problem_is_an_address_that_needs_no_sign_in(edge: Any) -> None:
+    problem = edge.api("POST", "/users", {"name": "bob", "role": "king"}).json()
+    address, _, anchor = problem["type"].partition("#")
+    assert address == "https://hub.example.com/docs/reference/errors"
+    page = edge.send("GET", address.removeprefix("https://hub.example.com"))
+    assert page.status_code == 200
+    assert f'id="{anchor}"' in page.text
+    assert "<nav" not in page.text
+
+
 @pytest.mark.parametrize("hub_settings", [{"public_url": "http://hub.test/uv"}])
 def test_links_begin_with_the_path_of_the_public_url(signed_in: Any) -> None:
     page = open_page(signed_in, "/uv/docs")
@@ -144,7 +155,8 @@ def test_every_page_has_documentation(signed_in: Any) -> None:
     ]
     targets = {page: documentation_of(page).partition("#") for page in pages}
 
-    assert {"/docs", "/docs/{path}", "/openapi.json", "/redoc", "/swagger"} == {
+    at_index = {"/docs", "/docs/{path}", "/docs/reference/errors"}
+    assert at_index | {"/openapi.json", "/redoc", "/swagger"} == {
         page for page, (path, _, _) in targets.items() if path == "/docs"
     }
     assert {} == {

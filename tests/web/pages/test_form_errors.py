@@ -71,7 +71,7 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
         {"name": " ", "query": "q=A"},
         "name",
     ),
-    "/account/password": ("/account", {"password": "short"}, "password"),
+    "/account/password": ("/account", {"password": "short", "repeated": "short"}, "password"),
     "/settings/users": ("/settings", {"name": "17", "role": "operator"}, "name"),
     "/settings/users/{user_id:int}/role": ("/settings", {"role": "king"}, "role"),
     "/settings/users/{user_id:int}/remove": ("/settings", {"confirm": "another"}, "confirm"),

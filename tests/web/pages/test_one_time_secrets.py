@@ -119,5 +119,5 @@ def test_guide_chooses_a_free_name(signed_in: Any, integration: dict[str, Any]) 
 
 def test_new_user_gets_a_sign_in_link(signed_in: Any) -> None:
     page = signed_in.create("/settings/users", name="bob", role="viewer")
-    assert "Sign-in link for bob" in page
+    assert "Invitation link for bob" in page
     assert re.search(r"http://hub\.test/sign-in/uvl_[\w-]+", page)

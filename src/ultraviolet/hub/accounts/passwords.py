@@ -15,8 +15,10 @@ from ultraviolet.hub.core import audit
 _MIN_PASSWORD_CHARACTERS = 10
 
 
-def set_password(connection: Connection, actor: str, user_id: int, password: str) -> None:
-    """Set a user's password and end their sessions.
+def set_password(
+    connection: Connection, actor: str, user_id: int, password: str, keep: int | None = None
+) -> None:
+    """Set a user's password and end their sessions, except the one with the id `keep`.
 
     Raise ConflictError for a user linked to a provider: a password would bypass the provider.
     """
@@ -34,7 +36,8 @@ def set_password(connection: Connection, actor: str, user_id: int, password: str
     connection.execute(
         update(users).where(users.c.id == user_id).values(password_hash=password_hash)
     )
-    connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+    ended = delete(sessions).where(sessions.c.user_id == user_id)
+    connection.execute(ended if keep is None else ended.where(sessions.c.id != keep))
     audit.record(connection, actor, "user.set_password", user.name)
 
 

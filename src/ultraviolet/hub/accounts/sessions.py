@@ -16,6 +16,7 @@ from ultraviolet.hub.core.encryption import hash_token, new_token
 
 SignInMethod = Literal["link", "password", "provider"]
 LINK_LIFETIME = timedelta(minutes=15)
+INVITATION_LIFETIME = timedelta(days=7)
 SESSION_LIFETIME = timedelta(days=14)
 PROVIDER_SESSION_LIFETIME = timedelta(hours=12)
 """Shorter, so that access removed at the provider ends here within half a day."""
@@ -45,17 +46,28 @@ class Session(msgspec.Struct, frozen=True):
     expires_at: str
 
 
-def create_sign_in_link(connection: Connection, user_id: int, actor: str = "hub") -> str:
-    """Return a token that signs a user in once, within 15 minutes."""
+def create_sign_in_link(
+    connection: Connection,
+    user_id: int,
+    actor: str = "hub",
+    lifetime: timedelta = LINK_LIFETIME,
+) -> str:
+    """Return a token that signs a user in once, within its lifetime."""
     token = new_token("uvl")
     now = clock.utc_now()
     expired = sign_in_links.c.expires_at < clock.format_rfc3339(now)
     connection.execute(delete(sign_in_links).where(expired))
-    expires_at = clock.format_rfc3339(now + LINK_LIFETIME)
+    expires_at = clock.format_rfc3339(now + lifetime)
     values = {"token_hash": hash_token(token), "user_id": user_id, "expires_at": expires_at}
     connection.execute(insert(sign_in_links).values(**values))
     audit.record(connection, actor, "user.make_link", get_user(connection, user_id).name)
     return token
+
+
+def create_invitation(connection: Connection, user_id: int, actor: str) -> str:
+    """Return a token that signs a user in once, within 7 days, and replaces earlier links."""
+    connection.execute(delete(sign_in_links).where(sign_in_links.c.user_id == user_id))
+    return create_sign_in_link(connection, user_id, actor, INVITATION_LIFETIME)
 
 
 def redeem_link(

@@ -87,13 +87,13 @@ async def make_link(
 async def _invite(
     request: AnyRequest, hub: Hub, caller: str, user: accounts_users.User
 ) -> Redirect:
-    token = await hub.database.write(sessions.create_sign_in_link, user.id, caller)
+    token = await hub.database.write(sessions.create_invitation, user.id, caller)
     link = OneTimeSecret(
         "sign_in_link",
-        f"Sign-in link for {user.name}",
+        f"Invitation link for {user.name}",
         f"{hub.public_url}/sign-in/{token}",
         user.id,
-        "Send it to this person. It works once, within 15 minutes.",
+        "Send it to this person. It works once, within 7 days. Another link replaces it.",
     )
     return redirect_with_secret(request, hub, caller, "/settings", link)
 

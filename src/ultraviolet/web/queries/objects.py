@@ -129,7 +129,7 @@ def get_object(
     if not found:
         raise NotFoundError(
             f"The mirror has no {resource_label(resource.name).singular.lower()} with the ID {id_}."
-            " Check the ID in ION. The next sync adds missing objects."
+            " Check the ID in ION, or start a sync."
         )
     return found[0]
 

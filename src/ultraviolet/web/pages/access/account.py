@@ -59,10 +59,13 @@ async def end_others(request: AnyRequest, hub: GivenHub) -> Redirect:
 
 @post("/account/password", guards=VIEWER)
 async def set_password(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignInGuard) -> Redirect:
-    """Set one's own password; who has one already repeats it, as often as at the sign-in. All sessions end, this one too."""
+    """Set one's own password; who has one already enters it, as often as at the sign-in. All other sessions end."""
     sent = await request.form()
     now, wanted = str(sent.get("now", "")), str(sent.get("password", ""))
-    user, _ = await hub.database.read(_own, request)
+    if wanted != str(sent.get("repeated", "")):
+        message = "The two new passwords differ. Your password is unchanged."
+        raise InvalidError(message, field="repeated")
+    user, current = await hub.database.read(_own, request)
     source = place_of(request, sign_ins).source
     if not sign_ins.may_try(source, user.name):
         raise TooManyTriesError
@@ -76,8 +79,8 @@ async def set_password(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignIn
         log.warning("sign_in.refused", source=source, way="password")
         message = "The current password is incorrect. Your password is unchanged."
         raise InvalidError(message, field="now")
-    await hub.database.write(passwords.set_password, user.name, user.id, wanted)
-    return Redirect("/sign-in", status_code=303)
+    await hub.database.write(passwords.set_password, user.name, user.id, wanted, current)
+    return Redirect("/account", status_code=303)
 
 
 @get("/settings/users/{user_id:int}/sessions", guards=ADMIN)

@@ -72,7 +72,7 @@ async def redeem(
     if session is None:
         sign_ins.failed(place.source, "")
         log.warning("sign_in.refused", source=place.source, way="link")
-        failed = "This link was already used or is older than 15 minutes. Ask for a new one."
+        failed = "This link was already used, was replaced or has expired. Ask an administrator for a new one."
         return sign_in_page(request, hub, render, failed, 401)
     return await signed_in(request, hub, session, "/")
 

@@ -26,6 +26,12 @@ def show_index(request: AnyRequest, render: GivenRenderer, q: FromQuery[str] = "
     )
 
 
+@get("/docs/reference/errors", sync_to_thread=True)
+def show_errors(request: AnyRequest, render: GivenRenderer) -> Response[str]:
+    """Show the types of problems, also without sign-in: each is an address of this page."""
+    return _document(request, render, "reference/errors")
+
+
 @get("/docs/{path:path}", guards=VIEWER, sync_to_thread=True)
 def show(request: AnyRequest, render: GivenRenderer, path: FromPath[str]) -> Response[str] | File:
     """Show one document or image of the documentation."""

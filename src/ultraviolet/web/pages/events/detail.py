@@ -17,7 +17,7 @@ from ultraviolet.web.queries.events import EventDetail
 
 _DONE = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted"}
 _SIGNATURES = {
-    "verified": "HMAC verified",
+    "verified": "The HMAC of the body matches the shared secret.",
     "unverified": "The shared secret was unknown. The delivery was accepted by its secret URL.",
     "recovered": "Read from ION's record of deliveries.",
 }
