@@ -77,11 +77,11 @@ def test_drift_report_shows_errors_of_webhooks_alone(
 def test_mirror_is_fresh_after_fetch(hub: Any, integration: dict[str, Any]) -> None:
     judged = printed(hub, "freshness")
 
-    assert judged["sentence"].startswith("Fresh: last change"), judged["findings"]
+    assert judged["sentence"].startswith("Up to date: last change"), judged["findings"]
     assert {one["state"] for one in judged["resources"]} == {"fresh"}
     assert judged["p99_seconds"] > 0
     (status,) = printed(hub, "status")["integrations"]
-    assert (status["state"], status["sentence"][:6]) == ("fresh", "Fresh:")
+    assert (status["state"], status["sentence"][:11]) == ("fresh", "Up to date:")
 
 
 def test_deactivated_receiver_is_reported(

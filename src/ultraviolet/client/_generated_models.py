@@ -533,6 +533,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     inactive: list[SubscriptionState]
     extra: list[SubscriptionState]
     problems: list[str]
+    elsewhere: int = 0
 
 
 class Readable(Struct, frozen=True, kw_only=True):

@@ -81,7 +81,7 @@ def kinds(judged: Freshness) -> list[str]:
 
 def test_recently_confirmed_resource_is_fresh(plant: Plant) -> None:
     judged = plant.judge(40)
-    assert judged.sentence == "Fresh: last change 2 min ago, everything confirmed 40 s ago."
+    assert judged.sentence == "Up to date: last change 2 min ago, everything confirmed 40 s ago."
     assert judged.state == "fresh"
     assert judged.findings == []
 
@@ -108,7 +108,7 @@ def test_integration_without_a_fetch_is_unread(plant: Plant) -> None:
         plant.connection.execute(text(f"DELETE FROM {table}"))
     judged = plant.judge(0)
     assert judged.state == "unread"
-    expected = "Unread: Nothing has been read from ION yet. Next: ultraviolet fetch run plant."
+    expected = "Not synced: Nothing has been read from ION yet. Next: ultraviolet fetch run plant."
     assert judged.sentence == expected
     request_fetch(plant.connection, 1, "full", "test")
     assert "First sync: " in plant.judge(0).sentence
@@ -127,7 +127,7 @@ def test_first_sync_is_unread_until_it_ends(plant: Plant) -> None:
         plant.connection.execute(text(statement))
     judged = plant.judge(0)
     assert (judged.state, judged.proven_at) == ("unread", None)
-    assert judged.sentence.startswith("Unread: First sync: 1 of 2 resources.")
+    assert judged.sentence.startswith("Not synced: First sync: 1 of 2 resources.")
 
 
 def test_paused_integration_is_not_fresh(plant: Plant) -> None:

@@ -13,7 +13,7 @@ from ultraviolet.cli.support.session import Session, command, with_integration
 
 app = typer.Typer()
 
-STATUS = {"integration": "name", "state": "state", "status": "sentence"}
+STATUS = {"integration": "name", "status": "sentence"}
 FRESHNESS = {
     "resource": "resource",
     "state": "state",

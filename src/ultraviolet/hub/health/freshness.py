@@ -120,11 +120,11 @@ def _sentence(
         else "not everything confirmed yet"
     )
     if state == State.FRESH:
-        return f"Fresh: last change {age(last, now)}, {confirmed}."
+        return f"{state.label.capitalize()}: last change {age(last, now)}, {confirmed}."
     if state == State.PAUSED and not status.no_hub:
         return f"Paused: nothing is read from ION, deliveries are stored; {confirmed}."
     if state == State.UNREAD:
         reasons = [finding for finding in reasons if finding.kind == "unread"] or reasons
     more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     message, step = (reasons[0].message, reasons[0].next_step) if reasons else (confirmed, "")
-    return f"{state.capitalize()}: {message.rstrip('.')}{more}. Next: {step.rstrip('.')}."
+    return f"{state.label.capitalize()}: {message.rstrip('.')}{more}. Next: {step.rstrip('.')}."

@@ -47,6 +47,20 @@ class State(StrEnum):
     """Not confirmed for longer than the schedule allows, but not for long."""
     FRESH = "fresh"
 
+    @property
+    def label(self) -> str:
+        """The words for people, the same on pages, in sentences and on the command line."""
+        return _LABELS.get(self, self.value)
+
+
+_LABELS = {
+    State.DELETING: "being deleted",
+    State.UNREAD: "not synced",
+    State.UNKNOWN: "not confirmed",
+    State.FRESH: "up to date",
+}
+"""The words of the states that differ from their code."""
+
 
 class ProcessStatus(msgspec.Struct, frozen=True):
     """Facts about the process that the tables do not contain."""

@@ -33,7 +33,7 @@ async def get_setup(hub: GivenHub, integration: FromPath[str]) -> webhook_setup.
     Includes desired and actual subscriptions, and the documents for manual setup.
     """
     found = await hub.database.read(required_integration, integration)
-    return await webhook_setup.setup_overview(hub.connections, found, adopted.id)
+    return await webhook_setup.setup_overview(hub.connections, found)
 
 
 @post("/integrations/{integration:str}/setup", guards=ADMIN, status_code=200)

@@ -33,25 +33,23 @@ from ultraviolet.web.queries.summary import Summary
 _RANGES: dict[Range, str] = {"hour": "1 h", "day": "24 h", "week": "7 d"}
 _MAX_FINDINGS = 3
 _PAGE_SIZE = 100
-_LABELS: dict[State, tuple[str, str, str]] = {
+_SHOWN: dict[State, tuple[str, str]] = {
     State.DELETING: (
-        "being deleted",
         "warn",
         "This integration is being deleted. It no longer receives or reads data.",
     ),
     State.PAUSED: (
-        "paused",
         "warn",
         "Syncing is paused. Deliveries are stored and applied, but not confirmed.",
     ),
-    State.FAILING: ("failing", "bad", "{} Deliveries are still received and stored."),
-    State.UNREAD: ("not synced", "warn", "{}"),
-    State.STALE: ("stale", "bad", "{}"),
-    State.UNKNOWN: ("not confirmed", "warn", "{}"),
-    State.AGEING: ("ageing", "warn", "{}"),
-    State.FRESH: ("up to date", "good", "The mirror is up to date with ION."),
+    State.FAILING: ("bad", "{} Deliveries are still received and stored."),
+    State.UNREAD: ("warn", "{}"),
+    State.STALE: ("bad", "{}"),
+    State.UNKNOWN: ("warn", "{}"),
+    State.AGEING: ("warn", "{}"),
+    State.FRESH: ("good", "The mirror is up to date with ION."),
 }
-"""Label, color and sentence of each state; {} is the leading finding."""
+"""Color and sentence of each state; {} is the leading finding."""
 _URGENCY = (
     State.FAILING,
     State.STALE,
@@ -171,7 +169,7 @@ def _card(connection: Connection, hub: Hub, integration: Integration, span: Rang
 
 def status_of(judged: Freshness) -> Status:
     """Return the status of an integration with this freshness."""
-    label, tone, text = _LABELS[judged.state]
+    label, (tone, text) = judged.state.label, _SHOWN[judged.state]
     if judged.state == State.DELETING:
         return Status(label, tone, text, None, [])
     if judged.state == State.UNREAD:
