@@ -39,7 +39,7 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
             assert demo.stdout
             shown = read_until(demo, "Logs: ")
             status = run_printed_command(shown, "On the command line")
-            assert re.search(r"^Local ION +(fresh|stale|ageing) ", status, re.MULTILINE), status
+            assert re.search(r"^Local ION +(Fresh|Stale|Ageing):", status, re.MULTILINE), status
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
                     executable_path=chromium, args=["--no-sandbox"]
@@ -76,6 +76,25 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
     assert said.count(restarted) == 1
     assert "ultraviolet: The hub was ended by SIGSEGV. The end of" in said
     assert "Traceback" not in said
+
+
+def test_demo_of_a_script_stops_by_sigint(tmp_path: Path) -> None:
+    """A shell starts the background jobs of a script with SIGINT ignored."""
+    command = [sys.executable, "-m", "ultraviolet", "demo", "--no-browser", "--once"]
+    script = 'trap "" INT; exec "$@"'
+    demo = subprocess.Popen(
+        ["/bin/sh", "-c", script, "sh", *command, "--data", str(tmp_path / "demo")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert demo.stderr
+        next(line for line in demo.stderr if "Starting a local ION" in line)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(60) != 0
+    finally:
+        demo.kill()
+        demo.communicate()
 
 
 def restart_at_another_port(command: list[str], before: str, data: Path) -> None:

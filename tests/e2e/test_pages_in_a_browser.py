@@ -387,7 +387,7 @@ def test_page_of_a_hub_that_hangs_is_marked_as_disconnected(
     sign_in(page, hub)
     status = page.locator(".live")
     expect(status).to_have_text("Live", timeout=10 * SECOND)
-    expect(page.get_by_text("up to date", exact=True)).to_be_visible(timeout=20 * SECOND)
+    expect(page.get_by_text("fresh", exact=True)).to_be_visible(timeout=20 * SECOND)
     assert page.evaluate(GREEN)
 
     os.kill(hub.child.process.pid, signal.SIGSTOP)

@@ -254,8 +254,9 @@ def test_unknown_resource_is_answered_with_a_command(call: Call) -> None:
 
 
 def test_unquoted_name_is_answered_with_a_quoted_one(call: Call) -> None:
-    shown = " ".join(call("setup", "apply", "Local", "ION").replace("│", " ").split())
-    assert "Quote a name with spaces: 'Local ION'" in shown
+    for options in ([], ["--data", "/tmp/elsewhere"], ["--json"], ["--data=/tmp/elsewhere"]):
+        shown = " ".join(call("setup", "apply", "Local", "ION", *options).replace("│", " ").split())
+        assert "Quote a name with spaces: 'Local ION'" in shown, options
 
 
 def test_unknown_environment_is_reported_before_the_secret_is_asked_for(call: Call) -> None:

@@ -41,6 +41,17 @@ def test_rejection_by_ion_is_reported_with_exit_code_7(
     assert hub.cli("setup", "text").stdout.startswith("# receiver mutation")
     assert "Next: ultraviolet setup adopt --receiver" in hub.cli("setup", "text").stderr
 
+    adopted = hub.cli("setup", "adopt", "--receiver", receiver)
+    assert adopted.returncode == 0
+    assert f"Adopted receiver {receiver}, which posts to “Ultraviolet”" in adopted.stderr
+    assert "Subscribed" in adopted.stdout
+    printed = (adopted, hub.cli("integration", "show"), hub.cli("integration", "pause"))
+    assert hub.cli("integration", "resume").returncode == 0
+    for result in printed:
+        assert "{" not in result.stdout, "JSON is for --json"
+        assert len(result.stdout) < 2000
+    assert json.loads(hub.cli("setup", "adopt", "--receiver", receiver, "--json").stdout)["plan"]
+
     monkeypatch.setenv("ION_CLIENT_SECRET", "wrong")
     edit = ("integration", "edit", "--client-id", local_ion.client_id)
     refused = hub.cli(*edit)

@@ -1,7 +1,9 @@
 """The pages of integrations: edits, credentials, schedules, verifications and rejections."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -9,7 +11,9 @@ from sqlalchemy import update
 from tests.web.conftest import NEW
 
 from ultraviolet.db.tables.events import webhook_urls
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.egress import EgressPolicy
+from ultraviolet.hub.core.finding import Action, Finding
 from ultraviolet.hub.ingest.webhook_urls import create_url
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.hub.integrations.setup_guide import Plan
@@ -35,9 +39,75 @@ def test_schedule_is_described_in_words(cron: str, expected: str) -> None:
     assert expected == describe(cron)
 
 
+def shown_state(page: str) -> str:
+    found = re.search(r"(unsynced|failing|fresh|stale|paused)</span>", page)
+    assert found
+    return found.group(1)
+
+
+class RejectingSignIn(BaseHTTPRequestHandler):
+    """ION's sign-in, which rejects all credentials."""
+
+    def do_POST(self) -> None:
+        body = b'{"error": "invalid_client", "error_description": "Invalid client credentials"}'
+        self.send_response(401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def rejecting_ion() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), RejectingSignIn) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_rejected_credentials_have_the_same_state_everywhere(
+    signed_in: Any, rejecting_ion: str
+) -> None:
+    given = {"name": "plant", "api_url": rejecting_ion, "auth_url": rejecting_ion}
+    secrets = {"client_id": "me", "client_secret": "wrong"}
+    signed_in.submit("/integrations", **given, **secrets, untested="1")
+    signed_in.submit("/integrations/1/test")
+
+    pages = {
+        path: signed_in.send("GET", path).text
+        for path in ("/", "/integrations", "/integrations/1", "/integrations/1/set-up")
+    }
+
+    assert {path: shown_state(page) for path, page in pages.items()} == dict.fromkeys(
+        pages, "failing"
+    )
+    assert signed_in.get("/integrations/1/freshness")["sentence"].startswith("Failing: ")
+    fix = r'class="button" href="/integrations/1/settings[^"]*">Fix credentials</a>'
+    for path in ("/integrations/1", "/integrations/1/set-up"):
+        assert re.search(fix, pages[path])
+    head = re.search(r'<div id="head".*?<nav class="tabs"', pages["/integrations/1"], re.DOTALL)
+    assert head
+    assert "Set up webhooks" not in head.group()
+    assert "sse:integration" in head.group(), "the badge and the sentence change together"
+
+
+def test_list_shows_objects_last_event_and_findings(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    found = Finding("receiver", "warning", "No receiver", "", Action.SET_UP_WEBHOOKS)
+    signed_in.hub.database.write_now(finding_store.add_findings, 1, [found])
+    page = signed_in.send("GET", "/integrations").text
+    for heading in ("Objects", "Last event", "Findings"):
+        assert f">{heading}</th>" in page
+    assert '<a href="/integrations/1/findings">1</a>' in page
+
+
 def test_integration_is_edited_on_its_tabs(signed_in: Any, integration: dict[str, Any]) -> None:
     page = signed_in.send("GET", "/integrations/1/sync").text
     assert "Every 5 minutes" in page
+    assert 'data-incremental_schedule="*/15 * * * *">Every 15 minutes</option>' in page
+    assert 'data-full_schedule="0 3 * * *" selected>Daily at 03:00 UTC</option>' in page
     changed = {"incremental_schedule": "*/5 * * * *", "full_schedule": "30 4 * * 0"}
     changed["requests_per_second"] = "7"
     assert signed_in.submit("/integrations/1/sync", **changed).status_code == 303

@@ -43,6 +43,22 @@ FINDINGS = {
     "resolved": "resolved_at",
 }
 
+SHOWN = {
+    "id": "id",
+    "name": "name",
+    "api_url": "api_url",
+    "auth_url": "auth_url",
+    "client_id": "client_id",
+    "paused": "paused",
+    "incremental_schedule": "incremental_schedule",
+    "full_schedule": "full_schedule",
+    "requests_per_second": "requests_per_second",
+    "selected resources": "resources",
+    "connected": "test_result.ok",
+    "tested at": "test_result.tested_at",
+    "ION user": "test_result.viewer.name",
+}
+"""What people see of an integration; `integration test` and `findings` show the rest."""
 RETENTION = {
     "kind": "kind",
     "keep": "kept",
@@ -105,7 +121,7 @@ def add(
     credentials = {"client_id": client_id, "client_secret": client_secret}
     body = {"name": name, **addresses, **credentials}
     created = session.api.post("/integrations", body, test=str(test).lower())
-    session.show(created)
+    session.show(created, SHOWN)
     if not test:
         session.say(f"The credentials were not tested. Next: {line('integration test', name)}")
         return
@@ -138,7 +154,7 @@ def show(session: Session, name: Name = None) -> None:
 
     Example: `ultraviolet integration show plant-1`
     """
-    session.show(session.integration(name))
+    session.show(session.integration(name), SHOWN)
 
 
 @command(app, "test")
@@ -240,7 +256,7 @@ def pause(session: Session, name: Name = None) -> None:
     Example: `ultraviolet integration pause plant-1`
     """
     integration = session.integration(name)
-    session.show(session.api.post(to("/integrations/{}/pause", integration["id"])))
+    session.show(session.api.post(to("/integrations/{}/pause", integration["id"])), SHOWN)
     session.say(f"Paused. Next: {line('integration resume', integration['name'])}")
 
 
@@ -252,7 +268,7 @@ def resume(session: Session, name: Name = None) -> None:
     Example: `ultraviolet integration resume plant-1`
     """
     integration = session.integration(name)
-    session.show(session.api.post(to("/integrations/{}/resume", integration["id"])))
+    session.show(session.api.post(to("/integrations/{}/resume", integration["id"])), SHOWN)
 
 
 @command(app, "remove")
@@ -367,7 +383,7 @@ def edit(
     found = session.integration(name)
     if connection:
         path = to("/integrations/{}", found["id"])
-        session.show(session.api.patch(path, connection, test=str(test).lower()))
+        session.show(session.api.patch(path, connection, test=str(test).lower()), SHOWN)
         outcome = "ION accepts the credentials" if test else "The connection was not tested"
         session.say(f"Saved. {outcome}. Next: {line('fetch run', found['name'])}")
         return

@@ -14,7 +14,7 @@ from ultraviolet.text import counted
 
 app = typer.Typer()
 
-STATUS = {"integration": "name", "state": "state", "status": "sentence"}
+STATUS = {"integration": "name", "status": "sentence"}
 FRESHNESS = {
     "resource": "resource",
     "state": "state",

@@ -120,7 +120,7 @@ def _sentence(
         else "not everything confirmed yet"
     )
     if state == State.FRESH:
-        return f"Fresh: last change {age(last, now)}, {confirmed}."
+        return f"{state.capitalize()}: last change {age(last, now)}, {confirmed}."
     if state == State.PAUSED and not status.no_hub:
         return f"Paused: nothing is read from ION, deliveries are stored; {confirmed}."
     if state == State.UNSYNCED:

@@ -95,7 +95,7 @@ _VALUES: dict[str, Any] = {
     "requested_by": "ada",
     "requests_per_second": 20,
     "resource": "purchase_orders",
-    "sentence": "Fresh: last change 3 s ago, everything confirmed 40 s ago.",
+    "sentence": "Fresh: last change 3 sec ago, everything confirmed 40 sec ago.",
     "seq": 4711,
     "signature": "verified",
     "sort": "-_updated",

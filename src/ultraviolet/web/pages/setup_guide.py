@@ -22,6 +22,7 @@ from ultraviolet.web.middleware.auth import ADMIN, VIEWER, AnyRequest, GivenCall
 from ultraviolet.web.pages.formats.addresses import runner
 from ultraviolet.web.pages.forms.form_values import number_in
 from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE, find_secret
+from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.pages.webhook_urls import WEBHOOK_URL, guide_address, redirect_with_url
 
@@ -87,6 +88,7 @@ async def show(
         return integration, shown_id or usual, bool(used and used.receiver_id), offered
 
     integration, shown_id, has_receiver, offered = await hub.database.read(read)
+    judged = await hub.database.read(hub.freshness, integration)
     found = await webhook_setup.setup_overview(hub.connections, integration_id, shown_id)
     url = found.webhook_url
     address = secret.text if secret and url and url.id == secret.subject_id else ""
@@ -108,6 +110,8 @@ async def show(
         second=second,
         integration=integration,
         overview=found,
+        health=status_of(judged),
+        rejected=any(one.rejects_credentials for one in judged.findings),
         texts=texts,
         wanted=url.wanted if url else None,
         choosable=sorted(

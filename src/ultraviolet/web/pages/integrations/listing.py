@@ -7,14 +7,17 @@ from litestar.params import FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
+from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import tested_changes
 from ultraviolet.hub.integrations.models import PRESETS, NewIntegration
 from ultraviolet.web.http.params import integrations_page
 from ultraviolet.web.middleware.auth import ADMIN, VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.integrations.schedules import describe
+from ultraviolet.web.pages.integrations.tabs import MAX_FINDINGS
 from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.queries import summary
 
 _PAGE_SIZE = 100
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
@@ -32,6 +35,10 @@ async def show_all(
             {
                 "integration": one,
                 "status": status_of(hub.freshness(connection, one)),
+                "summary": summary.get_summary(connection, one.id),
+                "findings": len(
+                    finding_store.list_findings(connection, one.id, MAX_FINDINGS, unresolved=True)
+                ),
                 "incremental": describe(one.incremental_schedule),
                 "full": describe(one.full_schedule),
             }

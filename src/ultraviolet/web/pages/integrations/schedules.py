@@ -8,6 +8,15 @@ from cronsim import CronSim
 
 from ultraviolet.clock import utc_now
 
+PRESETS = {
+    "frequent": {
+        "*/5 * * * *": "Every 5 minutes",
+        "*/15 * * * *": "Every 15 minutes",
+        "0 * * * *": "Every hour",
+    },
+    "daily": {f"0 {hour} * * *": f"Daily at {hour:02}:00 UTC" for hour in range(24)},
+}
+"""Usual schedules of incremental and of full syncs, with their words."""
 _MINUTES = 60
 _INTERVAL = re.compile(r"\*/([2-9]|[1-9][0-9])(?: +\*){4}")
 """A cron expression for each so many minutes."""

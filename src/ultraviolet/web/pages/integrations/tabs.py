@@ -11,6 +11,7 @@ from ultraviolet.command_text import command
 from ultraviolet.errors import NotFoundError
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.health.freshness import Freshness
+from ultraviolet.hub.health.resource_freshness import State
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
@@ -19,7 +20,7 @@ from ultraviolet.hub.integrations.resource_selection import list_selectable
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
-from ultraviolet.web.pages.integrations.schedules import schedule
+from ultraviolet.web.pages.integrations.schedules import PRESETS, schedule
 from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.pages.webhook_urls import count_day
@@ -37,7 +38,7 @@ TABS = {
     "settings": "Settings",
 }
 """Labels of the tabs by the end of their address."""
-_MAX_FINDINGS = 50
+MAX_FINDINGS = 50
 _MAX_FETCHES = 8
 
 
@@ -58,6 +59,7 @@ def _read_tab(
             shown = {
                 "incremental": schedule(integration.incremental_schedule),
                 "full": schedule(integration.full_schedule),
+                "presets": PRESETS,
                 "running": fetches.list_running(connection, id_),
                 "fetches": fetches.list_fetches(connection, FetchFilter(id_), None, _MAX_FETCHES),
                 "summary": summary.get_summary(connection, id_),
@@ -70,7 +72,7 @@ def _read_tab(
             selected = integration.resources
             shown = {"resources": list_selectable(connection, hub.catalog, id_, selected, offered)}
         case "findings":
-            found = finding_store.list_findings(connection, id_, _MAX_FINDINGS)
+            found = finding_store.list_findings(connection, id_, MAX_FINDINGS)
             stored = {(one.kind, one.message) for one in found if not one.resolved_at}
             follow = {(one.kind, one.message) for one in status_of(judged).consequences}
             shown = {
@@ -108,10 +110,11 @@ async def show(
             "health": status_of(judged),
             "urls": urls,
             "rejected": any(one.rejects_credentials for one in judged.findings),
+            "failing": judged.state is State.FAILING,
             "receives": any(url.state == "active" and url.first_verified_at for url in urls),
             "open_findings": len(
                 finding_store.list_findings(
-                    connection, integration_id, _MAX_FINDINGS, unresolved=True
+                    connection, integration_id, MAX_FINDINGS, unresolved=True
                 )
             ),
             **_read_tab(connection, hub, tab, integration, judged),
