@@ -151,7 +151,7 @@ def test_processes_share_integrations_and_live_updates(
         text=True,
     )
     assert hears.stdout
-    assert "listening" in hears.stdout.readline()
+    assert "event: heartbeat" in hears.stdout.readline()
     made = ion.execute(CREATE, i={"name": "seen in all processes"})["createSupplier"]["supplier"]
     for line in hears.stdout:
         if line.startswith("event: object"):
