@@ -65,8 +65,12 @@ def call(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Ca
         integrations.pause(connection, "test", made.id)
         for minute, docs in enumerate(
             (
-                ORDERS,
-                [{**ORDERS[0], "status": "REQUESTED", "_etag": "d"}, {**ORDERS[1], "_etag": "e"}],
+                [ORDERS[0], {**ORDERS[1], "estimatedTotalCost": 1000.5}, ORDERS[2]],
+                [
+                    {**ORDERS[0], "status": "REQUESTED", "_etag": "d"},
+                    {**ORDERS[1], "_etag": "e"},
+                ],
+                [{**ORDERS[1], "_etag": "f"}],
             )
         ):
             at = f"2026-11-02T10:0{minute}:00.123456+00:00"
@@ -130,7 +134,9 @@ def test_numbers_are_written_as_on_the_pages(call: Call) -> None:
         assert "103,388.80" in written
         assert " 12345" in written
         assert "103388.8" in call("object", *command, "--json")
-    assert "estimatedTotalCost: – → 103,388.8" in call("object", "history", "purchase_orders", "2")
+    assert "estimatedTotalCost: 1,000.5 → 103,388.8" in call(
+        "object", "history", "purchase_orders", "2"
+    )
 
 
 def test_columns_are_selected(call: Call) -> None:
@@ -214,7 +220,7 @@ def test_history_shows_changes_as_text(call: Call) -> None:
     assert "fetch 1" in oldest
     assert "{" not in newest + oldest
     assert "_etag" not in newest
-    [_, newest, _] = call("object", "history", "purchase_orders", "2").splitlines()
+    [_, newest, *_] = call("object", "history", "purchase_orders", "2").splitlines()
     assert newest.rstrip().endswith("no visible change")
 
 
