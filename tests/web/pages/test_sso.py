@@ -115,7 +115,7 @@ def test_user_of_the_provider_has_no_password(sso: Sso) -> None:
     assert sso.sign_in().status_code == 303
     assert not sso.edge.hub.database.read_now(check), "the previous password is no longer valid"
     assert "/account/password" not in sso.edge.send("GET", "/account").text
-    refused = sso.edge.submit("/account/password", **password)
+    refused = sso.edge.submit("/account/password", **password, repeated=password["password"])
     assert (refused.status_code, "signs in with" in refused.text) == (409, True)
     assert sso.edge.api("PATCH", "/users/ada/password", password).status_code == 409
 
