@@ -134,7 +134,7 @@ def get_fetch(connection: Connection, fetch_id: int) -> FetchDetail:
         .one_or_none()
     )
     if row is None:
-        raise NotFoundError(f"Fetch {fetch_id} does not exist.")
+        raise NotFoundError(f"Sync {fetch_id} does not exist.")
     query = (
         select(*struct_columns(fetch_steps, FetchStep))
         .where(fetch_steps.c.fetch_id == fetch_id)
