@@ -148,7 +148,7 @@ def test_resources_of_a_sync_show_their_rate_and_only_unusual_states_as_badges(
     table = page[page.index("<tbody>") :]
     assert table.count('class="badge') == 1
     assert "300/s" in table
-    assert "Read per second</dt>" in page
+    assert "Rate</dt>" in page
 
 
 def test_drift_is_charted_by_cause_per_hour_and_per_day(
