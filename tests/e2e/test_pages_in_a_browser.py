@@ -215,6 +215,14 @@ def test_password_can_be_shown(browser: Browser, hub: Any) -> None:
     page.close()
 
 
+def test_role_is_saved_by_its_choice(person: Page, hub: Any) -> None:
+    hub.api("POST", "/users", {"name": "Nell", "role": "viewer"})
+    person.goto(f"{hub.url}/settings")
+    person.get_by_label("Role of Nell").select_option("operator")
+    expect(person.get_by_text("Nell is now operator.")).to_be_visible()
+    expect(person.get_by_label("Role of Nell")).to_have_value("operator")
+
+
 def test_selected_theme_is_kept_on_other_pages(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/events")
     person.get_by_role("button", name="Dark").click()

@@ -22,6 +22,7 @@ from ultraviolet.outgoing import is_loopback
 from ultraviolet.web import health
 from ultraviolet.web.api import openapi as api_openapi
 from ultraviolet.web.api import router as api_router
+from ultraviolet.web.api.openapi_introduction import introduction
 from ultraviolet.web.http.asgi import HUB_STATE, Asgi, Receive, Scope, Send
 from ultraviolet.web.http.params import reject_unknown_parameters
 from ultraviolet.web.http.problem_details import as_problem
@@ -202,7 +203,7 @@ def _openapi_config(root: str) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Ultraviolet",
         version=ultraviolet.__version__,
-        description="A mirror of First Resonance ION data with history. Errors are RFC 9457 problems.",
+        description=introduction(root),
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
         components=Components(security_schemes={"key": key}),
         security=[{"key": []}],

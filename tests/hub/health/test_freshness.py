@@ -91,7 +91,7 @@ def test_freshness_decays_without_confirmation(plant: Plant) -> None:
     states = [plant.judge(minutes * 60).state for minutes in (5, 8, 10, 15, 17, 60 * 24)]
     assert states == ["fresh", "fresh", "ageing", "ageing", "stale", "stale"]
     assert (
-        "parts were last confirmed 17 min ago, but a fetch is due every 5 min"
+        "parts were last confirmed 17 min ago, but a sync is due every 5 min"
         in plant.judge(17 * 60).sentence
     )
 
@@ -164,7 +164,7 @@ def test_changes_without_events_mean_a_dead_webhook(plant: Plant) -> None:
         plant.read(str(number), number)
     judged = plant.judge(40)
     assert judged.state == "stale"
-    assert "A fetch found 3 changes without a webhook event" in judged.sentence
+    assert "A sync found 3 changes without a webhook event" in judged.sentence
     assert "the last event arrived 2 min ago" in judged.sentence
     plant.event(10)
     assert plant.judge(40).state == "fresh"

@@ -1,5 +1,6 @@
 """OpenAPI document: descriptions, valid examples, and one format of errors."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -47,6 +48,31 @@ def test_every_operation_has_summary_description_and_role(document: Json) -> Non
         assert set(operation["tags"]) <= tags, name
         assert operation["security"][0]["key"], name
         assert set(operation["responses"]) >= REFUSALS, name
+
+
+def test_introduction_explains_what_all_operations_share(edge: Any, document: Json) -> None:
+    text = document["info"]["description"]
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings == [
+        "Authentication",
+        "Pages of a list",
+        "Filters",
+        "Errors",
+        "Repeated requests",
+    ]
+    parameters = {
+        parameter.get("name", parameter.get("$ref", "").rpartition("/")[2])
+        for _, operation in operations(document)
+        for parameter in operation["parameters"]
+    }
+    named = {"cursor", "limit", "integration", "filter", "sort", "column", "at"}
+    assert named | {"Idempotency-Key", "If-Match"} <= parameters
+    assert {name for name in named if f"`{name}" in text or f"{name}=" in text} == named
+    example = re.search(r"^filter=(.+)$", text, re.MULTILINE)
+    assert example
+    assert json.loads(example[1])["status"] == {"eq": "ORDERED"}
+    (link,) = re.findall(r"\]\((/[^)]+)\)", text)
+    assert edge.send("GET", link).status_code in (200, 303)
 
 
 def test_every_body_has_a_valid_example(document: Json) -> None:

@@ -72,10 +72,30 @@ def test_page_filters_and_links_to_the_same_export(acted: Any) -> None:
         lambda connection: connection.execute(audit_log.insert().values(**entry, subject="early"))
     )
     for days, shown in (("since=2020-01-02&until=2020-01-02", True), ("until=2020-01-01", False)):
-        assert (">early</td>" in acted.send("GET", f"/settings/audit?{days}").text) == shown
+        assert (">early</a>" in acted.send("GET", f"/settings/audit?{days}").text) == shown
 
     nothing = acted.send("GET", "/settings/audit?actor=nobody").text
     assert "No entry matches these filters" in nothing
+
+
+def test_targets_link_their_page_and_integrations_have_names(
+    acted: Any, integration: dict[str, Any]
+) -> None:
+    acted.submit("/webhooks", integration="1", name="Violet")
+    acted.submit("/settings/users/2/remove", confirm="bob")
+    page = acted.send("GET", "/settings/audit").text
+    table = page[page.index("<tbody>") : page.index("</tbody>")]
+    links = set(re.findall(r'<a href="([^"]+)">([^<]+)</a>', table))
+    assert {
+        ("/integrations/1", integration["name"]),
+        ("/settings/users/3/sessions", "Eve_1"),
+        ("/settings/keys", "robot"),
+    } <= links
+    assert "/webhooks/1" in {path for path, _ in links}
+    assert "bob" not in {name for _, name in links}
+    assert "Integration ID" not in table
+    assert '<span class="quiet">Integration:</span> plant' in table
+    assert re.search(r'<th class="">Target</th>', page)  # also on a phone
 
 
 def test_entries_have_labels_without_identifiers(acted: Any) -> None:
@@ -87,7 +107,7 @@ def test_entries_have_labels_without_identifiers(acted: Any) -> None:
     assert created.status_code == 201, created.text
     page = acted.send("GET", "/settings/audit").text
     assert "clock (API key)</td>" in page
-    assert "robot</td>" in page  # the revoked key by its name
+    assert "robot</a>" in page  # the revoked key by its name
     table = page[page.index("<tbody>") : page.index("</tbody>")]
     assert re.findall(r">[^<]*[a-z]_[a-z][^<]*<", table) == []
     assert "key:" not in table

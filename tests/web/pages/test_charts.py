@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from ultraviolet import clock
 from ultraviolet.asgi import DESIGN
@@ -112,6 +112,43 @@ def test_fetches_are_charted_by_run_and_filtered(
     assert 'id="fetch-101"' in filtered
     assert 'id="fetch-102"' not in filtered
     assert "No sync matches" in signed_in.send("GET", "/fetches?state=cancelled").text
+
+    two_hours_ago = clock.format_rfc3339(now - timedelta(hours=2))
+
+    def age(connection: Any) -> None:
+        older = update(fetches).where(fetches.c.id == 101)
+        connection.execute(older.values(started_at=two_hours_ago))
+
+    signed_in.hub.database.write_now(age)
+    for span, shown in (("hour", [102, 103]), ("day", [101, 102, 103]), ("", [101, 102, 103])):
+        page = signed_in.send("GET", f"/fetches?state=done&range={span}").text
+        assert [n for n in (101, 102, 103) if f'id="fetch-{n}"' in page] == shown, span
+    assert '<a href="?state=done&amp;range=week">7 d</a>' in re.sub(r">\s+", ">", page)
+    assert signed_in.send("GET", "/fetches?range=month").status_code == 422
+
+
+def test_resources_of_a_sync_show_their_rate_and_only_unusual_states_as_badges(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    start = clock.utc_now()
+    times = {
+        "started_at": clock.format_rfc3339(start),
+        "finished_at": clock.format_rfc3339(start + timedelta(seconds=4)),
+    }
+
+    def fill(connection: Any) -> None:
+        run = {"id": 101, "integration_id": 1, "mode": "full", "state": "done"}
+        connection.execute(insert(fetches).values(**run, requested_by="ada", **times))
+        for resource, state, read in (("parts", "done", 1200), ("runs", "failed", 0)):
+            step = {"fetch_id": 101, "resource": resource, "state": state, "read": read}
+            connection.execute(insert(fetch_steps).values(**step, changed=1, deleted=0, **times))
+
+    signed_in.hub.database.write_now(fill)
+    page = signed_in.send("GET", "/fetches/101").text
+    table = page[page.index("<tbody>") :]
+    assert table.count('class="badge') == 1
+    assert "300/s" in table
+    assert "Rate</dt>" in page
 
 
 def test_drift_is_charted_by_cause_per_hour_and_per_day(

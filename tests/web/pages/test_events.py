@@ -119,6 +119,9 @@ def test_event_page_shows_body_headers_and_outcome(signed_in: Any, deliver: Any)
     assert "The shared secret was unknown" in page
     assert "the object has not been re-read" in page
 
+    deliver("ATTRIBUTES_UNKNOWN", "UPDATE", 6)
+    assert "the mirror stores no objects of this type" in signed_in.send("GET", "/events/2").text
+
 
 @pytest.mark.usefixtures("at_once")
 def test_replay_of_selected_events_requires_confirmation(signed_in: Any, deliver: Any) -> None:

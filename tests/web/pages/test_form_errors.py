@@ -119,6 +119,7 @@ WITHOUT_INPUT = {
     "/account/sessions/{session_id:int}/end",
     "/account/sessions/end",
     "/settings/users/{user_id:int}/link",
+    "/settings/users/{user_id:int}/link/revoke",
     "/settings/users/{user_id:int}/sessions/{session_id:int}/end",
     "/settings/users/{user_id:int}/sessions/end",
     "/settings/alerts/{destination_id:int}/test",

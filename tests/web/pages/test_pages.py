@@ -265,4 +265,5 @@ def test_missing_objects_are_explained_without_commands_and_link_their_list(
         content = page.text.partition("<main")[2]
         assert list_link in content, address
         said = content.partition("</main>")[0]
-        assert not re.search(r"GET /|/api/|<code>|Run a fetch|[a-z]_[a-z]+ \d", said), said
+        assert not re.search(r"GET /|/api/|<code>|[Ff]etch [0-9a-z]|[a-z]_[a-z]+ \d", said), said
+    assert signed_in.api("GET", "/fetches/9999").json()["detail"] == "Sync 9999 does not exist."

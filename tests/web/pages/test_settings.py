@@ -16,9 +16,32 @@ def test_role_is_changed_but_one_administrator_remains(signed_in: Any) -> None:
         signed_in.send("GET", "/settings").text,
         re.DOTALL,
     )
+    assert "bob is now operator." in signed_in.send("GET", "/settings?done=role&person=2").text
     refused = signed_in.submit("/settings/users/1/role", role="viewer")
     assert refused.status_code == 409
     assert "last administrator" in refused.text
+
+
+def test_invitation_is_revoked_and_password_set_in_the_row_of_the_person(signed_in: Any) -> None:
+    made = signed_in.create("/settings/users", name="bob", role="viewer")
+    link = re.search(r"http://hub\.test(/sign-in/uvl_[\w-]+)", made)
+    assert link
+    row = r'<tr id="user-2">.*?</tr>'
+    (before,) = re.findall(row, made, re.DOTALL)
+    assert 'action="/settings/users/2/link/revoke"' in before
+    assert re.search(r'name="user" value="2".*name="password"', before, re.DOTALL)
+
+    revoked = signed_in.submit("/settings/users/2/link/revoke")
+    page = signed_in.send("GET", revoked.headers["location"]).text
+    assert "The sign-in links of bob no longer work." in page
+    assert "/link/revoke" not in re.findall(row, page, re.DOTALL)[0]
+    assert "user.revoke_links" in [entry["action"] for entry in signed_in.get("/audit")["items"]]
+
+    done = signed_in.submit("/settings/password", user="2", password="correct horse")
+    page = signed_in.send("GET", done.headers["location"]).text
+    assert "The password of bob is set." in page
+    signed_in.submit("/sign-out")
+    assert signed_in.send("POST", link[1]).status_code == 401
 
 
 def test_api_key_is_shown_once_with_its_expiry_and_last_use(signed_in: Any) -> None:

@@ -70,6 +70,22 @@ def create_invitation(connection: Connection, user_id: int, actor: str) -> str:
     return create_sign_in_link(connection, user_id, actor, INVITATION_LIFETIME)
 
 
+def list_open_links(connection: Connection) -> dict[int, str]:
+    """Return when the last valid sign-in link of each user with one expires, by user id."""
+    link = sign_in_links.c
+    query = select(link.user_id, func.max(link.expires_at)).group_by(link.user_id)
+    is_valid = link.expires_at >= clock.now_rfc3339()
+    return {row[0]: row[1] for row in connection.execute(query.where(is_valid))}
+
+
+def revoke_links(connection: Connection, actor: str, user_id: int) -> None:
+    """Make the sign-in links of a user invalid; raise NotFoundError."""
+    name = get_user(connection, user_id).name
+    statement = delete(sign_in_links).where(sign_in_links.c.user_id == user_id)
+    if connection.execute(statement).rowcount:
+        audit.record(connection, actor, "user.revoke_links", name)
+
+
 def redeem_link(
     connection: Connection, token: str, client: ClientInfo = UNKNOWN_CLIENT
 ) -> str | None:

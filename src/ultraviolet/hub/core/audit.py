@@ -35,6 +35,7 @@ ACTIONS = {
     "user.create": "Person added",
     "user.make_link": "Sign-in link created",
     "user.remove": "Person removed",
+    "user.revoke_links": "Sign-in links revoked",
     "user.set_password": "Password set",
     "user.set_role": "Role changed",
     "user.tie": "Single sign-on account linked",

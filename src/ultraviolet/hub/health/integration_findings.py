@@ -60,7 +60,7 @@ def find_integration_findings(
             " and some objects have not been confirmed since"
         )
         now = Action.FETCH.command(integration.name)
-        step = f"The next fetch confirms them; `{now}` starts one now"
+        step = f"The next sync confirms them; `{now}` starts one now"
         yield Finding("hub_was_down", "error", message, step, Action.FETCH)
     yield from _event_findings(connection, catalog, integration, status)
     if not status.heals:
@@ -166,7 +166,7 @@ def _event_findings(
     if without_event >= _DEAD_WEBHOOK_CHANGES:
         arrived = f"the last event arrived {age(last, status.moment)}"
         message = (
-            f"A fetch found {counted(without_event, 'change')} without a webhook event;"
+            f"A sync found {counted(without_event, 'change')} without a webhook event;"
             f" {arrived if last else 'no event has arrived yet'}"
             f"{_sandbox_remark(integration)}"
         )
@@ -174,7 +174,7 @@ def _event_findings(
         yield Finding("silent", "error", message, step, Action.REPAIR_WEBHOOKS)
     elif last is None:
         message = (
-            "No webhook event has arrived yet, so changes appear only after the next fetch"
+            "No webhook event has arrived yet, so changes appear only after the next sync"
             f"{_sandbox_remark(integration)}"
         )
         step = Action.SET_UP_WEBHOOKS.command(integration.name)

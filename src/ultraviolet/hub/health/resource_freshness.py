@@ -120,7 +120,7 @@ def judge_resources(
         interval = incremental_interval if row and row["updated"] else full_interval
         state, finding = _judge_resource(integration, name, proven_at, counted, interval, status)
         if name in failed and followed:
-            message = f"The last fetch could not read {name.replace('_', ' ')}: {failed[name]}"
+            message = f"The last sync could not read {name.replace('_', ' ')}: {failed[name]}"
             step = next_step(failed[name])
             state, finding = State.STALE, _unreadable(name, message, step)
         if status.no_hub and state in (State.FRESH, State.AGEING):
@@ -196,14 +196,14 @@ def _judge_resource(
         return State.FRESH, finding
     message = (
         f"{title} were last confirmed {age(proven_at, status.moment)},"
-        f" but a fetch is due every {span(interval)}"
+        f" but a sync is due every {span(interval)}"
     )
     overdue = seconds > interval * 3 + _FETCH_SLACK_SECONDS
     return State.STALE if overdue else State.AGEING, Finding(
         "overdue",
         "error" if overdue else "warning",
         message,
-        f"`{command('fetch list', integration.name)}` shows failed fetches",
+        f"`{command('fetch list', integration.name)}` shows failed syncs",
         Action.FETCH,
         subject=name,
     )

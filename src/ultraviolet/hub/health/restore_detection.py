@@ -127,8 +127,8 @@ def report_restore(connection: Connection, integration_id: int, sentence: str) -
     connection.execute(cancelled.values(state="cancelled", finished_at=now_rfc3339()))
     query = select(integrations.c.name).where(integrations.c.id == integration_id)
     progress = command("fetch list", str(connection.execute(query).scalar_one()))
-    step = f"No action needed: `{progress}` shows the progress of the full fetch"
-    message = f"{sentence}. A full fetch reads all later changes from ION again"
+    step = f"No action needed: `{progress}` shows the progress of the full sync"
+    message = f"{sentence}. A full sync reads all later changes from ION again"
     finding = Finding(FINDING_KIND, "error", message, step, subject="database")
     finding_store.add_findings(connection, integration_id, [finding])
     fetch.request_fetch(connection, integration_id, "full", "restored database")

@@ -181,7 +181,7 @@ class Watchdog:
                 "ION's delivery numbers do not match those in the payloads,"
                 " so missed deliveries cannot be detected"
             )
-            step = "No action needed: fetches find changes that webhooks miss"
+            step = "No action needed: syncs find changes that webhooks miss"
             found_gaps.append(Finding("gap", "warning", message, step, subject="numbers"))
         elif given_up + lost:
             message = _missed(given_up, lost, recovered)
@@ -220,7 +220,7 @@ class Watchdog:
                     f" but the last event arrived at {as_text(last)}"
                 )
                 step = (
-                    "Check the receiver's events in ION; the hub has started a fetch of the changes"
+                    "Check the receiver's events in ION; the hub has started a sync of the changes"
                 )
                 action = Action.REPAIR_WEBHOOKS
                 found.append(Finding("silent", "error", message, step, action, resource.name))
@@ -251,7 +251,7 @@ class Watchdog:
             Finding(
                 "unreadable",
                 "error",
-                f"The last fetch could not read {resource.replace('_', ' ')}: {error}",
+                f"The last sync could not read {resource.replace('_', ' ')}: {error}",
                 next_step(error),
                 Action.FULL_FETCH,
                 resource,

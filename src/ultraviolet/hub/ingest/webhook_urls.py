@@ -324,6 +324,12 @@ def _url(row: RowMapping) -> WebhookUrl:
     return msgspec.convert(values, WebhookUrl)
 
 
+def ids_by_subject(connection: Connection) -> dict[str, int]:
+    """Return the ids of all URLs by their name in the audit log."""
+    rows = connection.execute(select(webhook_urls)).mappings()
+    return {subject(url): url.id for url in map(_url, rows)}
+
+
 def subject(url: WebhookUrl) -> str:
     """Return how the audit log names a URL."""
     return f"{url.name} (…{url.last_four})"

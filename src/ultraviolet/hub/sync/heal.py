@@ -87,7 +87,7 @@ _DELETE_MARK = text(
 
 _OUTCOME_ERRORS = {
     "older": "ION answered with older content than it had announced",
-    "unproven": "ION does not show it and reported no deletion; a full fetch decides",
+    "unproven": "ION does not show it and reported no deletion; a full sync decides",
 }
 
 

@@ -1,6 +1,7 @@
 """Pages: fetches and how far they are."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post
@@ -8,6 +9,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
+from ultraviolet.clock import format_rfc3339, utc_now
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import number, page_of
@@ -16,8 +18,10 @@ from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, AnyRequest, GivenC
 from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
 from ultraviolet.web.pages.formats.names import plural, words
 from ultraviolet.web.pages.forms.form_values import number_in
+from ultraviolet.web.pages.overview import RANGES
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import fetches
+from ultraviolet.web.queries.activity import HOURS, Range
 from ultraviolet.web.queries.fetches import Fetch, FetchFilter, FetchStep
 
 _PAGE_SIZE = 50
@@ -34,10 +38,14 @@ async def show_all(
     integration: FromQuery[str] = "",
     mode: FromQuery[str] = "",
     fetch_state: Annotated[str, QueryParameter(name="state")] = "",
+    asked: Annotated[str, QueryParameter(name="range")] = "",
     cursor: FromQuery[str | None] = None,
 ) -> Response[str]:
     """List fetches, newest first, and chart the newest of them run by run."""
     before = number(cursor)
+    known: dict[str, Range] = {each: each for each in RANGES}
+    span = parse_choice("range", asked, known)
+    since = format_rfc3339(utc_now() - timedelta(hours=HOURS[known[span]])) if span else None
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = optional_integration(connection, integration)
@@ -45,6 +53,7 @@ async def show_all(
             chosen,
             parse_choice("mode", mode, fetches.MODES),
             parse_choice("state", fetch_state, fetches.STATES, words),
+            since,
         )
         found = fetches.list_fetches(connection, wanted, before, _PAGE_SIZE + 1)
         page = page_of(found, _PAGE_SIZE, lambda fetch: fetch.id)
@@ -66,6 +75,8 @@ async def show_all(
         **context,
         modes=fetches.MODES,
         states=fetches.STATES,
+        span=span or "",
+        ranges={**RANGES, "": "All"},
         charts=charts,
         live=before is None,
     )

@@ -29,7 +29,8 @@ from ultraviolet.web.queries.fetches import Fetch
 from ultraviolet.web.queries.objects import ResourceCount
 from ultraviolet.web.queries.summary import Summary
 
-_RANGES: dict[Range, str] = {"hour": "1 h", "day": "24 h", "week": "7 d"}
+RANGES: dict[Range, str] = {"hour": "1 h", "day": "24 h", "week": "7 d"}
+"""Labels of the time ranges that charts and lists offer."""
 _MAX_FINDINGS = 3
 _PAGE_SIZE = 100
 _TEXTS: dict[State, tuple[str, str]] = {
@@ -127,7 +128,7 @@ async def show(
     asked: Annotated[str, QueryParameter(name="range")] = "",
 ) -> Response[str]:
     """Show the status and key figures of each integration."""
-    known: dict[str, Range] = {each: each for each in _RANGES}
+    known: dict[str, Range] = {each: each for each in RANGES}
     span = known[parse_choice("range", asked, known) or "hour"]
 
     def read(connection: Connection) -> dict[str, Any]:
@@ -139,7 +140,7 @@ async def show(
         return {"cards": cards, "next": page.next}
 
     found = await hub.database.read(read)
-    return render.page(request, "overview.html", span=span, ranges=_RANGES, **found)
+    return render.page(request, "overview.html", span=span, ranges=RANGES, **found)
 
 
 def _card(connection: Connection, hub: Hub, integration: Integration, span: Range) -> Card:

@@ -1,9 +1,10 @@
 """Pages: people, API keys and versions."""
 
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlencode
 
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ultraviolet import clock
@@ -18,12 +19,20 @@ from ultraviolet.web.pages.forms.form_values import confirm, number_in
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
 from ultraviolet.web.pages.templating import GivenRenderer
 
+_Done = Literal["", "role", "password", "revoked"]
+"""What the last form of the page did, for the message about it."""
+
 
 @get("/settings", guards=ADMIN)
 async def show_people(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    done: FromQuery[_Done] = "",
+    person: FromQuery[int] = 0,
 ) -> Response[str]:
-    """List people, their roles and their last sign-in."""
+    """List people, their roles and their last sign-in, after the result of the last form."""
     people = await hub.database.read(accounts_users.list_users)
     admins = [user.id for user in people if user.role == "admin"]
     return render.page(
@@ -32,6 +41,10 @@ async def show_people(
         last_admin=admins[0] if len(admins) == 1 else None,
         secret=find_secret(request, hub, caller.name, "sign_in_link"),
         users=people,
+        done=done,
+        changed=next((user for user in people if user.id == person), None),
+        invited=await hub.database.read(sessions.list_open_links),
+        form_page="/settings",  # without the result of the form before
         signed_in=await hub.database.read(sessions.count_sessions),
     )
 
@@ -63,7 +76,7 @@ async def change_role(
     """Change the role of a person."""
     role = _role((await request.form()).get("role"))
     await hub.database.write(accounts_users.set_role, caller.name, user_id, role)
-    return _back()
+    return _back("role", user_id)
 
 
 @post("/settings/users", guards=ADMIN)
@@ -98,6 +111,13 @@ async def _invite(
     return redirect_with_secret(request, hub, caller, "/settings", link)
 
 
+@post("/settings/users/{user_id:int}/link/revoke", guards=ADMIN)
+async def revoke_link(hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]) -> Redirect:
+    """Make the sign-in links of a person invalid."""
+    await hub.database.write(sessions.revoke_links, caller.name, user_id)
+    return _back("revoked", user_id)
+
+
 @post("/settings/users/{user_id:int}/remove", guards=ADMIN)
 async def remove_user(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
@@ -106,7 +126,7 @@ async def remove_user(
     user = await hub.database.read(accounts_users.get_user, user_id)
     confirm(await request.form(), user.name, "The person was not removed.")
     await hub.database.write(accounts_users.remove_user, caller.name, user_id)
-    return _back()
+    return Redirect("/settings", status_code=303)
 
 
 @post("/settings/password", guards=ADMIN)
@@ -115,7 +135,7 @@ async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) 
     sent = await request.form()
     user_id, password = number_in(sent, "user"), str(sent.get("password", ""))
     await hub.database.write(passwords.set_password, caller.name, user_id, password)
-    return _back()
+    return _back("password", user_id)
 
 
 @post("/settings/keys", guards=ADMIN)
@@ -149,5 +169,5 @@ def _role(given: Any) -> Role:
             raise InvalidError("Select a role: viewer, operator or admin.", field="role")
 
 
-def _back() -> Redirect:
-    return Redirect("/settings", status_code=303)
+def _back(done: _Done, user_id: int) -> Redirect:
+    return Redirect(f"/settings?{urlencode({'done': done, 'person': user_id})}", status_code=303)

@@ -22,6 +22,7 @@ from ultraviolet.web.pages.formats.audit import (
     actor_label,
     detail_labels,
     subject_label,
+    subject_path,
 )
 from ultraviolet.web.pages.integration_choice import viewed_integration
 from ultraviolet.web.pages.navigation import current_address, visible_groups
@@ -76,6 +77,7 @@ class Renderer:
             "audit_action": action_label,
             "audit_details": detail_labels,
             "audit_subject": subject_label,
+            "audit_path": subject_path,
             "device": device_name,
             "json": values.as_json,
             "with_cursor": addresses.with_cursor,

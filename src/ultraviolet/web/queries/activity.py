@@ -12,7 +12,7 @@ from ultraviolet.mirror.latency import quantile
 
 Range = Literal["hour", "day", "week"]
 _MINUTE_CHARACTERS, _HOUR_CHARACTERS = 16, 13
-_HOURS: dict[Range, int] = {"hour": 1, "day": 24, "week": 24 * 7}
+HOURS: dict[Range, int] = {"hour": 1, "day": 24, "week": 24 * 7}
 _DELAY_COLUMNS = [activity.c[f"within_{bucket}"] for bucket in range(len(DELAYS) + 1)]
 _SUMS = [func.sum(column).label(column.name) for column in (activity.c.changes, *_DELAY_COLUMNS)]
 
@@ -33,7 +33,7 @@ def list_activity(
     end = utc_now().replace(second=0, microsecond=0)
     minutes = span == "hour"
     size = _MINUTE_CHARACTERS if minutes else _HOUR_CHARACTERS
-    count, step = (60, timedelta(minutes=1)) if minutes else (_HOURS[span], timedelta(hours=1))
+    count, step = (60, timedelta(minutes=1)) if minutes else (HOURS[span], timedelta(hours=1))
     places = [format_rfc3339(end - step * ago)[:size] for ago in range(count - 1, -1, -1)]
     place = func.substr(activity.c.minute, 1, size).label("place")
     here = (activity.c.integration_id == integration_id, activity.c.minute >= places[0])

@@ -19,7 +19,7 @@ OUTCOMES = {
 NEXT_STEPS = {
     "wrong_signature": "If the shared secret of the receiver was changed in ION, adopt the receiver again in the "
     "setup guide. Otherwise someone else knows this URL: rotate it.",
-    "too_large": "No action needed: the next fetch reads the change. ION shows which objects changed.",
+    "too_large": "No action needed: the next sync reads the change. ION shows which objects changed.",
     "put_off": "Check the disk and the database of the hub.",
 }
 

@@ -54,6 +54,11 @@ class Fetch(msgspec.Struct, frozen=True):
         )
         return (end - start).total_seconds()
 
+    @property
+    def rate(self) -> float | None:
+        """Objects read per second; None while it runs or if nothing was read."""
+        return self.read / self.took if self.read and self.took else None
+
 
 class FetchStep(msgspec.Struct, frozen=True):
     """Progress of one resource in a fetch."""
@@ -76,6 +81,11 @@ class FetchStep(msgspec.Struct, frozen=True):
         end, start = map(datetime.fromisoformat, (self.finished_at, self.started_at))
         return (end - start).total_seconds()
 
+    @property
+    def rate(self) -> float | None:
+        """Objects read per second; None before the end or if nothing was read."""
+        return self.read / self.took if self.read and self.took else None
+
 
 class FetchDetail(Fetch, frozen=True):
     """One fetch with its progress by resource."""
@@ -93,6 +103,8 @@ class FetchFilter(msgspec.Struct, frozen=True):
     integration_id: int | None = None
     mode: str | None = None
     state: str | None = None
+    since: str | None = None
+    """RFC 3339; fetches that started at or after this time."""
 
 
 def last_full_since(connection: Connection, integration_id: int, since: str) -> int | None:
@@ -111,9 +123,11 @@ def list_fetches(
 ) -> list[Fetch]:
     """Return fetches with an id below `before`, newest first."""
     query = _select_fetches().order_by(fetches.c.id.desc()).limit(limit)
-    for name in fetch_filter.__struct_fields__:
+    for name in ("integration_id", "mode", "state"):
         if (value := getattr(fetch_filter, name)) is not None:
             query = query.where(fetches.c[name] == value)
+    if fetch_filter.since is not None:
+        query = query.where(fetches.c.started_at >= fetch_filter.since)
     if before is not None:
         query = query.where(fetches.c.id < before)
     return [Fetch(**row) for row in connection.execute(query).mappings()]
@@ -134,7 +148,7 @@ def get_fetch(connection: Connection, fetch_id: int) -> FetchDetail:
         .one_or_none()
     )
     if row is None:
-        raise NotFoundError(f"Fetch {fetch_id} does not exist.")
+        raise NotFoundError(f"Sync {fetch_id} does not exist.")
     query = (
         select(*struct_columns(fetch_steps, FetchStep))
         .where(fetch_steps.c.fetch_id == fetch_id)

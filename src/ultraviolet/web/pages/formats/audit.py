@@ -1,8 +1,10 @@
 """Labels of the audit log: actors, actions, targets and details."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
+
+import msgspec
 
 from ultraviolet.hub.accounts.users import COMMAND_LINE, KEY_PREFIX
 from ultraviolet.hub.core.audit import ACTIONS, AuditEntry
@@ -36,7 +38,21 @@ _NAMES = {
     "way": "Method",
 }
 """Names of details that differ from their code."""
+_PAGES = {
+    "alert_destination": "/settings/alerts",
+    "key": "/settings/keys",
+    "retention": "/settings/retention",
+}
+"""Pages of lists that contain the target, by the noun of the action."""
 _WORDS = {"provider": "single sign-on", "nothing_new": "no change", "not_chosen": "not selected"}
+
+
+class Known(msgspec.Struct, frozen=True):
+    """The ids of what the audit log names and has a page, by name."""
+
+    integrations: Mapping[str, int]
+    users: Mapping[str, int]
+    webhook_urls: Mapping[str, int]
 
 
 def actor_label(name: str) -> str:
@@ -58,12 +74,31 @@ def subject_label(entry: AuditEntry) -> str:
     return resource_label(entry.subject).plural if by_resource else entry.subject
 
 
-def detail_labels(entry: AuditEntry) -> dict[str, str]:
-    """Return names and values of the details of an entry."""
-    return {
-        _name(name): _text(value, _VALUES.get(name, str))
-        for name, value in (entry.detail or {}).items()
-    }
+def subject_path(entry: AuditEntry, known: Known) -> str:
+    """Return the path of the page of what an entry is about; empty if it has none."""
+    noun, name = entry.action.partition(".")[0], entry.subject
+    page, ids, end = "", {}, ""
+    match noun:
+        case "integration" | "fetch" | "verification" | "event":
+            page, ids = "/integrations", known.integrations
+        case "user" | "session":
+            page, ids, end = "/settings/users", known.users, "/sessions"
+        case "webhook_url" | "receiver":
+            page, ids = "/webhooks", known.webhook_urls
+        case "index":
+            return f"/objects/{name}"
+        case _:
+            return _PAGES.get(noun, "")
+    return f"{page}/{ids[name]}{end}" if name in ids else ""
+
+
+def detail_labels(entry: AuditEntry, known: Known) -> dict[str, str]:
+    """Return names and values of the details of an entry; an integration by name if it exists."""
+    names = {id_: name for name, id_ in known.integrations.items()}
+    detail = dict(entry.detail or {})
+    if detail.get("integration_id") in names:
+        detail = {"integration": names[detail.pop("integration_id")], **detail}
+    return {_name(name): _text(value, _VALUES.get(name, str)) for name, value in detail.items()}
 
 
 def _name(name: str) -> str:

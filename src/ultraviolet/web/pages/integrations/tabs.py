@@ -11,7 +11,7 @@ from ultraviolet.command_text import command
 from ultraviolet.errors import NotFoundError
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.health.freshness import Freshness
-from ultraviolet.hub.health.resource_freshness import State
+from ultraviolet.hub.health.resource_freshness import ResourceFreshness, State
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
@@ -21,6 +21,7 @@ from ultraviolet.ion.labels import resource_label
 from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.integrations.schedules import PRESETS, schedule
+from ultraviolet.web.pages.objects.table import group_rank
 from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.pages.webhook_urls import count_day
@@ -146,12 +147,19 @@ async def find_freshness(hub: GivenHub, integration: FromQuery[str] = "") -> Red
 async def show_freshness(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
-    """Show when each resource was last proven right."""
+    """Show when each resource was last proven right: problems and changes first, others folded."""
 
     def read(connection: Connection) -> dict[str, Any]:
         integration = integrations.get(connection, integration_id)
         judged = hub.freshness(connection, integration)
-        rows = sorted(judged.resources, key=lambda row: resource_label(row.resource).plural)
+        problems = [row for row in judged.resources if row.stale or row.finding]
+        others = [row for row in judged.resources if row not in problems]
+        changed = [row for row in others if row.changes]
+        rows = [*problems, *changed]
+        unchanged: dict[str, list[ResourceFreshness]] = {}
+        for row in others:
+            if not row.changes:
+                unchanged.setdefault(resource_label(row.resource).group, []).append(row)
         columns = {
             "failing": any(row.failing for row in rows),
             "latency": any(row.p50_seconds is not None for row in rows),
@@ -163,6 +171,7 @@ async def show_freshness(
             "integrations": integrations.list_page(connection),
             "judged": judged,
             "rows": rows,
+            "unchanged": {name: unchanged[name] for name in sorted(unchanged, key=group_rank)},
             "health": health,
             "columns": columns,
         }
