@@ -34,10 +34,10 @@ _MAX_RELATED_COLUMNS = 7
 _STATUS = "status"
 _AUTHORS_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
 _STATES = {
-    "fresh": "Fresh: confirmed by a full read.",
-    "stale": "Stale: changed in ION. A re-read is pending.",
-    "partial": "Partial: known from events only. A full read is pending.",
-    "deleted": "Deleted in ION. The last content and the history are kept.",
+    "fresh": "Confirmed by a full read.",
+    "stale": "Changed in ION. A re-read is pending.",
+    "partial": "Known from events only. A full read is pending.",
+    "deleted": "ION no longer has it. The last content and the history are kept.",
 }
 
 
