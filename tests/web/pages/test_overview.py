@@ -126,7 +126,7 @@ def test_unreachable_ion_is_one_problem_with_its_consequences_folded(
         (30, "The last delivery arrived 30 min ago."),
     ],
 )
-def test_failing_ion_tells_when_the_last_delivery_arrived(
+def test_age_of_the_last_delivery_follows_the_state_failing(
     signed_in: Any, integration: dict[str, Any], minutes: int, told: str
 ) -> None:
     signed_in.api("POST", "/integrations/1/test")
