@@ -135,10 +135,13 @@ def continue_with_second_url(person: Page, hub: Any) -> None:
     expect_done(person, "Receiver exists in ION")
     expect_done(person, "Subscribed")
     expect(person.locator("#guide")).not_to_contain_text("Setup complete")
-    expect(person.locator("#guide")).to_contain_text("another receiver has all subscriptions")
+    expect(person.locator("#guide")).to_contain_text("This receiver is a spare: all subscriptions")
+    for step in ("First delivery received", "Signature verified"):
+        expect(person.locator(f'[data-step="{step}"]')).to_have_count(0)
+    subscribed = person.locator('[data-step="Subscribed"]')
+    expect(subscribed).to_contain_text(re.compile(r"All \d+ subscriptions are on receiver \d+"))
     person.reload()
     expect(person.locator("main")).to_contain_text("about the webhook URL Second")
-    subscribed = person.locator('[data-step="Subscribed"]')
     subscribed.get_by_text("Show this step").click()
     link = subscribed.get_by_role("link", name="Open in the query runner")
     with person.context.expect_page() as opened:

@@ -537,6 +537,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     extra: list[SubscriptionState]
     problems: list[str]
     elsewhere: int = 0
+    elsewhere_on: list[str] = []
 
 
 class Readable(Struct, frozen=True, kw_only=True):
@@ -702,6 +703,7 @@ class SetupStep(Struct, frozen=True, kw_only=True):
     name: str
     done: bool
     detail: str
+    needed: bool = True
 
 
 class SetupTexts(Struct, frozen=True, kw_only=True):

@@ -208,6 +208,9 @@ def test_missing_first_event_is_reported(plant: Plant) -> None:
     judged = plant.judge(40)
     assert kinds(judged) == ["no_event_yet"]
     assert judged.state == "fresh"
+    missing = Finding("receiver", "warning", "No receiver in ION posts to this hub", "", None)
+    finding_store.add_findings(plant.connection, 1, [missing])
+    assert kinds(plant.judge(40)) == ["receiver"], "it is the cause"
 
 
 def test_downtime_is_a_cause_until_everything_is_confirmed(plant: Plant) -> None:

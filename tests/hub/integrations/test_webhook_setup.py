@@ -326,6 +326,9 @@ def test_each_receiver_is_adopted_and_subscriptions_count_for_all(where: Where) 
         guide = await webhook_setup.setup_overview(place, place.id, second.id)
         assert guide.webhook_url == second
         assert done(guide) == [True, True, True, False, False]
+        assert [step.needed for step in guide.steps] == [True, True, True, False, False]
+        count, used_id = len(first.plan.present), first.webhook_url.receiver_id
+        assert guide.steps[2].detail == f"All {count} subscriptions are on receiver {used_id}"
         assert guide.plan
         assert guide.plan.receiver
         assert guide.plan.receiver.id == receiver_id
@@ -334,7 +337,12 @@ def test_each_receiver_is_adopted_and_subscriptions_count_for_all(where: Where) 
         adopted = await webhook_setup.adopt_receiver(place, "kim", place.id, receiver_id)
         assert adopted
         assert (adopted.id, adopted.receiver_id, adopted.verifies) == (second.id, receiver_id, True)
+        third, _ = await place.database.write(webhook_urls.create_url, "kim", place.id, "third")
+        empty = await webhook_setup.setup_overview(place, place.id, third.id)
+        assert done(empty) == [True, False, True, False, False], "its receiver does not exist"
+        assert empty.steps[2].detail == guide.steps[2].detail
         used = await webhook_setup.setup_overview(place, place.id)
+        assert all(step.needed for step in used.steps)
         assert used.webhook_url
         assert used.webhook_url.id == first.webhook_url.id, "the one with the subscriptions"
         assert used.plan
@@ -369,6 +377,7 @@ def test_selection_counts_for_all_urls(where: Where) -> None:
             shown = await webhook_setup.setup_overview(place, place.id, url_id)
             assert shown.plan
             assert [pair.resource for pair in shown.plan.missing] == ["parts"]
+            assert all(step.needed for step in shown.steps), "no receiver has all subscriptions"
 
     run(where, story)
 
@@ -468,6 +477,7 @@ def test_missing_permission_is_reported_by_the_set_up_overview(where: Where) -> 
         shown = await webhook_setup.setup_overview(place, place.id)
         assert shown.plan is None
         assert "permission" in str(shown.problem)
+        assert [step.detail for step in shown.steps[1:3]] == ["ION could not be read"] * 2
         with pytest.raises(IonRefusedError):
             await webhook_setup.apply_setup(place, "kim", place.id)
 

@@ -73,9 +73,14 @@ def test_guide_is_about_the_url_in_its_address(signed_in: Any, integration: dict
         "2",
         "1",
     ]
+    guide = signed_in.send("GET", "/integrations/1/set-up").text.replace("&amp;", "&")
+    assert 'href="/integrations/1/set-up?way=manual&url=1">first</a>' in guide
+    assert 'url=2">second</a>' not in guide, "it is the one shown"
     assert signed_in.send("GET", "/integrations/1/set-up?url=9").status_code == 404
     listed = signed_in.send("GET", "/webhooks").text.replace("&amp;", "&")
     assert listed.count("Continue setup</a>") == 1
+    assert 'ID <span class="mono">1</span>' in listed
+    assert '<td><a href="/integrations/1">' in listed
     assert "/integrations/1/set-up?way=manual&url=2" in listed
 
 

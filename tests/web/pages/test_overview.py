@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from ultraviolet import clock
+from ultraviolet.db.tables.events import webhook_urls
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding
+from ultraviolet.hub.ingest.webhook_urls import create_url
 from ultraviolet.web.queries.activity import list_activity
 
 
@@ -103,6 +106,7 @@ def test_unreachable_ion_is_one_problem_with_its_consequences_folded(
         assert len(folded) == 1, address
         assert "The hub has not read 3 parts" in folded[0]
         assert "Run <code>setup apply</code>" in main
+        assert "eliveries are still received" not in main, f"{address}: none has arrived"
     page = signed_in.send("GET", "/integrations/1/findings").text
     assert "Run <code>setup apply</code>" in page
     (folded,) = re.findall(
@@ -112,3 +116,37 @@ def test_unreachable_ion_is_one_problem_with_its_consequences_folded(
     assert page.count("The hub has not read 3 parts") == 1
     assert page.replace(folded, "").count("does not respond") == 1
     assert "`" not in page
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [
+        (1, "Deliveries are still received and stored."),
+        (30, "The last delivery arrived 30 min ago."),
+    ],
+)
+def test_age_of_the_last_delivery_follows_the_state_failing(
+    signed_in: Any, integration: dict[str, Any], minutes: int, told: str
+) -> None:
+    signed_in.api("POST", "/integrations/1/test")
+    arrived = clock.format_rfc3339(clock.utc_now() - timedelta(minutes=minutes))
+
+    def deliver(connection: Any) -> None:
+        url, _ = create_url(connection, "kim", 1, "Violet")
+        known = webhook_urls.c.id == url.id
+        connection.execute(update(webhook_urls).where(known).values(last_delivery_at=arrived))
+
+    signed_in.hub.database.write_now(deliver)
+    for address in ("/", "/integrations/1"):
+        page = signed_in.send("GET", address).text
+        assert told in page, address
+        assert page.count("eliveries are still received") == int(minutes == 1), address
+
+
+def test_button_replaces_its_command(signed_in: Any, integration: dict[str, Any]) -> None:
+    for address in ("/", "/integrations/1"):
+        page = signed_in.send("GET", address).text
+        assert "No webhook event has arrived yet" in page, address
+        assert "ultraviolet setup apply" not in page, address
+        assert "Set up webhooks</a>" in page, address

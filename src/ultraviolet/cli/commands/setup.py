@@ -153,3 +153,5 @@ def _show_setup(session: Session, setup: Json) -> None:
         session.say(f"Subscriptions: {', '.join(counts)}")
         for problem in difference["problems"]:
             session.say(problem)
+    elif setup["problem"]:
+        session.say(setup["problem"])

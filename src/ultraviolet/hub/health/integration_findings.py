@@ -62,7 +62,7 @@ def find_integration_findings(
         now = Action.FETCH.command(integration.name)
         step = f"The next sync confirms them; `{now}` starts one now"
         yield Finding("hub_was_down", "error", message, step, Action.FETCH)
-    yield from _event_findings(connection, catalog, integration, status)
+    yield from _event_findings(connection, catalog, integration, stored, status)
     if not status.heals:
         message = "Healing is turned off by ULTRAVIOLET_HEAL, so stale objects are not read again"
         step = "Remove the setting and restart the hub"
@@ -145,10 +145,15 @@ def _unread(
 
 
 def _event_findings(
-    connection: Connection, catalog: Catalog, integration: Integration, status: ProcessStatus
+    connection: Connection,
+    catalog: Catalog,
+    integration: Integration,
+    stored: Sequence[finding_store.StoredFinding],
+    status: ProcessStatus,
 ) -> Iterator[Finding]:
     """Yield a finding if events do not arrive.
 
+    That no event has arrived yet follows from an open problem of the receiver, and is not told.
     Changes of resources for which ION never sends events do not count.
     """
     # `+ 0` makes SQLite scan back from the newest row instead of sorting all rows.
@@ -172,7 +177,7 @@ def _event_findings(
         )
         step = f"Check the receiver and its subscriptions with `{command('setup plan', integration.name)}`"
         yield Finding("silent", "error", message, step, Action.REPAIR_WEBHOOKS)
-    elif last is None:
+    elif last is None and not any(one.kind == "receiver" and not one.repaired_at for one in stored):
         message = (
             "No webhook event has arrived yet, so changes appear only after the next sync"
             f"{_sandbox_remark(integration)}"

@@ -50,11 +50,20 @@ class Plan(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     elsewhere: int = 0
     """How many of the present subscriptions only other receivers of this hub have."""
+    elsewhere_on: tuple[str, ...] = ()
+    """The ids of these other receivers."""
 
     @property
     def covered_elsewhere(self) -> bool:
         """Whether the receiver has no subscription, and needs none."""
-        return 0 < self.elsewhere == len(self.present)
+        incomplete = self.missing or self.inactive
+        return not incomplete and 0 < self.elsewhere == len(self.present)
+
+    @property
+    def others(self) -> str:
+        """The other receivers in words: "receiver 2", "receivers 2 and 3"."""
+        ids = " and ".join(self.elsewhere_on)
+        return f"receivers {ids}" if len(self.elsewhere_on) > 1 else f"receiver {ids}"
 
 
 class SetupStep(msgspec.Struct, frozen=True):
@@ -63,6 +72,8 @@ class SetupStep(msgspec.Struct, frozen=True):
     name: str
     done: bool
     detail: str
+    needed: bool = True
+    """False if another receiver has all subscriptions, so that no delivery is expected."""
 
 
 def setup_texts(
@@ -93,23 +104,28 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
     if found:
         present = len(found.present)
         wanted = present + len(found.missing) + len(found.inactive)
-        done = receiver is not None and present == wanted
+        done = present == wanted and (receiver is not None or found.covered_elsewhere)
         detail = f"{present} of {wanted}"
-        if found.elsewhere:
-            detail += f", {found.elsewhere} of them only on another receiver of this hub"
+        if found.covered_elsewhere:
+            detail = f"All {wanted} subscriptions are on {found.others}"
+        elif found.elsewhere:
+            detail += f", {found.elsewhere} of them on {found.others}"
         subscribed = SetupStep("Subscribed", done, detail)
     first, verified = (url.first_delivery_at, url.first_verified_at) if url else (None, None)
-    address = f"Ends in …{url.last_four}" if url else "Create one, or use automatic setup"
+    address = f"Ends in …{url.last_four}" if url else "Not created yet"
     name = f"{receiver.name}, ID {receiver.id}" if receiver else "Not found yet"
+    if found is None:
+        name = "ION could not be read"
     problems = found.problems if found else ()
     unverified = (
         "Waiting for a delivery"
         if url and url.verifies
-        else "The hub does not know the shared secret yet"
+        else "The hub does not know the shared secret yet; it checks every minute"
     )
     waiting = "Waiting: change an object in ION"
-    if found and found.covered_elsewhere:
-        waiting = "No delivery is expected: another receiver has all subscriptions"
+    needed = not (found and found.covered_elsewhere)
+    if found and not needed:
+        waiting = unverified = f"Not needed: all subscriptions are on {found.others}"
     return [
         SetupStep("Webhook URL created", url is not None, address),
         SetupStep(
@@ -122,8 +138,9 @@ def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
             "First delivery received",
             first is not None,
             first or waiting,
+            needed,
         ),
-        SetupStep("Signature verified", verified is not None, verified or unverified),
+        SetupStep("Signature verified", verified is not None, verified or unverified, needed),
     ]
 
 
@@ -140,7 +157,7 @@ def compare_subscriptions(
     """
     found = subscriptions.difference(catalog, wanted, receiver)
     elsewhere = {
-        (each.resource, each.action): each
+        (each.resource, each.action): (each, other.id)
         for other in others
         for each in subscriptions.difference(catalog, wanted, other).present
     }
@@ -157,11 +174,12 @@ def compare_subscriptions(
     return Plan(
         receiver=ReceiverState(receiver.id, receiver.name, receiver.active) if receiver else None,
         problems=tuple(problems),
-        present=(*found.present, *covered),
+        present=(*found.present, *(each for each, _ in covered)),
         missing=_without(found.missing, elsewhere),
         inactive=_without(found.inactive, elsewhere),
         extra=found.extra,
         elsewhere=len(covered),
+        elsewhere_on=tuple(sorted({id_ for _, id_ in covered})),
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from ultraviolet import clock
 from ultraviolet.hub.core.finding import CONSEQUENCES, Finding
 from ultraviolet.hub.health.freshness import NO_CONNECTION, Freshness
-from ultraviolet.hub.health.resource_freshness import ResourceFreshness, State
+from ultraviolet.hub.health.resource_freshness import ResourceFreshness, State, age, age_seconds
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations.models import Integration
@@ -33,6 +33,8 @@ RANGES: dict[Range, str] = {"hour": "1 h", "day": "24 h", "week": "7 d"}
 """Labels of the time ranges that charts and lists offer."""
 _MAX_FINDINGS = 3
 _PAGE_SIZE = 100
+_RECENT_SECONDS = 120
+"""The greatest age of a delivery that shows that deliveries still arrive."""
 _TEXTS: dict[State, tuple[str, str]] = {
     State.DELETING: (
         "warn",
@@ -42,7 +44,7 @@ _TEXTS: dict[State, tuple[str, str]] = {
         "warn",
         "Syncing is paused. Deliveries are stored and applied, but not confirmed.",
     ),
-    State.FAILING: ("bad", "{} Deliveries are still received and stored."),
+    State.FAILING: ("bad", "{}"),
     State.UNSYNCED: ("warn", "{}"),
     State.STALE: ("bad", "{}"),
     State.UNCONFIRMED: ("warn", "{}"),
@@ -158,7 +160,7 @@ def _card(connection: Connection, hub: Hub, integration: Integration, span: Rang
     return Card(
         integration,
         queries_summary.get_summary(connection, integration.id),
-        status_of(judged),
+        status_of(connection, judged),
         judged,
         activity.summarize(connection, integration.id, now - timedelta(hours=1)),
         DayCount(sum(day.received for day in days), sum(day.rejected for day in days)),
@@ -169,7 +171,7 @@ def _card(connection: Connection, hub: Hub, integration: Integration, span: Rang
     )
 
 
-def status_of(judged: Freshness) -> Status:
+def status_of(connection: Connection, judged: Freshness) -> Status:
     """Return the status of an integration with this freshness."""
     label = judged.state.value
     tone, text = _TEXTS[judged.state]
@@ -186,6 +188,8 @@ def status_of(judged: Freshness) -> Status:
     stated = found[0] if found and "{}" in text else None
     others = [finding for finding in found if finding is not stated]
     follow: list[Finding] = []
+    if judged.state == State.FAILING:
+        reason += _deliveries(connection, judged.integration_id)
     if stated and judged.state == State.FAILING:
         follow = [
             one
@@ -194,6 +198,18 @@ def status_of(judged: Freshness) -> Status:
         ]
         others = [one for one in others if one not in follow]
     return Status(label, tone, text.format(reason), stated, others[:_MAX_FINDINGS], follow)
+
+
+def _deliveries(connection: Connection, integration_id: int) -> str:
+    """Return a sentence about the last delivery; empty if none has arrived."""
+    urls = webhook_urls.list_urls(connection, integration_id)
+    last = max((url.last_delivery_at for url in urls if url.last_delivery_at), default=None)
+    if last is None:
+        return ""
+    now = clock.utc_now()
+    if age_seconds(last, now) <= _RECENT_SECONDS:
+        return " Deliveries are still received and stored."
+    return f" The last delivery arrived {age(last, now)}."
 
 
 def _charts(points: list[Activity], span: Range) -> tuple[Chart, Chart]:

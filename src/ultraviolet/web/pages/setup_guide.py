@@ -11,7 +11,9 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import NotFoundError
+from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions, webhook_setup
 from ultraviolet.hub.integrations.models import Integration, is_sandbox
@@ -22,7 +24,7 @@ from ultraviolet.web.middleware.auth import ADMIN, VIEWER, AnyRequest, GivenCall
 from ultraviolet.web.pages.formats.addresses import runner
 from ultraviolet.web.pages.forms.form_values import number_in
 from ultraviolet.web.pages.one_time import ONE_TIME_COOKIE, find_secret
-from ultraviolet.web.pages.overview import status_of
+from ultraviolet.web.pages.overview import Status, status_of
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.pages.webhook_urls import WEBHOOK_URL, guide_address, redirect_with_url
 
@@ -88,7 +90,13 @@ async def show(
         return integration, shown_id or usual, bool(used and used.receiver_id), offered
 
     integration, shown_id, has_receiver, offered = await hub.database.read(read)
-    judged = await hub.database.read(hub.freshness, integration)
+
+    def read_state(connection: Connection) -> tuple[Freshness, Status, list[WebhookUrl]]:
+        judged = hub.freshness(connection, integration)
+        urls = webhook_urls.list_active(connection, integration_id)
+        return judged, status_of(connection, judged), urls
+
+    judged, health, urls = await hub.database.read(read_state)
     found = await webhook_setup.setup_overview(hub.connections, integration_id, shown_id)
     url = found.webhook_url
     address = secret.text if secret and url and url.id == secret.subject_id else ""
@@ -99,7 +107,7 @@ async def show(
     groups = _groups(found.plan)
     catalog = hub.catalog.following(integration.resources)
     run = hub.setup_runs.get(integration_id)
-    done = all(step.done for step in found.steps)
+    pending = [i for i, step in enumerate(found.steps) if step.needed and not step.done]
     second = has_receiver and receiver_id is None
     usual = "manual" if address or second else "automatic"
     page = render.page(
@@ -110,7 +118,8 @@ async def show(
         second=second,
         integration=integration,
         overview=found,
-        health=status_of(judged),
+        others=[one for one in urls if url and one.id != url.id],
+        health=health,
         rejected=any(one.rejects_credentials for one in judged.findings),
         texts=texts,
         wanted=url.wanted if url else None,
@@ -125,8 +134,8 @@ async def show(
         actions=_ACTIONS,
         sandbox=is_sandbox(integration.api_url),
         way=way or usual,
-        current=next((i for i, step in enumerate(found.steps) if not step.done), len(found.steps)),
-        poll_interval="10s" if done else "2s",
+        current=pending[0] if pending else len(found.steps),
+        poll_interval="2s" if pending else "10s",
         runner={
             name: runner(integration.api_url, texts[name], json.loads(texts[f"{name}_variables"]))
             for name, is_complete in (("receiver", address), ("subscriptions", receiver_id))
@@ -216,7 +225,7 @@ async def choose(
 
 def _filled(
     texts: webhook_setup.SetupTexts,
-    url: webhook_urls.WebhookUrl | None,
+    url: WebhookUrl | None,
     address: str,
     receiver_id: str | None,
 ) -> dict[str, str]:

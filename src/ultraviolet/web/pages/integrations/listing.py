@@ -34,7 +34,7 @@ async def show_all(
         rows = [
             {
                 "integration": one,
-                "status": status_of(hub.freshness(connection, one)),
+                "status": status_of(connection, hub.freshness(connection, one)),
                 "summary": summary.get_summary(connection, one.id),
                 "findings": len(
                     finding_store.list_findings(connection, one.id, MAX_FINDINGS, unresolved=True)

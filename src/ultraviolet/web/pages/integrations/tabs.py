@@ -75,7 +75,7 @@ def _read_tab(
         case "findings":
             found = finding_store.list_findings(connection, id_, MAX_FINDINGS)
             stored = {(one.kind, one.message) for one in found if not one.resolved_at}
-            follow = {(one.kind, one.message) for one in status_of(judged).consequences}
+            follow = {(one.kind, one.message) for one in status_of(connection, judged).consequences}
             shown = {
                 "findings": [
                     one for one in found if one.resolved_at or (one.kind, one.message) not in follow
@@ -108,7 +108,7 @@ async def show(
         return {
             "integration": integration,
             "judged": judged,
-            "health": status_of(judged),
+            "health": status_of(connection, judged),
             "urls": urls,
             "rejected": any(one.rejects_credentials for one in judged.findings),
             "failing": judged.state is State.FAILING,
@@ -165,7 +165,7 @@ async def show_freshness(
             "latency": any(row.p50_seconds is not None for row in rows),
             "note": any(row.skipped or row.finding for row in rows),
         }
-        health = status_of(judged)
+        health = status_of(connection, judged)
         return {
             "integration": integration,
             "integrations": integrations.list_page(connection),
