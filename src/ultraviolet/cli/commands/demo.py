@@ -81,15 +81,15 @@ def demo(
     port: Annotated[
         int | None,
         typer.Option(
-            help="Port of the hub, by default that of the last successful start or 8000; the next free port"
-            " if it is in use."
+            help="Port of the hub, by default that of the last successful start or 8000; the"
+            " next free port if it is in use."
         ),
     ] = None,
     ion_port: Annotated[
         int | None,
         typer.Option(
-            help="Port of the local ION, by default that of the last successful start or 8100; the next free"
-            " port if it is in use."
+            help="Port of the local ION, by default that of the last successful start or 8100;"
+            " the next free port if it is in use."
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Exit as soon as changes arrive.")] = False,
