@@ -16,7 +16,7 @@ from ultraviolet.errors import UltravioletError
 from ultraviolet.file_lock import try_lock
 from ultraviolet.files import private_opener
 from ultraviolet.outgoing import opener
-from ultraviolet.process import describe_exit
+from ultraviolet.process import ENDS_WITH_INPUT, describe_exit
 
 _LOG_TAIL_LINES = 20
 _STOP_TIMEOUT_SECONDS = 15
@@ -42,13 +42,17 @@ class Child:
         restarts: int = 0,
         module: str = "ultraviolet",
         lock: Path | None = None,
+        ends_with_parent: bool = False,
     ) -> None:
         """Configure the process, which runs a module; entering starts it.
 
         `restarts` is the number of times that it is restarted after a signal ended it. The process
         holds the lock of the file `lock`, which contains its id, so that `end_orphan` finds it.
+        A hub or local ION with `ends_with_parent` ends when this process ends for any reason, and
+        ignores the signals of its terminal.
         """
         self.lock = lock
+        self.ends_with_parent = ends_with_parent
         self.restarts_left = restarts
         self.name = name
         self.command = [sys.executable, "-m", module, *arguments]
@@ -60,6 +64,8 @@ class Child:
             if not name.startswith(("ULTRAVIOLET_", "ION_"))
         }
         self.environment = {**inherited, "PYTHONUNBUFFERED": "1", **environment}
+        if ends_with_parent:
+            self.environment[ENDS_WITH_INPUT] = "1"
 
     def __enter__(self) -> Self:
         self.start()
@@ -76,11 +82,12 @@ class Child:
                 try_lock(lock)
             self.process = subprocess.Popen(  # noqa: S603 our own command line
                 self.command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if self.ends_with_parent else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self.environment,
                 pass_fds=[lock.fileno()] if lock else [],
+                process_group=0 if self.ends_with_parent else None,
             )
             if lock:
                 lock.write(str(self.process.pid).encode())

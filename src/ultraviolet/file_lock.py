@@ -27,8 +27,8 @@ def lock_folder(
     """Hold the lock of a folder, created if needed; raise ConflictError if it is in use.
 
     `name` begins the error, as in "The demo". Pass the URL of this process to the yielded function;
-    the error of another process names it. The lock ends with the process, also if it is killed.
-    The file of a temporary lock is deleted with it.
+    the error of another process names it, and how to end this process. The lock ends with the
+    process, also if it is killed. The file of a temporary lock is deleted with it.
     """
     ensure_private_dir(folder, (file,))
     path = folder / file
@@ -37,8 +37,10 @@ def lock_folder(
             lock = stack.enter_context(open(path, "a+", opener=private_opener))
             if not try_lock(lock):
                 lock.seek(0)
-                at = f" at {url}" if (url := lock.read(1000).strip()) else ""
-                raise ConflictError(f"{name} with the data in {folder} is already running{at}")
+                process, _, url = lock.read(1000).partition(" ")
+                at = f" at {url}" * bool(url)
+                end = f"; `kill {process}` ends it" * bool(process)
+                raise ConflictError(f"{name} with the data in {folder} is already running{at}{end}")
             if not temporary or _is_file(path, lock.fileno()):
                 break
             lock.close()
@@ -47,7 +49,7 @@ def lock_folder(
 
         def write(url: str) -> None:
             lock.truncate(0)
-            lock.write(url)
+            lock.write(f"{os.getpid()} {url}")
             lock.flush()
 
         write("")

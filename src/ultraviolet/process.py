@@ -1,4 +1,4 @@
-"""Processes: garbage collection, skipped imports, re-exec, forced exit, and descriptions of exit codes."""
+"""Processes: garbage collection, skipped imports, re-exec, their end, and descriptions of exit codes."""
 
 import _thread
 import gc
@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import Any, NoReturn, cast
 
 _GC_THRESHOLDS = (20_000, 20, 50)
+ENDS_WITH_INPUT = "ULTRAVIOLET_ENDS_WITH_INPUT"
+"""The environment variable of processes that end with their standard input."""
 
 
 def collect_garbage_rarely() -> None:
@@ -52,6 +54,21 @@ def reexec() -> NoReturn:
         signal.SIGHUP, signal.SIG_IGN
     )  # its default action ends a process without handler
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  this very program
+
+
+def end_with_input() -> None:
+    """If the environment says so, send SIGTERM to this process when its standard input ends.
+
+    The input is a pipe of the parent process, which the system closes however the parent ends.
+    """
+    if ENDS_WITH_INPUT in os.environ:
+        _thread.start_new_thread(_end_with_input, ())
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def force_exit_after(seconds: float) -> None:

@@ -53,9 +53,9 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
             again = subprocess.run(command, capture_output=True, text=True, check=False)
             first = running(data)
             assert again.returncode == 5
-            assert again.stderr.splitlines() == [
-                f"ultraviolet: The demo with the data in {data} is already running at {first['url']}"
-            ]
+            used = f"The demo with the data in {data} is already running at {first['url']}"
+            expected = f"ultraviolet: {used}; `kill {demo.pid}` ends it"
+            assert again.stderr.splitlines() == [expected]
             os.kill(first["pid"], signal.SIGSEGV)
             second = wait(lambda: another(data, first), 60, "another hub")
             wait(lambda: is_responding(f"{second['url']}/livez"), 60, "its answer")

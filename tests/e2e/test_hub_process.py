@@ -163,14 +163,15 @@ def test_changed_secret_key_is_reported_at_start(stopped: Any) -> None:
 
 
 def test_second_hub_or_ion_on_one_folder_is_refused(hub: Any, local_ion: Any) -> None:
-    for command, data, url, name in (
-        (("serve",), hub.data, hub.url, "The hub"),
-        (("ion", "serve"), local_ion.data, local_ion.url, "The local ION"),
+    for command, data, url, name, child in (
+        (("serve",), hub.data, hub.url, "The hub", hub.child),
+        (("ion", "serve"), local_ion.data, local_ion.url, "The local ION", local_ion.child),
     ):
         words = [sys.executable, "-m", "ultraviolet", *command, "--port", "0", "--data", str(data)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 5, done.stderr
-        expected = f"ultraviolet: {name} with the data in {data} is already running at {url}"
+        used = f"{name} with the data in {data} is already running at {url}"
+        expected = f"ultraviolet: {used}; `kill {child.process.pid}` ends it"
         assert done.stderr.splitlines() == [expected]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ultraviolet import clock
 from ultraviolet.codecs import prepare_codecs
-from ultraviolet.command_text import command
+from ultraviolet.command_text import start_command
 from ultraviolet.db import engine
 from ultraviolet.db.attributes import AttributeCatalog
 from ultraviolet.db.database import Database
@@ -224,8 +224,7 @@ class Hub:
         """Return the finding of a command that no hub runs on its database; None in a hub."""
         if self._one_off is None:
             return None
-        start = command("serve", data=str(self.data))
-        return heartbeat.find_no_hub(connection, start)
+        return heartbeat.find_no_hub(connection, start_command(self.data))
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:

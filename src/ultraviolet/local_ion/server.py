@@ -45,7 +45,7 @@ from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.sandbox.loader import copy_into
 from ultraviolet.local_ion.webhooks.outbox import Outbox
 from ultraviolet.local_ion.webhooks.sender import DeliveryService, log_failure
-from ultraviolet.process import force_exit_after, freeze_startup_objects
+from ultraviolet.process import end_with_input, force_exit_after, freeze_startup_objects
 
 GRAPHQL_THREADS = 8
 MAX_SHUTDOWN_SECONDS = 8
@@ -189,6 +189,7 @@ def serve(options: ServeOptions) -> None:
 
     ION_CLIENT_ID and ION_CLIENT_SECRET set its credentials.
     """
+    end_with_input()
     prepare_folder(options.data)
     if options.from_file is not None:
         copy_into(options.data, options.from_file)

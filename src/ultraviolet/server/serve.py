@@ -35,7 +35,7 @@ from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.runtime.leases import Role
-from ultraviolet.process import force_exit_after, freeze_startup_objects
+from ultraviolet.process import end_with_input, force_exit_after, freeze_startup_objects
 from ultraviolet.server import sd_notify
 from ultraviolet.server.hub_files import database_elsewhere, hub_files
 from ultraviolet.server.supervisor import (
@@ -149,6 +149,7 @@ class _Server(uvicorn.Server):
 
 def serve(options: ServeOptions) -> None:
     """Run the hub until a signal stops it."""
+    end_with_input()
     settings = Settings.from_environment(data=options.data, public_url=options.url)
     with ExitStack() as stack:
         if not _is_postgresql(settings):  # two hubs would share one SQLite database

@@ -2,9 +2,7 @@
 
 import secrets
 import shlex
-import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -14,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from ultraviolet.child_process import Child, free_port, is_responding
+from ultraviolet.child_process import Child, end_orphan, free_port, is_responding
 from ultraviolet.cli.support import contexts
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.cli.support.progress import follow_fetch
 from ultraviolet.clock import now_rfc3339
+from ultraviolet.command_text import DEMO_LOCK, program
 from ultraviolet.errors import UltravioletError
 from ultraviolet.file_lock import lock_folder
 from ultraviolet.files import create_private, ensure_private_dir
@@ -32,7 +31,12 @@ CONTEXT_NAME = "demo"
 FIRST_CHANGE_TIMEOUT_SECONDS = 60.0
 DEFAULT_PORTS = (8000, 8100)
 """The ports of the hub and of the local ION at the first start."""
-_FILES = ("credentials.json", "ports.json", "demo.lock", "hub.log", "ion.log", "hub", "ion")
+_PORTS = "ports.json"
+_HUB_PROCESS, _ION_PROCESS = "hub-process.lock", "ion-process.lock"
+_FILES = (
+    *("credentials.json", _PORTS, DEMO_LOCK, _HUB_PROCESS, _ION_PROCESS),
+    *("hub.log", "ion.log", "hub", "ion"),
+)
 """The files and folders that a demo writes into its directory."""
 CRASH_DETECTION_SECONDS = 2.0
 """How long a failed step waits for one of the processes to be found crashed."""
@@ -52,7 +56,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """The ports of the last start, so that printed and stored addresses stay valid."""
+    """The ports of the last successful start, so that printed and stored addresses stay valid."""
 
     hub: int
     ion: int
@@ -77,15 +81,15 @@ def demo(
     port: Annotated[
         int | None,
         typer.Option(
-            help="Port of the hub, by default that of the last start or 8000; the next free port"
-            " if it is in use."
+            help="Port of the hub, by default that of the last successful start or 8000; the"
+            " next free port if it is in use."
         ),
     ] = None,
     ion_port: Annotated[
         int | None,
         typer.Option(
-            help="Port of the local ION, by default that of the last start or 8100; the next free"
-            " port if it is in use."
+            help="Port of the local ION, by default that of the last successful start or 8100;"
+            " the next free port if it is in use."
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Exit as soon as changes arrive.")] = False,
@@ -99,15 +103,22 @@ def demo(
     Examples: `ultraviolet demo`,
     `ultraviolet demo --size medium --changes-per-second 20 --no-browser`
     """
-    # SIGTERM must stop the child processes as Ctrl-C does. A shell starts the background jobs of a
-    # script with SIGINT ignored.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
+    # SIGTERM must stop the child processes as Ctrl-C does, and so must a closed terminal, except
+    # under nohup. A shell starts the background jobs of a script with SIGINT ignored.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     start, started_at = time.monotonic(), now_rfc3339()
     ensure_private_dir(data, _FILES)
     with ExitStack() as stack:
-        write_url = stack.enter_context(lock_folder(data, "demo.lock", "The demo"))
-        ports = _pick_ports(data, port, ion_port)
+        write_url = stack.enter_context(lock_folder(data, DEMO_LOCK, "The demo"))
+        _end_earlier_processes(data)
+        remembered = _load_ports(data)
+        usual = remembered or Ports(*DEFAULT_PORTS)
+        ports = Ports(
+            _pick_port(usual.hub if port is None else port),
+            _pick_port(usual.ion if ion_port is None else ion_port),
+        )
         ion_url, hub_url = f"http://127.0.0.1:{ports.ion}", f"http://127.0.0.1:{ports.hub}"
         write_url(hub_url)
         credentials = _load_credentials(data)
@@ -122,6 +133,8 @@ def demo(
                     "ION_CLIENT_SECRET": credentials.client_secret,
                 },
                 restarts=1,
+                lock=data / _ION_PROCESS,
+                ends_with_parent=True,
             )
         )
         hub = stack.enter_context(
@@ -131,9 +144,14 @@ def demo(
                 data / "hub.log",
                 {"ULTRAVIOLET_PUBLIC_URL": hub_url},
                 restarts=1,
+                lock=data / _HUB_PROCESS,
+                ends_with_parent=True,
             )
         )
-        _say(f"Starting a local ION with a {size} plant …")
+        if remembered:
+            _say(f"Continuing with the local ION and the hub in {data} …")
+        else:
+            _say(f"Starting a local ION with a {size} plant …")
         started = _set_up_with_retry(
             ion,
             hub,
@@ -145,6 +163,7 @@ def demo(
                 started_at if changes_per_second else None,
             ),
         )
+        (data / _PORTS).write_bytes(msgspec.json.encode(ports))
         with suppress(KeyboardInterrupt):
             _print_addresses(hub_url, ion_url, started, time.monotonic() - start, data)
             if browser and not once:
@@ -266,8 +285,8 @@ def _wait_for_delivery(
 def _print_addresses(
     hub_url: str, ion_url: str, started: StartedDemo, seconds: float, data: Path
 ) -> None:
-    program, hub = _program(), shlex.quote(str((data / "hub").absolute()))
-    use = f"\nTo use this hub without --data: {program} context use {CONTEXT_NAME}"
+    this, hub = program(), shlex.quote(str((data / "hub").absolute()))
+    use = f"\nTo use this hub without --data: {this} context use {CONTEXT_NAME}"
     if started.order_id:
         page = f"purchase_orders/{started.order_id}"
         change = f"""Change a purchase order: select Edit beside its description, and save.
@@ -287,7 +306,7 @@ Ready after {seconds:.0f} s, and changes are flowing.
 {change}
   Query runner {ion_url}/?example=update-order   (the same as a mutation, ready to run)
 
-On the command line: {program} status --data {hub}{use * _add_context(data)}
+On the command line: {this} status --data {hub}{use * _add_context(data)}
 Logs: {data / "hub.log"}, {data / "ion.log"}. Press Ctrl-C to stop both.""")
 
 
@@ -304,27 +323,23 @@ def _add_context(data: Path) -> bool:
     return False
 
 
-def _program() -> str:
-    """Return how to call this program: by name if it is on PATH, else as it was started."""
-    on_path = shutil.which("ultraviolet")
-    if on_path and Path(on_path).parent == Path(sys.executable).parent:
-        return "ultraviolet"
-    if Path(sys.argv[0]).name == "__main__.py":
-        return shlex.join([sys.executable, "-m", "ultraviolet"])
-    return shlex.quote(sys.argv[0])
+def _end_earlier_processes(data: Path) -> None:
+    """End the processes of a killed demo; raise ConflictError if others use the same data."""
+    for process in (_HUB_PROCESS, _ION_PROCESS):
+        end_orphan(data / process)
+    for folder, file, name in (
+        ("hub", "hub.lock", "The hub"),
+        ("ion", "ion.lock", "The local ION"),
+    ):
+        with lock_folder(data / folder, file, name):
+            pass
 
 
-def _pick_ports(data: Path, hub: int | None, ion: int | None) -> Ports:
-    """Return free ports, preferably the given ones, else those of the last start; store them."""
-    path, usual = data / "ports.json", Ports(*DEFAULT_PORTS)
+def _load_ports(data: Path) -> Ports | None:
+    """Return the ports of the last successful start, None before the first."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
-        usual = msgspec.json.decode(path.read_bytes(), type=Ports)
-    picked = Ports(
-        _pick_port(usual.hub if hub is None else hub),
-        _pick_port(usual.ion if ion is None else ion),
-    )
-    path.write_bytes(msgspec.json.encode(picked))
-    return picked
+        return msgspec.json.decode((data / _PORTS).read_bytes(), type=Ports)
+    return None
 
 
 def _pick_port(preferred: int) -> int:

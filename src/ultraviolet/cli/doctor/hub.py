@@ -11,7 +11,7 @@ from ultraviolet.cli.doctor.integration import check_integration
 from ultraviolet.cli.doctor.problems import CheckResult, failed, passed
 from ultraviolet.cli.support.api import Json
 from ultraviolet.cli.support.connection import HubAddress, find_url_and_key
-from ultraviolet.command_text import command
+from ultraviolet.command_text import start_command
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.core.finding import Kind
 from ultraviolet.outgoing import AnswerTooLargeError, is_loopback, opener, read_file
@@ -34,9 +34,9 @@ def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
             except OSError as error:
                 message = f"Port {port} of 127.0.0.1 is not available: {error.strerror}"
                 yield failed("port", "port", message)
-        serve = command("serve", data=str(address.data))
         message = f"No hub is running on {address.data}"
-        yield failed("hub", "hub", message, serve, severity="warning")
+        start = start_command(address.data)
+        yield failed("hub", "hub", message, start, severity="warning")
         return
     ready = _get(f"{url.rstrip('/')}/readyz?verbose")
     if not isinstance(ready, dict) or "status" not in ready:
