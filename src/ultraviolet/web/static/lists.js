@@ -186,6 +186,7 @@ document.addEventListener("input", (event) => {
   const lookup = event.target.closest("[data-lookup]");
   if (!lookup) return;
   lookup.querySelector("[name=linked]").value = "";
+  showMatches(lookup, []);  // those of an earlier text must not be chosen
   clearTimeout(lookupTimer);
   lookupTimer = setTimeout(lookUp, LOOKUP_DELAY_MS, lookup);
 });
