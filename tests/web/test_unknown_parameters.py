@@ -108,6 +108,39 @@ def test_unknown_parameter_of_a_page_gets_a_suggestion(signed_in: Any) -> None:
 
 
 @pytest.mark.usefixtures("integration")
+def test_parameter_that_is_a_field_points_to_the_filter(signed_in: Any) -> None:
+    for name in ("status", "statuss"):
+        answer = signed_in.api("GET", f"/objects/purchase_orders?{name}=ORDERED")
+        assert f'use filter={{"{name}": {{"eq": "VALUE"}}}}' in answer.json()["detail"]
+        page = signed_in.send("GET", f"/objects/purchase_orders?{name}=ORDERED")
+        assert (page.status_code, f"use where={name}:is:VALUE" in page.text) == (422, True)
+
+
+@pytest.mark.usefixtures("integration")
+def test_number_is_explained_in_words(signed_in: Any) -> None:
+    for given, expected in (
+        ("abc", "limit must be a whole number"),
+        ("0", "limit must be at least 1"),
+        ("1001", "limit must be at most 1000"),
+    ):
+        for path in ("/objects", "/objects/parts", "/changes"):
+            answer = signed_in.api("GET", f"{path}?limit={given}")
+            assert (answer.status_code, answer.json()["detail"]) == (422, expected), path
+
+
+def test_page_that_is_addressed_by_its_name_is_offered(signed_in: Any) -> None:
+    for address, name, goal in (
+        ("/syncs", "Syncs", "/fetches"),
+        ("/corrections", "Corrections", "/drift"),
+        ("/verify", "Verify", "/verifications"),
+        ("/people", "People", "/settings"),
+    ):
+        page = signed_in.send("GET", address)
+        assert page.status_code == 404
+        assert f'href="{goal}">Open {name}</a>' in page.text
+
+
+@pytest.mark.usefixtures("integration")
 def test_value_outside_a_fixed_list_is_reported(signed_in: Any) -> None:
     pages = (
         ("/events?action=UPDAT", "Did you mean update?"),

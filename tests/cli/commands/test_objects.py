@@ -259,6 +259,36 @@ def test_unknown_resource_is_answered_with_a_command(call: Call) -> None:
         call("object", "history", "suplier", "1")
 
 
+def test_unknown_resource_is_reported_before_a_missing_integration(
+    call: Call, tmp_path: Path, sqlite_url: str
+) -> None:
+    hub = Hub.open(Settings(tmp_path, sqlite_url, "http://hub.test"))
+    new = NewIntegration("Second", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+    hub.database.write_now(
+        lambda connection: integrations.create(connection, hub.secrets, "test", new)
+    )
+    hub.close()
+    for command in (
+        ("list", "widgets"),
+        ("export", "widgets"),
+        ("show", "widgets", "1"),
+        ("history", "widgets", "1"),
+        ("diff", "widgets", "--from", "7d"),
+        ("index", "widgets", "name"),
+    ):
+        with pytest.raises(NotFoundError, match="no resource “widgets”"):
+            call("object", *command)
+
+
+def test_missing_matches_are_reported_by_list_and_export(call: Call) -> None:
+    nobody = ("purchase_orders", "--filter", "supplier.name=Acme")
+    assert call("object", "list", *nobody).startswith("No objects match;")
+    heading, notice = call("object", "export", *nobody, "--columns", "id,status").splitlines()
+    assert heading == "id,status"
+    assert notice.startswith("No objects match;")
+    assert "No objects match" not in call("object", "export", "purchase_orders")
+
+
 def test_unquoted_name_is_answered_with_a_quoted_one(call: Call) -> None:
     for options in ([], ["--data", "/tmp/elsewhere"], ["--json"], ["--data=/tmp/elsewhere"]):
         shown = " ".join(call("setup", "apply", "Local", "ION", *options).replace("│", " ").split())

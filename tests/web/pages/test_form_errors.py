@@ -64,10 +64,14 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
     "/events/replay": ("/events", {}, ""),
     "/fetches": ("/fetches", {"integration": "1", "mode": "sometimes"}, "mode"),
     "/verifications": ("/verifications", {"integration": "1", "sample": "many"}, "sample"),
-    "/objects/{name:str}/indexes": ("/objects/parts", {"field": ["wings"]}, ""),
-    "/objects/{name:str}/views": ("/objects/parts", {"name": " ", "query": ""}, "name"),
+    "/objects/{name:str}/indexes": ("/objects/parts?integration=1", {"field": ["wings"]}, ""),
+    "/objects/{name:str}/views": (
+        "/objects/parts?integration=1",
+        {"name": " ", "query": ""},
+        "name",
+    ),
     "/objects/{name:str}/views/{view_id:int}": (
-        "/objects/parts",
+        "/objects/parts?integration=1",
         {"name": " ", "query": "q=A"},
         "name",
     ),

@@ -259,6 +259,23 @@ def test_linked_object_is_found_by_name(plant: Any, keep: Callable[..., None]) -
     assert found.headers["location"].endswith("where=supplierId%3Ais%3A6")
     several = plant.send("GET", f"{address}&value=bolt")
     assert (several.status_code, "Several match" in several.text) == (422, True)
+    candidates = re.findall(r'href="([^"]*value=\d+&amp;apply=1)"\s*>([^<]*)</a>', several.text)
+    assert [label for _, label in candidates] == ["Bolts &amp; Co · 4", "Bolt World · 5"]
+    chosen = plant.send("GET", html.unescape(candidates[1][0]))
+    assert chosen.headers["location"].endswith("where=supplierId%3Ais%3A5")
+    # The form shows the name, and sends the id along; the name may be that of several objects.
+    form = plant.send("GET", f"{address.removesuffix('&apply=1')}&value=5").text
+    assert 'name="value" value="Bolt World"' in form
+    assert 'name="linked" value="5"' in form
+    keep("suppliers", {"id": 7, "name": "Nuts"})
+    named = plant.send("GET", f"{address}&value=Nuts&linked=7")
+    assert named.headers["location"].endswith("where=supplierId%3Ais%3A7")
+    # The id of another object than the name does not count.
+    named = plant.send("GET", f"{address}&value=Bolt%20World&linked=7")
+    assert named.headers["location"].endswith("where=supplierId%3Ais%3A5")
+    keep("suppliers", {"id": 7, "name": "Washers"})
+    first = plant.send("GET", "/palette?resource=suppliers&integration=1").json()
+    assert ("7", "Washers") in {(each["id"], each["title"]) for each in first}
     assert plant.send("GET", f"{address}&value=nobody").status_code == 422
     suggested = plant.send("GET", "/palette?q=bolt&resource=suppliers").json()
     assert {(each["id"], each["title"]) for each in suggested} == {

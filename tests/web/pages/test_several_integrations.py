@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import pytest
@@ -27,9 +28,9 @@ def two(signed_in: Any, integration: dict[str, Any], keep: Callable[..., None]) 
     return signed_in
 
 
-def goal(edge: Any, address: str) -> str:
+def goal(edge: Any, address: str, referer: str = "") -> str:
     """Return the target of a redirect."""
-    answer = edge.send("GET", address)
+    answer = edge.runner.run(edge.client.get(address, headers={"referer": referer}))
     assert answer.status_code == 303, (address, answer.status_code)
     return answer.headers["location"]
 
@@ -55,32 +56,51 @@ def test_pages_without_an_integration_select_one_or_ask(two: Any) -> None:
     assert missing.status_code == 404
     assert "No integration has a purchase order with the ID 404" in missing.text
 
-    # Lists show the first integration, later the last viewed one, and keep their filters.
-    lists = (
-        "/objects",
-        f"{ORDER}?q=a&where=description%3Ahas%3AA%26B&sort=-id",
-        "/drift",
-        "/freshness",
-    )
+    # An address of a list never selects an integration, whatever was viewed last.
+    filtered = f"{ORDER}?q=a&where=description%3Ahas%3AA%26B&sort=-id"
+    lists = ("/objects", "/drift", "/freshness")
+    overview, sign_in = f"{two.client.base_url}/", f"{two.client.base_url}/sign-in"
     for viewed in (1, 2):
-        for address in lists:
+        shown(two, f"/drift?integration={viewed}")
+        for address in (*lists, filtered):
             separator = "&" if "?" in address else "?"
-            assert goal(two, address) == f"{address}{separator}integration={viewed}"
+            for referer in ("", sign_in, "http://other.example/", overview):
+                if referer == overview and address in lists:
+                    continue
+                asked = two.send("GET", address, headers={"referer": referer}).text
+                assert "Which integration?" in asked, (address, referer)
+                for id_ in (1, 2):
+                    assert escape(f"{address}{separator}integration={id_}") in asked
+
+        # The navigation opens that of the last viewed integration.
+        for address in lists:
+            assert goal(two, address, overview) == f"{address}?integration={viewed}"
         if viewed == 1:
             for address in ("/objects?integration=2", "/integrations/2/sync"):
                 shown(two, "/drift?integration=1")
-                assert goal(two, "/objects") == "/objects?integration=1"
+                assert goal(two, "/objects", overview) == "/objects?integration=1"
                 shown(two, address)
     assert goal(two, "/freshness?integration=2") == "/integrations/2/freshness"
 
     # An update of a page in the background, or an invalid address, selects nothing.
     two.send("GET", "/drift?integration=1", headers={"hx-request": "true"})
     assert two.send("GET", "/drift?integration=99").status_code == 404
-    assert goal(two, "/drift") == "/drift?integration=2"
+    assert goal(two, "/drift", overview) == "/drift?integration=2"
 
     # An integration that is being deleted does not count.
     assert two.api("DELETE", "/integrations/2").status_code < 300
     assert "Purchase orders" in shown(two, ORDER)
+
+
+def test_address_of_a_list_keeps_its_integration(signed_in: Any, integration: Any) -> None:
+    filtered = f"{ORDER}?where=status%3Aany%3AORDERED&sort=-id"
+    for address in ("/objects", "/drift", filtered):
+        separator = "&" if "?" in address else "?"
+        assert goal(signed_in, address) == f"{address}{separator}integration=1"
+    page = shown(signed_in, filtered)
+    links = re.findall(rf'(?:href|hx-get)="(?:{ORDER}[/\w]*)?\?([^"]*)"', page)
+    assert links
+    assert [link for link in links if "integration=1" not in link] == []
 
 
 def test_pages_name_the_integration(two: Any) -> None:

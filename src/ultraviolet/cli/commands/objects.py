@@ -73,6 +73,7 @@ Columns = Annotated[
     ),
 ]
 Sort = Annotated[str | None, typer.Option(help="Field to sort by; -field for descending order.")]
+_NO_MATCH = "No objects match; check the spelling of the values and the other conditions."
 _MAX_SHOWN_CHANGES = 3
 _MAX_ATTRIBUTES = 10_000
 _MAX_VALUE_LENGTH = 20
@@ -124,10 +125,11 @@ def list_(
             f"The mirror is empty. Next: {line('fetch run', *(one['name'] for one in each[:1]), mode='full')}",
         )
         return
+    name = _find(resource).name
     found = session.integration(integration)["id"]
     time = {"at": parse_time(at), "clock": clock}
     catalog = _catalog(session, found, columns, sort, *(filters or []))
-    known = _find(resource, catalog)
+    known = catalog.resources[name]
     paths = _select_columns(catalog, known, columns, sort)
     names = [path.name for path in paths]
     if at and any(path.links for path in paths):
@@ -148,7 +150,7 @@ def list_(
     rows = items if session.as_json else (_with_columns(item, paths) for item in items)
     shown_rows = list(rows)
     if shown_rows or time["at"] is None:
-        session.show_list(iter(shown_rows), shown, "No matching objects.")
+        session.show_list(iter(shown_rows), shown, _NO_MATCH)
         return
     changed = {"integration": found, "resource": known.name}
     first = next(recorded_changes(session, changed, None, 1), None)
@@ -174,9 +176,9 @@ def show(
 
     Example: `ultraviolet object show purchase_orders 17 --at 2d`
     """
+    known = _find(resource)
     found = session.integration(integration)["id"]
     time = {"at": parse_time(at), "clock": clock}
-    known = _find(resource)
     item = session.api.get(to("/objects/{}/{}", known.name, object_id), integration=found, **time)
     head = {name: item[name] for name in SHOWN if name in item}
     shown = {**head, **_format_fields(known, _readable(item["fields"]))}
@@ -197,10 +199,8 @@ def history(
 
     Example: `ultraviolet object history purchase_orders 17`
     """
-    found = session.integration(integration)["id"]
-    items = session.api.items(
-        to("/objects/{}/{}/history", _find(resource).name, object_id), limit, integration=found
-    )
+    path = to("/objects/{}/{}/history", _find(resource).name, object_id)
+    items = session.api.items(path, limit, integration=session.integration(integration)["id"])
     session.show_list(
         items if session.as_json else map(_version_row, items), VERSIONS, "No versions."
     )
@@ -226,15 +226,15 @@ def diff(
     Examples: `ultraviolet object diff purchase_orders 17 --from 7d`,
     `ultraviolet object diff runs --from 2026-11-24T06:00Z --to 2026-11-24T14:00Z`
     """
-    found = session.integration(integration)["id"]
+    known = _find(resource)
     query = {
-        "integration": found,
+        "integration": session.integration(integration)["id"],
         "from": parse_time(since),
         "to": parse_time(until),
         "clock": clock,
     }
     if object_id is None:
-        items = session.api.items(to("/diffs/{}", _find(resource).name), limit, **query)
+        items = session.api.items(to("/diffs/{}", known.name), limit, **query)
         session.show_list(
             items
             if session.as_json
@@ -243,7 +243,7 @@ def diff(
             "No differences between these times.",
         )
         return
-    compared = session.api.get(to("/objects/{}/{}/diff", _find(resource).name, object_id), **query)
+    compared = session.api.get(to("/objects/{}/{}/diff", known.name, object_id), **query)
     if session.as_json:
         session.show(compared)
         return
@@ -267,8 +267,9 @@ def index(
 
     Example: `ultraviolet object index parts description`
     """
+    path = to("/objects/{}/indexes", _find(resource).name)
     body = {"fields": fields, "integration": str(session.integration(integration)["id"])}
-    created = session.api.post(to("/objects/{}/indexes", _find(resource).name), body)
+    created = session.api.post(path, body)
     if session.as_json:
         session.show(created)
     else:
@@ -308,22 +309,27 @@ def export(
     `ultraviolet object export runs --format parquet --out runs.parquet`,
     `ultraviolet object export parts --format xlsx --out parts.xlsx`
     """
+    name = _find(resource).name
     found = session.integration(integration)["id"]
     catalog = _catalog(session, found, *(filters or []))
-    known = _find(resource, catalog)
+    wanted = {
+        "integration": found,
+        "q": query,
+        "state": state,
+        "filter": parse_filters(filters or [], _types(catalog, catalog.resources[name])),
+    }
     with atomic_write(out) as file:
         session.api.download(
-            to("/exports/{}", known.name),
+            to("/exports/{}", name),
             file.write,
-            integration=found,
-            q=query,
-            state=state,
-            filter=parse_filters(filters or [], _types(catalog, known)),
+            **wanted,
             sort=sort,
             column=_split(columns),
             format=as_format,
             for_spreadsheets="true" if for_spreadsheets else None,
         )
+    if next(session.api.items(to("/objects/{}", name), 1, **wanted), None) is None:
+        session.say(_NO_MATCH)
     if out is not None:
         session.say(f"Wrote {out}.")
 
@@ -339,11 +345,11 @@ def _catalog(session: Session, integration: int, *written: str | None) -> "Catal
     return with_attributes(load_catalog(), [Attribute(**each) for each in known])
 
 
-def _find(name: str, catalog: "Catalog | None" = None) -> "IonResource":
+def _find(name: str) -> "IonResource":
     """Return a resource by any of its names. Raise NotFoundError."""
     from ultraviolet.ion.catalog import load_catalog
 
-    catalog = catalog or load_catalog()
+    catalog = load_catalog()
     if (found := catalog.resolve(name)) is None:
         hint = did_you_mean(name, [resource.name for resource in catalog.mirrored])
         raise NotFoundError(

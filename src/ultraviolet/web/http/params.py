@@ -26,6 +26,11 @@ REJECT_UNKNOWN = "reject_unknown_parameters"
 """Option of a route: whether it rejects query parameters that its handler does not declare."""
 EXTRA_PARAMETERS = "query_parameters"
 """Option of a route: query parameters that its handler reads without declaring them."""
+_BY_FIELD = {
+    "filter": ' To filter by a field, use filter={{"{}": {{"eq": "VALUE"}}}}.',
+    "where": " To filter by a field, use where={}:is:VALUE.",
+}
+"""How a parameter of lists filters by a field that was given as a parameter."""
 _MAX_NAMED = 20
 """Limit for integrations that an error names."""
 
@@ -165,8 +170,11 @@ def reject_unknown_parameters(request: Request[Any, Any, State]) -> None:
     if unknown is not None:
         near = did_you_mean(unknown, sorted(known))
         known_names = f" Parameters: {', '.join(sorted(known))}." if known and not near else ""
+        example = next((_BY_FIELD[name] for name in _BY_FIELD if name in known), "")
         raise UnknownParameterError(
-            f"{unknown} is not a parameter of this URL.{near or known_names}", field=unknown
+            f"{unknown} is not a parameter of this URL.{near or known_names}"
+            f"{example.format(unknown) if unknown.isidentifier() else ''}",
+            field=unknown,
         )
 
 
@@ -178,7 +186,7 @@ class IntegrationRequiredError(InvalidError):
     """Several integrations exist and the request does not select one."""
 
     def __init__(self, choices: Sequence[tuple[int, str]], *, ask: bool = False) -> None:
-        """Name the possible integrations; a page asks people which one, or selects one for them."""
+        """Name the possible integrations; `ask` says that a page always asks people which one."""
         self.choices = choices
         self.ask = ask
         named = ", ".join(f"{id_} ({name})" for id_, name in choices[:_MAX_NAMED])

@@ -68,6 +68,12 @@ _DISCONNECTED = "client disconnected prematurely"
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _QUOTED = re.compile(r"`([^`]+)`")
 _JSON_PATH = re.compile(r" - at `\$\.?([^`]*)`$")
+_OUT_OF_RANGE = re.compile(r"Expected `int` (>=|<=) (-?\d+)")
+_IN_WORDS = {
+    "Expected `int": "must be a whole number",
+    "Expected `float": "must be a number",
+    "Expected `bool": "must be true or false",
+}
 _MISSING = re.compile(r"Missing required (query|header|cookie|path) parameter '([^']+)'")
 
 
@@ -89,7 +95,9 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
         case ValidationException():
             found = list(_field_problems(error, handler))
             detail = "; ".join(
-                f"{field.field}: {field.message}" if field.field else field.message
+                f"{field.field}{' ' if field.message.startswith('must ') else ': '}{field.message}"
+                if field.field
+                else field.message
                 for field in found
             )
             return _problem("invalid", 422, detail or error.detail, found)
@@ -189,4 +197,12 @@ def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldP
         signature = getattr(handler, "parsed_fn_signature", None)
         field = signature.parameters.get(key) if signature else None
         name = getattr(getattr(field, "kwarg_definition", None), "name", None) or key
-        yield FieldProblem(name, message, str(problem.get("source", "body")))
+        source = str(problem.get("source", "body"))
+        yield FieldProblem(name, message if source == "body" else _in_words(message), source)
+
+
+def _in_words(message: str) -> str:
+    """Return the message about a query parameter, path or header without types of the code."""
+    if limit := _OUT_OF_RANGE.fullmatch(message):
+        return f"must be at {'least' if limit[1] == '>=' else 'most'} {limit[2]}"
+    return next((text for start, text in _IN_WORDS.items() if message.startswith(start)), message)

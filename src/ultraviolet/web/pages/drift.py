@@ -12,10 +12,11 @@ from ultraviolet import clock
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES, WITHOUT_EVENT
 from ultraviolet.web.http.pagination import number, page_of
-from ultraviolet.web.http.params import parse_choice, required_integration
+from ultraviolet.web.http.params import parse_choice
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.formats.names import cause_label
+from ultraviolet.web.pages.integration_choice import listed_integration
 from ultraviolet.web.pages.list_filters import resource_choices
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import drift
@@ -69,7 +70,7 @@ async def show(
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
-        given = required_integration(connection, integration) if choice else 0
+        given = listed_integration(connection, integration) if choice else 0
         found = drift.list_samples(connection, given, wanted, before, _PAGE_SIZE + 1)
         page = page_of(found, _PAGE_SIZE, lambda one: one.seq)
         report = drift.get_report(connection, given, wanted, by)

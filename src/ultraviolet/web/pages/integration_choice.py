@@ -1,4 +1,4 @@
-"""Pages without an integration in their address: select the last viewed one, or ask which one."""
+"""Pages without an integration in their address: add it to the address, or ask which one."""
 
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -11,6 +11,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import IntegrationRequiredError, integration_choices
+from ultraviolet.web.http.return_paths import referring_path
 from ultraviolet.web.middleware.auth import AnyRequest
 
 _COOKIE = "ultraviolet_integration"
@@ -42,14 +43,27 @@ def integration_of_object(
     raise IntegrationRequiredError([one for one in choices if one[0] in found], ask=True)
 
 
+def listed_integration(connection: Connection, name: str | None) -> int:
+    """Return the id of the integration that the address of a list names.
+
+    Raise IntegrationRequiredError without a name: the address of a list keeps its meaning when
+    another integration is added. Raise NotFoundError without integrations.
+    """
+    if name:
+        return integrations.find(connection, name).id
+    raise IntegrationRequiredError(integration_choices(connection))
+
+
 def page_addresses(request: AnyRequest, error: IntegrationRequiredError) -> list[tuple[str, str]]:
     """Return the address of the requested page, and the name, of each integration to offer.
 
-    Without a need to ask, only those of the last viewed integration, or else of the first.
+    A page that the hub links to without parameters, such as by its navigation, is offered only
+    for the last viewed integration. Any other address may be an old or shared one.
     """
     last = request.cookies.get(_COOKIE, "")
+    from_hub = referring_path(request) not in ("", "/sign-in") and not request.url.query
     selected = [choice for choice in error.choices if str(choice[0]) == last]
-    offered = error.choices if error.ask else (selected or error.choices)[:1]
+    offered = selected if from_hub and selected and not error.ask else error.choices
     query = parse_qsl(request.url.query, keep_blank_values=True)
     kept = [(key, value) for key, value in query if key != "integration"]
     path = quote(request.url.path)

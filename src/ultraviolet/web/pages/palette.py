@@ -9,11 +9,14 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import VIEWER, GivenHub
-from ultraviolet.web.queries.objects import resource_name
+from ultraviolet.web.queries.links import object_title
+from ultraviolet.web.queries.object_table import ObjectQuery, Order, read_page
+from ultraviolet.web.queries.objects import ObjectFilter, resource_name
 from ultraviolet.web.queries.search import search
 
 MAX_RESOURCES = 5
 MAX_OBJECTS = 12
+_MAX_FIRST = 10
 
 
 class Suggestion(msgspec.Struct, frozen=True):
@@ -36,7 +39,8 @@ async def suggest(
 ) -> list[Suggestion]:
     """Return resources by title, then objects by the kind of their match.
 
-    With a resource, return only its objects; with an integration, only objects of it.
+    With a resource, return only its objects; with an integration, only objects of it. With both
+    and without a text, return the first objects.
     """
     text = q.strip()
     name = resource_name(hub.catalog, resource)
@@ -60,8 +64,26 @@ async def suggest(
             for hit in hits
         ]
 
+    def read_first(connection: Connection) -> list[Suggestion]:
+        chosen = optional_integration(connection, integration)
+        if chosen is None or not name:
+            return []
+        wanted = ObjectFilter(chosen, hub.catalog.resources[name])
+        query = ObjectQuery(wanted, {}, Order("id", down=False))
+        label = resource_label(name).singular
+        return [
+            Suggestion(
+                object_title(one.fields) or f"{label} {one.id}",
+                f"{label} {one.id}",
+                f"/objects/{name}/{one.id}?integration={chosen}",
+                "database",
+                one.id,
+            )
+            for one in read_page(connection, hub.catalog, query, None, _MAX_FIRST).rows
+        ]
+
     if not text:
-        return []
+        return await hub.database.read(read_first)
     resources: list[Suggestion] = []
     if not name:
         said = text.lower()

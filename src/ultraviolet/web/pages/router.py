@@ -129,10 +129,15 @@ def _advice(problem: Problem, method: str) -> Advice:
 
 
 def _section(request: AnyRequest) -> Entry | None:
-    """Return the list that the page of a missing object belongs to, if the caller may open it."""
+    """Return the page that a wrong address means, if the caller may open it.
+
+    It is the list of a missing object, or the page whose name is the address, such as `/syncs`.
+    """
     here, caller = current_address(request.url.path), known_caller(request)
     entries = [entry for group in visible_groups(caller) for entry in group.entries]
-    return next((one for one in entries if one.address == here != request.url.path), None)
+    word = request.url.path.strip("/").lower()
+    named = next((one for one in entries if one.name.lower() == word), None)
+    return next((one for one in entries if one.address == here != request.url.path), named)
 
 
 def router(render: Renderer) -> Router:

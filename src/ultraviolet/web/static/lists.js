@@ -103,8 +103,11 @@ document.addEventListener("click", (event) => {
 
 function chooseLinked(option) {
   const lookup = option.closest("[data-lookup]");
-  lookup.querySelector("input").value = option.dataset.id;
+  lookup.querySelector("[name=value]").value = option.dataset.title;
+  lookup.querySelector("[name=linked]").value = option.dataset.id;
   lookup.querySelector("[role=status]").textContent = option.textContent;
+  clearTimeout(lookupTimer);
+  lookupRequest?.abort();
   showMatches(lookup, []);
   lookup.querySelector("input").focus();
 }
@@ -117,6 +120,7 @@ function showMatches(lookup, matches) {
     item.id = `match-${index}`;
     item.role = "option";
     item.dataset.id = match.id;
+    item.dataset.title = match.title;
     item.textContent = `${match.title} · ${match.detail}`;
     item.setAttribute("aria-selected", "false");
     return item;
@@ -128,26 +132,61 @@ function showMatches(lookup, matches) {
   input.removeAttribute("aria-activedescendant");
 }
 
+// Shows the matches and returns them; nothing if someone types on.
 async function lookUp(lookup) {
   const text = lookup.querySelector("input").value.trim();
   lookupRequest?.abort();
   lookupRequest = new AbortController();
-  if (!text) return showMatches(lookup, []);
   const { lookup: resource, integration } = lookup.dataset;
   const query = new URLSearchParams({ q: text, resource, integration });
   try {
     const response = await fetch(`${document.body.dataset.root}/palette?${query}`, { signal: lookupRequest.signal });
     const matches = response.ok ? await response.json() : [];
-    if (lookup.querySelector("input").value.trim() === text) showMatches(lookup, matches);
+    if (lookup.querySelector("input").value.trim() !== text) return null;
+    showMatches(lookup, matches);
     lookup.querySelector("[role=status]").textContent = matches.length ? `${matches.length} found` : "None found";
+    return matches;
   } catch (error) {
-    if (error.name !== "AbortError") showMatches(lookup, []);
+    if (error.name === "AbortError") return null;
+    showMatches(lookup, []);
+    return [];
   }
 }
+
+// An empty field offers the first objects.
+document.addEventListener("focusin", (event) => {
+  const lookup = event.target.matches("[name=value]") && event.target.closest("[data-lookup]");
+  if (lookup && !event.target.value) lookUp(lookup);
+});
+
+// A text that was sent before a match was chosen: choose the only match, or let people choose among several. The hub
+// answers a text without matches.
+document.addEventListener("submit", async (event) => {
+  const lookup = event.target.querySelector("[data-lookup]");
+  const text = lookup?.querySelector("[name=value]").value.trim();
+  if (!text || lookup.querySelector("[name=linked]").value || lookup.dataset.unknown === text) return;
+  const { submitter, target: form } = event;
+  event.preventDefault();
+  clearTimeout(lookupTimer);
+  const matches = await lookUp(lookup);
+  if (!matches) return;
+  const exact = matches.filter((match) => match.id === text || match.title.toLowerCase() === text.toLowerCase());
+  const [only, ...others] = exact.length ? exact : matches;
+  if (others.length) {
+    lookup.querySelector("[role=status]").textContent = "Several match. Choose one.";
+    lookup.querySelector("[name=value]").focus();
+    return;
+  }
+  if (only) chooseLinked([...lookup.querySelectorAll("[data-id]")].find((option) => option.dataset.id === only.id));
+  else lookup.dataset.unknown = text;
+  form.requestSubmit(submitter);
+});
 
 document.addEventListener("input", (event) => {
   const lookup = event.target.closest("[data-lookup]");
   if (!lookup) return;
+  lookup.querySelector("[name=linked]").value = "";
+  showMatches(lookup, []);  // those of an earlier text must not be chosen
   clearTimeout(lookupTimer);
   lookupTimer = setTimeout(lookUp, LOOKUP_DELAY_MS, lookup);
 });

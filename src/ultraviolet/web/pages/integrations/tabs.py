@@ -133,7 +133,7 @@ async def show(
 
 @get("/freshness", guards=VIEWER)
 async def find_freshness(hub: GivenHub, integration: FromQuery[str] = "") -> Redirect:
-    """Redirect to the freshness of an integration, the last viewed one by default."""
+    """Redirect to the freshness of an integration, or ask which one."""
     try:
         found = await hub.database.read(required_integration, integration)
     except NotFoundError:

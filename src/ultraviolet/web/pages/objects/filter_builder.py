@@ -20,6 +20,7 @@ from ultraviolet.db.tables.mirror import objects as objects_table
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
@@ -47,7 +48,7 @@ from ultraviolet.web.queries.links import object_title
 from ultraviolet.web.queries.object_table import known_values, parse_order, selected_columns
 from ultraviolet.web.queries.search import search
 
-_FORM = ("field", "operator", "value", "upper", "edit", "group", "path", "apply")
+_FORM = ("field", "operator", "value", "linked", "upper", "edit", "group", "path", "apply")
 _MAX_SUGGESTIONS = 10
 _DATE = "date"
 _MAX_DIGITS = 3
@@ -63,6 +64,18 @@ class GivenCondition(msgspec.Struct, frozen=True):
     values: list[str]
     edit: int | None
     group: int | None
+    linked: str = ""
+    """The id of the linked object that was chosen by the name that is the value."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The linked object that a value means: its id and title, or an error and the candidates."""
+
+    values: list[str]
+    title: str = ""
+    error: str = ""
+    candidates: list[tuple[str, str]] = []
+    """Ids and labels of objects that the value may mean."""
 
 
 class OperatorChoice(msgspec.Struct, frozen=True):
@@ -94,6 +107,7 @@ class Editor(msgspec.Struct, frozen=True):
     title: str = ""
     """The title of the linked object whose id is the value."""
     error: str = ""
+    candidates: list[tuple[str, str]] = []
 
     @property
     def times(self) -> list[TimeField]:
@@ -136,7 +150,7 @@ async def edit_filter(
     operator = _offered(path, asked.get("operator") or (known.operator if known else ""))
     if known and not values and path == known.path and operator == known.operator:
         values = known.values
-    given = GivenCondition(path, operator, values, edit, group)
+    given = GivenCondition(path, operator, values, edit, group, asked.get("linked") or "")
     applied = bool(asked.get("apply"))
     return await _edit(request, hub, render, catalog, resource, given, applied=applied)
 
@@ -184,20 +198,20 @@ async def _edit(
     path, operator = given.path, given.operator
     at = catalog.resources[path.links[-1].resource] if path.links else resource
 
-    def read(connection: Connection) -> tuple[list[str], str, str, list[str]]:
-        """Return the values, the title of a linked object, an error and the known choices."""
+    def read(connection: Connection) -> tuple[Target, list[str]]:
+        """Return the values with the linked object that they mean, and the known choices."""
         chosen = required_integration(connection, integration or None)
         link = path.column.link
         choices: list[str] = []
         if path.column.is_attribute and path.column.kind == "choice":
             choices = known_values(connection, chosen, at, path.column)
         if not (link and given.values and operator not in WITH_FIELD):
-            return given.values, "", "", choices
-        target = catalog.resources[link.resource]
-        return *_find_target(connection, catalog, chosen, target, given.values[0]), choices
+            return Target(given.values), choices
+        linked = catalog.resources[link.resource]
+        return _find_target(connection, catalog, chosen, linked, given), choices
 
-    values, title, unclear, choices = await hub.database.read(read)
-    error = error or unclear
+    target, choices = await hub.database.read(read)
+    values, error = target.values, error or target.error
     if applied and not error:
         written = f"{path.name}:{operator}:{join_values(operator, values)}"
         try:
@@ -218,7 +232,9 @@ async def _edit(
         edit="" if given.edit is None else given.edit,
         group="" if given.group is None else given.group,
         integration=integration,
-        editor=msgspec.structs.replace(editor, title=title, error=error),
+        editor=msgspec.structs.replace(
+            editor, title=target.title, error=error, candidates=target.candidates
+        ),
     )
 
 
@@ -381,19 +397,35 @@ def _time_field(written: str, *, whole_day: bool) -> TimeField:
 
 
 def _find_target(
-    connection: Connection, catalog: Catalog, integration_id: int, target: Resource, given: str
-) -> tuple[list[str], str, str]:
-    """Return the id of a linked object by id or name, its title, and an error if it is not one."""
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    target: Resource,
+    condition: GivenCondition,
+) -> Target:
+    """Return the linked object of a value: the one chosen by this name, else by id or name."""
+    given, chosen = condition.values[0], condition.linked
+    if chosen and chosen != given:
+        document = _find_document(connection, integration_id, target.name, chosen)
+        if document and _name_of(target, chosen, document) == given:
+            return Target([chosen], given)
     document = _find_document(connection, integration_id, target.name, given)
     if document:
-        return [given], object_title(document) or "", ""
+        return Target([given], _name_of(target, given, document))
     hits = search(connection, catalog, given, target.name, integration_id).hits
     exact = [hit for hit in hits if (hit.title or "").lower() == given.lower()] or hits
     if not hits and given.isdecimal():  # not mirrored yet
-        return [given], "", ""
+        return Target([given])
     if len(exact) == 1:
-        return [exact[0].id], exact[0].title or "", ""
+        return Target([exact[0].id], exact[0].title or "")
     if not hits:
-        return [given], "", f"No {target.title.lower()} match “{given}”. Enter a name or an ID."
-    ids = ", ".join(f"{hit.id} ({hit.title})" for hit in exact[:_MAX_SUGGESTIONS])
-    return [given], "", f"Several match “{given}”. Enter the ID: {ids}."
+        unknown = f"No {target.title.lower()} match “{given}”. Enter a name or an ID."
+        return Target([given], error=unknown)
+    candidates = [(hit.id, f"{hit.title or hit.kind} · {hit.id}") for hit in exact]
+    several = f"Several match “{given}”. Choose one, or enter more of the name."
+    return Target([given], error=several, candidates=candidates[:_MAX_SUGGESTIONS])
+
+
+def _name_of(target: Resource, id_: str, document: dict[str, Any]) -> str:
+    """Return the name of an object as suggestions show it."""
+    return object_title(document) or f"{resource_label(target.name).singular} {id_}"

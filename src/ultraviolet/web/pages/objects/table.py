@@ -20,7 +20,7 @@ from ultraviolet.ion.model import Resource
 from ultraviolet.ion.queries import is_read
 from ultraviolet.mirror import export
 from ultraviolet.web.api.objects import index_fields
-from ultraviolet.web.http.params import EXTRA_PARAMETERS, parse_choice, required_integration
+from ultraviolet.web.http.params import EXTRA_PARAMETERS, parse_choice
 from ultraviolet.web.middleware.auth import (
     OPERATOR,
     VIEWER,
@@ -29,6 +29,7 @@ from ultraviolet.web.middleware.auth import (
     GivenCaller,
     GivenHub,
 )
+from ultraviolet.web.pages.integration_choice import listed_integration
 from ultraviolet.web.pages.objects.cells import list_cells
 from ultraviolet.web.pages.objects.filter_builder import describe, edit_invalid
 from ultraviolet.web.pages.objects.list_address import (
@@ -96,7 +97,7 @@ async def show_resources(
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
-        chosen = required_integration(connection, integration) if choice else None
+        chosen = listed_integration(connection, integration) if choice else None
         found = (
             objects.count_by_resource(connection, hub.catalog, chosen) if chosen is not None else []
         )
@@ -162,7 +163,7 @@ async def _list_page(
     object_state = parse_choice("state", asked.get("state"), objects.STATES)
 
     def read(connection: Connection) -> dict[str, Any]:
-        chosen = required_integration(connection, asked.get("integration") or None)
+        chosen = listed_integration(connection, asked.get("integration"))
         groups = parse_groups(connection, catalog, resource, here.conditions)
         field_filter = groups_filter(groups)
         wanted = ObjectFilter(chosen, resource, asked.get("q") or None, object_state)
