@@ -223,7 +223,7 @@ async def _ingest(mirror: Mirror, meter: "Meter") -> int:
 
 async def _table(mirror: Mirror, meter: "Meter") -> int:
     """Show the page of the largest resource."""
-    return await _read(mirror, meter, "/objects/parts_inventory", "SN-")
+    return await _read(mirror, meter, "/objects/parts_inventory?integration=1", "SN-")
 
 
 async def _object(mirror: Mirror, meter: "Meter") -> int:

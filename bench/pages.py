@@ -35,22 +35,22 @@ PAGES = {
     "events, none found": "/events?action=DELETE",
     "events, text in the body": "/events?q=nobody+says+this",
     "event": "/events/17",
-    "objects": "/objects",
-    "table": "/objects/parts_inventory",
-    "table, second page": "/objects/parts_inventory?cursor={cursor}",
-    "table sorted by a field": "/objects/parts_inventory?sort=-quantity",
-    "table narrowed, many": "/objects/parts_inventory?where=quantity:from:500",
-    "table narrowed, few": "/objects/parts_inventory?where=serialNumber:is:sn-0000017",
+    "objects": "/objects?integration=1",
+    "table": "/objects/parts_inventory?integration=1",
+    "table, second page": "/objects/parts_inventory?integration=1&cursor={cursor}",
+    "table sorted by a field": "/objects/parts_inventory?integration=1&sort=-quantity",
+    "table narrowed, many": "/objects/parts_inventory?integration=1&where=quantity:from:500",
+    "table narrowed, few": "/objects/parts_inventory?integration=1&where=serialNumber:is:sn-0000017",
     "table narrowed, one of two": "/objects/parts_inventory"
-    "?where=serialNumber:is:sn-0000017&where=or&where=serialNumber:is:sn-0000018",
-    "table narrowed, none": "/objects/parts_inventory?where=serialNumber:has:nobody",
+    "?integration=1&where=serialNumber:is:sn-0000017&where=or&where=serialNumber:is:sn-0000018",
+    "table narrowed, none": "/objects/parts_inventory?integration=1&where=serialNumber:has:nobody",
     "table narrowed by a linked object": "/objects/purchase_order_lines"
-    "?where=purchaseOrder.supplierId:is:4&column=purchaseOrder.supplier.name",
-    "table comparing two fields": "/objects/parts_inventory?where=_created:same:_updated",
+    "?integration=1&where=purchaseOrder.supplierId:is:4&column=purchaseOrder.supplier.name",
+    "table comparing two fields": "/objects/parts_inventory?integration=1&where=_created:same:_updated",
     "filter builder": "/objects/parts_inventory/filter",
     "columns": "/objects/parts_inventory/columns",
-    "table, text found": "/objects/parts_inventory?q=n-000001",
-    "table, text not found": "/objects/parts_inventory?q=nobody",
+    "table, text found": "/objects/parts_inventory?integration=1&q=n-000001",
+    "table, text not found": "/objects/parts_inventory?integration=1&q=nobody",
     "object": "/objects/parts_inventory/17",
     "object linked from many": "/objects/parts/1",
     "search, found": "/search?q=turbine",
@@ -58,8 +58,8 @@ PAGES = {
     "search, not found": "/search?q=nobody+says+this",
     "fetches": "/fetches",
     "fetch": "/fetches/1",
-    "drift": "/drift",
-    "drift, 90 days": "/drift?days=90",
+    "drift": "/drift?integration=1",
+    "drift, 90 days": "/drift?integration=1&days=90",
     "verifications": "/verifications",
     "verification": "/verifications/1",
     "integrations": "/integrations",
@@ -161,7 +161,7 @@ async def _measured(hub: Hub, store: str, scale: Scale) -> list[Figure]:
         await _page(hub, browser, name, address, store, scale, limit)
         for name, address in PAGES.items()
     ]
-    _, page = await browser.get("/objects")
+    _, page = await browser.get("/objects?integration=1")
     for number in counts.values():
         expect("number of objects of a resource on its page", True, f"{number:,}" in page)
     return [*figures, _all(figures, store, count, limit)]
@@ -171,7 +171,7 @@ async def _page(
     hub: Hub, browser: Browser, name: str, address: str, store: str, scale: Scale, limit: float
 ) -> Figure:
     if "{cursor}" in address:
-        _, before = await browser.get(address.partition("?")[0])
+        _, before = await browser.get(PAGES["table"])
         address = address.format(cursor=before.rpartition("cursor=")[2].partition('"')[0])
     first, page = await browser.get(address)
     await hub.field_indexes.settled()

@@ -545,7 +545,7 @@ def test_times_of_filters_are_those_of_the_viewers_zone(
     page.goto(f"{hub.url}/objects/purchase_order_lines/filter?field=needDate&operator=lt")
     page.get_by_label("Date", exact=True).fill("2099-12-01")
     page.get_by_role("button", name="Apply").click()
-    expect(page).to_have_url(re.compile("where=needDate%3Alt%3A2099-12-01$"))
+    expect(page).to_have_url(re.compile("where=needDate%3Alt%3A2099-12-01(&|$)"))
     expect(
         page.get_by_role("link", name=re.compile("^Need date is before 2099-12-01"))
     ).to_be_visible()
