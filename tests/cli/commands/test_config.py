@@ -26,6 +26,7 @@ def test_config_lists_every_variable_that_the_source_reads() -> None:
     internal = {
         "ULTRAVIOLET_SERVE_OPTIONS",
         "ULTRAVIOLET_CRASH_AT",
+        "ULTRAVIOLET_ENDS_WITH_INPUT",
     }  # between processes, and for tests
     sources = [path.read_text() for path in Path(ultraviolet.__path__[0]).rglob("*.py")]
     read = {name for source in sources for name in re.findall(r'"(ULTRAVIOLET_[A-Z_]+)"', source)}
