@@ -50,7 +50,8 @@ class Edge:
         answer = self.runner.run(self.client.request(method, path, **more))
         asked, goal = answer.request.url, httpx.URL(answer.headers.get("location", ""))
         added = goal.params.remove("integration")
-        if method == "GET" and goal.path == asked.path and added == asked.params != goal.params:
+        may_follow = method in ("GET", "HEAD") and goal.path == asked.path
+        if may_follow and added == asked.params != goal.params:
             return self.runner.run(self.client.request(method, goal, **{**more, "params": None}))
         return answer
 
