@@ -38,8 +38,8 @@ def lock_folder(
             if not try_lock(lock):
                 lock.seek(0)
                 process, _, url = lock.read(1000).partition(" ")
-                at = f" at {url}" * bool(url)
-                end = f"; `kill {process}` ends it" * bool(process)
+                at = f" at {url}" if url else ""
+                end = f"; `kill {process}` ends it" if process else ""
                 raise ConflictError(f"{name} with the data in {folder} is already running{at}{end}")
             if not temporary or _is_file(path, lock.fileno()):
                 break

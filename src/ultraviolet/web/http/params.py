@@ -21,6 +21,7 @@ from ultraviolet.web.http.pagination import Page, number, page_of
 
 T = TypeVar("T")
 P = ParamSpec("P")
+_Choice = TypeVar("_Choice", bound=str)
 
 REJECT_UNKNOWN = "reject_unknown_parameters"
 """Option of a route: whether it rejects query parameters that its handler does not declare."""
@@ -59,8 +60,8 @@ def parse_time(given: str | None) -> str | None:
 
 
 def parse_choice(
-    name: str, given: str | None, known: Collection[str], label: Callable[[str], str] = str
-) -> str | None:
+    name: str, given: str | None, known: Collection[_Choice], label: Callable[[_Choice], str] = str
+) -> _Choice | None:
     """Return the value of a fixed list that a parameter names in any case; None if it is empty.
 
     Raise InvalidError, which lists the labels of the values.

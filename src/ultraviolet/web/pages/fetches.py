@@ -21,7 +21,7 @@ from ultraviolet.web.pages.forms.form_values import number_in
 from ultraviolet.web.pages.overview import RANGES
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import fetches
-from ultraviolet.web.queries.activity import HOURS, Range
+from ultraviolet.web.queries.activity import HOURS
 from ultraviolet.web.queries.fetches import Fetch, FetchFilter, FetchStep
 
 _PAGE_SIZE = 50
@@ -43,9 +43,8 @@ async def show_all(
 ) -> Response[str]:
     """List fetches, newest first, and chart the newest of them run by run."""
     before = number(cursor)
-    known: dict[str, Range] = {each: each for each in RANGES}
-    span = parse_choice("range", asked, known)
-    since = format_rfc3339(utc_now() - timedelta(hours=HOURS[known[span]])) if span else None
+    span = parse_choice("range", asked, RANGES)
+    since = format_rfc3339(utc_now() - timedelta(hours=HOURS[span])) if span else None
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = optional_integration(connection, integration)

@@ -130,8 +130,7 @@ async def show(
     asked: Annotated[str, QueryParameter(name="range")] = "",
 ) -> Response[str]:
     """Show the status and key figures of each integration."""
-    known: dict[str, Range] = {each: each for each in RANGES}
-    span = known[parse_choice("range", asked, known) or "hour"]
+    span = parse_choice("range", asked, RANGES) or "hour"
 
     def read(connection: Connection) -> dict[str, Any]:
         page = integrations_page(connection, cursor, _PAGE_SIZE)
