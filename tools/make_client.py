@@ -162,7 +162,7 @@ def _method(api: Json, path: str, verb: str, operation: Json) -> str:
     if paged:
         call += f", limit, {{{_pairs(query)}}})"
     elif call.startswith("self._download"):
-        call += f", {{{_pairs(query)}}})"
+        call += f", {{{_pairs(query)}}}" + (f", {{{_pairs(body)}}})" if body else ")")
     else:
         parts = [("query", query), ("body", body), ("headers", headers)]
         call += "".join(f", {key}={{{_pairs(value)}}}" for key, value in parts if value) + ")"

@@ -1085,6 +1085,20 @@ class Operations(Transport):
             "DELETE", f"/saved-views/{path_segment(view_id)}", headers={"If-Match": if_match}
         )
 
+    def run_sql(
+        self, *, statement: str, timeout_seconds: float | UnsetType = UNSET
+    ) -> Iterator[bytes]:
+        """Run SQL statement.
+
+        Reads the views of the resources and the tables of the mirror, and never writes. Returns lines of
+        JSON: first `{"columns": [{"name", "type"}]}`, then `{"rows": [[…]]}` in batches, at last
+        `{"row_count"}`. If the statement fails after its first rows, the last line has `error` instead.
+        A column of type `json` contains JSON as text; the type is null if the database does not know it.
+        """
+        return self._download(
+            "/sql", {}, {"statement": statement, "timeout_seconds": timeout_seconds}
+        )
+
     def get_status(self) -> Status:
         """Get hub status.
 

@@ -211,10 +211,15 @@ class Transport:
             if cursor is None:
                 return
 
-    def _download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
-        """Return the chunks of a file."""
-        params = _query(query)
-        with self._translate_errors(), self._http.stream("GET", path, params=params) as response:
+    def _download(
+        self, path: str, query: Mapping[str, Any], body: Mapping[str, Any] | None = None
+    ) -> Iterator[bytes]:
+        """Return the chunks of a file; with a body, send POST."""
+        method, params = "POST" if body else "GET", _query(query)
+        with (
+            self._translate_errors(),
+            self._http.stream(method, path, params=params, json=body) as response,
+        ):
             expect_success(response)
             if media_type(response) == "text/html":
                 raise no_hub(response)

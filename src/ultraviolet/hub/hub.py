@@ -45,6 +45,7 @@ from ultraviolet.hub.runtime.requests import Requests
 from ultraviolet.hub.runtime.retention import Purger
 from ultraviolet.hub.runtime.sandboxes import Sandboxes
 from ultraviolet.hub.runtime.search_indexer import SearchIndexer
+from ultraviolet.hub.runtime.statement_runner import StatementRunner
 from ultraviolet.hub.runtime.view_updater import ViewUpdater
 from ultraviolet.ion.catalog import Catalog, load_catalog
 from ultraviolet.outgoing import is_loopback
@@ -112,6 +113,7 @@ class Hub:
         self.controllers = self.pool.controllers
         self.requests = Requests(database, changes, self.connections, self.pool, self._one_off)
         self.field_indexes = FieldIndexer(database)
+        self.statements = StatementRunner(settings.database_url)
         self.alerts = AlertService(settings, database, secrets, self.targets, self.freshness)
         self.sandboxes = Sandboxes(
             database, settings.data, settings.public_url, available=local and role == "all"
@@ -176,6 +178,7 @@ class Hub:
         await asyncio.gather(*(task.stop() for task in self._tasks), self._deleter.stop())
         if self._one_off is not None:
             await self._one_off.stop()
+        await self.statements.stop()
         await self.field_indexes.settled()
         await self.pool.stop()
         await self.ingest.close()

@@ -10,7 +10,7 @@ import pytest
 
 Json = dict[str, Any]
 VERB = re.compile(
-    r"(list|get|create|update|delete|test|pause|resume|apply|revoke|rotate|replay|import|export|stream)_"
+    r"(list|get|create|update|delete|test|pause|resume|apply|revoke|rotate|replay|import|export|stream|run)_"
 )
 REFUSALS = {"400", "401", "403", "404", "409", "413", "422", "429", "500", "502", "503"}
 

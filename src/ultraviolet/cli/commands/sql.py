@@ -1,4 +1,4 @@
-"""`ultraviolet sql`: query the database of a hub with a statement, a script or a shell."""
+"""`ultraviolet sql`: query the mirror with a statement, a script or a shell, here or on a server."""
 
 import cmd
 import marshal
@@ -14,12 +14,12 @@ import typer
 
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import output
-from ultraviolet.cli.support.connection import resolve
+from ultraviolet.cli.support.connection import HubAddress, connect, resolve
 from ultraviolet.errors import InvalidError
 from ultraviolet.text import did_you_mean
 
 if TYPE_CHECKING:
-    from ultraviolet.db.read_only_sql import Column, ReadOnlyDatabase, Result, Row
+    from ultraviolet.db.user_sql.results import Column, ReadOnlyDatabase, Result, Row
 
 HINT = "\\views lists the views, \\d VIEW its columns, \\q quits. The connection is read-only."
 _COMMANDS = {"\\views", "\\d", "\\q", "EOF", "help", "?"}
@@ -64,13 +64,23 @@ def sql(
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option(min=0.001, max=86_400, help="Time limit of a statement in seconds."),
+        typer.Option(
+            min=0.001,
+            max=86_400,
+            help="Time limit of a statement in seconds; at most 300 over the API.",
+        ),
     ] = 300,
+    url: Annotated[
+        str | None, typer.Option(envvar="ULTRAVIOLET_URL", help="Address of a running hub.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="ULTRAVIOLET_KEY", help="API key for that hub.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             envvar="ULTRAVIOLET_DATA",
-            help="Directory of the hub; default: that of the current context.",
+            help="Directory of a hub on this machine; default: the hub of the current context.",
         ),
     ] = None,
 ) -> None:
@@ -79,21 +89,15 @@ def sql(
     A view has the objects of all integrations: select or group by its column integration, their
     name. The connection is read-only. Columns of the same name are numbered: id, id_2.
 
+    With --url or a context of a hub on another machine, statements run there. They read the views
+    and the tables of the mirror, for at most 300 seconds.
+
     Examples: `ultraviolet sql`,
     `ultraviolet sql "SELECT integration, count(*) FROM ion_purchase_orders GROUP BY integration"`,
     `ultraviolet sql --format parquet "SELECT * FROM ion_parts" > parts.parquet`,
     `ultraviolet sql < report.sql`
     """
-    from ultraviolet.db.read_only_sql import open_read_only
-
-    address = resolve(None, None, data)
-    if address.url:
-        raise InvalidError(
-            f"The current context {address.context} addresses {address.url}, but this command"
-            " reads a hub on this machine. Set --data."
-        )
-    url = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{address.data / 'hub.db'}"
-    database = open_read_only(url, timeout)
+    database = _open(resolve(url, key, data), timeout)
     try:
         shell = Shell(database, Options(as_json, as_format))
         if query is not None:
@@ -104,6 +108,18 @@ def sql(
             shell.run_script(_read_script())
     finally:
         database.close()
+
+
+def _open(address: HubAddress, timeout: float) -> "ReadOnlyDatabase":
+    """Open the database on this machine, else the one of a hub over its API."""
+    if address.url is None:
+        from ultraviolet.db.user_sql.opening import open_read_only
+
+        at = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{address.data / 'hub.db'}"
+        return open_read_only(at, timeout)
+    from ultraviolet.cli.support.remote_sql import RemoteDatabase
+
+    return RemoteDatabase(connect(address), address.url, timeout)
 
 
 def _read_script() -> str:
@@ -159,7 +175,7 @@ class Shell(cmd.Cmd):
 
     def run_script(self, script: str) -> None:
         """Run the statements of a script in order. Raise SqlError with the line of a failure."""
-        from ultraviolet.db.read_only_sql import SqlError
+        from ultraviolet.db.user_sql.results import SqlError
 
         first_line = 1
         for number, line in enumerate([*script.splitlines(), None], start=1):
@@ -202,7 +218,7 @@ class Shell(cmd.Cmd):
 
     def run_statement(self, statement: str) -> None:
         """Run one statement and print its result. Raise SqlError if the database rejects it."""
-        from ultraviolet.db.read_only_sql import SqlError
+        from ultraviolet.db.user_sql.results import SqlError
 
         try:
             with self._database.query(statement) as result:

@@ -59,6 +59,10 @@ class Api(Transport):
         """Return up to `limit` items of a list, page by page."""
         return self._items(path, (Json,), limit, query)
 
+    def stream(self, path: Path, body: Json) -> Iterator[bytes]:
+        """Send POST; return the chunks of the response."""
+        return self._download(path, {}, body)
+
     def download(self, path: Path, write: Callable[[bytes], object], **query: Any) -> None:
         """Stream a file to `write`."""
         for chunk in self._download(path, query):

@@ -22,6 +22,7 @@ _TAGS = {
     "webhook URLs": "Endpoints that ION sends events to.",
     "events": "Webhook events from ION.",
     "objects": "Objects of the mirror, their history, comparison and export.",
+    "sql": "SQL statements on the mirror.",
     "changes": "All changes of the mirror in order, as a stream or in pages.",
     "fetches": "Reads of a whole integration.",
     "verifications": "Comparisons of the mirror with ION.",
@@ -81,19 +82,23 @@ _FILE_EXAMPLES = {
     'data: {"resource": "purchase_orders", "id": "12", "version": 3, "change": "update"}\n\n',
     "application/jsonl": '{"id": 12, "status": "ORDERED"}\n',
 }
-_EVENT_LINES = event_files.format_line(
-    [
-        Line(
-            4711,
-            "2026-11-24T20:58:03.000000+00:00",
-            "0d2f" * 16,
-            {},
-            "verified",
-            body='{"eventId": 7}',
-        )
-    ]
-).decode()
-"""Example of exported and imported events."""
+_LINES = {
+    "events": event_files.format_line(
+        [
+            Line(
+                4711,
+                "2026-11-24T20:58:03.000000+00:00",
+                "0d2f" * 16,
+                {},
+                "verified",
+                body='{"eventId": 7}',
+            )
+        ]
+    ).decode(),
+    "sql": '{"columns": [{"name": "id", "type": "text"}, {"name": "cost", "type": "real"}]}\n'
+    '{"rows": [["12", 4.5], ["13", null]]}\n{"row_count": 2}\n',
+}
+"""Examples of JSON lines by tag: exported and imported events, and results of SQL."""
 _GENERIC = re.compile(r"^(\w+)_(?:[\w.]*\.)?(\w+)_$")
 _MODULE = re.compile(r"^([a-z]\w*)_([A-Z]\w*)$")
 
@@ -234,9 +239,8 @@ def _add_examples(operation: Json, examples: Examples) -> None:
         if "$ref" not in parameter:
             parameter["example"] = examples.of(parameter["schema"], parameter["name"])
     body: Json = operation.get("requestBody", {})
-    files = _FILE_EXAMPLES | (
-        {"application/jsonl": _EVENT_LINES} if "events" in operation["tags"] else {}
-    )
+    lines = [_LINES[tag] for tag in operation["tags"] if tag in _LINES]
+    files = _FILE_EXAMPLES | ({"application/jsonl": lines[0]} if lines else {})
     for kind, content in body.get("content", {}).items():
         content["example"] = files.get(kind) or examples.of(content["schema"])
     for status, response in operation["responses"].items():

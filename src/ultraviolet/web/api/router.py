@@ -20,6 +20,7 @@ from ultraviolet.web.api import (
     objects,
     saved_views,
     setup,
+    sql,
     status,
     users,
     verifications,
@@ -49,6 +50,7 @@ _MODULES = (
     audit,
     alerts,
     saved_views,
+    sql,
     status,
 )
 _ERROR_DESCRIPTIONS = {
