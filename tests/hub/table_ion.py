@@ -3,6 +3,7 @@
 import operator
 import re
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from typing import Any
 
 from sqlalchemy import insert, text
@@ -77,12 +78,15 @@ class TableIon:
         found = [node for node in nodes if _passes(node, variables.get("filters") or {})]
         shown = found[: variables["first"]]
         info = {"hasNextPage": len(found) > len(shown), "totalCount": len(found)}
-        return {"edges": [{"node": node} for node in shown], "pageInfo": info}
+        return {"edges": [{"node": deepcopy(node)} for node in shown], "pageInfo": info}
 
 
 def answer(nodes: Iterable[dict[str, Any] | None], *, more: bool = False) -> dict[str, Any]:
     """Return a list as ION answers it; None represents an object that could not be shown."""
-    return {"edges": [{"node": node} for node in nodes], "pageInfo": {"hasNextPage": more}}
+    return {
+        "edges": [{"node": deepcopy(node)} for node in nodes],
+        "pageInfo": {"hasNextPage": more},
+    }
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {

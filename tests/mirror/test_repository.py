@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 from tests.mirror.observations import LINE, ORDER, Mirror, absence, at, event, fresh, read
 
-from ultraviolet.db import dialect
+from ultraviolet.db import dialect, representation
 from ultraviolet.db.tables.events import events
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import repository
@@ -29,6 +29,12 @@ values = st.recursive(
     | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
+)
+ids_or_other = st.integers().map(str) | st.integers() | values
+times_or_other = (
+    st.datetimes().map(lambda time: f"{time.isoformat(timespec='microseconds')}+00:00")
+    | st.builds("2026-{:02}-{:02}".format, st.integers(1, 13), st.integers(1, 32))
+    | values
 )
 on_one_database = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -155,9 +161,43 @@ def test_values_of_a_deleted_object_no_longer_count(mirror: Mirror) -> None:
 
 
 def test_values_of_an_unknown_resource_always_fit(catalog: Catalog) -> None:
-    assert repository.invalid_values(catalog, "no_resource", {"paid": "yes"}) is None
-    assert repository.invalid_values(catalog, ORDER, {"paid": None, "other": "yes"}) is None
-    assert repository.invalid_values(catalog, ORDER, {"paid": 1}) == '{"paid":1}'
+    unknown = ObjectState("no_resource", "1", doc={"paid": "yes"})
+    fitting = ObjectState(ORDER, "1", doc={"paid": None, "other": "yes"})
+    invalid = ObjectState(ORDER, "2", doc={"paid": 1})
+
+    found = repository.invalid_values(catalog, [unknown, fitting, invalid])
+
+    assert found == {(ORDER, "2"): '{"paid":1}'}
+
+
+@on_one_database
+@given(
+    documents=st.lists(
+        st.fixed_dictionaries(
+            {
+                "id": ids_or_other,
+                "paid": st.booleans() | values,
+                "cost": st.integers(-(2**54), 2**54) | st.floats(allow_nan=False) | values,
+                "needDate": times_or_other,
+            },
+            optional={"attributes": st.dictionaries(texts, values | st.just({"type": "NUMBER"}))},
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_batch_has_the_invalid_values_of_its_documents(
+    catalog: Catalog, documents: list[dict[str, Any]]
+) -> None:
+    kinds = catalog.resources[ORDER].kinds
+    states = [ObjectState(ORDER, str(n), doc=doc) for n, doc in enumerate(documents)]
+    one_by_one = {
+        state.ref: msgspec.json.encode(found).decode()
+        for state in states
+        if (found := representation.invalid_values(kinds, state.doc))
+    }
+
+    assert repository.invalid_values(catalog, states) == one_by_one
 
 
 def test_repeated_mark_keeps_its_next_attempt_unless_the_reason_is_stronger(
@@ -231,6 +271,13 @@ def test_link_needs_a_number_or_a_text_of_limited_length(
         *([("1", "supplierId", expected), ("2", "labels", expected)] if expected else []),
         ("2", "labels", "4"),
     }
+
+
+def test_no_links_to_authors(mirror: Mirror) -> None:
+    mirror(read(10, _updated=at(9), supplierId=1, createdById=2, updatedById=3))
+    mirror(read(20, _updated=at(19), supplierId=1, createdById=2, updatedById=4))
+
+    assert mirror.links() == {(ORDER, "1", "supplierId", "1")}
 
 
 def test_links_to_absent_objects_are_kept(mirror: Mirror) -> None:

@@ -19,9 +19,10 @@ Null is null in JSON and Parquet, and an empty cell in CSV, where an empty strin
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -40,11 +41,13 @@ _TIME = re.compile(
     re.ASCII,
 )
 _CERTAIN_TIME = re.compile(
-    r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+    r"[1-9]\d{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
+    r"|(?:0[13578]|1[02])-31)"
     r"(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|\+00:00)?)?",
     re.ASCII,
 )
 """Times certainly valid, which need not be parsed."""
+_CERTAIN_ID = re.compile(rf"\d{{1,{_MAX_ID_DIGITS}}}", re.ASCII)
 _QUOTED = re.compile(r'[",\r\n]|^\s|\s$')
 _NUMBER = re.compile(r"-\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -119,6 +122,12 @@ _CELLS: Mapping[str, Callable[[Any], Any]] = {
 
 _ALWAYS_FITS: Mapping[str, type] = {"text": str, "boolean": bool, "real": float}
 _INTEGER_KINDS = frozenset({"integer", "id"})
+_NUMBERS = {
+    "integer": frozenset({int}),
+    "id": frozenset({int}),
+    "real": frozenset({int, float}),
+}
+_CERTAIN = {"time": _CERTAIN_TIME, "id": _CERTAIN_ID}
 _ATTRIBUTE_FITS: Mapping[Any, type] = {
     type_: _ALWAYS_FITS[kind] for kind in _ALWAYS_FITS for type_ in attributes.types_of(kind)
 }
@@ -139,10 +148,7 @@ def fits(kind: str, value: Any) -> bool:
 
 
 def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a document that do not fit the kinds of their fields.
-
-    The value of a custom attribute must fit the type that ION states beside it.
-    """
+    """Return the values of a document, with its attributes, that do not fit their columns."""
     found: dict[str, Any] = {}
     for field, value in document.items():
         kind = kinds.get(field, "json")
@@ -159,13 +165,46 @@ def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dic
             continue  # without calls, because most values do
         if not fits(kind, value):
             found[field] = value
-    for name, row in attributes.rows(document) if attributes.FIELD in document else ():
+    return found | invalid_attributes(document) if attributes.FIELD in document else found
+
+
+def invalid_attributes(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of custom attributes that do not fit the type that ION states beside them."""
+    found: dict[str, Any] = {}
+    for name, row in attributes.rows(document):
         value, type_ = row.get("value"), row.get("type")
         if value is None or (type(type_) is str and type(value) is _ATTRIBUTE_FITS.get(type_)):
             continue
         if not fits(attributes.kind_of(type_), value):
             found[f"{attributes.PREFIX}{name}"] = value
     return found
+
+
+def all_fit(
+    kinds: Mapping[str, str], fields: Iterable[str], documents: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Return whether all values of documents with the same fields fit, except custom attributes.
+
+    It checks whole columns, which takes a fraction of the time of `invalid_values`.
+    """
+    columns = zip(*(document.values() for document in documents), strict=True)
+    for field, values in zip(fields, columns, strict=True):
+        kind = kinds.get(field, "json")
+        if kind == "json":
+            continue
+        types = {*map(type, values)} - {NoneType}
+        if types <= {_ALWAYS_FITS.get(kind)}:
+            continue
+        given = [value for value in values if value is not None]
+        if types <= _NUMBERS.get(kind, frozenset()):
+            most = MAX_EXACT_INTEGER if kind == "real" else MAX_INTEGER
+            if -most <= min(given) and max(given) <= most:
+                continue
+        elif types == {str} and kind in _CERTAIN and all(map(_CERTAIN[kind].fullmatch, given)):
+            continue
+        if not all(fits(kind, value) for value in given):
+            return False
+    return True
 
 
 def from_driver(value: Any) -> Any:

@@ -17,6 +17,8 @@ VALUE_COLUMNS: Mapping[str, str] = {
     "multiselect": "_multiselect_values",
 }
 """The columns behind a field `value`, by type (public warehouse models of 2023)."""
+AUTHOR_KEYS = frozenset({"createdById", "updatedById"})
+"""The keys of links to the users who created a row and changed it last."""
 VALUE_NAMES = frozenset(plain(column) for column in VALUE_COLUMNS.values())
 
 

@@ -192,20 +192,18 @@ class UnreadableValueError(ValueError):
 
 
 def normalize_document(
-    resource: Resource, node: Mapping[str, Any], form: DocumentForm | None = None
+    resource: Resource, doc: dict[str, Any], form: DocumentForm | None = None
 ) -> dict[str, Any]:
-    """Return the document of an object, so that equal content is equal data.
+    """Turn the content of an object into its document, so that equal content is equal data.
 
-    `form` is `form_of(resource)`, for a caller that converts many objects. Nulls in attributes are
+    The content is changed and returned. `form` is `form_of(resource)`, for a caller that converts many objects. Nulls in attributes are
     removed; other lists with nulls stay unchanged. Raise UnreadableValueError if a list is not a
     list, or an entry has no id or key.
     """
     form = form_of(resource) if form is None else form
-    doc = dict(node)
     for name in form.times:
-        value = doc.get(name)
-        if value and isinstance(value, str):
-            doc[name] = valid_time(value) or value
+        if (value := doc.get(name)) and (time := valid_time(value)) and time is not value:
+            doc[name] = time
     for name in form.lists:
         if doc.get(name):
             rows = _rows(name, doc[name], "id")

@@ -14,6 +14,7 @@ from ultraviolet.db.tables.sync import drift, stale
 from ultraviolet.ion import attributes as ion_attributes
 from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.ion.deliveries import LONGEST_ID
+from ultraviolet.ion.model import AUTHOR_KEYS
 from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.object_state import ObjectState
 from ultraviolet.mirror.observation import Origin, Ref
@@ -51,6 +52,7 @@ _KINDS = "SELECT id, field, target_resource FROM link_kinds WHERE resource = :re
 
 _KIND = ("resource", "field", "target_resource")
 _ID_TYPES = frozenset({int, str})
+_encode = msgspec.json.Encoder().encode
 _STALE = (*_KEY, "reason", "since", "marked_at", "marks", "attempts", "next_attempt_at")
 _MARKED_AGAIN = """ON CONFLICT (integration_id, resource, id) DO UPDATE
   SET marked_at = excluded.marked_at, marks = excluded.marks, reason = excluded.reason,
@@ -115,6 +117,7 @@ def save_states(
     changed: list[ObjectState] = []
     invalid_changed: set[str] = set()
     named: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    all_invalid = invalid_values(catalog, [state for state in states if state.change])
     for state in states:
         if not state.touched and not state.change:
             continue
@@ -126,9 +129,9 @@ def save_states(
         changed.append(state)
         assert state.observation
         state.version += 1
-        doc = msgspec.json.encode(state.doc).decode()
+        doc = _encode(state.doc).decode()
         origin = _origin(state.observation.origin)
-        invalid = invalid_values(catalog, state.resource, state.doc)
+        invalid = all_invalid.get(state.ref) if all_invalid else None
         if invalid != state.invalid_values or (invalid and state.change != "update"):
             invalid_changed.add(state.resource)
             state.invalid_values = invalid
@@ -160,11 +163,29 @@ def save_states(
     return frozenset(invalid_changed)
 
 
-def invalid_values(catalog: Catalog, resource: str, doc: Mapping[str, Any]) -> str | None:
-    """Return the values of a document that do not fit their column, as JSON; None if all fit."""
-    known = catalog.resources.get(resource)
-    found = representation.invalid_values(known.kinds, doc) if known else None
-    return msgspec.json.encode(found).decode() if found else None
+def invalid_values(catalog: Catalog, states: Iterable[ObjectState]) -> dict[Ref, str]:
+    """Return the values that do not fit their column, as JSON, of each object with such values."""
+    groups: defaultdict[tuple[str, tuple[str, ...]], list[ObjectState]] = defaultdict(list)
+    for state in states:
+        groups[state.resource, tuple(state.doc)].append(state)
+    invalid: dict[Ref, str] = {}
+    for (name, fields), group in groups.items():
+        resource = catalog.resources.get(name)
+        if resource is None:
+            continue
+        kinds = resource.kinds
+        fit = representation.all_fit(kinds, fields, [state.doc for state in group])
+        if fit and ion_attributes.FIELD not in fields:
+            continue
+        for state in group:
+            found = (
+                representation.invalid_attributes(state.doc)
+                if fit
+                else representation.invalid_values(kinds, state.doc)
+            )
+            if found:
+                invalid[state.ref] = _encode(found).decode()
+    return invalid
 
 
 def save_stale(connection: Connection, integration_id: int, states: Sequence[ObjectState]) -> None:
@@ -234,12 +255,15 @@ def _write_links(
 def _linked_fields(catalog: Catalog, resource: str) -> list[tuple[str, str, bool]]:
     """Return the fields that are links, with target resource and whether they are lists.
 
-    Shared fields and lists shown in a document are links too, for `dependents.py`.
+    Shared fields and lists shown in a document are links too, for `dependents.py`. Authors are
+    not: no value depends on them, and nearly every change would move a link to another author.
     """
     known = catalog.resources.get(resource)
     if known is None:
         return []
-    named = [(link.key, link.resource, False) for link in known.links]
+    named = [
+        (link.key, link.resource, False) for link in known.links if link.key not in AUTHOR_KEYS
+    ]
     shared = [(name, f"{resource}.{name}", False) for name in catalog.shared.get(resource, ())]
     shown = [
         (relation.field, relation.resource, True)
@@ -250,22 +274,24 @@ def _linked_fields(catalog: Catalog, resource: str) -> list[tuple[str, str, bool
 
 
 def _targets(
-    field: str, documents: Iterable[tuple[str, Mapping[str, Any]]], *, listed: bool
+    field: str, documents: Sequence[tuple[str, Mapping[str, Any]]], *, listed: bool
 ) -> set[tuple[str, str]]:
     """Return the target ids in a field of documents, each with the id of its document."""
+    found: list[tuple[Any, str]] = [
+        (value, id_) for id_, doc in documents if (value := doc.get(field)) is not None
+    ]
     if listed:
-        documents = (
-            (id_, cast("dict[str, Any]", row))
-            for id_, doc in documents
-            if isinstance(listed_rows := doc.get(field), list)
-            for row in cast("list[Any]", listed_rows)
+        found = [
+            (cast("dict[str, Any]", row).get("id"), id_)
+            for rows, id_ in found
+            if isinstance(rows, list)
+            for row in cast("list[Any]", rows)
             if isinstance(row, dict)
-        )
-    name = "id" if listed else field
+        ]
     return {
         (target, id_)
-        for id_, doc in documents
-        if type(value := doc.get(name)) in _ID_TYPES and 0 < len(target := str(value)) <= LONGEST_ID
+        for value, id_ in found
+        if type(value) in _ID_TYPES and 0 < len(target := str(value)) <= LONGEST_ID
     }
 
 

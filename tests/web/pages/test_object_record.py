@@ -136,6 +136,23 @@ def test_past_version_does_not_claim_to_be_up_to_date(
     assert "Pipes" in text(order.send("GET", "/objects/purchase_orders/7", params={"at": now}).text)
 
 
+def test_page_of_a_user_offers_tables_by_author(order: Any, keep: Callable[..., None]) -> None:
+    keep("users", {"id": 5, "name": "Ada"})
+    keep("purchase_orders", {"id": 8, "createdById": 5}, {"id": 9, "createdById": 6})
+
+    page = order.send("GET", "/objects/users/5").text
+    table = next(
+        address.replace("&amp;", "&")
+        for address in re.findall(r'href="([^"]*)"', page)
+        if "/objects/purchase_orders?" in address and "where=createdById" in address
+    )
+
+    assert "Purchase orders Created by " in text(page)
+    assert set(re.findall(r"/objects/purchase_orders/(\d+)", order.send("GET", table).text)) == {
+        "8"
+    }
+
+
 def test_linked_objects_are_those_of_the_shown_time(order: Any, keep: Callable[..., None]) -> None:
     line = {"purchaseOrderId": 7, "partId": 3}
     keep("purchase_order_lines", {"id": 12, **line, "quantity": 77})

@@ -1,7 +1,7 @@
 """Parse the lists in ION's answers, and check the order of their rows."""
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -18,7 +18,7 @@ class Row(msgspec.Struct, frozen=True):
     """One row of a list; without an id, its object is unknown."""
 
     id: str | None
-    node: Mapping[str, Any]
+    node: dict[str, Any]
 
 
 class AnswerList(msgspec.Struct, frozen=True):

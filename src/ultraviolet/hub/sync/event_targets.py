@@ -11,12 +11,10 @@ from sqlalchemy import Connection, text
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import Envelope, is_id
-from ultraviolet.ion.model import Resource
+from ultraviolet.ion.model import AUTHOR_KEYS, Resource
 from ultraviolet.mirror.dependents import objects_sharing
 from ultraviolet.mirror.observation import Ref
 
-_AUTHOR_KEYS = {"createdById", "updatedById"}
-"""Links to the users that wrote a row; the row does not concern them."""
 _OBJECTS_OF_ENTITY = text(
     """SELECT k.resource, l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
   WHERE k.target_resource = :target AND k.field = 'entityId'
@@ -43,8 +41,8 @@ def find_targets(
             found = objects_sharing(
                 connection, integration_id, link.resource, link.key, ids[link.key]
             )
-        elif link.resource in catalog.shared and link.key not in _AUTHOR_KEYS:
-            found = ids[link.key]
+        elif link.resource in catalog.shared and link.key not in AUTHOR_KEYS:
+            found = ids[link.key]  # the row does not concern its authors
         targets |= {(link.resource, id_) for id_ in found}
     # Objects with the entity that a label, file or comment is attached to.
     target = next((link.resource for link in resource.links if link.key == "entityId"), "entities")

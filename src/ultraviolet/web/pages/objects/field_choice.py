@@ -6,12 +6,10 @@ import msgspec
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label, resource_label
-from ultraviolet.ion.model import Link, Resource
+from ultraviolet.ion.model import AUTHOR_KEYS, Link, Resource
 from ultraviolet.ion.queries import is_read
 from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, columns
 from ultraviolet.web.queries.field_paths import MAX_LINKS, FieldPath, find_path
-
-_AUTHORS = ("createdById", "updatedById")
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -88,4 +86,4 @@ def _links(resource: Resource) -> list[Link]:
     found = [
         link for link in resource.links if link.key not in TECHNICAL_FIELDS and is_read(link.key)
     ]
-    return sorted(found, key=lambda link: (link.key in _AUTHORS, field_label(link.key).label))
+    return sorted(found, key=lambda link: (link.key in AUTHOR_KEYS, field_label(link.key).label))

@@ -14,7 +14,7 @@ from ultraviolet.db.tables.mirror import objects as objects_table
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label, resource_label
-from ultraviolet.ion.model import Resource
+from ultraviolet.ion.model import AUTHOR_KEYS, Resource
 from ultraviolet.ion.queries import object_query
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.formats.addresses import runner
@@ -32,7 +32,7 @@ from ultraviolet.web.queries.versions import VersionDetail
 _MAX_VERSIONS = 50
 _MAX_RELATED_COLUMNS = 7
 _STATUS = "status"
-_AUTHORS_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
+_AUTHORS_AND_TIMES = AUTHOR_KEYS | {"_created", "_updated", "Created", "Updated"}
 _STATES = {
     "fresh": "Confirmed by a full read.",
     "stale": "Changed in ION. A re-read is pending.",
@@ -52,7 +52,8 @@ class Section(msgspec.Struct, frozen=True):
 class Related(msgspec.Struct, frozen=True):
     """Objects of one resource that link to this object; `rows` has the values of the first ones.
 
-    `count` is None if too many link to it to show those of an earlier time.
+    `count` is None if too many link to it to show those of an earlier time, or if no index has the
+    links, as those to authors.
     """
 
     resource: str
@@ -200,17 +201,24 @@ def _sections(resource: Resource, detail: ObjectDetail, currency: str) -> list[S
 def _related(
     connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
 ) -> list[Related]:
-    """Return the objects that link to this one; groups by author have no rows."""
+    """Return the objects that link to this one or that it may have written."""
     found: list[Related] = []
     for group in links.list_linked_from(connection, catalog, integration_id, resource, id_):
         other = catalog.resources.get(group.resource)
         details: list[ObjectDetail] = []
-        if other and group.field not in _AUTHORS_AND_TIMES:
+        if other:
             details = _read_details(connection, integration_id, other, [o.id for o in group.some])
         found.append(
             _group(connection, catalog, other, group.resource, group.field, group.count, details)
         )
-    return _most_informative_first(found)
+    written = [
+        _group(connection, catalog, other, other.name, link.key, None, ())
+        for other in catalog.mirrored
+        if resource_label(other.name).main
+        for link in other.links
+        if link.key in AUTHOR_KEYS and link.resource == resource.name
+    ]
+    return _most_informative_first([*found, *written])
 
 
 def _related_then(
@@ -221,11 +229,11 @@ def _related_then(
     id_: str,
     moment: str,
 ) -> list[Related]:
-    """Return the objects that linked to this one at a time, except those by author."""
+    """Return the objects that linked to this one at a time."""
     found: list[Related] = []
     for kind in links.list_kinds(connection, resource):
         other = catalog.resources.get(kind.resource)
-        if other is None or kind.field in _AUTHORS_AND_TIMES:
+        if other is None:
             continue
         scope = ResourceScope(integration_id, other)
         then = history.list_linked_then(connection, scope, kind, id_, moment)
