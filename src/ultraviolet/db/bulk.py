@@ -23,6 +23,8 @@ Tuples = Sequence[tuple[Any, ...]]
 
 _ROWS_PER_STATEMENT = 100
 """Rows that SQLite inserts with one statement, which releases Python's global lock only once."""
+_SQLITE_REFS = "(SELECT value ->> 0 AS resource, value ->> 1 AS id FROM json_each(:refs))"
+_POSTGRESQL_REFS = "unnest(CAST(:resources AS text[]), CAST(:ids AS text[]))"
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _POSTGRESQL = postgresql.dialect()
 
@@ -30,10 +32,15 @@ _POSTGRESQL = postgresql.dialect()
 def fetch_rows(
     connection: Connection, query: str, given: Mapping[str, Any]
 ) -> Iterable[tuple[Any, ...]]:
-    """Run an SQL query; `IN :ids` takes a list of any length."""
+    """Run an SQL query; `IN :ids` takes a list of any length.
+
+    `FROM :refs AS r` takes a list of pairs, the columns `resource` and `id` of `r`.
+    """
     values, postgresql_ = dict(given), is_postgresql(connection)
-    if "ids" in values and not postgresql_:
-        values["ids"] = _json(values["ids"])
+    if not postgresql_:
+        values |= {name: _json(values[name]) for name in ("ids", "refs") if name in values}
+    elif "refs" in values:
+        values["resources"], values["ids"] = map(list, zip(*values.pop("refs"), strict=True))
     found = connection.exec_driver_sql(_query(query, postgresql_), values).all()
     return cast("Iterable[tuple[Any, ...]]", found)
 
@@ -125,7 +132,9 @@ def delete(connection: Connection, table: Table, rows: Tuples) -> None:
 @cache
 def _query(query: str, postgresql_: bool) -> str:
     if not postgresql_:
+        query = query.replace("FROM :refs AS r", f"FROM {_SQLITE_REFS} AS r")
         return query.replace("IN :ids", "IN (SELECT value FROM json_each(:ids))")
+    query = query.replace("FROM :refs AS r", f"FROM {_POSTGRESQL_REFS} AS r(resource, id)")
     return _PARAMETER.sub(r"%(\1)s", query.replace("IN :ids", "= ANY (:ids)"))
 
 

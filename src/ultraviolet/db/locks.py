@@ -24,7 +24,7 @@ _LOCK_NAMES: tuple[LockName, ...] = get_args(LockName)
 def lock(connection: Connection, name: LockName, number: int = 0) -> None:
     """Take an advisory lock until the end of the transaction; SQLite has one writer anyway."""
     if is_postgresql(connection):
-        connection.execute(_ADVISORY_LOCK, {"class": lock_class(name), "number": number})
+        connection.exec_driver_sql(_ADVISORY_LOCK, (lock_class(name), number))
 
 
 def lock_class(name: LockName) -> int:
@@ -32,7 +32,7 @@ def lock_class(name: LockName) -> int:
     return _LOCK_NAMES.index(name)
 
 
-_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(:class, :number)")
+_ADVISORY_LOCK = "SELECT pg_advisory_xact_lock(%s, %s)"
 
 
 PRESENCE = 0

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ultraviolet.db import bulk
 from ultraviolet.ion.catalog import Catalog
@@ -18,10 +18,8 @@ from ultraviolet.mirror.observation import Mark, Ref
 _REFERRERS = """SELECT l.id, l.target_id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
   WHERE k.resource = :resource AND k.field = :field AND k.target_resource = :target
     AND l.integration_id = :integration AND l.target_id IN :ids"""
-_ALL_OBJECTS = text(
-    """SELECT id FROM objects
-    WHERE integration_id = :integration AND resource = :resource AND deleted_at IS NULL"""
-)
+_ALL_OBJECTS = """SELECT id FROM objects
+  WHERE integration_id = :integration AND resource = :resource AND deleted_at IS NULL"""
 
 
 class LinkSearch(msgspec.Struct, frozen=True):
@@ -91,7 +89,7 @@ def find_referrers(
     """Return the ids of the objects that refer to these targets, each with its target."""
     given = {"integration": integration_id, "resource": search.resource}
     if search.all_objects:
-        return [(row.id, "") for row in connection.execute(_ALL_OBJECTS, given)]
+        return [(id_, "") for (id_,) in bulk.fetch_rows(connection, _ALL_OBJECTS, given)]
     parameters = given | {"field": search.field, "target": search.target, "ids": targets}
     return [(id_, target) for id_, target in bulk.fetch_rows(connection, _REFERRERS, parameters)]
 

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, func, select, text
 
 from ultraviolet.clock import format_rfc3339
-from ultraviolet.db import representation
+from ultraviolet.db import bulk, representation
 from ultraviolet.db.tables.stats import DELAYS, arrivals
 from ultraviolet.mirror.object_state import ObjectState
 
@@ -104,7 +104,7 @@ def record_activity(
     buckets = Counter(latency_bucket(state.latency_seconds, DELAYS) for state in news)
     counts = {name: buckets[number] for number, name in enumerate(_DELAY_COLUMNS)}
     row = {"integration": integration_id, "minute": now[:16], "changes": len(news)}
-    connection.execute(_ADD_ACTIVITY, row | counts)
+    bulk.execute_many(connection, _ADD_ACTIVITY, [row | counts])
 
 
 def recount_drift(connection: Connection, integration_id: int, row: Any, cause: str | None) -> None:
@@ -177,5 +177,4 @@ def _add(connection: Connection, integration_id: int, hour: str, counts: Mapping
         }
         for (resource, cause, healed_by, bucket), count in counts.items()
     ]
-    if rows:
-        connection.execute(_ADD_LATENCY, rows)
+    bulk.execute_many(connection, _ADD_LATENCY, rows)

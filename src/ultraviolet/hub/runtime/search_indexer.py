@@ -18,8 +18,9 @@ from ultraviolet.hub.sync.fetch import unfinished_fetch
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import search_index
 
-_BATCH_SIZE = 200
-
+_IDLE_BATCH_SIZE = 200
+_BUSY_BATCH_SIZE = 20
+"""Versions of a transaction while deliveries arrive, which wait for it on SQLite."""
 _CHECK_SECONDS = 60.0
 _PAUSE_FACTOR = 3.0
 """Pause after a batch as a multiple of its duration; deliveries and changes have priority."""
@@ -41,6 +42,8 @@ class SearchIndexer:
         self._catalog = catalog
         self._leased = leased
         self._behind: set[int] = set()
+        self._kept_for = 0.0
+        """The database's time for deliveries before the last batch."""
         self._checked_at = -_CHECK_SECONDS
         self.task = ChangeTask("search index", self._index_changed, changes, _CHECK_SECONDS / 10)
 
@@ -59,15 +62,18 @@ class SearchIndexer:
             fetching = leased and unfinished_fetch(connection, integration_id) is not None
             return connection.execute(query).scalar() is False, fetching
 
-        indexed = _BATCH_SIZE
-        while indexed == _BATCH_SIZE:
+        limit = indexed = 0
+        while indexed == limit:
             leased = integration_id in self._leased()
             active, fetching = await self._database.read(is_active, leased=leased)
             if active and not leased:
                 return
             began = time.monotonic()
+            kept_before, self._kept_for = self._kept_for, self._database.kept_for
+            busy = kept_before < self._kept_for
+            limit = _BUSY_BATCH_SIZE if busy else _IDLE_BATCH_SIZE
             indexed = await self._database.write(
-                search_index.index_versions, self._catalog, integration_id, _BATCH_SIZE
+                search_index.index_versions, self._catalog, integration_id, limit
             )
             # The fetch of a paused integration is suspended, so it has no priority.
             factor = _PAUSE_FACTOR_IN_FETCH if active and fetching else _PAUSE_FACTOR

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db import bulk, locks
@@ -38,15 +38,11 @@ _MAX_BATCH_EVENTS = 500
 _MAX_BATCH_BYTES = 4_000_000
 """Total size of the bodies in a batch; decoding takes about 15 times as much memory."""
 _MAX_ID_CHARACTERS_SHOWN = 80
-_SELECT_PENDING = text(
-    """SELECT seq, length(body) FROM events
-    WHERE integration_id = :integration AND outcome IS NULL ORDER BY seq LIMIT :limit"""
-)
-_SELECT_RANGE = text(
-    """SELECT seq, body, received_at, signature, conflicting FROM events
-    WHERE integration_id = :integration AND outcome IS NULL
-      AND seq >= :first AND seq <= :last ORDER BY seq"""
-)
+_SELECT_PENDING = """SELECT seq, length(body) FROM events
+  WHERE integration_id = :integration AND outcome IS NULL ORDER BY seq LIMIT :limit"""
+_SELECT_RANGE = """SELECT seq, body, received_at, signature, conflicting FROM events
+  WHERE integration_id = :integration AND outcome IS NULL
+    AND seq >= :first AND seq <= :last ORDER BY seq"""
 _KEY_COLUMNS = ("seq", "received_at")
 _OUTCOME_COLUMNS = ("outcome", "detail", "applied_at", *_KEY_COLUMNS)
 
@@ -102,7 +98,7 @@ def apply_pending(
     if not seqs:
         return AppliedBatch(0)
     parameters = {"integration": integration_id, "first": seqs[0], "last": seqs[-1]}
-    rows = connection.execute(_SELECT_RANGE, parameters).all()
+    rows = bulk.fetch_rows(connection, _SELECT_RANGE, parameters)
     parsed = [_parse(connection, catalog, integration_id, row) for row in rows]
     applied = _apply_parsed(connection, catalog, integration_id, parsed)
     outcomes = iter(applied.outcomes)
@@ -125,7 +121,7 @@ def apply_pending(
 def list_pending(connection: Connection, integration_id: int) -> tuple[list[int], bool]:
     """Return the numbers of the next events to apply, and whether there are more."""
     parameters = {"integration": integration_id, "limit": _MAX_BATCH_EVENTS}
-    found = connection.execute(_SELECT_PENDING, parameters).all()
+    found = list(bulk.fetch_rows(connection, _SELECT_PENDING, parameters))
     sizes = accumulate(length for _, length in found)
     seqs = [seq for (seq, _), size in zip(found, sizes, strict=True) if size <= _MAX_BATCH_BYTES]
     seqs = seqs or [seq for seq, _ in found[:1]]
@@ -150,7 +146,7 @@ def mark_not_applied(
     """Record why an event cannot be applied; mark its object stale and request a fetch."""
     locks.lock(connection, "mirror", integration_id)
     parameters = {"integration": integration_id, "first": seq, "last": seq}
-    row = connection.execute(_SELECT_RANGE, parameters).one_or_none()
+    row: Any = next(iter(bulk.fetch_rows(connection, _SELECT_RANGE, parameters)), None)
     if row is None:
         return AppliedBatch(0)
     envelope = decode(catalog, row.body)

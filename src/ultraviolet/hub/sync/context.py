@@ -1,5 +1,6 @@
 """The state that heal, fetch, poll and verify of one integration share."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -78,6 +79,8 @@ class SyncContext:
         self.recently_viewed = recently_viewed or RecentlyViewed()
         self.polled: dict[str, str] = {}
         """The time up to which this process has polled each resource, by ION's clock."""
+        self._turn = asyncio.Lock()
+        """Held while observations are written, so that events wait for at most one other write."""
 
     async def apply(
         self,
@@ -94,7 +97,8 @@ class SyncContext:
                 write_after(connection, applied)
             return applied
 
-        applied = await self.database.write(write)
+        async with self._turn:
+            applied = await self.database.write(write)
         metrics.count_observations(observations, applied.outcomes)
         self.publish_changes(applied.changes)
         return applied
