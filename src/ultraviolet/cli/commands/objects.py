@@ -72,7 +72,10 @@ Columns = Annotated[
         help="Fields, comma separated, such as status,supplier.name; default: those of the page."
     ),
 ]
-Sort = Annotated[str | None, typer.Option(help="Field to sort by; -field for descending order.")]
+Sort = Annotated[
+    str | None,
+    typer.Option(help="Field to sort by, such as supplier.name; -field for descending order."),
+]
 _NO_MATCH = "No objects match; check the spelling of the values and the other conditions."
 _MAX_SHOWN_CHANGES = 3
 _MAX_ATTRIBUTES = 10_000
@@ -364,7 +367,7 @@ def _select_columns(
     """Return the fields to show: the given ones, else those of the page. Raise InvalidError."""
     from ultraviolet.web.queries import object_table
 
-    order = object_table.parse_order(resource, sort) if sort else object_table.Order("id")
+    order = object_table.parse_order(catalog, resource, sort) if sort else object_table.Order("id")
     given = _split(names)
     return object_table.selected_columns(catalog, resource, given, order)[: len(given) or None]
 

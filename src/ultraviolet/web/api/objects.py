@@ -14,6 +14,7 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror import export, field_indexes
 from ultraviolet.mirror.export import MEDIA_TYPES, Format
@@ -67,7 +68,8 @@ Sort = Annotated[
     str | None,
     QueryParameter(
         required=False,
-        description="A field, `-field` for descending order, or ION's `FIELD_DESC`; also `changed` and `id`.",
+        description="A field, also of a linked object, such as `supplier.name`; `-field` for descending"
+        " order, or ION's `FIELD_DESC`; also `changed` and `id`.",
     ),
 ]
 ListColumns = Annotated[
@@ -185,7 +187,7 @@ async def list_objects(
             "`at` cannot be combined with q, state, filter, sort or column.", field="at"
         )
     paths = [find_path(catalog, known, name) for name in names or ()]
-    choose = _object_query(known, q, object_state, written_filter, sort)
+    choose = _object_query(catalog, known, q, object_state, written_filter, sort)
 
     def read_at(connection: Connection) -> list[ObjectAt]:
         place = ResourceScope(required_integration(connection, integration), known, clock)
@@ -204,6 +206,7 @@ async def list_objects(
 
 
 def _object_query(
+    catalog: Catalog,
     resource: Resource,
     text: str | None,
     state: str | None,
@@ -211,7 +214,11 @@ def _object_query(
     sort: str | None,
 ) -> Callable[[int], ObjectQuery]:
     """Return the query of these parameters for an integration; raise InvalidError."""
-    by = object_table.parse_order(resource, sort) if sort else object_table.Order("id", down=False)
+    by = (
+        object_table.parse_order(catalog, resource, sort)
+        if sort
+        else object_table.Order("id", down=False)
+    )
     fields = ion_filters.parse_filter(written_filter or "{}")
     return lambda chosen: ObjectQuery(
         ObjectFilter(chosen, resource, text or None, state or None), fields, by
@@ -393,7 +400,7 @@ async def export_objects(
     """
     catalog = await hub.database.read(hub.attributes.get)
     known = objects.find_resource(catalog, resource)
-    choose = _object_query(known, q, object_state, written_filter, sort)
+    choose = _object_query(catalog, known, q, object_state, written_filter, sort)
     shown = object_table.export_columns(catalog, known, names or ())
     typed = [(column.name, column.type) for column in shown.columns]
     writer = export.make_writer(as_format, typed, for_spreadsheets=for_spreadsheets)

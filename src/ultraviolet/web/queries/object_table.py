@@ -11,12 +11,12 @@ from ultraviolet.db import sql, text_index
 from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.db.tables.mirror import BY_CHANGE, objects
 from ultraviolet.errors import InvalidError, OtherListCursorError
-from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import constant
-from ultraviolet.mirror import export, field_indexes, search_index
+from ultraviolet.mirror import export, field_indexes, linked_order, search_index
+from ultraviolet.mirror.linked_order import LinkedField, Position, first_ids
 from ultraviolet.web.queries.columns import (
     TECHNICAL_FIELDS,
     Column,
@@ -53,6 +53,8 @@ class Order(msgspec.Struct, frozen=True):
 
     by: str = "changed"
     down: bool = True
+    path: FieldPath | None = None
+    """The field, also of a linked object; None for `changed` and `id`."""
 
     def __str__(self) -> str:
         """Return the form used in URLs."""
@@ -100,29 +102,36 @@ def selected_columns(
     ]
     default = usual or others[:_MAX_DEFAULT_COLUMNS]
     shown = requested or [FieldPath(column.name, (), column) for column in default]
-    sorting = known.get(by.by)
-    if sorting and sorting.name != "id" and all(path.name != sorting.name for path in shown):
-        shown.append(FieldPath(sorting.name, (), sorting))
+    if by.path and all(path.name != by.path.name for path in shown):
+        shown.append(by.path)
     return shown
 
 
-def parse_order(resource: Resource, written: str | None) -> Order:
-    """Parse `field`, `-field` or ION's `FIELD_ASC` and `FIELD_DESC`; raise InvalidError."""
+def parse_order(catalog: Catalog, resource: Resource, written: str | None) -> Order:
+    """Parse `field`, `-field` or ION's `FIELD_ASC` and `FIELD_DESC`; raise InvalidError.
+
+    A field can be that of a linked object, such as `supplier.name`.
+    """
     if not written:
         return Order()
     by, down = written.removeprefix("-"), written.startswith("-")
     name, _, direction = written.rpartition("_")
     known = {field.name for field in resource.fields}
-    attribute = resource.field(by) if attribute_name(by) is not None else None
-    if attribute:
-        return Order(attribute.name, down)
+    if "." in by:
+        try:
+            path = find_path(catalog, resource, by)
+        except InvalidError as error:
+            raise InvalidError(str(error), field="sort") from error
+        return Order(path.name, down, path)
     if written not in known and direction in ("ASC", "DESC"):
         by = next((one for one in known if constant(one).lstrip("_") == name.lstrip("_")), written)
         down = direction == "DESC"
-    if by not in ("changed", "id") and by not in known:
+    if by in ("changed", "id"):
+        return Order(by, down)
+    if by not in known:
         near = did_you_mean_field(by, resource, ["changed"])
         raise InvalidError(f"{resource.title} cannot be sorted by {written}.{near}", field="sort")
-    return Order(by, down)
+    return Order(by, down, find_path(catalog, resource, by))
 
 
 def read_page(
@@ -135,19 +144,10 @@ def read_page(
     backwards: bool = False,
 ) -> TablePage:
     """Return the page after a position, or before it; positions are those of other pages."""
-    by = Order(query.by.by, query.by.down != backwards)
+    by = msgspec.structs.replace(query.by, down=query.by.down != backwards)
     wanted, in_direction = query.objects, ObjectQuery(query.objects, query.fields, by)
     last = _decode_position(query, position) if position else None
-    ids: Sequence[str] = []
-    narrowed = by.by == "changed" and bool(query.fields or wanted.text)
-    if narrowed:
-        first = _first_by_change(connection, wanted, by, last)
-        selected = _select_ids(connection, catalog, in_direction, last, indexed=False)
-        ids = connection.execute(selected.where(*first).limit(limit + 1)).scalars().all()
-    if len(ids) <= limit:
-        # Few objects remain; the expression keeps the planner from scanning the index of the order.
-        selected = _select_ids(connection, catalog, in_direction, last, by_expression=narrowed)
-        ids = connection.execute(selected.limit(limit + 1)).scalars().all()
+    ids = _read_ids(connection, catalog, in_direction, last, limit + 1)
     more = len(ids) > limit
     shown = list(ids[:limit])
     if backwards:
@@ -167,6 +167,39 @@ def read_page(
         ends[shown[-1]] if shown and has_next else None,
         ends[shown[0]] if shown and has_previous else None,
     )
+
+
+def _read_ids(
+    connection: Connection,
+    catalog: Catalog,
+    query: ObjectQuery,
+    last: tuple[Any, str] | None,
+    limit: int,
+) -> Sequence[str]:
+    """Return the first ids after a position, in order."""
+    wanted, by, linked = query.objects, query.by, _linked_field(query)
+    is_filtered = bool(query.fields or wanted.text)
+    if linked and not wanted.state:
+        number = _MAX_SCANNED_OBJECTS if is_filtered else limit
+        scope, after = wanted.integration_id, Position(*last) if last else None
+        first = first_ids(connection, scope, linked, after, number, down=by.down)
+        if not is_filtered:
+            return first
+        selected = _select_ids(connection, catalog, query, last, indexed=False)
+        selected = selected.where(objects.c.id.in_(first))
+        ids = connection.execute(selected.limit(limit)).scalars().all()
+        if len(ids) == limit or len(first) < number:
+            return ids
+    narrowed = by.by == "changed" and is_filtered
+    if narrowed:
+        first = _first_by_change(connection, wanted, by, last)
+        selected = _select_ids(connection, catalog, query, last, indexed=False)
+        ids = connection.execute(selected.where(*first).limit(limit)).scalars().all()
+        if len(ids) == limit:
+            return ids
+    # Few objects remain; the expression keeps the planner from scanning the index of the order.
+    selected = _select_ids(connection, catalog, query, last, by_expression=narrowed)
+    return connection.execute(selected.limit(limit)).scalars().all()
 
 
 def with_columns(
@@ -270,7 +303,7 @@ def export_columns(catalog: Catalog, resource: Resource, names: Sequence[str]) -
 
 
 def indexable_fields(resource: Resource, fields: Filter, by: Order) -> list[Column]:
-    """Return the fields that are sorted or compared."""
+    """Return the own fields that are sorted or compared."""
     compared = [each[0] for each in required_comparisons(resource, fields) if is_indexable(*each)]
     sorting = columns(resource).get(by.by)
     used = [sorting, *compared] if sorting and sorting.kind != "flag" else compared
@@ -422,8 +455,8 @@ _SORT_TYPES = {"real": float, **dict.fromkeys(("integer", "id", "time", "boolean
 def _decode_position(query: ObjectQuery, after: str) -> tuple[Any, str]:
     """Return the sort value and the id of the last object of the previous page."""
     kinds: dict[str, Any] = {"changed": str, "id": int}
-    by = query.by.by
-    kind: Any = kinds.get(by) or _SORT_TYPES.get(query.objects.resource.kinds[by], str)
+    path = query.by.path
+    kind: Any = _SORT_TYPES.get(path.column.type, str) if path else kinds[query.by.by]
     try:
         value, id_ = msgspec.json.decode(after, type=tuple[Any, str])
         return msgspec.convert(value, kind), id_
@@ -433,12 +466,18 @@ def _decode_position(query: ObjectQuery, after: str) -> tuple[Any, str]:
 
 def _sort_key(connection: Connection, query: ObjectQuery) -> ColumnElement[Any]:
     """Return the sort expression; in ascending order, objects without a value come first."""
-    by = query.by.by
-    if by == "changed":
-        return objects.c.changed_at
-    if by == "id":
-        return func.length(objects.c.id)
-    resource = query.objects.resource
-    field = resource.field(by)
-    assert field
-    return field_indexes.sort_key(connection, field.place, resource.kinds[by])
+    path = query.by.path
+    if path is None:
+        return objects.c.changed_at if query.by.by == "changed" else func.length(objects.c.id)
+    if linked := _linked_field(query):
+        return linked_order.sort_key(connection, linked)
+    return field_indexes.sort_key(connection, path.column.place, path.column.type)
+
+
+def _linked_field(query: ObjectQuery) -> LinkedField | None:
+    """Return the field of linked objects by which a query is sorted."""
+    path = query.by.path
+    if path is None or not path.links:
+        return None
+    name, column = query.objects.resource.name, path.column
+    return LinkedField(name, path.links, column.place, column.type)

@@ -273,7 +273,7 @@ async def choose_columns(
     catalog = await hub.database.read(hub.attributes.get)
     resource = objects.find_resource(catalog, name)
     names = request.query_params.getall("column", [])
-    order = parse_order(resource, request.query_params.get("sort"))
+    order = parse_order(catalog, resource, request.query_params.get("sort"))
     integration = request.query_params.get("integration") or ""
     attributes = await hub.database.read(_attributes, integration)
     return render.page(

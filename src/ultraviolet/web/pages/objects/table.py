@@ -157,7 +157,7 @@ async def _list_page(
 ) -> Response[str]:
     asked = request.query_params
     here = ListAddress(request.url.query)
-    by = object_table.parse_order(resource, asked.get("sort"))
+    by = object_table.parse_order(catalog, resource, asked.get("sort"))
     columns = object_table.selected_columns(catalog, resource, asked.getall("column", []), by)
     place = parse_place(asked.get("cursor"))
     object_state = parse_choice("state", asked.get("state"), objects.STATES)
