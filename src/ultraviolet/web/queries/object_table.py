@@ -394,7 +394,9 @@ def _select_ids(
     key = _sort_key(connection, query)
     selected = select_objects(connection, wanted, indexed=indexed)
     if query.fields:
-        compiler = FilterCompiler(connection, catalog)
+        is_current = wanted.state not in ("deleted", "any")
+        links_of = wanted.integration_id if indexed and is_current else None
+        compiler = FilterCompiler(connection, catalog, links_of)
         selected = selected.where(compiler.compile(resource, query.fields))
     if query.fields and indexed:
         selected = selected.where(*_contained_texts(connection, wanted, query.fields))
