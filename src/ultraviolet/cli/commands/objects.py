@@ -301,7 +301,7 @@ def export(
         bool,
         typer.Option(
             "--for-spreadsheets",
-            help="CSV for spreadsheets: dates, times in UTC, TRUE and FALSE; no formulas.",
+            help="CSV for spreadsheets: labels, dates, times in UTC, TRUE and FALSE; no formulas.",
         ),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,

@@ -121,8 +121,9 @@ ForSpreadsheets = Annotated[
     bool,
     QueryParameter(
         required=False,
-        description="CSV for spreadsheets: a byte order mark, dates and times in UTC that Excel recognizes,"
-        " TRUE and FALSE, lists joined with semicolons, and an apostrophe before formulas.",
+        description="CSV for spreadsheets: a byte order mark, the headings and enum values of the pages,"
+        " dates and times in UTC that Excel recognizes, TRUE and FALSE, lists joined with semicolons, and"
+        " an apostrophe before formulas.",
     ),
 ]
 
@@ -396,13 +397,21 @@ async def export_objects(
     """Export objects.
 
     Returns the objects that `GET /objects/{resource}` lists for the same parameters, in the same
-    order. An object that changes during the export is exported in its newest state.
+    order. An object that changes during the export is exported in its newest state. Excel and CSV
+    for spreadsheets have the headings and enum values of the pages, other formats names and codes.
     """
     catalog = await hub.database.read(hub.attributes.get)
     known = objects.find_resource(catalog, resource)
     choose = _object_query(catalog, known, q, object_state, written_filter, sort)
     shown = object_table.export_columns(catalog, known, names or ())
-    typed = [(column.name, column.type) for column in shown.columns]
+    for_people = as_format == "xlsx" or for_spreadsheets
+    names_shown = shown.labels if for_people else [column.name for column in shown.columns]
+    # An object's own id is text in the mirror; as a number in Excel, lookups find it by a link.
+    kinds = [
+        "id" if column.name == "id" and as_format == "xlsx" else column.type
+        for column in shown.columns
+    ]
+    typed = list(zip(names_shown, kinds, strict=True))
     writer = export.make_writer(as_format, typed, for_spreadsheets=for_spreadsheets)
 
     def find(connection: Connection) -> tuple[ObjectFilter, str, list[str]]:
@@ -422,6 +431,8 @@ async def export_objects(
                 rows = object_table.read_export_rows(
                     connection, scope, integration_name, shown, ids
                 )
+                if for_people:
+                    rows = object_table.with_choice_labels(shown, rows)
                 return writer.write(rows)
 
             yield await hub.database.read(read, batch.split(","))

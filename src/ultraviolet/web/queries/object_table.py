@@ -1,7 +1,7 @@
 """Object tables: sorting, keyset pagination in both directions and the rows of exports."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.db.tables.mirror import BY_CHANGE, objects
 from ultraviolet.errors import InvalidError, OtherListCursorError
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.labels import choice_label, field_label, resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import export, field_indexes, linked_order, search_index
@@ -46,6 +46,13 @@ _MAX_SCANNED_OBJECTS = 2_000
 _MAX_KNOWN_VALUES = 200
 CURRENCY = "currency"
 """A column that exports have on request: the currency of the amounts, as lists show it."""
+_LABELS = {
+    "id": "ID",
+    CURRENCY: "Currency",
+    export.STATE.name: "Sync state",
+    "mirror_changed_at": "Changed",
+}
+"""The labels of columns that are no fields, as lists show them."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -70,10 +77,15 @@ class ObjectQuery(msgspec.Struct, frozen=True):
 
 
 class ExportColumns(msgspec.Struct, frozen=True):
-    """The columns of an export, and the paths of those that need linked objects."""
+    """The columns of an export, and the paths of those that need linked objects.
+
+    Formats for people have `labels`, also for the values of the columns at the places `choices`.
+    """
 
     columns: tuple[ViewColumn, ...]
     linked: tuple[FieldPath, ...]
+    labels: tuple[str, ...]
+    choices: frozenset[int]
 
 
 class TablePage(msgspec.Struct, frozen=True):
@@ -299,7 +311,47 @@ def export_columns(catalog: Catalog, resource: Resource, names: Sequence[str]) -
         if path and (title or path.links):
             paths.append(path)
         wanted.append(name)
-    return ExportColumns(export.columns(catalog, resource, wanted, linked), tuple(paths))
+    shown = export.columns(catalog, resource, wanted, linked)
+    fields = {each.place: FieldPath(each.place, (), each) for each in columns(resource).values()}
+    fields |= {path.name: path for path in paths}
+    titles = {title.field: path.label for path in paths if (title := path.title_column)}
+    labels = [_export_label(column, fields.get(column.field), titles) for column in shown]
+    return ExportColumns(
+        shown,
+        tuple(paths),
+        tuple(
+            label if labels.count(label) == 1 else f"{label} ({column.name})"
+            for label, column in zip(labels, shown, strict=True)
+        ),
+        frozenset(
+            place
+            for place, column in enumerate(shown)
+            if (path := fields.get(column.field)) and path.column.kind == "choice"
+        ),
+    )
+
+
+def _export_label(column: ViewColumn, path: FieldPath | None, titles: Mapping[str, str]) -> str:
+    """Return the label of a column as lists show it; that of the id of a link ends in “ID”."""
+    known = _LABELS.get(column.name) or titles.get(column.field)
+    if known:
+        return known
+    if path:
+        return f"{path.label} ID" if path.column.link else path.label
+    words = column.name.removeprefix("mirror_").replace("_", " ").capitalize()
+    label = field_label(column.field).label
+    return label if label != column.field else words
+
+
+def with_choice_labels(shown: ExportColumns, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Return rows of an export with the labels of enum values."""
+    return [
+        [
+            choice_label(value) if place in shown.choices and isinstance(value, str) else value
+            for place, value in enumerate(row)
+        ]
+        for row in rows
+    ]
 
 
 def indexable_fields(resource: Resource, fields: Filter, by: Order) -> list[Column]:
