@@ -38,7 +38,6 @@ from ultraviolet.web.http.params import (
 )
 from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.queries import history, ion_filters, object_table, objects, versions
-from ultraviolet.web.queries.field_paths import find_path
 from ultraviolet.web.queries.history import Comparison, Difference, ObjectAt, ResourceScope
 from ultraviolet.web.queries.object_table import ObjectQuery
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, ResourceCount
@@ -78,7 +77,8 @@ ListColumns = Annotated[
         name="column",
         required=False,
         description="Fields to return, also of linked objects: `supplier.name` or"
-        " `purchaseOrder.supplier.name`. Default: all own fields.",
+        " `purchaseOrder.supplier.name`; `currency` (of the amounts) is among the values of linked"
+        " objects. Default: all own fields.",
     ),
 ]
 ExportColumns = Annotated[
@@ -187,7 +187,7 @@ async def list_objects(
         raise InvalidError(
             "`at` cannot be combined with q, state, filter, sort or column.", field="at"
         )
-    paths = [find_path(catalog, known, name) for name in names or ()]
+    paths, has_currency = object_table.list_columns(catalog, known, names or ())
     choose = _object_query(catalog, known, q, object_state, written_filter, sort)
 
     def read_at(connection: Connection) -> list[ObjectAt]:
@@ -200,7 +200,10 @@ async def list_objects(
     def read(connection: Connection) -> Page[ObjectDetail]:
         query = choose(required_integration(connection, integration))
         found = object_table.read_page(connection, catalog, query, after, limit)
-        rows = object_table.with_columns(connection, found.rows, paths)
+        rows = found.rows
+        if has_currency:
+            rows = object_table.with_currencies(connection, catalog, known, rows)
+        rows = object_table.with_columns(connection, rows, paths)
         return Page(rows, encode(found.next) if found.next else None)
 
     return await hub.database.read(read)

@@ -29,6 +29,7 @@ from ultraviolet.web.queries.field_paths import (
     FieldPath,
     currency_path,
     find_path,
+    read_currencies,
     read_linked,
 )
 from ultraviolet.web.queries.ion_filters import (
@@ -214,6 +215,33 @@ def _read_ids(
     return connection.execute(selected.limit(limit)).scalars().all()
 
 
+def list_columns(
+    catalog: Catalog, resource: Resource, names: Sequence[str]
+) -> tuple[list[FieldPath], bool]:
+    """Return the columns of a list of the API, and whether it has the currency of the amounts.
+
+    Raise InvalidError for an unknown column.
+    """
+    has_currency = CURRENCY in names and currency_path(catalog, resource) is not None
+    fields = [name for name in names if not (has_currency and name == CURRENCY)]
+    return [find_path(catalog, resource, name) for name in fields], has_currency
+
+
+def with_currencies(
+    connection: Connection, catalog: Catalog, resource: Resource, rows: Sequence[ObjectDetail]
+) -> list[ObjectDetail]:
+    """Return objects with the currency of their amounts among the linked values."""
+    if not rows:
+        return []
+    documents = [row.fields for row in rows]
+    scope = rows[0].integration_id
+    currencies = read_currencies(connection, catalog, scope, resource, documents)
+    return [
+        msgspec.structs.replace(row, linked={**row.linked, CURRENCY: currency or None})
+        for row, currency in zip(rows, currencies, strict=True)
+    ]
+
+
 def with_columns(
     connection: Connection, rows: Sequence[ObjectDetail], paths: Sequence[FieldPath]
 ) -> list[ObjectDetail]:
@@ -231,7 +259,7 @@ def with_columns(
                 for column in own
                 if column.is_attribute or column.name in row.fields
             },
-            linked={name: each.value for name, each in linked.items()},
+            linked={**row.linked, **{name: each.value for name, each in linked.items()}},
         )
         for row, linked in zip(
             rows,
