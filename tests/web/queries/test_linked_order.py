@@ -163,6 +163,27 @@ def test_header_of_a_linked_column_sorts(lines: Any) -> None:
     assert shown(sorted_page) == expected(PATHS[0], down=False, where=lambda _: True)[:50]
 
 
+def test_column_of_a_link_is_sorted_by_the_shown_name(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    keep("suppliers", {"id": 1, "name": "Zinc"}, {"id": 2, "name": "Acme"})
+    keep("purchase_orders", {"id": 8, "supplierId": 1}, {"id": 9, "supplierId": 2})
+    address = "/objects/purchase_orders"
+    column = "column=supplierId"
+    page = signed_in.send("GET", f"{address}?integration=1&{column}").text
+    [upwards] = re.findall(r'<th>\s*<a href="([^"]*)">Supplier<', page)
+
+    sorted_page = signed_in.send("GET", address + html.unescape(upwards)).text
+
+    assert shown(sorted_page) == ["9", "8"]
+    assert re.findall(r'<th aria-sort="(\w+)">\s*<a[^>]*>([^<]*)<', sorted_page) == [
+        ("ascending", "Supplier")
+    ]
+    assert "Supplier › Name" not in sorted_page
+    by_id = signed_in.send("GET", f"{address}?{column}&sort=supplierId").text
+    assert shown(by_id) == ["8", "9"]
+
+
 def test_sort_column_is_shown_and_kept_in_a_view(lines: Any) -> None:
     address = "/objects/purchase_order_lines"
     lines.submit(f"{address}/views", name="By supplier", query=f"sort=-{PATHS[0]}")

@@ -29,6 +29,7 @@ from ultraviolet.web.queries.field_paths import (
     FieldPath,
     currency_path,
     find_path,
+    order_of,
     read_currencies,
     read_linked,
 )
@@ -115,7 +116,8 @@ def selected_columns(
     ]
     default = usual or others[:_MAX_DEFAULT_COLUMNS]
     shown = requested or [FieldPath(column.name, (), column) for column in default]
-    if by.path and all(path.name != by.path.name for path in shown):
+    visible = {name for path in shown for name in (path.name, order_of(catalog, path))}
+    if by.path and by.path.name not in visible:
         shown.append(by.path)
     return shown
 

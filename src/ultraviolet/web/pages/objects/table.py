@@ -51,6 +51,7 @@ from ultraviolet.web.queries.field_paths import (
     FieldPath,
     currency_path,
     is_amount,
+    order_of,
     read_currencies,
     read_linked,
 )
@@ -219,7 +220,7 @@ async def _list_page(
         **found,
         followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
-        columns=columns,
+        columns=[(path, order_of(catalog, path)) for path in columns],
         rows=[
             (one, list_cells(known, one, columns, linked, currency))
             for one, linked, currency in zip(
