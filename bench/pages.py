@@ -39,6 +39,12 @@ PAGES = {
     "table": "/objects/parts_inventory?integration=1",
     "table, second page": "/objects/parts_inventory?integration=1&cursor={cursor}",
     "table sorted by a field": "/objects/parts_inventory?integration=1&sort=-quantity",
+    "table sorted by a time": "/objects/parts_inventory?integration=1&sort=-_created",
+    "table sorted by a text": "/objects/parts_inventory?integration=1&sort=serialNumber",
+    "table sorted by a linked object": "/objects/parts_inventory?integration=1&sort=part.partNumber",
+    "table sorted over two links": "/objects/purchase_order_lines"
+    "?integration=1&sort=-purchaseOrder.supplier.name",
+    "table sorted by a link that is often empty": "/objects/parts_inventory?integration=1&sort=supplier.name",
     "table narrowed, many": "/objects/parts_inventory?integration=1&where=quantity:from:500",
     "table narrowed, few": "/objects/parts_inventory?integration=1&where=serialNumber:is:sn-0000017",
     "table narrowed, one of two": "/objects/parts_inventory"

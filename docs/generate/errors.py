@@ -31,7 +31,7 @@ _EXIT_CODES = (
     ),
     ("8", "a fetch or verification did not complete"),
     ("9", "mirror and ION differ"),
-    ("10", "`doctor` or `db check` found a problem"),
+    ("10", "`status`, `doctor` or `db check` found a problem"),
     ("11", "a test alert was not delivered"),
     ("130", "stopped with Ctrl-C"),
 )

@@ -203,7 +203,7 @@ def test_nothing_is_fresh_without_a_hub(environment: Path, local_ion: LocalIonPr
             hub.close()
         says = f"No hub is running; {seen}. Next: `ultraviolet serve --data {environment}` starts"
         status = run_command("status")
-        assert says in status.stderr
+        assert (6, True) == (status.returncode, says in status.stderr)
         assert says in status.stdout
         freshness = run_command("freshness")
         assert f"Stale: No hub is running; {seen}" in freshness.stderr

@@ -60,7 +60,7 @@ def test_value_keeps_its_type(kind: str, value: Any, shown: Any) -> None:
 
 
 def test_own_id_and_link_have_one_type() -> None:
-    columns = [("id", "text"), ("supplier_id", "id")]
+    columns = [("ID", "id"), ("Supplier ID", "id")]
     assert read(written(columns, [["4", 4], ["A-1", "A-1"]]))[1:] == [(4, 4), ("A-1", "A-1")]
 
 

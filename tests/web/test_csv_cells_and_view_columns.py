@@ -43,7 +43,7 @@ def test_csv_for_spreadsheets_contains_no_formulas(parts_hub: Edge) -> None:
         "",
         "'",
         "\u00a0=1",
-    ] == [row["description"] for row in rows]
+    ] == [row["Description"] for row in rows]
     raw = export_parts(parts_hub, "format=csv")
     assert not raw.startswith(b"\xef\xbb\xbf")
     assert cells == [row["description"] or "" for row in read_csv(raw.decode())]

@@ -610,7 +610,8 @@ class Operations(Transport):
         """Export objects.
 
         Returns the objects that `GET /objects/{resource}` lists for the same parameters, in the same
-        order. An object that changes during the export is exported in its newest state.
+        order. An object that changes during the export is exported in its newest state. Excel and CSV
+        for spreadsheets have the headings and enum values of the pages, other formats names and codes.
         """
         return self._download(
             f"/exports/{path_segment(resource)}",

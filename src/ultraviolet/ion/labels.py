@@ -61,3 +61,8 @@ def counted_objects(count: int, resource: str) -> str:
 def field_label(name: str) -> FieldLabel:
     """Return the name and format of a field by its GraphQL name; another name is its own label."""
     return _labels().fields.get(name) or FieldLabel(name)
+
+
+def choice_label(value: str) -> str:
+    """Return the label of an enum value: `IN_PROGRESS` is “In progress”."""
+    return value.replace("_", " ").capitalize()

@@ -120,7 +120,8 @@ class _Csv:
     def __init__(self, columns: Sequence[tuple[str, str]], *, for_spreadsheets: bool) -> None:
         self._kinds = [kind for _, kind in columns]
         self._for_spreadsheets = for_spreadsheets
-        header = csv_line(name for name, _ in columns)
+        names = (name for name, _ in columns)
+        header = csv_line(names, for_spreadsheets=for_spreadsheets)
         self._header = f"{BYTE_ORDER_MARK}{header}" if for_spreadsheets else header
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:

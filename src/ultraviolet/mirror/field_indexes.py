@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
+    FromClause,
     Integer,
     Text,
     func,
@@ -52,20 +53,24 @@ class FieldIndex(msgspec.Struct, frozen=True):
     """The part of CREATE INDEX after the name."""
 
 
-def sort_key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
+def sort_key(
+    connection: Connection, field: str, kind: str, of: FromClause = objects
+) -> ColumnElement[Any]:
     """Return the expression by which a field is sorted; of a text, its first `INDEXED_CHARACTERS`.
 
     Objects without a valid value come first.
     """
-    value = sql.value_of(connection, objects, field, kind)
-    if kind in _BEFORE_ALL_VALUES:
-        return func.coalesce(value, _BEFORE_ALL_VALUES[kind])
-    return func.coalesce(
-        func.substr(
+    value = sql.value_of(connection, of, field, kind)
+    if kind not in _BEFORE_ALL_VALUES:
+        value = func.substr(
             func.lower(value), literal_column("1"), literal_column(str(INDEXED_CHARACTERS))
-        ),
-        _EMPTY_TEXT,
-    )
+        )
+    return func.coalesce(value, first_key(kind))
+
+
+def first_key(kind: str) -> ColumnElement[Any]:
+    """Return the sort key of objects without a valid value."""
+    return _BEFORE_ALL_VALUES.get(kind, _EMPTY_TEXT)
 
 
 def missing_indexes(

@@ -81,8 +81,7 @@ class Xlsx:
 
     def __init__(self, columns: Sequence[tuple[str, str]]) -> None:
         """Begin a workbook with a head of the names of the columns."""
-        # An object's own id is text in the mirror; as a number, lookups find it by a link.
-        self._kinds = ["id" if name == "id" else kind for name, kind in columns]
+        self._kinds = [kind for _, kind in columns]
         self._letters = [_letters(index) for index in range(len(columns))]
         self._sink = ByteSink()
         self._zip = ZipFile(self._sink, "w", ZIP_DEFLATED)

@@ -37,6 +37,7 @@ ORDERS: list[dict[str, Any]] = [
         "_etag": "b",
         "supplierId": 4,
         "estimatedTotalCost": 103388.8,
+        "currencyId": 2,
         "entityId": 12345,
     },
     {
@@ -92,7 +93,20 @@ def call(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Ca
         supplier = Observation(
             "suppliers", "3", "full", bolts, READ_AT, origin, read_started_at=READ_AT
         )
-        apply(connection, hub.catalog, made.id, [supplier], [])
+        currency = Observation(
+            "currencies",
+            "2",
+            "full",
+            {"id": 2, "title": "EUR"},
+            READ_AT,
+            origin,
+            read_started_at=READ_AT,
+        )
+        line = {"id": 8, "purchaseOrderId": 2, "cost": 12.5}
+        lines = Observation(
+            "purchase_order_lines", "8", "full", line, READ_AT, origin, read_started_at=READ_AT
+        )
+        apply(connection, hub.catalog, made.id, [supplier, currency, lines], [])
 
     hub.database.write_now(fill)
     hub.close()
@@ -121,7 +135,21 @@ def test_list_has_the_columns_of_the_page(call: Call) -> None:
     resource = catalog.resources["purchase_orders"]
     on_page = object_table.selected_columns(catalog, resource, [], object_table.Order())
     heading = call("object", "list", "purchase_orders").splitlines()[0].split()
-    assert ["id", *(path.name for path in on_page), "state", "changed"] == heading
+    shown = [path.column.link.field if path.column.link else path.name for path in on_page]
+    assert ["id", *shown, "state", "changed"] == heading
+
+
+def test_list_names_linked_objects_and_currencies(call: Call) -> None:
+    orders = call("object", "list", "purchase_orders", "--sort", "-id")
+    heading, *rows = orders.splitlines()
+    [bolts] = [row for row in rows if row.split()[0] == "1"]
+    assert bolts[heading.index("supplier") :].split()[0] == "Bolts"
+    assert "103,388.80 EUR" in orders
+    assert "12.50 EUR" in call("object", "list", "purchase_order_lines", "--columns", "cost")
+    raw = json.loads(call("object", "list", "purchase_orders", "--json"))
+    assert raw[1]["fields"]["estimatedTotalCost"] == 103388.8
+    assert raw[0]["fields"]["supplierId"] == 3
+    assert raw[0]["linked"] == {}
 
 
 def test_numbers_are_written_as_on_the_pages(call: Call) -> None:

@@ -127,7 +127,8 @@ def test_all_formats_have_the_same_rows(orders: Any) -> None:
     assert list(lines[0]) == ["id", "cost", "currency", "mirror_state", "mirror_changed_at"]
     book = openpyxl.load_workbook(io.BytesIO(exported(orders, page, "xlsx")), read_only=True)
     head, *rows = book.active.iter_rows(values_only=True)
-    assert list(head) == table.column_names
+    assert list(head) == ["ID", "Cost", "Currency", "Sync state", "Changed"]
+    assert len(head) == len(table.column_names)
     assert [(str(row[0]), row[1]) for row in rows] == [(line["id"], line["cost"]) for line in lines]
 
 
@@ -155,7 +156,7 @@ def test_amounts_keep_their_currency(orders: Any, keep: Callable[..., None]) -> 
             assert table.column("currency").to_pylist() == ["GBP"]
         elif as_format == "xlsx":
             head, row = openpyxl.load_workbook(io.BytesIO(content)).active.values
-            assert row[head.index("currency")] == "GBP"
+            assert row[head.index("Currency")] == "GBP"
         else:
             [line] = csv.DictReader(io.StringIO(content.decode()))
             assert (line["cost"], line["currency"]) == ("1.1", "GBP")
@@ -208,14 +209,42 @@ def test_csv_for_excel_has_recognizable_dates_and_booleans(
     wanted = "filter=%7B%22id%22%3A%7B%22eq%22%3A900%7D%7D"
     answer = orders.api("GET", f"/exports/purchase_orders?{wanted}&{columns}&for_spreadsheets=true")
     text = answer.content.decode("utf-8-sig")
-    assert len(text) + 3 == len(answer.content), "a byte order mark"
+    assert len(text.encode()) + 3 == len(answer.content), "a byte order mark"
     [head, row] = csv.reader(io.StringIO(text))
-    assert head[-1] == "supplier.name"
+    assert head[-1] == "Supplier › Name"
     assert row == [
         *("900", "2027-01-08", "2026-12-01 08:30:15", "FALSE", "TRUE", "TRUE", "'=1+1", "12"),
         *("7", "7"),  # a link to an object that the mirror does not have
         *("Bolts & Co", "4", "Bolts & Co"),
     ]
+
+
+def test_formats_for_people_have_the_labels_of_the_list(
+    orders: Any, keep: Callable[..., None]
+) -> None:
+    """Programs get names and codes."""
+    keep("purchase_order_lines", {"id": 5, "purchaseOrderId": 7, "status": "PARTIALLY_RECEIVED"})
+    names = ["id", "status", "purchaseOrderId", "purchaseOrder.status", "mirror_state"]
+    query = "&".join(f"column={name}" for name in names)
+    address = f"/exports/purchase_order_lines?{query}"
+    head = ["ID", "Status", "Purchase order", "Purchase order ID", "Purchase order › Status"]
+    values = ["Partially received", "7", "7", "Ordered", "fresh"]
+
+    sheet = csv.reader(
+        orders.api("GET", f"{address}&for_spreadsheets=true")
+        .content.decode("utf-8-sig")
+        .split("\r\n")
+    )
+    book = openpyxl.load_workbook(
+        io.BytesIO(orders.api("GET", f"{address}&format=xlsx").content), read_only=True
+    )
+    raw = orders.api("GET", f"{address}&format=jsonl").json()
+
+    assert [row for row in sheet if row] == [[*head, "Sync state"], ["5", *values]]
+    excel = list(book.active.iter_rows(values_only=True))
+    assert [[str(cell) for cell in row] for row in excel] == [[*head, "Sync state"], ["5", *values]]
+    assert (excel[1][0], excel[1][3]) == (5, 7), "an id is a number, so that lookups find it"
+    assert (raw["status"], raw["purchase_order.status"]) == ("PARTIALLY_RECEIVED", "ORDERED")
 
 
 def test_unknown_column_is_rejected_with_a_suggestion(orders: Any) -> None:

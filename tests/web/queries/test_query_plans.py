@@ -37,6 +37,8 @@ FILL = [
 PATHS = [
     "/integrations/1",
     "/objects/suppliers?integration=1",
+    "/objects/suppliers?integration=1&sort=createdBy.name",
+    "/objects/suppliers?integration=1&sort=-createdBy.name",
     "/objects/suppliers/17?integration=1",
     "/objects/suppliers/17",
     "/objects?integration=1",

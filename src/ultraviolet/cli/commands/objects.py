@@ -72,7 +72,10 @@ Columns = Annotated[
         help="Fields, comma separated, such as status,supplier.name; default: those of the page."
     ),
 ]
-Sort = Annotated[str | None, typer.Option(help="Field to sort by; -field for descending order.")]
+Sort = Annotated[
+    str | None,
+    typer.Option(help="Field to sort by, such as supplier.name; -field for descending order."),
+]
 _NO_MATCH = "No objects match; check the spelling of the values and the other conditions."
 _MAX_SHOWN_CHANGES = 3
 _MAX_ATTRIBUTES = 10_000
@@ -131,7 +134,6 @@ def list_(
     catalog = _catalog(session, found, columns, sort, *(filters or []))
     known = catalog.resources[name]
     paths = _select_columns(catalog, known, columns, sort)
-    names = [path.name for path in paths]
     if at and any(path.links for path in paths):
         raise InvalidError("--at cannot show columns of linked objects. Omit these columns.")
     items = session.api.items(
@@ -142,12 +144,17 @@ def list_(
         state=state,
         filter=parse_filters(filters or [], _types(catalog, known)),
         sort=sort,
-        column=names if columns and not at else None,
+        column=None if at else _requested(catalog, known, paths, session, columns),
         **time,
     )
+    names = [
+        path.column.link.field if path.column.link and not columns else path.name for path in paths
+    ]
     fields = {name: f"columns.{number}" for number, name in enumerate(names)}
     shown = {"id": "id", **fields, **(PAST_COLUMNS if at else COLUMNS)}
-    rows = items if session.as_json else (_with_columns(item, paths) for item in items)
+    rows = items
+    if not session.as_json:
+        rows = (_with_columns(item, paths, with_names=not columns) for item in items)
     shown_rows = list(rows)
     if shown_rows or time["at"] is None:
         session.show_list(iter(shown_rows), shown, _NO_MATCH)
@@ -298,7 +305,7 @@ def export(
         bool,
         typer.Option(
             "--for-spreadsheets",
-            help="CSV for spreadsheets: dates, times in UTC, TRUE and FALSE; no formulas.",
+            help="CSV for spreadsheets: labels, dates, times in UTC, TRUE and FALSE; no formulas.",
         ),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,
@@ -364,7 +371,7 @@ def _select_columns(
     """Return the fields to show: the given ones, else those of the page. Raise InvalidError."""
     from ultraviolet.web.queries import object_table
 
-    order = object_table.parse_order(resource, sort) if sort else object_table.Order("id")
+    order = object_table.parse_order(catalog, resource, sort) if sort else object_table.Order("id")
     given = _split(names)
     return object_table.selected_columns(catalog, resource, given, order)[: len(given) or None]
 
@@ -381,14 +388,46 @@ def _types(catalog: "Catalog", resource: "IonResource") -> Callable[[str], str |
     return type_of
 
 
-def _with_columns(item: Json, paths: "Sequence[FieldPath]") -> Json:
-    """Return an object with the values of columns by their numbers, because names contain dots."""
+def _requested(
+    catalog: "Catalog",
+    resource: "IonResource",
+    paths: "Sequence[FieldPath]",
+    session: Session,
+    columns: str | None,
+) -> list[str] | None:
+    """Return the columns to request; a table also needs the currency of its amounts."""
+    from ultraviolet.web.queries.field_paths import currency_path, is_amount
+    from ultraviolet.web.queries.object_table import CURRENCY
+
+    names = [path.name for path in paths]
+    if session.as_json:
+        return names if columns else None
+    has_amounts = any(is_amount(path.column) and not path.links for path in paths)
+    return [*names, CURRENCY] if has_amounts and currency_path(catalog, resource) else names
+
+
+def _with_columns(item: Json, paths: "Sequence[FieldPath]", *, with_names: bool) -> Json:
+    """Return an object with the values of columns by their numbers, because names contain dots.
+
+    `with_names` shows the name of a linked object instead of its id.
+    """
+    from ultraviolet.web.queries.object_table import CURRENCY
+
     values: list[Any] = []
+    linked: Json = item.get("linked", {})
+    links: Json = item.get("links", {})
     for path in paths:
-        fields = item["linked"] if path.links else item["fields"]
+        fields = linked if path.links else item["fields"]
         is_there = path.links or path.name in fields  # not an attribute of a past state
         value = fields.get(path.name) if is_there else path.column.value_in(fields)
-        values.append(_format_field(path.column, value))
+        link = path.column.link
+        target = links.get(link.field) if with_names and link and not path.links else None
+        if target and target["title"] and target["id"] == str(value):
+            value = target["title"]
+        text = _format_field(path.column, value)
+        if path.column.format == "money" and value is not None and not path.links:
+            text = f"{text} {linked.get(CURRENCY) or ''}".rstrip()
+        values.append(text)
     return {**item, "columns": {str(number): value for number, value in enumerate(values)}}
 
 

@@ -10,6 +10,7 @@ from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time
 from ultraviolet.cli.support.session import Session, command, with_integration
+from ultraviolet.errors import HubUnreachableError, UltravioletError
 from ultraviolet.text import counted
 
 app = typer.Typer()
@@ -45,8 +46,17 @@ _UNDERSTOOD = {
     "p99 s": "p99_seconds",
     "meaning": "meaning",
 }
+_UNHEALTHY = frozenset(("stale", "failing"))
+"""States of an integration that need attention."""
 _READERS = {"heal": "targeted read", "verify": "verification"}
 OVER_TIME = {"time": "at", "changes": "changes", "corrections": "wrong", "causes": "causes"}
+
+
+class UnhealthyError(UltravioletError):
+    """An integration is stale or failing; follow the next step of its status."""
+
+    kind = "unhealthy"
+    exit_code = 10
 
 
 @command(app, "status", watchable=True)
@@ -54,20 +64,32 @@ OVER_TIME = {"time": "at", "changes": "changes", "corrections": "wrong", "causes
 def status(session: Session) -> None:
     """Show the status of the hub and its integrations.
 
+    Exit code 0 if no integration is stale or failing, 10 if one is, 6 if the hub does not run or
+    does not respond. A paused integration, or one before its first sync, does not change the code.
+
     Examples: `ultraviolet status`, `ultraviolet status --watch`, `ultraviolet status --json`
     """
     state = session.api.get("/status")
+    integrations, problem = state["integrations"], state["problem"]
     if session.as_json:
         session.show(state)
+    else:
+        session.show({name: state[name] for name in ("version", "public_url")})
+        session.show_list(
+            iter(integrations), STATUS, "No integrations yet. Next: ultraviolet integration add"
+        )
+    if session.is_repeated:
+        if problem and not session.as_json:
+            session.say(problem)
         return
-    integrations = state.pop("integrations", [])
-    problem = state.pop("problem", None)
-    session.show(state)
     if problem:
-        session.say(problem)
-    session.show_list(
-        iter(integrations), STATUS, "No integrations yet. Next: ultraviolet integration add"
-    )
+        raise HubUnreachableError(problem)
+    unhealthy = [one["name"] for one in integrations if one["state"] in _UNHEALTHY]
+    if unhealthy:
+        raise UnhealthyError(
+            f"Stale or failing: {', '.join(unhealthy)}. Follow the next step in the status,"
+            " or run `ultraviolet doctor`."
+        )
 
 
 @command(app, "freshness", watchable=True)

@@ -48,6 +48,8 @@ class Session:
         """Use this API client and output format."""
         self.api = api
         self.as_json = as_json
+        self.is_repeated = False
+        """Whether `--watch` runs the command again."""
 
     def show(self, value: Json, columns: output.Columns | None = None) -> None:
         """Print one result: JSON for programs, lines for people."""
@@ -139,6 +141,7 @@ def command(
         ) -> R:
             merge_option(parameters, options)
             with open_session(url, key, data, as_json=as_json) as session:
+                session.is_repeated = watch
                 while watch:
                     if sys.stdout.isatty():
                         sys.stdout.write(CLEAR_SCREEN)

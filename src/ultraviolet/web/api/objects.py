@@ -14,6 +14,7 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror import export, field_indexes
 from ultraviolet.mirror.export import MEDIA_TYPES, Format
@@ -37,7 +38,6 @@ from ultraviolet.web.http.params import (
 )
 from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, GivenCaller, GivenHub
 from ultraviolet.web.queries import history, ion_filters, object_table, objects, versions
-from ultraviolet.web.queries.field_paths import find_path
 from ultraviolet.web.queries.history import Comparison, Difference, ObjectAt, ResourceScope
 from ultraviolet.web.queries.object_table import ObjectQuery
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, ResourceCount
@@ -67,7 +67,8 @@ Sort = Annotated[
     str | None,
     QueryParameter(
         required=False,
-        description="A field, `-field` for descending order, or ION's `FIELD_DESC`; also `changed` and `id`.",
+        description="A field, also of a linked object, such as `supplier.name`; `-field` for descending"
+        " order, or ION's `FIELD_DESC`; also `changed` and `id`.",
     ),
 ]
 ListColumns = Annotated[
@@ -76,7 +77,8 @@ ListColumns = Annotated[
         name="column",
         required=False,
         description="Fields to return, also of linked objects: `supplier.name` or"
-        " `purchaseOrder.supplier.name`. Default: all own fields.",
+        " `purchaseOrder.supplier.name`; `currency` (of the amounts) is among the values of linked"
+        " objects. Default: all own fields.",
     ),
 ]
 ExportColumns = Annotated[
@@ -119,8 +121,9 @@ ForSpreadsheets = Annotated[
     bool,
     QueryParameter(
         required=False,
-        description="CSV for spreadsheets: a byte order mark, dates and times in UTC that Excel recognizes,"
-        " TRUE and FALSE, lists joined with semicolons, and an apostrophe before formulas.",
+        description="CSV for spreadsheets: a byte order mark, the headings and enum values of the pages,"
+        " dates and times in UTC that Excel recognizes, TRUE and FALSE, lists joined with semicolons, and"
+        " an apostrophe before formulas.",
     ),
 ]
 
@@ -184,8 +187,8 @@ async def list_objects(
         raise InvalidError(
             "`at` cannot be combined with q, state, filter, sort or column.", field="at"
         )
-    paths = [find_path(catalog, known, name) for name in names or ()]
-    choose = _object_query(known, q, object_state, written_filter, sort)
+    paths, has_currency = object_table.list_columns(catalog, known, names or ())
+    choose = _object_query(catalog, known, q, object_state, written_filter, sort)
 
     def read_at(connection: Connection) -> list[ObjectAt]:
         place = ResourceScope(required_integration(connection, integration), known, clock)
@@ -197,13 +200,17 @@ async def list_objects(
     def read(connection: Connection) -> Page[ObjectDetail]:
         query = choose(required_integration(connection, integration))
         found = object_table.read_page(connection, catalog, query, after, limit)
-        rows = object_table.with_columns(connection, found.rows, paths)
+        rows = found.rows
+        if has_currency:
+            rows = object_table.with_currencies(connection, catalog, known, rows)
+        rows = object_table.with_columns(connection, rows, paths)
         return Page(rows, encode(found.next) if found.next else None)
 
     return await hub.database.read(read)
 
 
 def _object_query(
+    catalog: Catalog,
     resource: Resource,
     text: str | None,
     state: str | None,
@@ -211,7 +218,11 @@ def _object_query(
     sort: str | None,
 ) -> Callable[[int], ObjectQuery]:
     """Return the query of these parameters for an integration; raise InvalidError."""
-    by = object_table.parse_order(resource, sort) if sort else object_table.Order("id", down=False)
+    by = (
+        object_table.parse_order(catalog, resource, sort)
+        if sort
+        else object_table.Order("id", down=False)
+    )
     fields = ion_filters.parse_filter(written_filter or "{}")
     return lambda chosen: ObjectQuery(
         ObjectFilter(chosen, resource, text or None, state or None), fields, by
@@ -389,13 +400,21 @@ async def export_objects(
     """Export objects.
 
     Returns the objects that `GET /objects/{resource}` lists for the same parameters, in the same
-    order. An object that changes during the export is exported in its newest state.
+    order. An object that changes during the export is exported in its newest state. Excel and CSV
+    for spreadsheets have the headings and enum values of the pages, other formats names and codes.
     """
     catalog = await hub.database.read(hub.attributes.get)
     known = objects.find_resource(catalog, resource)
-    choose = _object_query(known, q, object_state, written_filter, sort)
+    choose = _object_query(catalog, known, q, object_state, written_filter, sort)
     shown = object_table.export_columns(catalog, known, names or ())
-    typed = [(column.name, column.type) for column in shown.columns]
+    for_people = as_format == "xlsx" or for_spreadsheets
+    names_shown = shown.labels if for_people else [column.name for column in shown.columns]
+    # An object's own id is text in the mirror; as a number in Excel, lookups find it by a link.
+    kinds = [
+        "id" if column.name == "id" and as_format == "xlsx" else column.type
+        for column in shown.columns
+    ]
+    typed = list(zip(names_shown, kinds, strict=True))
     writer = export.make_writer(as_format, typed, for_spreadsheets=for_spreadsheets)
 
     def find(connection: Connection) -> tuple[ObjectFilter, str, list[str]]:
@@ -415,6 +434,8 @@ async def export_objects(
                 rows = object_table.read_export_rows(
                     connection, scope, integration_name, shown, ids
                 )
+                if for_people:
+                    rows = object_table.with_choice_labels(shown, rows)
                 return writer.write(rows)
 
             yield await hub.database.read(read, batch.split(","))

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from ultraviolet.clock import readable
+from ultraviolet.ion.labels import choice_label
 from ultraviolet.text import counted, money_text, number_text
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
 from ultraviolet.web.pages.access.device_names import device_name
@@ -60,6 +61,7 @@ class Renderer:
             "number": number_text,
             "changes": changes,
             "label": names.label,
+            "choice_label": choice_label,
             "singular": names.singular,
             "plural": names.plural,
             "is_midnight": values.is_midnight,

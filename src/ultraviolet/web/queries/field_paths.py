@@ -17,7 +17,7 @@ from ultraviolet.ion.model import Link, Resource
 from ultraviolet.ion.naming import plain, snake
 from ultraviolet.text import did_you_mean
 from ultraviolet.web.queries.columns import Column, columns, did_you_mean_field
-from ultraviolet.web.queries.links import LinkValue, object_title
+from ultraviolet.web.queries.links import TITLE_FIELDS, LinkValue, object_title
 
 _TITLE = ".title"
 """Follows the path of a link in the key of the title of its object."""
@@ -98,6 +98,17 @@ def find_path(catalog: Catalog, resource: Resource, name: str) -> FieldPath:
         raise InvalidError(f"{at.title} have no field {last}.{near}", field="column")
     path = ".".join([*(link.field for link in links), field.name])
     return FieldPath(path, tuple(links), known[field.name])
+
+
+def order_of(catalog: Catalog, path: FieldPath) -> str:
+    """Return the field by which a list is sorted by a column: of a link, the name it shows."""
+    link = path.column.link
+    if link is None or len(path.links) == MAX_LINKS:
+        return path.name
+    target = catalog.resources[link.resource]
+    title = next((name for name in TITLE_FIELDS if target.field(name)), None)
+    steps = [*(each.field for each in path.links), link.field]
+    return ".".join([*steps, title]) if title else path.name
 
 
 def read_linked(

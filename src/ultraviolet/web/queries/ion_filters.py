@@ -97,11 +97,18 @@ def parse_filter(written: str) -> Filter:
 
 
 class FilterCompiler:
-    """Compiles a filter to a condition on `objects`; use one instance per statement."""
+    """Compiles a filter to a condition on `objects`; use one instance per statement.
 
-    def __init__(self, connection: Connection, catalog: Catalog) -> None:
+    With `links_of`, an integration, the table of links finds the objects by their linked objects.
+    It has no links of deleted objects, and suits statements that read all objects of a resource.
+    """
+
+    def __init__(
+        self, connection: Connection, catalog: Catalog, links_of: int | None = None
+    ) -> None:
         self._connection = connection
         self._catalog = catalog
+        self._links_of = links_of
         self._parts_left = _MAX_PARTS
 
     def compile(self, resource: Resource, wanted: Filter) -> ColumnElement[bool]:
@@ -256,27 +263,42 @@ class FilterCompiler:
         """Return the condition that a linked object that is not deleted matches a filter."""
         target, other = self._catalog.resources[joined.resource], objects.alias()
         query = select(other.c.id).where(
-            other.c.integration_id == of.c.integration_id,
+            other.c.integration_id
+            == (of.c.integration_id if self._links_of is None else self._links_of),
             other.c.resource == target.name,
             other.c.deleted_at.is_(None),
         )
+        link = links.alias()
+        if isinstance(joined, Link) and self._links_of is not None:
+            kind = _link_kind(resource, joined.key, target)
+            query = query.where(self._all(target, wanted, other, depth + 1))
+            linked = select(link.c.id).where(
+                link.c.integration_id == self._links_of,
+                link.c.kind == kind,
+                link.c.target_id.in_(query),
+            )
+            return of.c.id.in_(linked)
         if isinstance(joined, Link):
             key = sql.text_of(self._connection, of, joined.key, "id")
             query = query.where(other.c.id == key)
         else:
-            link = links.alias()
-            kind = select(link_kinds.c.id).where(
-                link_kinds.c.resource == target.name,
-                link_kinds.c.field == joined.key,
-                link_kinds.c.target_resource == resource.name,
-            )
             query = query.where(
                 link.c.integration_id == of.c.integration_id,
                 link.c.target_id == of.c.id,
-                link.c.kind == kind.scalar_subquery(),
+                link.c.kind == _link_kind(target, joined.key, resource),
                 other.c.id == link.c.id,
             )
         return query.where(self._all(target, wanted, other, depth + 1)).exists()
+
+
+def _link_kind(resource: Resource, field: str | None, target: Resource) -> ColumnElement[Any]:
+    """Return the id of a kind of links."""
+    kind = select(link_kinds.c.id).where(
+        link_kinds.c.resource == resource.name,
+        link_kinds.c.field == field,
+        link_kinds.c.target_resource == target.name,
+    )
+    return kind.scalar_subquery()
 
 
 def unknown_choices(

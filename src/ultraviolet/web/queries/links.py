@@ -15,7 +15,7 @@ from ultraviolet.db.tables.mirror import link_kinds, links, objects
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 
-_TITLE_FIELDS = (
+TITLE_FIELDS = (
     "title",
     "name",
     "partNumber",
@@ -170,4 +170,4 @@ def read_titles(
 
 def object_title(doc: Mapping[str, Any]) -> str | None:
     """Return the title of an object: its first field with a value that identifies it to people."""
-    return next((str(doc[name]) for name in _TITLE_FIELDS if doc.get(name)), None)
+    return next((str(doc[name]) for name in TITLE_FIELDS if doc.get(name)), None)

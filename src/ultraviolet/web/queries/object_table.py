@@ -1,7 +1,7 @@
 """Object tables: sorting, keyset pagination in both directions and the rows of exports."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,12 +11,12 @@ from ultraviolet.db import sql, text_index
 from ultraviolet.db.sql_views import ViewColumn
 from ultraviolet.db.tables.mirror import BY_CHANGE, objects
 from ultraviolet.errors import InvalidError, OtherListCursorError
-from ultraviolet.ion.attributes import attribute_name
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.labels import choice_label, field_label, resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import constant
-from ultraviolet.mirror import export, field_indexes, search_index
+from ultraviolet.mirror import export, field_indexes, linked_order, search_index
+from ultraviolet.mirror.linked_order import LinkedField, Position, first_ids
 from ultraviolet.web.queries.columns import (
     TECHNICAL_FIELDS,
     Column,
@@ -29,6 +29,8 @@ from ultraviolet.web.queries.field_paths import (
     FieldPath,
     currency_path,
     find_path,
+    order_of,
+    read_currencies,
     read_linked,
 )
 from ultraviolet.web.queries.ion_filters import (
@@ -46,6 +48,13 @@ _MAX_SCANNED_OBJECTS = 2_000
 _MAX_KNOWN_VALUES = 200
 CURRENCY = "currency"
 """A column that exports have on request: the currency of the amounts, as lists show it."""
+_LABELS = {
+    "id": "ID",
+    CURRENCY: "Currency",
+    export.STATE.name: "Sync state",
+    "mirror_changed_at": "Changed",
+}
+"""The labels of columns that are no fields, as lists show them."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -53,6 +62,8 @@ class Order(msgspec.Struct, frozen=True):
 
     by: str = "changed"
     down: bool = True
+    path: FieldPath | None = None
+    """The field, also of a linked object; None for `changed` and `id`."""
 
     def __str__(self) -> str:
         """Return the form used in URLs."""
@@ -68,10 +79,15 @@ class ObjectQuery(msgspec.Struct, frozen=True):
 
 
 class ExportColumns(msgspec.Struct, frozen=True):
-    """The columns of an export, and the paths of those that need linked objects."""
+    """The columns of an export, and the paths of those that need linked objects.
+
+    Formats for people have `labels`, also for the values of the columns at the places `choices`.
+    """
 
     columns: tuple[ViewColumn, ...]
     linked: tuple[FieldPath, ...]
+    labels: tuple[str, ...]
+    choices: frozenset[int]
 
 
 class TablePage(msgspec.Struct, frozen=True):
@@ -100,29 +116,37 @@ def selected_columns(
     ]
     default = usual or others[:_MAX_DEFAULT_COLUMNS]
     shown = requested or [FieldPath(column.name, (), column) for column in default]
-    sorting = known.get(by.by)
-    if sorting and sorting.name != "id" and all(path.name != sorting.name for path in shown):
-        shown.append(FieldPath(sorting.name, (), sorting))
+    visible = {name for path in shown for name in (path.name, order_of(catalog, path))}
+    if by.path and by.path.name not in visible:
+        shown.append(by.path)
     return shown
 
 
-def parse_order(resource: Resource, written: str | None) -> Order:
-    """Parse `field`, `-field` or ION's `FIELD_ASC` and `FIELD_DESC`; raise InvalidError."""
+def parse_order(catalog: Catalog, resource: Resource, written: str | None) -> Order:
+    """Parse `field`, `-field` or ION's `FIELD_ASC` and `FIELD_DESC`; raise InvalidError.
+
+    A field can be that of a linked object, such as `supplier.name`.
+    """
     if not written:
         return Order()
     by, down = written.removeprefix("-"), written.startswith("-")
     name, _, direction = written.rpartition("_")
     known = {field.name for field in resource.fields}
-    attribute = resource.field(by) if attribute_name(by) is not None else None
-    if attribute:
-        return Order(attribute.name, down)
+    if "." in by:
+        try:
+            path = find_path(catalog, resource, by)
+        except InvalidError as error:
+            raise InvalidError(str(error), field="sort") from error
+        return Order(path.name, down, path)
     if written not in known and direction in ("ASC", "DESC"):
         by = next((one for one in known if constant(one).lstrip("_") == name.lstrip("_")), written)
         down = direction == "DESC"
-    if by not in ("changed", "id") and by not in known:
+    if by in ("changed", "id"):
+        return Order(by, down)
+    if by not in known:
         near = did_you_mean_field(by, resource, ["changed"])
         raise InvalidError(f"{resource.title} cannot be sorted by {written}.{near}", field="sort")
-    return Order(by, down)
+    return Order(by, down, find_path(catalog, resource, by))
 
 
 def read_page(
@@ -135,19 +159,10 @@ def read_page(
     backwards: bool = False,
 ) -> TablePage:
     """Return the page after a position, or before it; positions are those of other pages."""
-    by = Order(query.by.by, query.by.down != backwards)
+    by = msgspec.structs.replace(query.by, down=query.by.down != backwards)
     wanted, in_direction = query.objects, ObjectQuery(query.objects, query.fields, by)
     last = _decode_position(query, position) if position else None
-    ids: Sequence[str] = []
-    narrowed = by.by == "changed" and bool(query.fields or wanted.text)
-    if narrowed:
-        first = _first_by_change(connection, wanted, by, last)
-        selected = _select_ids(connection, catalog, in_direction, last, indexed=False)
-        ids = connection.execute(selected.where(*first).limit(limit + 1)).scalars().all()
-    if len(ids) <= limit:
-        # Few objects remain; the expression keeps the planner from scanning the index of the order.
-        selected = _select_ids(connection, catalog, in_direction, last, by_expression=narrowed)
-        ids = connection.execute(selected.limit(limit + 1)).scalars().all()
+    ids = _read_ids(connection, catalog, in_direction, last, limit + 1)
     more = len(ids) > limit
     shown = list(ids[:limit])
     if backwards:
@@ -169,6 +184,66 @@ def read_page(
     )
 
 
+def _read_ids(
+    connection: Connection,
+    catalog: Catalog,
+    query: ObjectQuery,
+    last: tuple[Any, str] | None,
+    limit: int,
+) -> Sequence[str]:
+    """Return the first ids after a position, in order."""
+    wanted, by, linked = query.objects, query.by, _linked_field(query)
+    is_filtered = bool(query.fields or wanted.text)
+    if linked and not wanted.state:
+        number = _MAX_SCANNED_OBJECTS if is_filtered else limit
+        scope, after = wanted.integration_id, Position(*last) if last else None
+        first = first_ids(connection, scope, linked, after, number, down=by.down)
+        if not is_filtered:
+            return first
+        selected = _select_ids(connection, catalog, query, last, indexed=False)
+        selected = selected.where(objects.c.id.in_(first))
+        ids = connection.execute(selected.limit(limit)).scalars().all()
+        if len(ids) == limit or len(first) < number:
+            return ids
+    narrowed = by.by == "changed" and is_filtered
+    if narrowed:
+        first = _first_by_change(connection, wanted, by, last)
+        selected = _select_ids(connection, catalog, query, last, indexed=False)
+        ids = connection.execute(selected.where(*first).limit(limit)).scalars().all()
+        if len(ids) == limit:
+            return ids
+    # Few objects remain; the expression keeps the planner from scanning the index of the order.
+    selected = _select_ids(connection, catalog, query, last, by_expression=narrowed)
+    return connection.execute(selected.limit(limit)).scalars().all()
+
+
+def list_columns(
+    catalog: Catalog, resource: Resource, names: Sequence[str]
+) -> tuple[list[FieldPath], bool]:
+    """Return the columns of a list of the API, and whether it has the currency of the amounts.
+
+    Raise InvalidError for an unknown column.
+    """
+    has_currency = CURRENCY in names and currency_path(catalog, resource) is not None
+    fields = [name for name in names if not (has_currency and name == CURRENCY)]
+    return [find_path(catalog, resource, name) for name in fields], has_currency
+
+
+def with_currencies(
+    connection: Connection, catalog: Catalog, resource: Resource, rows: Sequence[ObjectDetail]
+) -> list[ObjectDetail]:
+    """Return objects with the currency of their amounts among the linked values."""
+    if not rows:
+        return []
+    documents = [row.fields for row in rows]
+    scope = rows[0].integration_id
+    currencies = read_currencies(connection, catalog, scope, resource, documents)
+    return [
+        msgspec.structs.replace(row, linked={**row.linked, CURRENCY: currency or None})
+        for row, currency in zip(rows, currencies, strict=True)
+    ]
+
+
 def with_columns(
     connection: Connection, rows: Sequence[ObjectDetail], paths: Sequence[FieldPath]
 ) -> list[ObjectDetail]:
@@ -186,7 +261,7 @@ def with_columns(
                 for column in own
                 if column.is_attribute or column.name in row.fields
             },
-            linked={name: each.value for name, each in linked.items()},
+            linked={**row.linked, **{name: each.value for name, each in linked.items()}},
         )
         for row, linked in zip(
             rows,
@@ -266,11 +341,51 @@ def export_columns(catalog: Catalog, resource: Resource, names: Sequence[str]) -
         if path and (title or path.links):
             paths.append(path)
         wanted.append(name)
-    return ExportColumns(export.columns(catalog, resource, wanted, linked), tuple(paths))
+    shown = export.columns(catalog, resource, wanted, linked)
+    fields = {each.place: FieldPath(each.place, (), each) for each in columns(resource).values()}
+    fields |= {path.name: path for path in paths}
+    titles = {title.field: path.label for path in paths if (title := path.title_column)}
+    labels = [_export_label(column, fields.get(column.field), titles) for column in shown]
+    return ExportColumns(
+        shown,
+        tuple(paths),
+        tuple(
+            label if labels.count(label) == 1 else f"{label} ({column.name})"
+            for label, column in zip(labels, shown, strict=True)
+        ),
+        frozenset(
+            place
+            for place, column in enumerate(shown)
+            if (path := fields.get(column.field)) and path.column.kind == "choice"
+        ),
+    )
+
+
+def _export_label(column: ViewColumn, path: FieldPath | None, titles: Mapping[str, str]) -> str:
+    """Return the label of a column as lists show it; that of the id of a link ends in “ID”."""
+    known = _LABELS.get(column.name) or titles.get(column.field)
+    if known:
+        return known
+    if path:
+        return f"{path.label} ID" if path.column.link else path.label
+    words = column.name.removeprefix("mirror_").replace("_", " ").capitalize()
+    label = field_label(column.field).label
+    return label if label != column.field else words
+
+
+def with_choice_labels(shown: ExportColumns, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Return rows of an export with the labels of enum values."""
+    return [
+        [
+            choice_label(value) if place in shown.choices and isinstance(value, str) else value
+            for place, value in enumerate(row)
+        ]
+        for row in rows
+    ]
 
 
 def indexable_fields(resource: Resource, fields: Filter, by: Order) -> list[Column]:
-    """Return the fields that are sorted or compared."""
+    """Return the own fields that are sorted or compared."""
     compared = [each[0] for each in required_comparisons(resource, fields) if is_indexable(*each)]
     sorting = columns(resource).get(by.by)
     used = [sorting, *compared] if sorting and sorting.kind != "flag" else compared
@@ -361,7 +476,9 @@ def _select_ids(
     key = _sort_key(connection, query)
     selected = select_objects(connection, wanted, indexed=indexed)
     if query.fields:
-        compiler = FilterCompiler(connection, catalog)
+        is_current = wanted.state not in ("deleted", "any")
+        links_of = wanted.integration_id if indexed and is_current else None
+        compiler = FilterCompiler(connection, catalog, links_of)
         selected = selected.where(compiler.compile(resource, query.fields))
     if query.fields and indexed:
         selected = selected.where(*_contained_texts(connection, wanted, query.fields))
@@ -422,8 +539,8 @@ _SORT_TYPES = {"real": float, **dict.fromkeys(("integer", "id", "time", "boolean
 def _decode_position(query: ObjectQuery, after: str) -> tuple[Any, str]:
     """Return the sort value and the id of the last object of the previous page."""
     kinds: dict[str, Any] = {"changed": str, "id": int}
-    by = query.by.by
-    kind: Any = kinds.get(by) or _SORT_TYPES.get(query.objects.resource.kinds[by], str)
+    path = query.by.path
+    kind: Any = _SORT_TYPES.get(path.column.type, str) if path else kinds[query.by.by]
     try:
         value, id_ = msgspec.json.decode(after, type=tuple[Any, str])
         return msgspec.convert(value, kind), id_
@@ -433,12 +550,18 @@ def _decode_position(query: ObjectQuery, after: str) -> tuple[Any, str]:
 
 def _sort_key(connection: Connection, query: ObjectQuery) -> ColumnElement[Any]:
     """Return the sort expression; in ascending order, objects without a value come first."""
-    by = query.by.by
-    if by == "changed":
-        return objects.c.changed_at
-    if by == "id":
-        return func.length(objects.c.id)
-    resource = query.objects.resource
-    field = resource.field(by)
-    assert field
-    return field_indexes.sort_key(connection, field.place, resource.kinds[by])
+    path = query.by.path
+    if path is None:
+        return objects.c.changed_at if query.by.by == "changed" else func.length(objects.c.id)
+    if linked := _linked_field(query):
+        return linked_order.sort_key(connection, linked)
+    return field_indexes.sort_key(connection, path.column.place, path.column.type)
+
+
+def _linked_field(query: ObjectQuery) -> LinkedField | None:
+    """Return the field of linked objects by which a query is sorted."""
+    path = query.by.path
+    if path is None or not path.links:
+        return None
+    name, column = query.objects.resource.name, path.column
+    return LinkedField(name, path.links, column.place, column.type)

@@ -20,7 +20,7 @@ from ultraviolet.db.tables.mirror import objects as objects_table
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.labels import choice_label, resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
@@ -273,7 +273,7 @@ async def choose_columns(
     catalog = await hub.database.read(hub.attributes.get)
     resource = objects.find_resource(catalog, name)
     names = request.query_params.getall("column", [])
-    order = parse_order(resource, request.query_params.get("sort"))
+    order = parse_order(catalog, resource, request.query_params.get("sort"))
     integration = request.query_params.get("integration") or ""
     attributes = await hub.database.read(_attributes, integration)
     return render.page(
@@ -306,7 +306,7 @@ def describe(connection: Connection, integration_id: int, condition: Condition) 
     elif kind_of(column) == "flag":
         words = "yes" if value.lower() in ("true", "yes", "1") else "no"
     elif column.kind == "choice" and not column.is_attribute:
-        words = " or ".join(_choice_label(each) for each in condition.values)
+        words = " or ".join(choice_label(each).lower() for each in condition.values)
     if operator in WITHOUT_VALUE:
         words = ""
     if "…" in condition.label:
@@ -328,10 +328,6 @@ def _find_document(
     table = objects_table.c
     here = table.integration_id == integration_id, table.resource == resource, table.id == id_
     return connection.execute(select(table.doc).where(*here)).scalar()
-
-
-def _choice_label(value: str) -> str:
-    return value.replace("_", " ").lower()
 
 
 def _number(given: str | None) -> int | None:
@@ -361,7 +357,7 @@ def _editor(
     elif control == "choice":
         field = at.field(path.column.name)
         known = catalog.types().get(field.type, frozenset()) if field else frozenset[str]()
-        options = [(value, _choice_label(value)) for value in sorted(known | set(values))]
+        options = [(value, choice_label(value).lower()) for value in sorted(known | set(values))]
         if path.column.is_attribute:
             options = [(value, value) for value in sorted({*choices, *values})]
     elif control == "flag":

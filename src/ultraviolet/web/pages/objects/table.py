@@ -51,6 +51,7 @@ from ultraviolet.web.queries.field_paths import (
     FieldPath,
     currency_path,
     is_amount,
+    order_of,
     read_currencies,
     read_linked,
 )
@@ -157,7 +158,7 @@ async def _list_page(
 ) -> Response[str]:
     asked = request.query_params
     here = ListAddress(request.url.query)
-    by = object_table.parse_order(resource, asked.get("sort"))
+    by = object_table.parse_order(catalog, resource, asked.get("sort"))
     columns = object_table.selected_columns(catalog, resource, asked.getall("column", []), by)
     place = parse_place(asked.get("cursor"))
     object_state = parse_choice("state", asked.get("state"), objects.STATES)
@@ -219,7 +220,7 @@ async def _list_page(
         **found,
         followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
-        columns=columns,
+        columns=[(path, order_of(catalog, path)) for path in columns],
         rows=[
             (one, list_cells(known, one, columns, linked, currency))
             for one, linked, currency in zip(
