@@ -191,7 +191,8 @@ function refreshFields() {
     if (field !== document.activeElement) field.value = fieldText(field.dataset.utc);
   }
   for (const name of document.querySelectorAll("[data-zone-name]")) {
-    name.textContent = showsUtc() ? "UTC" : zoneName(new Date());
+    const isText = name.closest("label")?.control?.matches("[type=text]"); // an invalid time, which is sent as it is
+    name.textContent = showsUtc() || isText ? "UTC" : zoneName(new Date());
   }
 }
 document.addEventListener("input", (event) => {
