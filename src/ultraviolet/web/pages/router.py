@@ -20,6 +20,7 @@ from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.http.return_paths import referring_path
 from ultraviolet.web.middleware.auth import AnyRequest, Caller, known_caller
 from ultraviolet.web.pages import (
+    about,
     alerts,
     audit,
     drift,
@@ -88,6 +89,7 @@ _MODULES = (
     alerts,
     account,
     theme,
+    about,
     routes,
     api_reference,
 )
