@@ -567,6 +567,7 @@ def test_times_of_filters_are_those_of_the_viewers_zone(
     page.goto(f"{hub.url}/events?since=yesterday&outcome=odd")
     field = page.get_by_label("From (UTC)")
     expect(field).to_have_value("yesterday")
+    expect(page).to_have_url(re.compile("since=yesterday"))
     expect(page.get_by_label("State")).to_have_value("odd")
     assert violations(page) == []
     field.fill("2026-11-30T22:30")

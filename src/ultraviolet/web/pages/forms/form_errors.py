@@ -156,7 +156,7 @@ class _Writer(HTMLParser):
             given["open"] = None
         if self._ordinal in self._popovers:
             given["data-open"] = None
-        if tag == "body":
+        if tag == "body" and self._rejected.method == "post":
             given["data-rejected"] = None
         if self._form and self._ordinal == self._form.ordinal:
             self._inside = True
