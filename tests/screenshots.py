@@ -42,7 +42,7 @@ PAGES = {
     "alerts": "/settings/alerts",
     "audit-log": "/settings/audit",
     "retention": "/settings/retention",
-    "about": "/settings/about",
+    "about": "/about",
     "account": "/account",
     "documentation": "/docs",
     "documentation-page": "/docs/quick-start",

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ultraviolet.web.api.openapi_types import ANY
+
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parent.parent
@@ -294,6 +296,8 @@ def _type(schema: Json, *, answer: bool = True) -> str:  # noqa: PLR0911  one pe
     if "oneOf" in schema:
         return _union(_type(one, answer=answer) for one in schema["oneOf"])
     kind = schema.get("type")
+    if kind == ANY:
+        return "Any"
     if isinstance(kind, list):
         return _union(PYTHON_TYPES[one] for one in kind)
     if kind == "array" and "prefixItems" in schema:

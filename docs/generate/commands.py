@@ -12,6 +12,7 @@ from docs.generate.markdown import code, line, table
 from ultraviolet.cli.main import commands
 from ultraviolet.cli.support import help_layout
 from ultraviolet.cli.support.output_schema import ReturnType, returned_type
+from ultraviolet.web.api.openapi_types import ANY
 
 _INTRO = """\
 # Commands
@@ -162,7 +163,7 @@ def type_of(schema: Json) -> str:
         return "one of " + ", ".join(str(one) for one in schema["enum"])
     kind = schema.get("type", "any")
     if isinstance(kind, list):
-        return " or ".join(kind)
+        return "any" if kind == ANY else " or ".join(kind)
     if kind == "array":
         inner = schema.get("items", {})
         return f"list of {type_of(inner)}s" if isinstance(inner, dict) and inner else "list"

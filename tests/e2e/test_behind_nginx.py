@@ -45,7 +45,7 @@ PAGES = (
     "/settings/alerts",
     "/settings/audit",
     "/settings/retention",
-    "/settings/about",
+    "/about",
     "/settings/users/1/sessions",
     "/account",
 )

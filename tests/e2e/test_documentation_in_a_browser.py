@@ -72,7 +72,10 @@ def test_reference_of_the_api_sends_requests_with_the_session(person: Page, hub:
     requested: list[str] = []
     errors: list[str] = []
     person.on("request", lambda request: requested.append(request.url))
-    person.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    person.on(
+        "console",
+        lambda line: errors.append(line.text) if line.type in ("error", "warning") else None,
+    )
     person.goto(f"{hub.url}/api/docs")
     entry = person.get_by_role("button", name="List integrations")
     entry.or_(person.get_by_role("link", name="List integrations")).first.click(timeout=LOADING_MS)

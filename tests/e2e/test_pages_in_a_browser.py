@@ -97,7 +97,7 @@ PAGES = {
     "/settings/alerts": None,
     "/settings/audit": None,
     "/settings/retention": None,
-    "/settings/about": None,
+    "/about": None,
     "/settings/users/1/sessions": None,
     "/account": None,
     "/integrations/99": None,
@@ -552,6 +552,28 @@ def test_times_of_filters_are_those_of_the_viewers_zone(
     page.goto(f"{hub.url}/objects/purchase_orders?where=status:is:DRAFTT")
     expect(page.get_by_role("alert")).to_contain_text("Did you mean DRAFT?")
     assert violations(page) == []
+    for path in ("/events?", "/settings/audit?"):
+        page.goto(f"{hub.url}{path}since=2026-11-30T22:30")
+        field = page.get_by_label("From (GMT+5:30)")
+        expect(field).to_have_value("2026-12-01T04:00")
+        expect(field).to_have_attribute("title", "2026-11-30 22:30:00 UTC")
+        expect(page.get_by_text("2026-12-01 04:00:00 GMT+5:30").first).to_be_visible()
+    page.goto(f"{hub.url}/objects/purchase_orders/1")
+    page.get_by_role("button", name="History").click()
+    page.get_by_label("Time (GMT+5:30)").fill("2099-12-01T04:00:05")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page).to_have_url(re.compile("at=2099-11-30T22%3A30%3A05"))
+    expect(page.locator("#history output")).to_contain_text("2099-12-01 04:00:05 GMT+5:30")
+    page.goto(f"{hub.url}/events?since=yesterday&outcome=odd")
+    field = page.get_by_label("From (UTC)")
+    expect(field).to_have_value("yesterday")
+    expect(page).to_have_url(re.compile("since=yesterday"))
+    expect(page.get_by_label("State")).to_have_value("odd")
+    assert violations(page) == []
+    field.fill("2026-11-30T22:30")
+    page.get_by_label("State").select_option("")
+    expect(page).to_have_url(re.compile(r"/events\?since=2026-11-30T22%3A30$"))
+    expect(page.get_by_label("From (GMT+5:30)")).to_have_value("2026-12-01T04:00")
     context.close()
 
 

@@ -104,6 +104,9 @@ def test_each_page_rejects_an_unknown_parameter(signed_in: Any) -> None:
 def test_unknown_parameter_of_a_page_gets_a_suggestion(signed_in: Any) -> None:
     page = signed_in.send("GET", "/events?resourc=parts").text
     assert "Did you mean resource?" in page
+    assert "<h1>Events</h1>" in page
+    page = signed_in.send("GET", "/api/docs?versio=1").text
+    assert "Parameters" not in page
     assert "Invalid address" in page
 
 

@@ -19,6 +19,7 @@ Action: TypeAlias = Literal[
     "full_fetch",
     "rotate_webhook",
     "show_freshness",
+    "show_fetches",
 ]
 """What a user can do about a finding: a button or link on pages, and a command."""
 

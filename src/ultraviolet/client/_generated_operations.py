@@ -775,7 +775,7 @@ class Operations(Transport):
 
         By resource and cause: how many changes the hub corrected by reading ION, how long each was
         wrong, and what corrected it. `understood` counts changes that an event contained, late or in
-        a form that Violet Labs documents as not understood; they are not corrections.
+        a form that simple receivers miss; they are not corrections.
         """
         return self._ask(
             "GET",

@@ -190,7 +190,7 @@ class Catalog:
 
     @cached_property
     def silent(self) -> tuple[Resource, ...]:
-        """Resources for whose new objects ION sends no event (Violet Labs, known limitations)."""
+        """Resources for whose new objects ION sends no event, a documented limitation."""
         return tuple(r for r in self.mirrored if r.name == "purchase_order_lines")
 
 

@@ -47,10 +47,10 @@ CAUSES: dict[Cause, str] = {
 """What each cause of a correction means, and what the hub did, in sentences."""
 
 UNDERSTOOD: dict[Cause, str] = {
-    "empty_to_populated": "The event contained the first value of an empty field. Violet Labs"
-    " documents that its integration does not understand such events.",
-    "link": "The event contained the id of a linked object. Violet Labs documents that its"
-    " integration does not understand such fields.",
+    "empty_to_populated": "The event contained the first value of an empty field. Receivers that"
+    " only update existing values miss such a change.",
+    "link": "The event contained only the id of a linked object. Receivers that do not resolve it"
+    " miss such a change.",
     "late": "The event contained the change, but arrived more than ten seconds late.",
 }
 """What each cause means for a change that an event contained."""

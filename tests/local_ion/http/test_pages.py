@@ -364,3 +364,23 @@ def test_selection_attribute_offers_its_values(site: Site) -> None:
 def test_deliveries_are_filtered_by_status(site: Site) -> None:
     assert "No deliveries of this status" in site.text("/deliveries?status=FAILED")
     assert site.client.get("/deliveries?status=lost").status_code == 422
+
+
+def test_api_key_is_created_on_the_home_page(site: Site) -> None:
+    assert "Create API key" in site.text("/home")
+    answer = site.client.post("/home/api-keys")
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    client_id, secret = re.findall(r"<dd><code>([^<]+)</code></dd>", answer.text)
+    token = "/realms/api-keys/protocol/openid-connect/token"
+    given = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+    answer = site.client.post(token, data=given)
+    assert answer.status_code == 200, answer.text
+    assert secret not in site.client.get("/home").text
+
+
+def test_api_key_needs_the_session_of_the_pages(site: Site) -> None:
+    before = site.execute("{ apiKeys { edges { node { id } } } }")
+    answer = site.client.post("/home/api-keys", headers={"origin": "http://elsewhere.test"})
+    assert answer.status_code in (401, 403)
+    assert site.execute("{ apiKeys { edges { node { id } } } }") == before

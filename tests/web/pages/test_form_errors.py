@@ -257,7 +257,7 @@ def test_lists_checkboxes_and_text_areas_keep_their_input() -> None:
         "<textarea name=text>old &amp; gone</textarea></form></details></main></body>"
     )
     values = {"role": ["y"], "box": ["2"], "text": ["a <b>"]}
-    shown = with_errors(html, RejectedForm("/a", values, "No & no", "text"))
+    shown = with_errors(html, RejectedForm("/a", values, {"text": "No & no"}))
     assert '<option value="x">X' in shown
     assert '<option value="y" selected>' in shown
     assert 'value="1"><' in shown
@@ -275,7 +275,7 @@ def test_error_is_shown_in_the_submitted_form_only() -> None:
         )
 
     values = {"id": ["2"], "day": ["soon"]}
-    shown = with_errors(form(1) + form(2), RejectedForm("/a", values, "No", "day"))
+    shown = with_errors(form(1) + form(2), RejectedForm("/a", values, {"day": "No"}))
     first, _, second = shown.partition("</form>")
     assert "form-error" not in first
     assert 'value="soon"' in second

@@ -57,6 +57,42 @@ def test_findings_have_a_button_for_their_action(
     assert state_shown(signed_in) == "failing"
 
 
+def test_problem_of_several_integrations_is_shown_once(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    own = {name: integration[name] for name in ("api_url", "auth_url", "client_id")}
+    other = {**own, "name": "second", "client_secret": "secret-of-ion"}
+    assert signed_in.api("POST", "/integrations", other).status_code == 201
+    step = "Check the receiver; `ultraviolet setup plan plant` lists it"
+    gone = Finding("receiver", "error", "The receiver is gone", step, Action.REPAIR_WEBHOOKS)
+    odd = Finding("clock", "warning", "The clock is slow", "Set it", subject="clock")
+    signed_in.hub.database.write_now(finding_store.add_findings, 1, [gone, odd])
+    assert signed_in.send("GET", "/").text.count("The receiver is gone") == 1
+    assert "ultraviolet setup plan" not in signed_in.send("GET", "/").text
+    signed_in.hub.database.write_now(finding_store.add_findings, 2, [gone])
+    page = signed_in.send("GET", "/").text
+    main = page[page.index("<main") : page.index("</main>")]
+    assert main.count("The receiver is gone") == 1
+    note = main[main.index("The receiver is gone") :].partition("</div>")[0]
+    assert "Check the receiver" in note
+    assert "setup plan" not in note
+    assert "2 integrations:" in " ".join(note.split())
+    for id_, name in ((1, "plant"), (2, "second")):
+        assert f'<a href="/integrations/{id_}/findings">{name}</a>' in note
+    assert main.count("The clock is slow") == 1
+
+
+@pytest.mark.usefixtures("integration")
+def test_saved_views_are_linked(signed_in: Any) -> None:
+    assert 'aria-label="Saved views"' not in signed_in.send("GET", "/").text
+    view = {"name": "Cheap", "query": "where=cost:lt:5&integration=1"}
+    assert signed_in.submit("/objects/parts/views", **view).status_code == 303
+    page = signed_in.send("GET", "/").text
+    link = re.search(r'href="(/objects/parts\?[^"]*)">Cheap', page)
+    assert link
+    assert signed_in.send("GET", link[1].replace("&amp;", "&")).status_code == 200
+
+
 def test_paused_integration_is_shown_as_paused(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.submit("/integrations/1/pause")
     assert state_shown(signed_in) == "paused"

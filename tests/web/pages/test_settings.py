@@ -7,6 +7,9 @@ from typing import Any
 from standardwebhooks import Webhook
 from tests.alert_sinks import http_sink
 
+import ultraviolet
+from ultraviolet.hub.accounts import sessions, users
+
 
 def test_role_is_changed_but_one_administrator_remains(signed_in: Any) -> None:
     signed_in.submit("/settings/users", name="bob", role="viewer")
@@ -80,10 +83,26 @@ def test_actions_of_an_api_key_are_audited(signed_in: Any, integration: dict[str
 
 
 def test_about_page_names_versions_and_licences(signed_in: Any) -> None:
-    page = signed_in.send("GET", "/settings/about").text
+    page = signed_in.send("GET", "/about").text
     assert "htmx.org" in page
     assert "litestar" in page
     assert "see the package" not in page
+    assert 'href="/docs/changelog"' in page
+    assert f"<dt>Data folder</dt>\n    <dd>{signed_in.hub.settings.data}</dd>" in page
+
+
+def test_about_page_shows_paths_to_administrators_only(edge: Any) -> None:
+    def link(connection: Any) -> str:
+        user = users.create_user(connection, "test", "bo", "viewer")
+        return sessions.create_sign_in_link(connection, user.id)
+
+    token = edge.hub.database.write_now(link)
+    assert edge.send("POST", f"/sign-in/{token}").status_code == 303
+    page = edge.send("GET", "/about").text
+    assert f"Ultraviolet {ultraviolet.__version__} is licensed" in page
+    assert "Third-party software" in page
+    assert str(edge.hub.settings.data) not in page
+    assert 'href="/about"' in edge.send("GET", "/").text
 
 
 def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:

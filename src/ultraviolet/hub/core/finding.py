@@ -123,6 +123,8 @@ class Action(StrEnum):
         "freshness",
     )
 
+    SHOW_FETCHES = "show_fetches", "View syncs", "/fetches?integration={}", "fetch list"
+
     def path(self, integration_id: int) -> str:
         """Return the path of the page or, with a role, of the form."""
         return self.route.format(integration_id)

@@ -175,7 +175,8 @@ def _event_findings(
             f" {arrived if last else 'no event has arrived yet'}"
             f"{_sandbox_remark(integration)}"
         )
-        step = f"Check the receiver and its subscriptions with `{command('setup plan', integration.name)}`"
+        plan = command("setup plan", integration.name)
+        step = f"Check the receiver and its subscriptions; `{plan}` lists them"
         yield Finding("silent", "error", message, step, Action.REPAIR_WEBHOOKS)
     elif last is None and not any(one.kind == "receiver" and not one.repaired_at for one in stored):
         message = (

@@ -21,7 +21,7 @@ from ultraviolet.db.stored_facts import IDENTITY, forget_fact, read_fact, save_f
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.sync import fetches
 from ultraviolet.hub.core import finding_store
-from ultraviolet.hub.core.finding import Finding
+from ultraviolet.hub.core.finding import Action, Finding
 from ultraviolet.hub.health import heartbeat
 from ultraviolet.hub.integrations import service
 from ultraviolet.hub.sync import fetch
@@ -127,9 +127,9 @@ def report_restore(connection: Connection, integration_id: int, sentence: str) -
     connection.execute(cancelled.values(state="cancelled", finished_at=now_rfc3339()))
     query = select(integrations.c.name).where(integrations.c.id == integration_id)
     progress = command("fetch list", str(connection.execute(query).scalar_one()))
-    step = f"No action needed: `{progress}` shows the progress of the full sync"
+    step = f"No action needed; `{progress}` shows the progress of the full sync"
     message = f"{sentence}. A full sync reads all later changes from ION again"
-    finding = Finding(FINDING_KIND, "error", message, step, subject="database")
+    finding = Finding(FINDING_KIND, "error", message, step, Action.SHOW_FETCHES, "database")
     finding_store.add_findings(connection, integration_id, [finding])
     fetch.request_fetch(connection, integration_id, "full", "restored database")
 

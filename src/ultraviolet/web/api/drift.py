@@ -32,7 +32,7 @@ async def get_drift(
 
     By resource and cause: how many changes the hub corrected by reading ION, how long each was
     wrong, and what corrected it. `understood` counts changes that an event contained, late or in
-    a form that Violet Labs documents as not understood; they are not corrections.
+    a form that simple receivers miss; they are not corrections.
     """
     drift_filter = _drift_filter(hub, resource, cause, since, until)
     return await hub.database.read(in_integration, integration, drift.get_report, drift_filter, by)

@@ -12,6 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from ultraviolet.hub.ingest import event_files
 from ultraviolet.hub.ingest.event_files import Line
 from ultraviolet.web.api.openapi_examples import Examples
+from ultraviolet.web.api.openapi_types import state_types
 from ultraviolet.web.http.problem_details import MEDIA_TYPE, TYPE_PREFIX
 
 Json = dict[str, Any]
@@ -154,6 +155,7 @@ def complete(generated: Json) -> Json:
                 response["description"] = _describe_body(response, schemas)
         _add_shared_headers(method, operation)
         _add_examples(operation, examples)
+    state_types(document)
     return document
 
 

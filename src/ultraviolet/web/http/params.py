@@ -107,7 +107,7 @@ def required_integration(connection: Connection, name: str | None) -> int:
     Raise NotFoundError or IntegrationRequiredError.
     """
     if name:
-        return integrations.find(connection, name).id
+        return find_integration(connection, name).id
     choices = integration_choices(connection)
     if len(choices) > 1:
         raise IntegrationRequiredError(choices)
@@ -141,7 +141,15 @@ def integration_choices(connection: Connection) -> list[tuple[int, str]]:
 
 def optional_integration(connection: Connection, name: str | None) -> int | None:
     """Return the id of an integration by name; None without a name."""
-    return integrations.find(connection, name).id if name else None
+    return find_integration(connection, name).id if name else None
+
+
+def find_integration(connection: Connection, name: str) -> Integration:
+    """Return the integration that a parameter names; raise NotFoundError for the parameter."""
+    try:
+        return integrations.find(connection, name)
+    except NotFoundError as error:
+        raise NotFoundError(error.explanation, field="integration") from error
 
 
 @cache

@@ -86,11 +86,11 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
     """Return the problem of an error; unexpected errors reveal no internals."""
     match error:
         case UltravioletError():
-            is_parameter = isinstance(error, UnknownParameterError) or (
-                handler and error.field in query_parameters(handler)
+            fields = (
+                [FieldProblem(error.field, error.explanation, _source(error, handler))]
+                if error.field
+                else []
             )
-            source = "header" if "-" in error.field else "query" if is_parameter else "body"
-            fields = [FieldProblem(error.field, error.explanation, source)] if error.field else []
             return _problem(error.kind, error.status, error.explanation, fields)
         case ValidationException():
             found = list(_field_problems(error, handler))
@@ -116,6 +116,18 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
         case _:
             detail = "Internal error. The log of the hub has the details."
             return Problem(TYPE_PREFIX + "error", "Internal error", 500, detail)
+
+
+def _source(error: UltravioletError, handler: Any) -> str:
+    """Return the part of the request that has the invalid value."""
+    if "-" in error.field:
+        return "header"
+    if isinstance(error, UnknownParameterError):
+        return "query"
+    if handler and error.field in query_parameters(handler):
+        return "query"
+    in_path = handler and any(f"{{{error.field}:" in path for path in handler.paths)
+    return "path" if in_path else "body"
 
 
 def _value_error_detail(

@@ -1,4 +1,4 @@
-"""The about page: version, runtime and the licences of included work."""
+"""Page: version, runtime and the licences of included work."""
 
 import platform
 import re
@@ -7,11 +7,14 @@ from importlib.metadata import PackageNotFoundError, distribution, requires
 from typing import Any
 
 import msgspec
+from litestar import Response, get
 from sqlalchemy.engine import make_url
 
 import ultraviolet
 from ultraviolet.hub.hub import Hub
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.formats.addresses import STATIC
+from ultraviolet.web.pages.templating import GivenRenderer
 
 _OSI = "License :: OSI"
 _NAMES = {
@@ -49,8 +52,14 @@ class About(msgspec.Struct, frozen=True):
     packages: list[Package]
 
 
-def about(hub: Hub) -> About:
-    """Gather what there is to say; no secret is among it."""
+@get("/about", guards=VIEWER)
+async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+    """Show versions and licences."""
+    return render.page(request, "about.html", about=_about(hub))
+
+
+def _about(hub: Hub) -> About:
+    """Gather versions, licences and the places of data, without secrets."""
     database = make_url(hub.settings.database_url)
     resources = hub.catalog.mirrored
     facts = {
@@ -62,6 +71,7 @@ def about(hub: Hub) -> About:
         "Database location": str(database.database)
         if database.get_backend_name() == "sqlite"
         else str(database.host),
+        "Data folder": str(hub.settings.data.resolve()),
         "Public address": hub.public_url,
         "ION contract": f"{len(resources)} resources",
         "Targeted reads": "On"

@@ -7,10 +7,13 @@ from sqlalchemy import Connection, select
 
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.errors import NotFoundError
-from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
-from ultraviolet.web.http.params import IntegrationRequiredError, integration_choices
+from ultraviolet.web.http.params import (
+    IntegrationRequiredError,
+    find_integration,
+    integration_choices,
+)
 from ultraviolet.web.http.return_paths import referring_path
 from ultraviolet.web.middleware.auth import AnyRequest
 
@@ -26,7 +29,7 @@ def integration_of_object(
     Raise IntegrationRequiredError with those that have the object, NotFoundError if none has it.
     """
     if name:
-        return integrations.find(connection, name).id
+        return find_integration(connection, name).id
     choices = integration_choices(connection)
     if len(choices) == 1:
         return choices[0][0]
@@ -50,7 +53,7 @@ def listed_integration(connection: Connection, name: str | None) -> int:
     another integration is added. Raise NotFoundError without integrations.
     """
     if name:
-        return integrations.find(connection, name).id
+        return find_integration(connection, name).id
     raise IntegrationRequiredError(integration_choices(connection))
 
 

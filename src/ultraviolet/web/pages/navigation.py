@@ -53,7 +53,6 @@ GROUPS = (
             Entry("/settings/alerts", "Alerts", "bell", "a", "admin"),
             Entry("/settings/retention", "Retention", "archive", "r", "admin"),
             Entry("/settings/audit", "Audit log", "scroll-text", "l", "admin"),
-            Entry("/settings/about", "About", "info", "b", "admin"),
         ),
     ),
     Group(
@@ -61,6 +60,7 @@ GROUPS = (
         (
             Entry("/docs", "Documentation", "book-open", "d"),
             Entry("/api/docs", "API reference", "code-xml", "x"),
+            Entry("/about", "About", "info", "b"),
         ),
     ),
 )

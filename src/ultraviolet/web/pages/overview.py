@@ -1,5 +1,6 @@
 """Page: status and key figures of each integration."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from litestar.params import FromQuery, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet import clock
+from ultraviolet.hub.accounts import saved_views
 from ultraviolet.hub.core.finding import CONSEQUENCES, Finding
 from ultraviolet.hub.health.freshness import NO_CONNECTION, Freshness
 from ultraviolet.hub.health.resource_freshness import ResourceFreshness, State, age, age_seconds
@@ -17,7 +19,7 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.web.http.params import integrations_page, parse_choice
-from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
 from ultraviolet.web.pages.objects.table import group_rank
 from ultraviolet.web.pages.templating import GivenRenderer
@@ -121,11 +123,19 @@ class Card(msgspec.Struct, frozen=True):
     groups: list[Group]
 
 
+class SharedFinding(msgspec.Struct, frozen=True):
+    """A finding that several integrations have."""
+
+    finding: Finding
+    integrations: list[Integration]
+
+
 @get("/", guards=VIEWER)
 async def show(
     request: AnyRequest,
     hub: GivenHub,
     render: GivenRenderer,
+    caller: GivenCaller,
     cursor: FromQuery[str | None] = None,
     asked: Annotated[str, QueryParameter(name="range")] = "",
 ) -> Response[str]:
@@ -138,7 +148,13 @@ async def show(
             (_card(connection, hub, one, span) for one in page.items),
             key=lambda card: _URGENCY.index(card.judged.state),
         )
-        return {"cards": cards, "next": page.next}
+        shared, cards = _share_findings(cards)
+        return {
+            "cards": cards,
+            "shared": shared,
+            "views": saved_views.list_views(connection, caller.name),
+            "next": page.next,
+        }
 
     found = await hub.database.read(read)
     return render.page(request, "overview.html", span=span, ranges=RANGES, **found)
@@ -168,6 +184,33 @@ def _card(connection: Connection, hub: Hub, integration: Integration, span: Rang
         fetches.list_running(connection, integration.id),
         [Group(name, groups[name]) for name in sorted(groups, key=group_rank)],
     )
+
+
+def _share_findings(cards: list[Card]) -> tuple[list[SharedFinding], list[Card]]:
+    """Return the findings that several integrations have, and the cards without them."""
+    having: dict[str, list[tuple[Finding, Integration]]] = {}
+    for card in cards:
+        stated = [card.status.leading] if card.status.leading else []
+        for finding in {one.message: one for one in (*stated, *card.status.findings)}.values():
+            having.setdefault(finding.message, []).append((finding, card.integration))
+    shared = {message: found for message, found in having.items() if len(found) > 1}
+    return (
+        [SharedFinding(found[0][0], [one for _, one in found]) for found in shared.values()],
+        [
+            msgspec.structs.replace(card, status=_without(card.status, shared.keys()))
+            for card in cards
+        ],
+    )
+
+
+def _without(status: Status, shared: Collection[str]) -> Status:
+    """Return the status without findings that the page shows above."""
+    findings = [one for one in status.findings if one.message not in shared]
+    if not status.leading or status.leading.message not in shared:
+        return msgspec.structs.replace(status, findings=findings)
+    stated = f"{status.leading.message.rstrip('.')}."
+    text = status.text.replace(stated, "Has a problem of several integrations, shown above.")
+    return msgspec.structs.replace(status, text=text, leading=None, findings=findings)
 
 
 def status_of(connection: Connection, judged: Freshness) -> Status:

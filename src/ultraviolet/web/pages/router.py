@@ -20,6 +20,7 @@ from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.http.return_paths import referring_path
 from ultraviolet.web.middleware.auth import AnyRequest, Caller, known_caller
 from ultraviolet.web.pages import (
+    about,
     alerts,
     audit,
     drift,
@@ -39,7 +40,7 @@ from ultraviolet.web.pages import (
 from ultraviolet.web.pages.access import account, sign_in, sso
 from ultraviolet.web.pages.documentation import api_reference, routes
 from ultraviolet.web.pages.events import detail, listing, replay
-from ultraviolet.web.pages.forms.rejected_page import IS_PAGE, RejectedPage, is_mistake
+from ultraviolet.web.pages.forms.rejected_page import IS_PAGE, page_with_errors
 from ultraviolet.web.pages.integration_choice import page_addresses
 from ultraviolet.web.pages.integrations import changes, sandbox, tabs
 from ultraviolet.web.pages.integrations import listing as integration_list
@@ -88,6 +89,7 @@ _MODULES = (
     alerts,
     account,
     theme,
+    about,
     routes,
     api_reference,
 )
@@ -177,7 +179,7 @@ class UnknownAddress(Response[str]):
 def as_page(
     request: AnyRequest, error: Exception, render: Renderer, authenticate: Authenticate
 ) -> Response[str] | Redirect:
-    """Return the page of a rejected form, the error page, or a redirect.
+    """Return the page of a rejected form or address, the error page, or a redirect.
 
     It redirects to the page of one integration, or to the sign-in page.
     """
@@ -187,9 +189,9 @@ def as_page(
             return Redirect(choices[0][0], status_code=303)
         return render.page(request, "which_integration.html", choices=choices)
     problem = log_server_error(request, error)
-    if is_mistake(request, error):
-        error_page = _error_page(request, error, problem, render)
-        return RejectedPage(cast("UltravioletError", error), problem, render.root, error_page)
+    page = partial(_error_page, request, error, problem, render)
+    if rejected := page_with_errors(request, error, problem, render.root, page):
+        return rejected
     if problem.status == 401:  # noqa: PLR2004
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         wanted = (
@@ -197,9 +199,8 @@ def as_page(
         )
         return Redirect(f"/sign-in{wanted}", status_code=303)
     if isinstance(error, NotFoundException) and "user" not in request.scope:
-        page = partial(_error_page, request, error, problem, render)
         return UnknownAddress(request, page, authenticate)
-    return _error_page(request, error, problem, render)
+    return page()
 
 
 def _error_page(

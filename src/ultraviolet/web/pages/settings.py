@@ -14,7 +14,6 @@ from ultraviolet.hub.accounts import users as accounts_users
 from ultraviolet.hub.accounts.users import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenCaller, GivenHub
-from ultraviolet.web.pages.about import about
 from ultraviolet.web.pages.forms.form_values import confirm, number_in
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
 from ultraviolet.web.pages.templating import GivenRenderer
@@ -61,12 +60,6 @@ async def show_keys(
         keys=await hub.database.read(api_keys.list_keys),
         now=clock.now_rfc3339(),
     )
-
-
-@get("/settings/about", guards=ADMIN)
-async def show_about(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """Show versions and licences."""
-    return render.page(request, "about.html", about=about(hub))
 
 
 @post("/settings/users/{user_id:int}/role", guards=ADMIN)

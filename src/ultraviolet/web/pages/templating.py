@@ -70,6 +70,7 @@ class Renderer:
             "pretty": values.pretty,
             "clock": readable,
             "code": values.with_code,
+            "without_commands": values.without_commands,
             "moments": values.with_moments,
             "tone": names.tone_of,
             "words": names.words,

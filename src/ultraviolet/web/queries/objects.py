@@ -134,13 +134,14 @@ def get_object(
     return found[0]
 
 
-def find_resource(catalog: Catalog, name: str) -> Resource:
-    """Return a resource by any of its names; raise NotFoundError."""
+def find_resource(catalog: Catalog, name: str, *, field: str = "") -> Resource:
+    """Return a resource by any of its names; raise NotFoundError, for a field if one has the name."""
     resource = catalog.resolve(name)
     if resource is None:
         near = did_you_mean(name, [one.name for one in catalog.mirrored])
         raise NotFoundError(
-            f"ION has no resource {name}.{near or ' The list of objects has all resources.'}"
+            f"ION has no resource {name}.{near or ' The list of objects has all resources.'}",
+            field=field,
         )
     return resource
 
@@ -150,7 +151,7 @@ def resource_name(catalog: Catalog, given: str | None) -> str | None:
 
     Raise NotFoundError.
     """
-    return find_resource(catalog, given).name if given else None
+    return find_resource(catalog, given, field="resource").name if given else None
 
 
 def select_objects(

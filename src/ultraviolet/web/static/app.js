@@ -173,7 +173,7 @@ function absolute(date, utc) {
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())} ${zone}`;
 }
 
-// The fields for a time hold UTC in data-utc and show the chosen zone.
+// The fields for a time hold UTC in data-utc and show the chosen zone; the tooltip is the other one.
 const TIME_FIELDS = "input[type=datetime-local]";
 
 function shifted(date) {
@@ -185,13 +185,19 @@ function fieldText(utcText) {
   return shifted(new Date(`${utcText}Z`)).toISOString().slice(0, utcText.length);
 }
 
+function showOtherZone(field) {
+  field.title = field.dataset.utc ? absolute(new Date(`${field.dataset.utc}Z`), !showsUtc()) : "";
+}
+
 function refreshFields() {
   for (const field of document.querySelectorAll(TIME_FIELDS)) {
     field.dataset.utc ??= field.defaultValue;
     if (field !== document.activeElement) field.value = fieldText(field.dataset.utc);
+    showOtherZone(field);
   }
   for (const name of document.querySelectorAll("[data-zone-name]")) {
-    name.textContent = showsUtc() ? "UTC" : zoneName(new Date());
+    const isText = name.closest("label")?.control?.matches("[type=text]"); // an invalid time, which is sent as it is
+    name.textContent = showsUtc() || isText ? "UTC" : zoneName(new Date());
   }
 }
 document.addEventListener("input", (event) => {
@@ -200,6 +206,7 @@ document.addEventListener("input", (event) => {
   const given = field.value;
   const exact = showsUtc() || !given ? given : new Date(given).toISOString();
   field.dataset.utc = exact.slice(0, given.length);
+  showOtherZone(field);
 });
 
 // The axis, the table and the tooltip of a chart of times.

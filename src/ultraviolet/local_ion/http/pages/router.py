@@ -26,6 +26,7 @@ AnyRequest = Request[Any, Any, Any]
 MAX_SEARCH_CHARACTERS = 200
 MAX_FORM_BYTES = 200_000
 HOME_ORDERS = 5
+CREATE_API_KEY = "mutation { createApiKey { apikey { clientId clientSecret } } }"
 CREATABLE = (*PROMINENT, "purchase_order_lines")
 """The resources with a form for new objects."""
 PageNumber = Annotated[int, Parameter(ge=1, le=MAX_PAGE)]
@@ -42,7 +43,12 @@ class Pages:
         self.changes = Changes(state, self.reader)
         self._render = Renderer(state).page
 
-    def home(self) -> Response[str]:
+    def create_api_key(self) -> Response[str]:
+        """Create an API key; return the home page with its secret, which is shown only there."""
+        data = self.reader.execute(CREATE_API_KEY, {})
+        return self.home(data["createApiKey"]["apikey"])
+
+    def home(self, created_key: Mapping[str, str] | None = None) -> Response[str]:
         """Return the home page."""
         organization = self.reader.execute("{ me { organization { name } } }", {})
         orders = self.reader.catalog.resources["purchase_orders"]
@@ -52,6 +58,7 @@ class Pages:
             organization=organization["me"]["organization"]["name"],
             counts=self.reader.counts(PROMINENT),
             orders=self.reader.table(orders, size=HOME_ORDERS),
+            created_key=created_key,
         )
 
     def resources(self) -> Response[str]:
@@ -258,6 +265,11 @@ def _form_handlers(state: AppState, pages: Pages) -> list[Any]:
         }
         return await run(pages.form, resource, values, {})
 
+    @post("/home/api-keys", request_max_body_size=MAX_FORM_BYTES, status_code=200)
+    async def create_api_key(request: AnyRequest) -> Response[str]:
+        state.check_session(request)
+        return await run(pages.create_api_key)
+
     @post("/resources/{resource:str}/new", request_max_body_size=MAX_FORM_BYTES)
     async def create(request: AnyRequest, resource: FromPath[str]) -> Response[Any]:
         state.check_session(request)
@@ -296,7 +308,7 @@ def _form_handlers(state: AppState, pages: Pages) -> list[Any]:
         query = urlencode({"saved": name, "transaction": change.transaction_id})
         return Redirect(f"{page}?{query}#saved", status_code=303)
 
-    return [show_form, create, update]
+    return [show_form, create, create_api_key, update]
 
 
 async def _form_values(request: AnyRequest) -> dict[str, str]:

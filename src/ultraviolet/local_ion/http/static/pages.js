@@ -21,6 +21,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const [navigation, current] = [document.querySelector("nav.main"), document.querySelector("nav.main [aria-current]")];
   if (current) navigation.scrollLeft = current.offsetLeft - (navigation.clientWidth - current.offsetWidth) / 2;
 });
+// A reload of a page with a new secret must not create another one.
+document.addEventListener("DOMContentLoaded", () => {
+  if (document.querySelector("[data-once]")) history.replaceState(null, "", "/home#api-keys");
+});
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-theme]");
   if (!button) return;

@@ -4,6 +4,7 @@ from ultraviolet.web.pages.documentation.documents import ADDRESS, address_of
 
 _PAGES = {
     "/": ("pages", "overview"),
+    "/about": ("pages", "settings"),
     "/account": ("pages", "account"),
     "/api/docs": ("api", ""),
     "/docs": ("index", ""),

@@ -17,6 +17,7 @@ _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|\+00:00| UTC)", re.ASCII
 )
 """A time in UTC within a sentence."""
+_COMMAND = re.compile(r"(?:^|`)ultraviolet ")
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -74,6 +75,13 @@ def with_code(text: str) -> Markup:
         for number, part in enumerate(_CODE.split(text))
     ]
     return Markup("").join(parts)
+
+
+def without_commands(step: str) -> str:
+    """Return a next step without its commands, for a page that has a button or link for it."""
+    clauses = (part for part in step.split("; ") if not _COMMAND.search(part))
+    text = "; ".join(clauses)
+    return text[:1].upper() + text[1:]
 
 
 def with_moments(text: str) -> Markup:

@@ -66,7 +66,7 @@ def moment(given: str | None) -> str | None:
         return normalize_rfc3339(read.isoformat())
     except ValueError as error:
         raise InvalidError(
-            f"“{given}” is not a valid time. Example: 2026-11-24T12:03:07Z."
+            f"“{given}” is not a valid time. Example: 2026-11-24T12:03:07Z.", field="at"
         ) from error
 
 

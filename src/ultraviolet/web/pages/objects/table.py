@@ -227,7 +227,6 @@ async def _list_page(
                 found["objects"], found["linked"], found["currencies"], strict=True
             )
         ],
-        any_state=any(one.state != "fresh" for one in found["objects"]),
         editable={
             view.id
             for view in found["views"]
