@@ -1,6 +1,6 @@
 """Order objects by a field of an object that they link to.
 
-The table of links has the foreign keys of all current objects. So the order of a whole resource
+The table of links has the foreign keys of all current objects, except those of authors. So the order of a whole resource
 needs only the documents of the linked objects. Objects without a value come first, as in the order
 of an own field.
 """
@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from ultraviolet.db import sql
 from ultraviolet.db.tables.mirror import BY_CHANGE, link_kinds, links, objects
-from ultraviolet.ion.model import Link
+from ultraviolet.ion.model import AUTHOR_KEYS, Link
 from ultraviolet.mirror import field_indexes
 
 _FIRST_TARGETS = 200
@@ -39,6 +39,11 @@ class LinkedField(msgspec.Struct, frozen=True):
     links: tuple[Link, ...]
     field: str
     kind: str
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the table of links has these links; it has none to authors."""
+        return AUTHOR_KEYS.isdisjoint(link.key for link in self.links)
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -74,7 +79,10 @@ def first_ids(
     *,
     down: bool,
 ) -> list[str]:
-    """Return the ids of the first objects after a position, without deleted objects."""
+    """Return the ids of the first objects after a position, without deleted objects.
+
+    The links must be listed.
+    """
     order = _LinkedOrder(connection, integration_id, by, down=down)
     first_key = connection.execute(select(field_indexes.first_key(by.kind))).scalar_one()
     linked = order.linked_objects(last, limit)

@@ -201,3 +201,15 @@ def test_unknown_linked_field_is_refused(lines: Any, path: str) -> None:
     answer = lines.api("GET", f"/objects/purchase_order_lines?sort={path}")
 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "sort")
+
+
+def test_authors_have_no_listed_links_but_sort_and_filter(signed_in: Any, keep: Any) -> None:
+    keep("users", {"id": 1, "name": "Bo"}, {"id": 2, "name": "Ada"})
+    keep("suppliers", *({"id": n, "createdById": [1, 2, None][n % 3]} for n in range(6)))
+
+    def ids(query: str) -> list[str]:
+        return [one["id"] for one in signed_in.get(f"/objects/suppliers?{query}")["items"]]
+
+    assert ids("sort=createdBy.name") == ["2", "5", "1", "4", "0", "3"]
+    assert ids("sort=-createdBy.name") == ["3", "0", "4", "1", "5", "2"]
+    assert ids('filter={"createdBy": {"name": {"eq": "Ada"}}}') == ["1", "4"]

@@ -36,7 +36,7 @@ from ultraviolet.db.tables.mirror import link_kinds, links, objects
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.attributes import FIELD, PREFIX
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.model import Link, Relation, Resource
+from ultraviolet.ion.model import AUTHOR_KEYS, Link, Relation, Resource
 from ultraviolet.mirror import field_indexes
 from ultraviolet.mirror.search_index import UNSEARCHED_FIELDS
 from ultraviolet.text import did_you_mean
@@ -100,7 +100,7 @@ class FilterCompiler:
     """Compiles a filter to a condition on `objects`; use one instance per statement.
 
     With `links_of`, an integration, the table of links finds the objects by their linked objects.
-    It has no links of deleted objects, and suits statements that read all objects of a resource.
+    It has no links of deleted objects or to authors, and suits statements that read all objects of a resource.
     """
 
     def __init__(
@@ -269,7 +269,11 @@ class FilterCompiler:
             other.c.deleted_at.is_(None),
         )
         link = links.alias()
-        if isinstance(joined, Link) and self._links_of is not None:
+        if (
+            isinstance(joined, Link)
+            and joined.key not in AUTHOR_KEYS
+            and self._links_of is not None
+        ):
             kind = _link_kind(resource, joined.key, target)
             query = query.where(self._all(target, wanted, other, depth + 1))
             linked = select(link.c.id).where(

@@ -194,7 +194,7 @@ def _read_ids(
     """Return the first ids after a position, in order."""
     wanted, by, linked = query.objects, query.by, _linked_field(query)
     is_filtered = bool(query.fields or wanted.text)
-    if linked and not wanted.state:
+    if linked and not wanted.state and linked.is_listed:
         number = _MAX_SCANNED_OBJECTS if is_filtered else limit
         scope, after = wanted.integration_id, Position(*last) if last else None
         first = first_ids(connection, scope, linked, after, number, down=by.down)
