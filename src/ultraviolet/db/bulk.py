@@ -23,8 +23,7 @@ Tuples = Sequence[tuple[Any, ...]]
 
 _ROWS_PER_STATEMENT = 100
 """Rows that SQLite inserts with one statement, which releases Python's global lock only once."""
-_SQLITE_REFS = "(SELECT value ->> 0 AS resource, value ->> 1 AS id FROM json_each(:refs))"
-_POSTGRESQL_REFS = "unnest(CAST(:resources AS text[]), CAST(:ids AS text[]))"
+_LIST = re.compile(r"IN (:\w+)")
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _POSTGRESQL = postgresql.dialect()
 
@@ -32,17 +31,26 @@ _POSTGRESQL = postgresql.dialect()
 def fetch_rows(
     connection: Connection, query: str, given: Mapping[str, Any]
 ) -> Iterable[tuple[Any, ...]]:
-    """Run an SQL query; `IN :ids` takes a list of any length.
-
-    `FROM :refs AS r` takes a list of pairs, the columns `resource` and `id` of `r`.
-    """
+    """Run an SQL query; `IN :ids` takes a list of any length."""
     values, postgresql_ = dict(given), is_postgresql(connection)
     if not postgresql_:
-        values |= {name: _json(values[name]) for name in ("ids", "refs") if name in values}
-    elif "refs" in values:
-        values["resources"], values["ids"] = map(list, zip(*values.pop("refs"), strict=True))
+        values = {k: _json(v) if isinstance(v, list) else v for k, v in values.items()}
     found = connection.exec_driver_sql(_query(query, postgresql_), values).all()
     return cast("Iterable[tuple[Any, ...]]", found)
+
+
+def fetch_by_resource(
+    connection: Connection, query: str, integration_id: int, ids: Mapping[str, Iterable[str]]
+) -> Iterable[tuple[Any, ...]]:
+    """Run an SQL query for the ids of each resource, as one statement.
+
+    A join with the pairs of resource and id would be shorter. But PostgreSQL keeps its plan, which
+    reads the whole table if that was small at first.
+    """
+    given: dict[str, Any] = {"integration": integration_id}
+    for number, (resource, listed) in enumerate(ids.items()):
+        given |= {f"resource{number}": resource, f"ids{number}": list(listed)}
+    return fetch_rows(connection, _repeated(query, len(ids)), given) if ids else ()
 
 
 def execute_many(
@@ -132,10 +140,17 @@ def delete(connection: Connection, table: Table, rows: Tuples) -> None:
 @cache
 def _query(query: str, postgresql_: bool) -> str:
     if not postgresql_:
-        query = query.replace("FROM :refs AS r", f"FROM {_SQLITE_REFS} AS r")
-        return query.replace("IN :ids", "IN (SELECT value FROM json_each(:ids))")
-    query = query.replace("FROM :refs AS r", f"FROM {_POSTGRESQL_REFS} AS r(resource, id)")
-    return _PARAMETER.sub(r"%(\1)s", query.replace("IN :ids", "= ANY (:ids)"))
+        return _LIST.sub(r"IN (SELECT value FROM json_each(\1))", query)
+    return _PARAMETER.sub(r"%(\1)s", _LIST.sub(r"= ANY (\1)", query))
+
+
+@cache
+def _repeated(query: str, times: int) -> str:
+    """Return the union of a query with the parameters of each resource."""
+    return " UNION ALL ".join(
+        query.replace(":resource", f":resource{number}").replace(":ids", f":ids{number}")
+        for number in range(times)
+    )
 
 
 def _keys(table: Table) -> tuple[str, ...]:

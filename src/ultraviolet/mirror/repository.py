@@ -19,20 +19,19 @@ from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.object_state import ObjectState
 from ultraviolet.mirror.observation import Origin, Ref
 
-_LOAD = """SELECT r.resource, r.id, o.doc, o.version, o.completeness, o.deleted_at,
-    o.source_time, o.observed_at, o.read_at, o.invalid_values, s.since, s.marked_at, s.reason,
-    s.marks, s.error
-  FROM :refs AS r
-    LEFT JOIN objects AS o
-      ON o.integration_id = :integration AND o.resource = r.resource AND o.id = r.id
-    LEFT JOIN stale AS s
-      ON s.integration_id = :integration AND s.resource = r.resource AND s.id = r.id
-  WHERE o.id IS NOT NULL OR s.id IS NOT NULL"""
+_LOAD = """SELECT resource, id, doc, version, completeness, deleted_at, source_time, observed_at,
+    read_at, invalid_values
+  FROM objects
+  WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
 
-_LOAD_DELETIONS = """SELECT object_id, max(coalesce(source_time, received_at)) FROM events
+_LOAD_STALE = """SELECT resource, id, since, marked_at, reason, marks, error FROM stale
+  WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
+
+_LOAD_DELETIONS = """SELECT resource, object_id, max(coalesce(source_time, received_at))
+  FROM events
   WHERE integration_id = :integration AND resource = :resource AND object_id IN :ids
     AND action = 'DELETE'
-  GROUP BY object_id"""
+  GROUP BY resource, object_id"""
 
 _SEEN = ("completeness", "source_time", "observed_at", "read_at")
 _KEY = ("integration_id", "resource", "id")
@@ -67,21 +66,19 @@ def load_states(
 ) -> dict[Ref, ObjectState]:
     """Return the state of each object, whether the mirror contains it or not."""
     states = {ref: ObjectState(*ref) for ref in refs}
-    if not states:
-        return states
-    given = {"integration": integration_id, "refs": list(states)}
-    for row in bulk.fetch_rows(connection, _LOAD, given):
-        resource, id_, doc, version, completeness, deleted_at, *rest = row
-        source_time, observed_at, read_at, invalid, since, marked_at, reason, marks, error = rest
+    ids = _by_resource(states.values())
+    for row in bulk.fetch_by_resource(connection, _LOAD, integration_id, ids):
+        resource, id_, doc, version, completeness, deleted_at, *seen, invalid = row
         state = states[resource, id_]
-        if doc is not None:
-            state.doc, state.invalid_values = msgspec.json.decode(doc), invalid
-            state.version, state.deleted_at = version, deleted_at
-            state.completeness, state.was_full = completeness, completeness == "full"
-            state.source_time, state.observed_at, state.read_at = source_time, observed_at, read_at
-        if since is not None:
-            state.since, state.marked_at, state.reason = since, marked_at, reason
-            state.marks, state.stale_reason, state.read_error = marks, reason, error
+        state.doc, state.invalid_values = msgspec.json.decode(doc), invalid
+        state.version, state.deleted_at = version, deleted_at
+        state.completeness, state.was_full = completeness, completeness == "full"
+        state.source_time, state.observed_at, state.read_at = seen
+    for row in bulk.fetch_by_resource(connection, _LOAD_STALE, integration_id, ids):
+        resource, id_, since, marked_at, reason, marks, error = row
+        state = states[resource, id_]
+        state.since, state.marked_at, state.reason = since, marked_at, reason
+        state.marks, state.stale_reason, state.read_error = marks, reason, error
     return states
 
 
@@ -89,10 +86,11 @@ def load_deletion_times(
     connection: Connection, integration_id: int, states: Iterable[ObjectState]
 ) -> None:
     """Load the time of the last deletion event of each object."""
-    for resource, found in _by_resource(states).items():
-        given = {"integration": integration_id, "resource": resource, "ids": list(found)}
-        for id_, event_time in bulk.fetch_rows(connection, _LOAD_DELETIONS, given):
-            found[id_].deletion_event_time = event_time
+    by_ref = {state.ref: state for state in states}
+    ids = _by_resource(by_ref.values())
+    for row in bulk.fetch_by_resource(connection, _LOAD_DELETIONS, integration_id, ids):
+        resource, id_, event_time = row
+        by_ref[resource, id_].deletion_event_time = event_time
 
 
 def save_states(
