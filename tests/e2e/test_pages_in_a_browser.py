@@ -564,6 +564,15 @@ def test_times_of_filters_are_those_of_the_viewers_zone(
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page).to_have_url(re.compile("at=2099-11-30T22%3A30%3A05"))
     expect(page.locator("#history output")).to_contain_text("2099-12-01 04:00:05 GMT+5:30")
+    context.close()
+
+
+def test_invalid_address_is_corrected_in_its_fields(
+    browser: Browser, hub: Any, plant: dict[str, Any]
+) -> None:
+    context = browser.new_context(timezone_id="Asia/Kolkata")
+    page = context.new_page()
+    sign_in(page, hub)
     page.goto(f"{hub.url}/events?since=yesterday&outcome=odd")
     field = page.get_by_label("From (UTC)")
     expect(field).to_have_value("yesterday")
