@@ -80,6 +80,24 @@ def test_no_unidiomatic_phrase(reason: str) -> None:
     assert found == [], reason
 
 
+def test_pages_use_sync_and_correction() -> None:
+    """`fetch` and `drift` are names for programs; docs/concepts.md maps them."""
+    templates = sorted((ROOT / "src/ultraviolet/web/templates").glob("*.html"))
+    assert len(templates) > 40
+    found = [
+        f"{path.name}: {match[0]}"
+        for path in templates
+        for match in re.finditer(
+            r"\b(?:fetch(?:es|ed|ing)?|drifts?)\b",
+            re.sub(
+                r"<[^>]*>", " ", re.sub(r"{[{%#].*?[}%#]}", "", path.read_text(), flags=re.DOTALL)
+            ),
+            re.IGNORECASE,
+        )
+    ]
+    assert found == []
+
+
 def test_test_names_state_behaviour() -> None:
     names = [
         name

@@ -567,7 +567,9 @@ def test_times_of_filters_are_those_of_the_viewers_zone(
     context.close()
 
 
-def test_invalid_values_stay_in_the_fields_of_a_list(browser: Browser, hub: Any) -> None:
+def test_invalid_address_is_corrected_in_its_fields(
+    browser: Browser, hub: Any, plant: dict[str, Any]
+) -> None:
     context = browser.new_context(timezone_id="Asia/Kolkata")
     page = context.new_page()
     sign_in(page, hub)

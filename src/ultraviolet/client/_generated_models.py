@@ -290,7 +290,7 @@ class ExpiredCounts(Struct, frozen=True, kw_only=True):
 
 
 class Fetch(Struct, frozen=True, kw_only=True):
-    """One fetch and its progress; `total` is the number of objects that ION reported."""
+    """One sync and its progress; `total` is the number of objects that ION reported."""
 
     id: int
     integration_id: int
@@ -309,7 +309,7 @@ class Fetch(Struct, frozen=True, kw_only=True):
 
 
 class FetchDetail(Struct, frozen=True, kw_only=True):
-    """One fetch with its progress by resource."""
+    """One sync with its progress by resource."""
 
     id: int
     integration_id: int
@@ -329,7 +329,7 @@ class FetchDetail(Struct, frozen=True, kw_only=True):
 
 
 class FetchStep(Struct, frozen=True, kw_only=True):
-    """Progress of one resource in a fetch."""
+    """Progress of one resource in a sync."""
 
     resource: str
     state: str

@@ -81,7 +81,7 @@ class Operations(Transport):
     ) -> Integration:
         """Create integration.
 
-        Without `test`, test the connection next. ION's rejected credentials are not used for a fetch.
+        Without `test`, test the connection next. Credentials that ION rejects are not used for a sync.
         """
         return self._ask(
             "POST",
@@ -668,7 +668,7 @@ class Operations(Transport):
         )
 
     def list_fetches(self, integration: str | int, *, limit: int | None = None) -> Iterator[Fetch]:
-        """List fetches.
+        """List syncs.
 
         Newest first.
         """
@@ -683,7 +683,7 @@ class Operations(Transport):
         mode: Literal["incremental", "full"] | UnsetType = UNSET,
         accept_absence: bool | UnsetType = UNSET,
     ) -> FetchDetail:
-        """Start fetch.
+        """Start sync.
 
         It runs in the background; `GET /fetches/{fetch_id}` returns its progress.
         """
@@ -695,7 +695,7 @@ class Operations(Transport):
         )
 
     def get_fetch(self, fetch_id: int) -> FetchDetail:
-        """Get fetch.
+        """Get sync.
 
         Includes the progress of each resource.
         """
@@ -771,7 +771,7 @@ class Operations(Transport):
         until: str | None = None,
         by: Literal["hour", "day"] | None = None,
     ) -> DriftReport:
-        """Get drift report.
+        """Get corrections report.
 
         By resource and cause: how many changes the hub corrected by reading ION, how long each was
         wrong, and what corrected it. `understood` counts changes that an event contained, late or in
@@ -794,7 +794,7 @@ class Operations(Transport):
         until: str | None = None,
         limit: int | None = None,
     ) -> Iterator[DriftSample]:
-        """List drift samples.
+        """List corrections.
 
         Newest first.
         Each is a correction of an object that webhooks alone would have left wrong.

@@ -50,6 +50,31 @@ def test_every_operation_has_summary_description_and_role(document: Json) -> Non
         assert set(operation["responses"]) >= REFUSALS, name
 
 
+def test_texts_use_sync_and_correction(document: Json) -> None:
+    """`fetch` and `drift` are names for programs; they occur in code and in the names of schemas."""
+    described = [*document["tags"], *(one for _, one in operations(document))]
+    described += [one for name, one in document["components"]["schemas"].items()]
+    texts = [f"{one.get('summary', '')} {one['description']}" for one in described]
+    named = re.compile(r"\b(?:fetch(?:es|ed|ing)?|drifts?)\b", re.IGNORECASE)
+    assert [text for text in texts if named.search(re.sub("`[^`]*`", "", text))] == []
+
+
+def test_every_schema_states_its_type(document: Json) -> None:
+    """Scalar rejects schemas without a type, such as one with choices only."""
+
+    def check(schema: Json, place: str) -> None:
+        assert "type" in schema or "$ref" in schema, place
+        for key in ("properties", "items", "additionalProperties", "oneOf"):
+            inner = schema.get(key, {})
+            parts = inner.values() if key == "properties" else inner
+            for one in parts if key in ("properties", "oneOf") else [inner]:
+                if isinstance(one, dict) and one:
+                    check(one, f"{place} {key}")
+
+    for name, schema in document["components"]["schemas"].items():
+        check(schema, name)
+
+
 def test_introduction_explains_what_all_operations_share(edge: Any, document: Json) -> None:
     text = document["info"]["description"]
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)

@@ -95,10 +95,10 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Exit as soon as changes arrive.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the hub in a browser.")] = True,
 ) -> None:
-    """Start a local ION and a hub, connect them, and run a full fetch and continuous changes.
+    """Start a local ION and a hub, connect them, and run a full sync and continuous changes.
 
     The steps are those of the setup guide: integration, webhook URL, receiver, subscriptions,
-    first fetch.
+    first sync.
 
     Examples: `ultraviolet demo`,
     `ultraviolet demo --size medium --changes-per-second 20 --no-browser`
@@ -263,7 +263,7 @@ def _connect(api: "Api", ion_url: str, credentials: Credentials) -> Json:
     fetch = api.post(to("/integrations/{}/fetches", id_), {"mode": "full"})
     fetch = follow_fetch(api, fetch, quiet=False)
     if fetch["state"] != "done":
-        raise DemoError(f"The first fetch did not finish: {fetch}")
+        raise DemoError(f"The first sync did not finish: {fetch}")
     return integration
 
 

@@ -34,7 +34,7 @@ STEPS = {
 
 
 class FetchFailedError(UltravioletError):
-    """The fetch failed; `ultraviolet fetch show` has the reason, and the next fetch resumes it."""
+    """The sync failed; `ultraviolet fetch show` has the reason, and the next sync resumes it."""
 
     kind = "fetch-failed"
     exit_code = 8
@@ -82,14 +82,14 @@ def run(
 def list_(
     session: Session, integration: Name = None, *, limit: Annotated[int, typer.Option(min=1)] = 20
 ) -> None:
-    """List fetches, newest first.
+    """List syncs, newest first.
 
     Examples: `ultraviolet fetch list plant-1`, `ultraviolet fetch list --watch`
     """
     found = session.integrations(integration)
     items = session.list_of_each(found, "/integrations/{}/fetches", limit, "id")
     next_step = line("fetch run", *(one["name"] for one in found[:1]))
-    session.show_list(items, with_integration(COLUMNS, found), f"No fetches yet. Next: {next_step}")
+    session.show_list(items, with_integration(COLUMNS, found), f"No syncs yet. Next: {next_step}")
 
 
 @command(app, "show", watchable=True)
@@ -98,7 +98,7 @@ def show(
     session: Session,
     fetch_id: Annotated[str, typer.Argument(help="Id, from `ultraviolet fetch list`.")],
 ) -> None:
-    """Show one fetch with its progress.
+    """Show one sync with its progress.
 
     Examples: `ultraviolet fetch show 12`, `ultraviolet fetch show 12 --watch`
     """

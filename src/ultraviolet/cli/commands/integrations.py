@@ -227,7 +227,7 @@ def resources(
 ) -> None:
     """List the resources of ION, or select those to mirror.
 
-    Deselected resources keep their history but stop syncing. Re-selecting triggers a full fetch.
+    Deselected resources keep their history but stop syncing. Re-selecting triggers a full sync.
 
     Examples: `ultraviolet integration resources plant-1`,
     `ultraviolet integration resources plant-1 --drop comments,user_notifications`

@@ -23,7 +23,7 @@ def serve(
     role: Role = typer.Option(
         "all",
         envvar="ULTRAVIOLET_ROLE",
-        help="web: pages, API and deliveries; worker: apply, heal and fetch; all: both.",
+        help="web: pages, API and deliveries; worker: apply, heal and sync; all: both.",
     ),
     workers: int = typer.Option(
         1,
@@ -41,7 +41,7 @@ def serve(
     """Run the hub: pages, API, webhook deliveries, and the work of its integrations.
 
     On PostgreSQL, any number of processes may run on any number of machines. One of them applies,
-    heals and fetches each integration; if it dies, another takes over within seconds. On SIGHUP the
+    heals and syncs each integration; if it dies, another takes over within seconds. On SIGHUP the
     hub loads the installed release without interrupting deliveries.
 
     The hub also reads ULTRAVIOLET_DATABASE_URL, ULTRAVIOLET_PUBLIC_URL, ULTRAVIOLET_ADMIN_KEY and

@@ -123,9 +123,9 @@ def drift(
     session: Session,
     integration: Name = None,
     *,
-    resource: Annotated[str | None, typer.Option(help="Only drift of this resource.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only corrections of this resource.")] = None,
     cause: Annotated[
-        str | None, typer.Option(help="Only drift with this cause, such as no_event_sent.")
+        str | None, typer.Option(help="Only corrections with this cause, such as no_event_sent.")
     ] = None,
     since: Annotated[str, typer.Option(help=TIME_HELP)] = "7d",
     until: Annotated[str | None, typer.Option(help=TIME_HELP)] = None,

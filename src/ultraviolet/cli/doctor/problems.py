@@ -138,7 +138,7 @@ PROBLEMS = (
     ),
     KnownProblem(
         ("overdue", "never_proven", "unsynced"),
-        "Fetches fail or are overdue",
+        "Syncs fail or are overdue",
         "ION returns errors, the request budget is too small, or no process holds the lease.",
         "Run `ultraviolet fetch list INTEGRATION` and `ultraviolet fetch show ID` to see the error.",
     ),

@@ -28,7 +28,7 @@ async def get_drift(
     until: Time = None,
     by: Annotated[By, QueryParameter(required=False)] = "hour",
 ) -> DriftReport:
-    """Get drift report.
+    """Get corrections report.
 
     By resource and cause: how many changes the hub corrected by reading ION, how long each was
     wrong, and what corrected it. `understood` counts changes that an event contained, late or in
@@ -49,7 +49,7 @@ async def list_drift_samples(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[DriftSample]:
-    """List drift samples.
+    """List corrections.
 
     Newest first.
     Each is a correction of an object that webhooks alone would have left wrong.

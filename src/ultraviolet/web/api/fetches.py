@@ -17,7 +17,7 @@ TAGS = ["fetches"]
 
 
 class NewFetch(msgspec.Struct, forbid_unknown_fields=True):
-    """A fetch to start."""
+    """A sync to start."""
 
     mode: Literal["incremental", "full"] = "incremental"
     accept_absence: bool = False
@@ -29,7 +29,7 @@ class NewFetch(msgspec.Struct, forbid_unknown_fields=True):
 async def list_fetches(
     hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Fetch]:
-    """List fetches.
+    """List syncs.
 
     Newest first.
     """
@@ -53,7 +53,7 @@ async def create_fetch(
     integration: FromPath[str],
     data: JSONBody[NewFetch | None] = None,
 ) -> FetchDetail:
-    """Start fetch.
+    """Start sync.
 
     It runs in the background; `GET /fetches/{fetch_id}` returns its progress.
     """
@@ -67,7 +67,7 @@ async def create_fetch(
 
 @get("/fetches/{fetch_id:int}", guards=VIEWER)
 async def get_fetch(hub: GivenHub, fetch_id: FromPath[int]) -> FetchDetail:
-    """Get fetch.
+    """Get sync.
 
     Includes the progress of each resource.
     """

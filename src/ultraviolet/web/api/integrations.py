@@ -62,7 +62,7 @@ async def create_integration(
 ) -> Integration:
     """Create integration.
 
-    Without `test`, test the connection next. ION's rejected credentials are not used for a fetch.
+    Without `test`, test the connection next. Credentials that ION rejects are not used for a sync.
     """
     if test:
         created = await tested_changes.create_tested(hub.connections, caller.name, data)
@@ -208,7 +208,7 @@ class IonSchema(msgspec.Struct, frozen=True):
     """The part of ION's GraphQL schema that the hub uses, as ION's introspection showed it."""
 
     read: bool
-    """Whether the hub has read it: at the last connection test or full fetch."""
+    """Whether the hub has read it: at the last connection test or full sync."""
     types: dict[str, list[str]]
     """The names of the fields or values of each type; empty if it was not read."""
 

@@ -13,7 +13,7 @@ from ultraviolet.web.queries.rows import struct_columns
 
 
 class Fetch(msgspec.Struct, frozen=True):
-    """One fetch and its progress; `total` is the number of objects that ION reported."""
+    """One sync and its progress; `total` is the number of objects that ION reported."""
 
     id: int
     integration_id: int
@@ -61,7 +61,7 @@ class Fetch(msgspec.Struct, frozen=True):
 
 
 class FetchStep(msgspec.Struct, frozen=True):
-    """Progress of one resource in a fetch."""
+    """Progress of one resource in a sync."""
 
     resource: str
     state: str
@@ -88,7 +88,7 @@ class FetchStep(msgspec.Struct, frozen=True):
 
 
 class FetchDetail(Fetch, frozen=True):
-    """One fetch with its progress by resource."""
+    """One sync with its progress by resource."""
 
     steps: list[FetchStep]
 
