@@ -80,6 +80,7 @@ CASES: list[tuple[str, Any, Any]] = [
     ("time", "2026-11-23T23:40:50+99:99", None),
     ("time", "2026-11-23T23:59:60Z", None),
     ("time", "2026-11-23T24:00:00Z", None),
+    ("time", "2026-W48-1T00:00:00.000000+00:00", None),
     ("time", "2026-11-23T23:40:50.1234567Z", None),
     ("time", "2026-11-23T23:40:50-0130", None),
     ("time", "next tuesday", None),

@@ -94,8 +94,9 @@ def _id(value: Any) -> str | None:
 def _time(value: Any) -> str | None:
     if type(value) is not str:
         return None
-    as_shown = len(value) == _SHOWN_TIME_CHARACTERS and value[10] == "T" and value[19] == "."
-    as_shown = as_shown and value.endswith("+00:00") and value[11:13] != "24"
+    as_shown = len(value) == _SHOWN_TIME_CHARACTERS and value.endswith("+00:00")
+    # Python also accepts the hour 24, and weeks, as in 2026-W01-1.
+    as_shown = as_shown and value[7] + value[10] + value[19] == "-T." and value[11:13] != "24"
     if not as_shown and not _TIME.fullmatch(value):
         return None
     try:
