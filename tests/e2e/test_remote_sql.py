@@ -4,21 +4,27 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from pyarrow import parquet
 from tests.cli.commands.test_sql import COMMON_ATTACKS, POSTGRESQL_ATTACKS, SQLITE_ATTACKS, contents
 from tests.command_line import run_command
-from tests.conftest import HubProcess, make_start_hub, wait_for
+from tests.conftest import HubProcess, StartHub, make_start_hub, wait_for
 from tests.e2e.test_client import NEW, Mirror
 
 from ultraviolet.db.tables.metadata import metadata
+from ultraviolet.db.user_sql.opening import open_read_only
 from ultraviolet.db.user_sql.readable import TABLES
+from ultraviolet.db.user_sql.results import SqlError
 
 ENDLESS = {
     "sqlite": "WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n) SELECT n FROM n",
@@ -104,10 +110,18 @@ def test_parquet_scripts_and_suggestions_work_over_the_api(hub: HubProcess, tmp_
     assert "ion_parts" in sql(hub, "SELECT * FROM ion_partz").stderr
 
 
-def test_other_tables_cannot_be_read(run: Http, store: str) -> None:
-    hidden = sorted(set(metadata.tables) - TABLES.keys())
+def test_other_tables_cannot_be_read(hub: HubProcess, run: Http, store: str) -> None:
+    hidden = {name: [*table.columns.keys()] for name, table in metadata.tables.items()}
+    hidden = {name: columns for name, columns in hidden.items() if name not in TABLES}
     assert {"api_keys", "users", "sessions", "webhook_urls", "audit_log"} < set(hidden)
     statements = ["SELECT client_secret FROM integrations", "SELECT * FROM integrations"]
+    for table, columns in [*hidden.items(), ("integrations", ["client_secret"])]:
+        none = f"(SELECT {', '.join(f'1 AS {column}' for column in columns)} WHERE 1 = 0) AS none"
+        named = ", ".join(columns)
+        statements += [
+            f"SELECT {named} FROM {none} FULL JOIN {table} USING ({named})",
+            f"SELECT * FROM {none} NATURAL/**/FULL JOIN {table}",
+        ]
     for table in hidden:
         statements += [
             f"SELECT * FROM {table}",
@@ -132,9 +146,12 @@ def test_other_tables_cannot_be_read(run: Http, store: str) -> None:
         ]
     else:
         statements += ["SELECT * FROM search_index", "SELECT * FROM pragma_table_info('users')"]
-    for statement in statements:
-        answer = run(statement)
-        assert answer.status_code == 422, (statement, answer.text[:500])
+    with closing(open_read_only(hub.store_url, 60, readable_only=True)) as database:
+        for statement in statements:
+            with pytest.raises(SqlError), database.query(statement) as result:
+                pytest.fail(f"{statement}: {next(result.batches, None)}")
+    for statement in statements[:4]:
+        assert run(statement).status_code == 422
 
 
 def test_statements_over_the_api_change_nothing(
@@ -143,11 +160,16 @@ def test_statements_over_the_api_change_nothing(
     own = SQLITE_ATTACKS if store == "sqlite" else POSTGRESQL_ATTACKS
     before = contents(hub.store_url)
     done = []
-    for attack in [*COMMON_ATTACKS, *own, "RESET ROLE", "SET ROLE NONE", "SHOW role; RESET ROLE"]:
-        statement = attack.format(file=tmp_path / "file") if "{file}" in attack else attack
-        if run(statement).status_code == 200:
-            done.append(statement)
-
+    attacks = [*COMMON_ATTACKS, *own, "RESET ROLE", "SET ROLE NONE", "SHOW role; RESET ROLE"]
+    attacks += ["EXPLAIN ANALYZE SELECT g INTO TEMP t FROM ion_parts g"]
+    with closing(open_read_only(hub.store_url, 60, readable_only=True)) as database:
+        for attack in attacks:
+            statement = attack.format(file=tmp_path / "file") if "{file}" in attack else attack
+            with suppress(SqlError), database.query(statement) as result:
+                list(result.batches)
+                done.append(statement)
+    for attack in COMMON_ATTACKS[:3]:
+        assert run(attack).status_code == 422
     after = contents(hub.store_url)
     assert done == []
     changing = {"settings", "controllers", "api_keys", "leases"}  # by the running hub
@@ -164,6 +186,8 @@ def test_invalid_requests_are_explained(hub: HubProcess, run: Http) -> None:
         {"statement": "SELECT 1", "limit": 5},
         {"statement": ""},
         {"statement": "SELECT 1; SELECT 2"},
+        {"statement": "SELECT 1 \0 AS x"},
+        {"statement": "SELECT " + "1," * 50_001},
         {"statement": "SELECT missing FROM ion_parts"},
     ]:
         answer = run(**body)
@@ -180,11 +204,25 @@ def test_time_and_memory_are_limited(run: Http, store: str) -> None:
     assert stopped.status_code == 422
     assert "stopped after 0.3 s" in stopped.text
     large = {
-        "sqlite": "SELECT hex(randomblob(40000000)) || hex(randomblob(40000000))",
-        "postgresql": "SELECT repeat('x', 300000000) FROM generate_series(1, 4)",
+        "sqlite": [
+            "SELECT hex(randomblob(40000000)) || hex(randomblob(40000000))",
+            (
+                "WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 9000)"
+                " SELECT length(r) FROM (SELECT randomblob(100000) AS r FROM n ORDER BY 1)"
+            ),
+        ],
+        "postgresql": [
+            "SELECT repeat('x', 300000000) FROM generate_series(1, 4)",
+            "WITH a AS (SELECT 1), b AS NOT MATERIALIZED (TABLE a) SELECT * FROM b",
+            (
+                "SELECT count(*) FROM (SELECT repeat('x', 1000) || g AS r"
+                " FROM generate_series(1, 9000000) g ORDER BY 1) t"
+            ),
+        ],
     }
-    refused = run(large[store])
-    assert refused.status_code == 422, refused.text[:200]
+    for statement in large[store]:
+        refused = run(statement)
+        assert refused.status_code == 422, (statement, refused.text[:200])
 
 
 def test_third_statement_is_told_to_wait_and_a_lost_reader_makes_room(
@@ -205,6 +243,66 @@ def test_third_statement_is_told_to_wait_and_a_lost_reader_makes_room(
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
         assert sql(hub, "SELECT 1").returncode == 6
     wait_for(lambda: run("SELECT 1").status_code == 200, 30, "room for a statement")
+
+
+def test_many_requests_at_once_start_two_statements(hub: HubProcess, store: str) -> None:
+    url, body = f"{hub.url}/api/v1/sql", {"statement": ENDLESS[store], "timeout_seconds": 300}
+    headers = {"authorization": f"Bearer {hub.key}"}
+    with httpx.Client(headers=headers, timeout=60) as client, ThreadPoolExecutor(12) as pool:
+
+        def status(_: int) -> int:
+            with client.stream("POST", url, json=body) as answer:
+                together.wait(60)  # none ends before all have an answer
+                return answer.status_code
+
+        together = Barrier(12)
+        statuses = Counter(pool.map(status, range(12)))
+    assert statuses == {200: 2, 429: 10}
+
+
+def test_lost_client_and_killed_hub_end_their_statements(
+    start_hub: StartHub, request: pytest.FixtureRequest, store: str
+) -> None:
+    """Also while the statement has no row yet, and on the server."""
+    store_url = None
+    if store == "postgresql":
+        store_url = request.getfixturevalue("postgresql").new_database()
+    hub = start_hub(store_url=store_url)
+    endless = ENDLESS[store].replace("SELECT n FROM", "SELECT count(*) FROM")
+    if store == "postgresql":
+        endless = "SELECT count(*) FROM generate_series(1, 100000000000) AS a"
+    command = [sys.executable, "-m", "ultraviolet", "sql", endless]
+    environment = {**os.environ, "ULTRAVIOLET_URL": hub.url, "ULTRAVIOLET_KEY": hub.key}
+
+    def running() -> bool:
+        if store == "postgresql":
+            with psycopg.connect(hub.store_url) as connection:
+                found = connection.execute(
+                    "SELECT 1 FROM pg_stat_activity WHERE application_name = 'ultraviolet sql'"
+                    " AND datname = current_database()"
+                )
+                return found.fetchone() is not None
+        return has_statement_process(hub)
+
+    for process in (None, hub.child):
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as client:
+            wait_for(running, 30, "the statement")
+            if process is None:
+                client.kill()
+            else:
+                process.kill()
+            wait_for(lambda: not running(), 30, "the end of the statement")
+
+
+def has_statement_process(hub: HubProcess) -> bool:
+    """Return whether the process of a statement has the database file of a hub open."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # the process has ended
+            if b"statement_process" in (folder / "cmdline").read_bytes():
+                files = [str(file.readlink()) for file in (folder / "fd").iterdir()]
+                if str(hub.data / "hub.db") in files:
+                    return True
+    return False
 
 
 def test_viewer_may_run_statements(hub: HubProcess) -> None:

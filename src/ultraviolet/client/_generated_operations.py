@@ -1094,6 +1094,7 @@ class Operations(Transport):
         Reads the views of the resources and the tables of the mirror, and never writes. Returns lines of
         JSON: first `{"columns": [{"name", "type"}]}`, then `{"rows": [[…]]}` in batches, at last
         `{"row_count"}`. If the statement fails after its first rows, the last line has `error` instead.
+        Without one of these at its end, the result is incomplete.
         A column of type `json` contains JSON as text; the type is null if the database does not know it.
         """
         return self._download(

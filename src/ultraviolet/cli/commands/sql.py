@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -27,6 +28,7 @@ VIEWS = "SELECT view, count(*) AS columns FROM view_columns GROUP BY view ORDER 
 COLUMNS = "SELECT name, type, comment FROM view_columns WHERE view = '{}' ORDER BY position"
 MAX_SCRIPT_BYTES = 1_000_000
 MAX_TABLE_ROWS = 10_000
+MAX_REMOTE_SECONDS = 300
 MAX_INTEGER = 2**63 - 1
 _UNKNOWN = re.compile(
     r"""no\ such\ table:\ (?:main\.)?(?P<view>\w+)|no\ such\ column:\ "?(?P<column>[\w.]+)
@@ -117,6 +119,8 @@ def _open(address: HubAddress, timeout: float) -> "ReadOnlyDatabase":
 
         at = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{address.data / 'hub.db'}"
         return open_read_only(at, timeout)
+    if timeout > MAX_REMOTE_SECONDS:
+        raise InvalidError(f"--timeout is at most {MAX_REMOTE_SECONDS} over the API.")
     from ultraviolet.cli.support.remote_sql import RemoteDatabase
 
     return RemoteDatabase(connect(address), address.url, timeout)
@@ -273,11 +277,14 @@ def unique_names(names: Sequence[str]) -> list[str]:
     """Number repeated names, avoiding existing ones: id, id_2."""
     unique: list[str] = []
     taken = set(names)
+    numbers: Counter[str] = Counter()
     for name in names:
-        new, number = name, 1
-        while new in unique or (number > 1 and new in taken):
-            number += 1
-            new = f"{name}_{number}"
+        numbers[name] += 1
+        new = name
+        while numbers[name] > 1 and new in taken:
+            new = f"{name}_{numbers[name]}"
+            numbers[name] += new in taken
+        taken.add(new)
         unique.append(new)
     return unique
 

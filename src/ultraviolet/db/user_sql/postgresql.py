@@ -62,7 +62,15 @@ _BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SETTINGS = """SELECT set_config(name, value, true) FROM (VALUES
   ('timezone', 'UTC'), ('datestyle', 'ISO'), ('bytea_output', 'hex'), ('cursor_tuple_fraction', '1'),
   ('extra_float_digits', '1'), ('standard_conforming_strings', 'on'), ('lock_timeout', '10000'),
-  ('idle_in_transaction_session_timeout', '0'), ('statement_timeout', %s)) AS s (name, value)"""
+  ('idle_in_transaction_session_timeout', '0'), ('client_connection_check_interval', '1000'),
+  ('statement_timeout', %s)) AS s (name, value)"""
+_LIMIT_FILES = """SELECT set_config('temp_file_limit', '2GB', true)
+  WHERE current_setting('is_superuser') = 'on'"""
+"""Limits temporary files; other roles than a superuser may not set this."""
+_INTO = re.compile(r"\binto\b", re.IGNORECASE | re.ASCII)
+_NOT_MATERIALIZED = re.compile(r"\bnot\s+materialized\b", re.IGNORECASE | re.ASCII)
+"""With it, a short statement can have a plan of any size, which the time limit does not stop."""
+_DECLARE = "DECLARE ultraviolet NO SCROLL CURSOR FOR "
 _KINDS = {
     "int2": "integer",
     "int4": "integer",
@@ -112,6 +120,14 @@ class PostgresqlReader:
         statement = statement[blank.end() if blank else 0 :]
         first = _first_word(statement)
         inner = _first_word(_EXPLAIN.sub("", statement, count=1)) if first == "explain" else first
+        if "\0" in statement:
+            raise SqlError(
+                "The statement contains the character NUL, where PostgreSQL would end it."
+            )
+        if first == "explain" and _INTO.search(statement):
+            raise SqlError(f"{ONLY_READ} INTO creates a table.")
+        if self._readable_only and _NOT_MATERIALIZED.search(statement):
+            raise SqlError("NOT MATERIALIZED is not accepted here. Omit it.")
         if inner not in _QUERIES | {"show"}:
             raise SqlError(
                 f"{ONLY_READ} Start the statement with"
@@ -126,7 +142,7 @@ class PostgresqlReader:
                     more: Iterator[Sequence[Row]] = iter([])
                 else:
                     # A binary result needs the extended protocol, which accepts only one statement.
-                    declare = f"DECLARE ultraviolet NO SCROLL CURSOR FOR {statement}"
+                    declare = f"{_DECLARE}{statement}"
                     cursor.execute(declare.encode(), binary=True)
                     fetch = f"FETCH FORWARD {BATCH_ROWS} FROM ultraviolet".encode()
                     rows = cursor.execute(fetch).fetchall()
@@ -151,6 +167,7 @@ class PostgresqlReader:
                 # After its first query, a transaction cannot leave READ ONLY mode.
                 self._connection.execute(_SETTINGS, [str(round(self._timeout_seconds * 1000))])
                 if self._readable_only:
+                    self._connection.execute(_LIMIT_FILES)
                     self._connection.execute(f"SET LOCAL ROLE {ROLE}".encode())
             yield
         finally:
@@ -198,7 +215,10 @@ class PostgresqlReader:
             return SqlError(ONLY_READ)
         if error.sqlstate == "57014":
             return timed_out(self._timeout_seconds)
-        message = f"The database reports: {str(error).strip()}"
+        reported = str(error).strip()
+        if _DECLARE in reported:  # its line has a mark below a column
+            reported = error.diag.message_primary or reported
+        message = f"The database reports: {reported}"
         if error.sqlstate == "42501" and self._readable_only:
             message = f"{message}. {NOT_READABLE}"
         return SqlError(message)

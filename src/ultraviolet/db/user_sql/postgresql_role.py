@@ -22,8 +22,10 @@ _NOT_GRANTED = """SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(
   AND NOT has_any_column_privilege(%s, to_regclass(name), 'SELECT')"""
 _TOO_MUCH = """SELECT c.relname::text FROM pg_class c
   WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'm')
-    AND c.relname <> ALL(%s) AND NOT c.relispartition
-    AND has_any_column_privilege(%s, c.oid, 'SELECT') LIMIT 1"""
+    AND c.relname <> ALL(%(known)s) AND NOT c.relispartition
+    AND has_any_column_privilege(%(role)s, c.oid, 'SELECT')
+  UNION ALL SELECT 'integrations'
+  WHERE has_column_privilege(%(role)s, 'integrations', 'client_secret', 'SELECT') LIMIT 1"""
 
 
 def prepare_role(connection: psycopg.Connection[Any]) -> None:
@@ -40,9 +42,11 @@ def prepare_role(connection: psycopg.Connection[Any]) -> None:
             _run(connection, _CREATE[1:] + _BECOME)
         except (*_NO_ROLE, psycopg.errors.InvalidGrantOperation) as error:
             user = connection.info.user.replace('"', '""')
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE])
+            create = "" if known.fetchone() else f"{_CREATE[0]}; "
             raise ConflictError(
                 "SQL over the API needs a role of PostgreSQL that the hub may not create. Run once"
-                f' as its administrator: {_CREATE[0]}; GRANT {ROLE} TO "{user}"'
+                f' as its administrator: {create}GRANT {ROLE} TO "{user}"'
             ) from error
     views = [row[0] for row in connection.execute(VIEWS)]
     names = connection.execute(_NOT_GRANTED, [[*TABLES, *views], ROLE]).fetchall()
@@ -52,7 +56,7 @@ def prepare_role(connection: psycopg.Connection[Any]) -> None:
         columns = TABLES.get(name)
         listed = f" ({', '.join(sorted(filter(None, columns)))})" if columns else ""
         _run(connection, [f'GRANT SELECT{listed} ON "{name}" TO {ROLE}'])
-    more = connection.execute(_TOO_MUCH, [list(TABLES), ROLE]).fetchone()
+    more = connection.execute(_TOO_MUCH, {"known": list(TABLES), "role": ROLE}).fetchone()
     if more:
         raise ConflictError(
             f"The role {ROLE} can read the table {more[0]}, which may contain secrets."

@@ -1,5 +1,6 @@
 """Run a user's statement on SQLite: a read-only file, and an authorizer that rejects the rest."""
 
+import re
 import sqlite3
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -44,6 +45,10 @@ _EFFECTS = {"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"}
 _NOTHING: frozenset[str] = frozenset()
 _ONLY_COUNTED = frozenset(("",))
 _TABLE_FUNCTIONS = ("json_each", "json_tree")
+_JOINED_BY_NAME = re.compile(r"\b(?:using|natural)\b", re.IGNORECASE | re.ASCII)
+_EXPLAIN = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*explain\b", re.IGNORECASE | re.DOTALL)
+_OPENS = {"OpenRead", "ReopenIdx", "OpenWrite"}
+"""Operations of SQLite's virtual machine that open a table or an index, by its root page."""
 _SHADOW_TYPES = {"boolean": "boolean", "json": "json"}
 
 
@@ -88,6 +93,7 @@ class SqliteReader:
         self.address = f"sqlite:///{path}"
         self._timeout_seconds = timeout_seconds
         self._readable_only = readable_only
+        self._readable_pages = set[int]()
         self._deadline = 0.0
         uri = f"{path.absolute().as_uri()}?mode=ro"
         try:
@@ -95,6 +101,8 @@ class SqliteReader:
                 self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
                 self._connection.execute(f"PRAGMA hard_heap_limit={_MAX_MEMORY_BYTES}").fetchall()
                 self._connection.execute("PRAGMA query_only=ON")
+                if readable_only:  # within the limit of memory, instead of files of any size
+                    self._connection.execute("PRAGMA temp_store=MEMORY")
                 # The authorizer would reject the first use of a function that is a table.
                 for function in _TABLE_FUNCTIONS:
                     self._connection.execute(f"SELECT * FROM {function}('[]')").fetchone()
@@ -107,13 +115,7 @@ class SqliteReader:
         self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        readable = None
-        if readable_only:  # read now, because an authorizer must not run statements
-            views = [row[0] for row in self._connection.execute(VIEWS)]
-            names = self._connection.execute("SELECT lower(name) FROM sqlite_master").fetchall()
-            hidden = dict.fromkeys((name for (name,) in names), _NOTHING)
-            shown = dict.fromkeys([*views, *_TABLE_FUNCTIONS, "sqlite_master"])
-            readable = {**hidden, **TABLES, **shown}
+        readable = self._read_readable() if readable_only else None
         self._connection.set_authorizer(partial(_authorize, readable))
         self._connection.set_progress_handler(
             lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_CHECKS
@@ -125,6 +127,8 @@ class SqliteReader:
         with closing(self._connection.cursor()) as cursor:
             self._deadline = time.monotonic() + self._timeout_seconds
             with self._failures():
+                if self._readable_only:
+                    self._check_tables(cursor, statement)
                 cursor.execute(statement)
             if cursor.description is None:
                 raise SqlError(
@@ -134,6 +138,32 @@ class SqliteReader:
             kinds = self._kinds(statement, len(names))
             columns = [Column(name, kind) for name, kind in zip(names, kinds, strict=True)]
             yield Result(columns, self._read(cursor, kinds))
+
+    def _read_readable(self) -> _Readable:
+        """Return the readable names now, because an authorizer must not run statements."""
+        schema = self._connection.execute(
+            "SELECT lower(name), lower(tbl_name), rootpage FROM sqlite_master"
+        ).fetchall()
+        views = [row[0] for row in self._connection.execute(VIEWS)]
+        self._readable_pages = {1, *(page for _, table, page in schema if table in TABLES)}
+        hidden = dict.fromkeys((name for name, _, _ in schema), _NOTHING)
+        return {**hidden, **TABLES, **dict.fromkeys([*views, *_TABLE_FUNCTIONS, "sqlite_master"])}
+
+    def _check_tables(self, cursor: sqlite3.Cursor, statement: str) -> None:
+        """Raise SqlError if a statement would open other tables than the readable ones.
+
+        SQLite does not ask the authorizer about columns that USING and NATURAL join, so these words
+        are rejected. The compiled program shows the tables themselves, independent of any name.
+        """
+        if found := _JOINED_BY_NAME.search(statement):
+            raise SqlError(f"{found[0].upper()} is not accepted here. Write JOIN … ON instead.")
+        if _EXPLAIN.match(statement):  # only compiled, and cannot be explained again
+            return
+        program = cursor.execute(f"EXPLAIN {statement}").fetchall()
+        for _, operation, _, page, database, *_ in program:
+            is_opened = operation in _OPENS and database == 0
+            if is_opened and page not in self._readable_pages:
+                raise SqlError(NOT_READABLE)
 
     def close(self) -> None:
         """Close the connection."""
@@ -158,7 +188,7 @@ class SqliteReader:
     def _failures(self) -> Generator[None]:
         try:
             yield
-        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError) as error:
             stopped = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
             if stopped and time.monotonic() <= self._deadline:
                 # SQLite suppresses a KeyboardInterrupt in the progress handler.
@@ -175,6 +205,10 @@ class SqliteReader:
             return SqlError(ONLY_READ)
         if code == sqlite3.SQLITE_INTERRUPT:
             return timed_out(self._timeout_seconds)
+        if code == sqlite3.SQLITE_NOMEM or isinstance(error, MemoryError):
+            return SqlError(
+                f"The statement needs more than {_MAX_MEMORY_BYTES // 1_000_000} MB of memory. Select or sort less."
+            )
         return SqlError(f"The database reports: {error}")
 
     def _make_shadow(self) -> sqlite3.Connection:

@@ -1,9 +1,10 @@
 """Run one statement of a user, in a process of its own with limited memory and time.
 
-The process reads a request from its standard input and writes lines of JSON: the columns, batches
+The process reads a request from its standard input, with which it ends, and writes lines of JSON: the columns, batches
 of rows, and at the end the number of rows or an error.
 """
 
+import os
 import resource
 import signal
 import sys
@@ -15,12 +16,13 @@ import msgspec
 
 from ultraviolet.db.user_sql.opening import open_read_only
 from ultraviolet.errors import UltravioletError
+from ultraviolet.process import end_with_input
 
 READING_SECONDS = 300
 """Time to read a result, besides the time limit of the statement."""
 _MAX_MEMORY_BYTES = 1_000_000_000
-_MAX_FILE_BYTES = 2_000_000_000
-"""Size of each temporary file, such as that of a sorted result."""
+_NICENESS = 10
+"""Deliveries and pages have priority over statements."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -41,10 +43,11 @@ class Failure(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Run the statement of the standard input."""
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    request = msgspec.json.decode(sys.stdin.buffer.readline(), type=Request)
+    end_with_input()
+    os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would contain data
     # Ends this process, even while it waits for its reader.
     signal.alarm(ceil(request.timeout_seconds) + READING_SECONDS)
     try:

@@ -11,7 +11,7 @@ import msgspec
 
 from ultraviolet.db.user_sql.statement_process import Failure, Request
 from ultraviolet.errors import TooManyRequestsError, UltravioletError
-from ultraviolet.process import describe_exit
+from ultraviolet.process import ENDS_WITH_INPUT, describe_exit
 
 _MAX_STATEMENTS = 2
 """Statements that run at the same time; each may occupy a core."""
@@ -41,29 +41,21 @@ class StatementRunner:
     def __init__(self, database_url: str) -> None:
         """Run statements on this database."""
         self._url = database_url
-        self._processes: dict[asyncio.Task[int], asyncio.subprocess.Process] = {}
+        self._processes: dict[asyncio.Task[int], Process] = {}
+        self._starting = 0
 
     async def run(self, statement: str, timeout_seconds: float) -> AsyncIterator[bytes]:
         """Start a statement; return its result as lines of JSON once it has its first rows.
 
         Raise BusyError, or StatementFailedError if the database rejects the statement.
         """
-        if len(self._processes) >= _MAX_STATEMENTS:
+        if len(self._processes) + self._starting >= _MAX_STATEMENTS:
             raise BusyError(_RETRY_SECONDS, {})
-        environment = {n: v for n, v in os.environ.items() if not n.startswith(_HIDDEN)}
-        starting = asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "ultraviolet.db.user_sql.statement_process"),
-            stdin=PIPE,
-            stdout=PIPE,
-            env=environment,
-            limit=_MAX_FIRST_LINE_BYTES,
-        )
-        process = await starting
-        # A process that nobody reads ends by itself, and then makes room.
-        ended = asyncio.create_task(process.wait())
-        self._processes[ended] = process
-        ended.add_done_callback(self._processes.pop)
+        self._starting += 1
+        try:
+            process = await self._start()
+        finally:
+            self._starting -= 1
         try:
             request = Request(self._url, statement, timeout_seconds)
             _, first = await asyncio.gather(
@@ -78,6 +70,22 @@ class StatementRunner:
             raise StatementFailedError(failure)
         return _read(process, first)
 
+    async def _start(self) -> Process:
+        environment = {n: v for n, v in os.environ.items() if not n.startswith(_HIDDEN)}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "ultraviolet.db.user_sql.statement_process"),
+            stdin=PIPE,  # open as long as the hub lives
+            stdout=PIPE,
+            env=environment | {ENDS_WITH_INPUT: "1"},
+            limit=_MAX_FIRST_LINE_BYTES,
+        )
+        # A process that nobody reads ends by itself, and then makes room.
+        ended = asyncio.create_task(process.wait())
+        self._processes[ended] = process
+        ended.add_done_callback(self._processes.pop)
+        return process
+
     async def stop(self) -> None:
         """End all statements."""
         await asyncio.gather(*map(_end, self._processes.values()))
@@ -86,9 +94,8 @@ class StatementRunner:
 async def _send(process: Process, request: bytes) -> None:
     assert process.stdin
     with suppress(ConnectionError):  # the process ended; its output has the reason
-        process.stdin.write(request)
+        process.stdin.write(request + b"\n")
         await process.stdin.drain()
-    process.stdin.close()
 
 
 async def _read_line(process: Process) -> bytes:
