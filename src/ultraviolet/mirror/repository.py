@@ -49,7 +49,7 @@ _DRIFT = (
     "healed_at",
 )
 
-_KINDS = "SELECT id, field, target_resource FROM link_kinds WHERE resource = :resource"
+_KINDS = "SELECT id, resource, field, target_resource FROM link_kinds WHERE resource IN :ids"
 
 _KIND = ("resource", "field", "target_resource")
 _ID_TYPES = frozenset({int, str})
@@ -217,23 +217,28 @@ def _write_links(
     connection: Connection, catalog: Catalog, integration_id: int, changed: Sequence[ObjectState]
 ) -> None:
     """Save changed links in the order of the table, so that neighbours are written together."""
-    added: list[tuple[Any, ...]] = []
-    dropped: list[tuple[Any, ...]] = []
+    moved: dict[str, list[ObjectState]] = {}
+    fields: dict[str, list[tuple[str, str, bool]]] = {}
     for resource, states in _by_resource(changed).items():
-        keys = _linked_fields(catalog, resource)
-        names = {field for field, _, _ in keys}
-        moved = [
+        fields[resource] = _linked_fields(catalog, resource)
+        names = {field for field, _, _ in fields[resource]}
+        moved[resource] = [
             s
             for s in states.values()
-            if s.change != "update" or not names.isdisjoint(s.changed_fields())
+            if names and (s.change != "update" or not names.isdisjoint(s.changed_fields()))
         ]
-        if not (keys and moved):
-            continue
-        kinds = _link_kinds(connection, resource, [(field, target) for field, target, _ in keys])
-        before = [(s.id, s.before) for s in moved if s.before and s.change != "restore"]
-        after = [(s.id, s.doc) for s in moved if not s.deleted_at]
+    wanted = [(r, f, target) for r in moved if moved[r] for f, target, _ in fields[r]]
+    if not wanted:
+        return
+    kinds = _link_kinds(connection, wanted)
+    added: list[tuple[Any, ...]] = []
+    dropped: list[tuple[Any, ...]] = []
+    for resource, found in moved.items():
+        before = [(s.id, s.before) for s in found if s.before and s.change != "restore"]
+        after = [(s.id, s.doc) for s in found if not s.deleted_at]
+        keys = fields[resource] if found else ()
         for kind, field, listed in sorted(  # two links can share a foreign key
-            {(kinds[field, target], field, listed) for field, target, listed in keys}
+            {(kinds[resource, field, target], field, listed) for field, target, listed in keys}
         ):
             old, new = _targets(field, before, listed=listed), _targets(field, after, listed=listed)
             added += [(integration_id, kind, target, id_) for target, id_ in sorted(new - old)]
@@ -286,18 +291,16 @@ def _targets(
 
 
 def _link_kinds(
-    connection: Connection, resource: str, wanted: Sequence[tuple[str, str]]
-) -> Mapping[tuple[str, str], int]:
-    """Return the ids of the link kinds of a resource; create missing ones."""
+    connection: Connection, wanted: Sequence[tuple[str, str, str]]
+) -> Mapping[tuple[str, str, str], int]:
+    """Return the ids of link kinds by resource, field and target; create missing ones."""
 
-    def load() -> dict[tuple[str, str], int]:
-        given = {"resource": resource}
-        return {(f, t): id_ for id_, f, t in bulk.fetch_rows(connection, _KINDS, given)}
+    def load() -> dict[tuple[str, str, str], int]:
+        given = {"ids": list({resource for resource, _, _ in wanted})}
+        return {(r, f, t): id_ for id_, r, f, t in bulk.fetch_rows(connection, _KINDS, given)}
 
     found = load()
-    missing = [
-        (resource, field, target) for field, target in wanted if (field, target) not in found
-    ]
+    missing = [kind for kind in wanted if kind not in found]
     bulk.upsert(connection, link_kinds, _KIND, missing)
     return load() if missing else found
 
