@@ -74,7 +74,7 @@ PAGES = {
     "webhooks": "/webhooks",
     "settings": "/settings",
     "audit log": "/settings/audit",
-    "about": "/settings/about",
+    "about": "/about",
 }
 SAYS = {
     "table": "SN-",
