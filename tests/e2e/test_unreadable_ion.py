@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from tests.conftest import set_pace
 
+from ultraviolet.cli.support import progress
+
 
 @pytest.fixture(scope="module")
 def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
@@ -33,3 +35,21 @@ def test_unreadable_ion_loses_no_changes(
     wait(lambda: hub.at_rest(ion, integration), 120, "everything healed")
     hub.assert_equal_to_ion(integration)
     assert ion.accepted() <= hub.stored_events()
+
+
+def test_command_reports_a_sync_without_a_response_of_ion(
+    local_ion: Any, hub: Any, integration: dict[str, Any], wait: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(progress, "MAX_WAIT_SECONDS", 0.0)
+    local_ion.faults.set("reset")
+
+    done = hub.cli("fetch", "run")
+    number = hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"][0]["id"]
+    sync = hub.api("GET", f"/fetches/{number}")
+
+    assert done.returncode == 8, done.stderr
+    assert f"continues by itself; see `ultraviolet fetch show {number}`" in done.stderr
+    assert (sync["state"], bool(sync["waits_because"])) == ("running", True)
+    local_ion.faults.clear()
+    wait(lambda: hub.api("GET", f"/fetches/{number}")["state"] == "done", 120, "its end")
+    assert hub.api("GET", f"/fetches/{number}")["waits_because"] is None

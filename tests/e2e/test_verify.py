@@ -168,12 +168,12 @@ def test_invalid_value_of_ion_is_reported_everywhere(
     doctor = json.loads(hub.cli("doctor", "--json").stdout)
     assert ["warning"] == [one["severity"] for one in doctor if "12 weeks" in one["message"]]
     written = hub.cli("object", "export", "parts", "--for-spreadsheets").stdout
-    assert written.startswith("\ufeffintegration,id,")
-    rows = {row["id"]: row for row in csv.DictReader(io.StringIO(written.removeprefix("\ufeff")))}
+    assert written.startswith("\ufeffIntegration,ID,")
+    rows = {row["ID"]: row for row in csv.DictReader(io.StringIO(written.removeprefix("\ufeff")))}
     assert len(rows) > 10
     assert ("", '{"leadTime":"12 weeks"}') == (
-        rows["3"]["lead_time"],
-        rows["3"]["mirror_invalid_values"],
+        rows["3"]["Lead time"],
+        rows["3"]["Invalid values"],
     )
 
     in_ion("UPDATE parts SET lead_time = ? WHERE id = 3", before)

@@ -326,6 +326,7 @@ class FetchDetail(Struct, frozen=True, kw_only=True):
     changed: int
     deleted: int
     steps: list[FetchStep]
+    waits_because: str | None
 
 
 class FetchStep(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,8 @@ from ultraviolet.outgoing import MAX_HUB_ANSWER_BYTES, AnswerTooLargeError, get_
 T = TypeVar("T")
 
 ROOT = "/api/v1"
+PROBLEM = "application/problem+json"
+"""The media type of all errors of a hub."""
 _PAGE_SIZE = 1000
 _MAX_ATTEMPTS = 6
 _RETRY_TIMEOUT_SECONDS = 60.0
@@ -272,6 +274,8 @@ def expect_success(response: httpx.Response) -> None:
     """Raise ProblemError for an error status, NoHubError for another status than 2xx."""
     if response.is_error:
         body = response.content if response.is_closed else read_bounded(response).content
+        if response.status_code == httpx.codes.NOT_FOUND.value and media_type(response) != PROBLEM:
+            raise no_hub(response)
         raise ProblemError(response.status_code, body, response.headers)
     if not response.is_success:
         raise no_hub(response)

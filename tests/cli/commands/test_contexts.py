@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 from ultraviolet.cli.main import app
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.client import ProblemError
-from ultraviolet.errors import HubUnreachableError, InvalidError, NotFoundError
+from ultraviolet.errors import HubUnreachableError, InvalidError, NoHubError, NotFoundError
+from ultraviolet.testing.local_ion_process import LocalIonProcess
 
 INTEGRATION = {
     "name": "plant-1",
@@ -107,12 +108,19 @@ def test_contexts_are_listed_selected_and_removed(config: Path) -> None:
     assert "one" in str(mistyped)
 
 
-def test_sql_of_a_remote_context_is_refused(config: Path) -> None:
+def test_sql_uses_the_hub_of_the_context(config: Path) -> None:
     config.parent.mkdir(parents=True)
-    stored = {"current": "far", "contexts": {"far": {"url": "https://far.test", "key": "uvk_x"}}}
-    config.write_text(json.dumps(stored))
-    with pytest.raises(InvalidError, match=r"far addresses https://far\.test.*Set --data"):
+    far = {"url": "http://127.0.0.1:9", "key": "uvk_x"}
+    config.write_text(json.dumps({"current": "far", "contexts": {"far": far}}))
+    with pytest.raises(HubUnreachableError, match=r"127\.0\.0\.1:9"):
         raise run("sql", "SELECT 1").exception or AssertionError
+    with pytest.raises(InvalidError, match="at most 300"):
+        raise run("sql", "--timeout", "301", "SELECT 1").exception or AssertionError
+
+
+def test_login_to_another_server_is_refused(local_ion: LocalIonProcess) -> None:
+    with pytest.raises(NoHubError, match="does not belong to a hub"):
+        raise run("login", local_ion.url, "--key", "uvk_x").exception or AssertionError
 
 
 def test_invalid_file_is_reported(config: Path) -> None:

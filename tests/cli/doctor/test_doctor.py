@@ -188,6 +188,14 @@ class TestHub:
 
 
 class TestIntegration:
+    def test_key_of_a_viewer_is_reported_as_a_warning(
+        self, check: Check, hub: HubProcess, tmp_path: Path
+    ) -> None:
+        assert check() == {}
+        key = hub.api("POST", "/api-keys", {"name": "reader", "role": "viewer"})["token"]
+        found = failures(check_hub(HubAddress(hub.url, key, tmp_path), 0))
+        assert found == {"api_key": "warning"}
+
     def test_revoked_ion_key_is_reported(self, check: Check, local_ion: LocalIonProcess) -> None:
         local_ion.faults.set("key_revoked", only=local_ion.client_id)
         assert check()["credentials"] == "error"

@@ -44,7 +44,8 @@ def test_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -> 
         "title": "Not found",
         "detail": "No such thing.",
     }
-    api, _ = api_with(httpx.Response(status, json=problem))
+    headers = {"content-type": "application/problem+json"}
+    api, _ = api_with(httpx.Response(status, json=problem, headers=headers))
     with pytest.raises(ProblemError) as caught:
         api.get("/x")
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from ultraviolet.db.tables.accounts import api_keys as keys_table
-from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub.accounts import api_keys
 from ultraviolet.hub.core import audit
 
@@ -64,3 +64,11 @@ def test_unknown_role_and_invalid_expiry_are_refused(connection: Connection, rol
         api_keys.create_key(connection, "Kim", "ci", role)  # type: ignore[arg-type]
     with pytest.raises(InvalidError, match="time"):
         api_keys.create_key(connection, "Kim", "ci", "viewer", expires_at="tomorrow")
+
+
+def test_name_of_a_key_is_free_after_its_revocation(connection: Connection) -> None:
+    key, _ = api_keys.create_key(connection, "Kim", "ci", "viewer")
+    with pytest.raises(ConflictError, match="named ci already exists"):
+        api_keys.create_key(connection, "Kim", " ci ", "admin")
+    api_keys.revoke_key(connection, "Kim", key.id)
+    assert api_keys.create_key(connection, "Kim", "ci", "viewer")[0].id != key.id

@@ -37,6 +37,7 @@ def test_links_need_no_role_and_buttons_do() -> None:
         "full_fetch": "operator",
         "rotate_webhook": None,
         "show_freshness": None,
+        "show_fetches": None,
     }
 
 

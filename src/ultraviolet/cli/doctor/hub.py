@@ -61,10 +61,19 @@ def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
             for integration in integrations:
                 yield from check_integration(api, integration)
     except UltravioletError as error:
-        if error.kind == "unauthenticated":
-            yield failed("api_key", "API key", str(error))
-        else:
-            yield failed("hub", "hub", str(error))
+        yield _rejected(error)
+
+
+def _rejected(error: UltravioletError) -> CheckResult:
+    match error.kind:
+        case "unauthenticated":
+            return failed("api_key", "API key", str(error))
+        case "forbidden":
+            message = f"{error} The connections to ION were not tested."
+            step = "Use the key of an operator to test them."
+            return failed("api_key", "API key", message, step, severity="warning")
+        case _:
+            return failed("hub", "hub", str(error))
 
 
 def _check_public_address(url: str, integrations: list[Json]) -> Iterator[CheckResult]:

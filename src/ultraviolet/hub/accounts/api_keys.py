@@ -7,7 +7,7 @@ from ultraviolet import clock
 from ultraviolet.db.locks import for_update
 from ultraviolet.db.sql import as_struct
 from ultraviolet.db.tables.accounts import api_keys
-from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub.accounts.users import KEY_PREFIX, Actor, Role, check_role
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.encryption import hash_token, new_token
@@ -30,11 +30,20 @@ class ApiKey(msgspec.Struct, frozen=True):
 def create_key(
     connection: Connection, actor: str, name: str, role: Role, expires_at: str | None = None
 ) -> tuple[ApiKey, str]:
-    """Create a key; return it with its token, which cannot be read again."""
+    """Create a key; return it with its token, which cannot be read again.
+
+    Raise ConflictError if another valid key has the name.
+    """
     name = name.strip()
     if not name:
         raise InvalidError("A key needs a name that describes its use", field="name")
     check_characters(name)
+    named = select(api_keys.c.id).where(api_keys.c.name == name, api_keys.c.revoked_at.is_(None))
+    if connection.execute(named).first():
+        raise ConflictError(
+            f"An API key named {name} already exists. Choose another name, or revoke it first.",
+            field="name",
+        )
     token = new_token("uvk")
     try:
         expiry = None if expires_at is None else clock.normalize_rfc3339(expires_at)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, func, select
 from ultraviolet.clock import now_rfc3339, utc_now
 from ultraviolet.db.tables.sync import fetch_steps, fetches
 from ultraviolet.errors import NotFoundError
+from ultraviolet.hub.health.controller_status import problem_of
 from ultraviolet.web.queries.rows import struct_columns
 
 
@@ -91,6 +92,8 @@ class FetchDetail(Fetch, frozen=True):
     """One sync with its progress by resource."""
 
     steps: list[FetchStep]
+    waits_because: str | None
+    """Why a running sync makes no progress, such as an error of ION. It continues by itself."""
 
 
 MODES = ("incremental", "full")
@@ -154,9 +157,10 @@ def get_fetch(connection: Connection, fetch_id: int) -> FetchDetail:
         .where(fetch_steps.c.fetch_id == fetch_id)
         .order_by(fetch_steps.c.resource)
     )
-    return FetchDetail(
-        **row, steps=[FetchStep(**step) for step in connection.execute(query).mappings()]
-    )
+    steps = [FetchStep(**step) for step in connection.execute(query).mappings()]
+    is_running = row["state"] == "running"
+    problem = problem_of(connection, row["integration_id"]) if is_running else None
+    return FetchDetail(**row, steps=steps, waits_because=problem)
 
 
 def _select_fetches() -> Select[Any]:
