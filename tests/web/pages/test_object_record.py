@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ultraviolet import clock
+from ultraviolet.hub.health import controller_status
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.queries import is_read
@@ -239,3 +240,13 @@ def test_one_term_for_inventory_items() -> None:
     assert "Inventory item" in labels
     assert not [one for one in labels if re.search("[Pp]arts? inventor", one)]
     assert field_label("buildRequirements").label == "Build requirements"
+
+
+def test_pages_of_data_tell_that_ion_cannot_be_read(order: Any) -> None:
+    pages = ("/objects/purchase_orders/7", "/objects/purchase_orders?integration=1")
+    text = "Changes in ION since then are not shown here."
+    assert all(text not in order.send("GET", page).text for page in pages)
+    order.hub.database.write_now(controller_status.record, {1: "ION does not respond: refused."})
+    found = [order.send("GET", page).text for page in pages]
+
+    assert all(text in page and "ION does not respond: refused." in page for page in found)
