@@ -507,6 +507,24 @@ def test_saved_view_is_listed_until_it_is_deleted(plant: Any) -> None:
     assert ">Dear</a>" not in plant.send("GET", "/objects/purchase_orders").text
 
 
+def test_view_is_not_replaced_by_a_new_one_of_its_name(plant: Any) -> None:
+    address = "/objects/purchase_orders"
+    plant.submit(f"{address}/views", name="Dear", query="sort=cost", shared="yes")
+    [before] = plant.get("/saved-views")["items"]
+
+    page = f"{address}?integration=1"
+    refused = plant.submit(f"{address}/views", page=page, name="Dear", query="sort=id")
+
+    assert refused.status_code == 409
+    form = refused.text[refused.text.index(f'action="{address}/views"') :].partition("</form>")[0]
+    assert "There is already a view named Dear." in form
+    assert 'aria-describedby="form-error"' in form
+    assert plant.get("/saved-views")["items"] == [before]
+    sent = {"resource": "purchase_orders", "name": "Cheap", "query": "sort=id"}
+    answers = [plant.api("POST", "/saved-views", {**sent, "name": n}) for n in ("Cheap", " Cheap ")]
+    assert [201, 409] == [answer.status_code for answer in answers]
+
+
 def test_deletion_of_a_view_keeps_the_current_filters(plant: Any) -> None:
     plant.api("POST", "/integrations", {**NEW, "name": "second"})
     table = "integration=1&where=cost%3Afrom%3A97"
