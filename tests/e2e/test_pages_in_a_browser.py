@@ -13,9 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SECOND = 1000
-AN_ORDER = (
-    "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag description } } } }"
-)
+AN_ORDER = "{ purchaseOrders(first: 1, sort: [%s]) { edges { node { id _etag description } } } }"
 IDENTIFIER = re.compile(r"(?<!…)\b(?:[a-z]+_[a-z]\w*|(?!mBOM|aBOM)[a-z]+[A-Z]\w*)\b")
 VISIBLE_TEXTS = """() => {
   const code = "code, pre, kbd, samp, script, style, textarea, svg, .mono, [data-value]";
@@ -145,8 +143,8 @@ def sign_in(page: Page, hub: Any) -> None:
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 
-def change(local_ion: Any, description: str) -> str:
-    order = local_ion.execute(AN_ORDER)["purchaseOrders"]["edges"][0]["node"]
+def change(local_ion: Any, description: str, sort: str = "ID_ASC") -> str:
+    order = local_ion.execute(AN_ORDER % sort)["purchaseOrders"]["edges"][0]["node"]
     given = {"id": order["id"], "etag": order["_etag"], "description": description}
     local_ion.execute(UPDATE_ORDER, input=given)
     return str(order["id"])
@@ -296,6 +294,27 @@ def test_events_page_updates_without_moving_rows_under_the_pointer(
     expect(person.get_by_text("Nothing would change")).to_be_visible()
     person.get_by_role("button", name="Replay").click()
     expect(person.locator("#event-1")).to_contain_text("replayed")
+
+
+def test_object_list_updates_without_moving_rows_under_the_pointer(
+    person: Page, hub: Any, local_ion: Any
+) -> None:
+    person.goto(f"{hub.url}/objects/purchase_orders?sort=-changed&integration=1")
+    expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
+    first = person.locator("#objects tbody tr").first
+    first.hover()
+    pointed_at = str(first.get_attribute("id"))
+    changed = person.get_by_role("button", name="List changed · Show")
+    expect(changed).to_be_hidden()
+
+    order = change(local_ion, "While someone points at the list", "ID_DESC")
+
+    assert pointed_at != f"object-{order}"
+    expect(changed).to_be_visible(timeout=10 * SECOND)
+    expect(first).to_have_id(pointed_at)
+    changed.click()
+    expect(first).to_have_id(f"object-{order}")
+    expect(changed).to_be_hidden()
 
 
 def test_event_opens_in_a_drawer_by_mouse_and_keyboard(
