@@ -537,6 +537,33 @@ def test_columns_are_applied_without_scrolling_and_the_drawer_covers_nothing(
     assert banner["x"] + banner["width"] <= drawer["x"]
 
 
+@pytest.mark.parametrize("name", ["Columns", "Add filter", "Save view", "Export"])
+def test_dialog_of_a_list_keeps_the_focus_until_it_is_closed(
+    person: Page, hub: Any, name: str
+) -> None:
+    person.goto(f"{hub.url}/objects/purchase_orders")
+    opener = person.locator(".head, .filters").get_by_text(name, exact=True)
+    opener.focus()
+    person.keyboard.press("Enter")
+    inside = person.locator(".sheet:popover-open :focus")
+    expect(person.get_by_role("dialog").first).to_be_visible()
+    if name != "Export":  # where the links follow the button that opened it
+        expect(inside).to_be_visible()
+    person.keyboard.press("Tab")
+    first = inside.evaluate_handle("part => part")
+    steps = 0
+    while steps == 0 or not inside.evaluate("(part, first) => part === first", first):
+        person.keyboard.press("Tab")
+        expect(inside).to_be_visible()
+        steps += 1
+    person.keyboard.press("Shift+Tab")
+    expect(inside).to_be_visible()
+
+    person.keyboard.press("Escape")
+
+    expect(opener).to_be_focused()
+
+
 def test_times_of_filters_are_those_of_the_viewers_zone(
     browser: Browser, hub: Any, plant: dict[str, Any]
 ) -> None:

@@ -23,9 +23,9 @@ if (changed) {
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.id !== "builder" || !event.target.childElementCount) return;
   if (builderSheet && !builderSheet.matches(":popover-open")) builderSheet.showPopover();
-  const first = event.target.querySelector("[autofocus]");
-  first?.focus();
-  first?.removeAttribute("autofocus");
+  const wanted = event.target.querySelector("[autofocus]");
+  (wanted ?? event.target.querySelector("input:not([type=hidden]), select, button"))?.focus();
+  wanted?.removeAttribute("autofocus");
 });
 
 // A browser that goes back restores what was chosen.
