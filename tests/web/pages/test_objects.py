@@ -507,6 +507,22 @@ def test_saved_view_is_listed_until_it_is_deleted(plant: Any) -> None:
     assert ">Dear</a>" not in plant.send("GET", "/objects/purchase_orders").text
 
 
+def test_search_offers_filters_for_linked_objects_that_the_list_shows(plant: Any) -> None:
+    address = "/objects/purchase_orders?integration=1"
+    conditions = "where=cost:from:97&where=or&where=cost:to:-18"
+    page = plant.send("GET", f"{address}&{conditions}&q=bolts %26").text
+    assert "No results" in page
+    offered = re.search(r'<a href="([^"]*)">Supplier is Bolts &amp; Co</a>', page)
+    assert offered
+
+    found = plant.send("GET", "/objects/purchase_orders" + html.unescape(offered[1])).text
+
+    assert sorted(ids(found)) == [1, 2, 3, 118, 119, 120]
+    assert "q=bolts" not in offered[1]
+    for other in ("q=bolts&column=cost", "q=Order", "q=requested"):
+        assert "Supplier is" not in plant.send("GET", f"{address}&{other}").text
+
+
 def test_view_is_not_replaced_by_a_new_one_of_its_name(plant: Any) -> None:
     address = "/objects/purchase_orders"
     plant.submit(f"{address}/views", name="Dear", query="sort=cost", shared="yes")
