@@ -13,9 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SECOND = 1000
-AN_ORDER = (
-    "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag description } } } }"
-)
+AN_ORDER = "{ purchaseOrders(first: 1, sort: [%s]) { edges { node { id _etag description } } } }"
 IDENTIFIER = re.compile(r"(?<!…)\b(?:[a-z]+_[a-z]\w*|(?!mBOM|aBOM)[a-z]+[A-Z]\w*)\b")
 VISIBLE_TEXTS = """() => {
   const code = "code, pre, kbd, samp, script, style, textarea, svg, .mono, [data-value]";
@@ -145,8 +143,8 @@ def sign_in(page: Page, hub: Any) -> None:
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 
-def change(local_ion: Any, description: str) -> str:
-    order = local_ion.execute(AN_ORDER)["purchaseOrders"]["edges"][0]["node"]
+def change(local_ion: Any, description: str, sort: str = "ID_ASC") -> str:
+    order = local_ion.execute(AN_ORDER % sort)["purchaseOrders"]["edges"][0]["node"]
     given = {"id": order["id"], "etag": order["_etag"], "description": description}
     local_ion.execute(UPDATE_ORDER, input=given)
     return str(order["id"])
@@ -296,6 +294,27 @@ def test_events_page_updates_without_moving_rows_under_the_pointer(
     expect(person.get_by_text("Nothing would change")).to_be_visible()
     person.get_by_role("button", name="Replay").click()
     expect(person.locator("#event-1")).to_contain_text("replayed")
+
+
+def test_object_list_updates_without_moving_rows_under_the_pointer(
+    person: Page, hub: Any, local_ion: Any
+) -> None:
+    person.goto(f"{hub.url}/objects/purchase_orders?sort=-changed&integration=1")
+    expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
+    first = person.locator("#objects tbody tr").first
+    first.hover()
+    pointed_at = str(first.get_attribute("id"))
+    changed = person.get_by_role("button", name="List changed · Show")
+    expect(changed).to_be_hidden()
+
+    order = change(local_ion, "While someone points at the list", "ID_DESC")
+
+    assert pointed_at != f"object-{order}"
+    expect(changed).to_be_visible(timeout=10 * SECOND)
+    expect(first).to_have_id(pointed_at)
+    changed.click()
+    expect(first).to_have_id(f"object-{order}")
+    expect(changed).to_be_hidden()
 
 
 def test_event_opens_in_a_drawer_by_mouse_and_keyboard(
@@ -482,7 +501,7 @@ def test_resources_are_found_by_name(person: Page, hub: Any) -> None:
     expect(person.get_by_role("heading", name="Purchase orders", level=1)).to_be_visible()
 
 
-def test_rows_are_cards_with_all_values_on_a_phone(person: Page, hub: Any) -> None:
+def test_rows_are_cards_on_a_phone(person: Page, hub: Any) -> None:
     columns = ("Part", "Status", "Quantity", "Received quantity", "Cost", "Need date")
     order = hub.api("GET", "/objects/purchase_order_lines?limit=1")["items"][0]["fields"]
     pages = (
@@ -494,9 +513,18 @@ def test_rows_are_cards_with_all_values_on_a_phone(person: Page, hub: Any) -> No
             person.goto(f"{hub.url}{address}")
             person.set_viewport_size({"width": 390, "height": 844})
             row = person.locator("tr:has(> [data-label='Received quantity'])").first
-            for label in columns:
-                cell = row.locator(f"> [data-label='{label}']")
-                assert "no-value" in (cell.get_attribute("class") or "") or cell.is_visible()
+            cells = row.locator("> td[data-label]:not(.no-value, .changed-at)")
+            shown = [cell.is_visible() for cell in cells.all()]
+            if "purchase_orders" in address:
+                assert all(shown)
+                for label in columns:
+                    cell = row.locator(f"> [data-label='{label}']")
+                    assert "no-value" in (cell.get_attribute("class") or "") or cell.is_visible()
+            else:
+                assert (shown.count(True), any(shown[5:])) == (min(5, len(shown)), False)
+                expect(row.locator(".changed-at")).to_be_visible()
+                heights = [link.bounding_box() for link in person.locator("thead th a").all()]
+                assert min(box["height"] for box in heights if box) >= 24
             edges = row.evaluate("row => [row.scrollWidth, row.getBoundingClientRect().right]")
             assert max(edges) <= 390
     finally:
@@ -516,6 +544,33 @@ def test_columns_are_applied_without_scrolling_and_the_drawer_covers_nothing(
     assert drawer
     assert banner
     assert banner["x"] + banner["width"] <= drawer["x"]
+
+
+@pytest.mark.parametrize("name", ["Columns", "Add filter", "Save view", "Export"])
+def test_dialog_of_a_list_keeps_the_focus_until_it_is_closed(
+    person: Page, hub: Any, name: str
+) -> None:
+    person.goto(f"{hub.url}/objects/purchase_orders")
+    opener = person.locator(".head, .filters").get_by_text(name, exact=True)
+    opener.focus()
+    person.keyboard.press("Enter")
+    inside = person.locator(".sheet:popover-open :focus")
+    expect(person.get_by_role("dialog").first).to_be_visible()
+    if name != "Export":  # where the links follow the button that opened it
+        expect(inside).to_be_visible()
+    person.keyboard.press("Tab")
+    first = inside.evaluate_handle("part => part")
+    steps = 0
+    while steps == 0 or not inside.evaluate("(part, first) => part === first", first):
+        person.keyboard.press("Tab")
+        expect(inside).to_be_visible()
+        steps += 1
+    person.keyboard.press("Shift+Tab")
+    expect(inside).to_be_visible()
+
+    person.keyboard.press("Escape")
+
+    expect(opener).to_be_focused()
 
 
 def test_times_of_filters_are_those_of_the_viewers_zone(

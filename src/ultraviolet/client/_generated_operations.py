@@ -1048,8 +1048,8 @@ class Operations(Transport):
     ) -> SavedView:
         """Create saved view.
 
-        Your view of the same name is replaced. All users see a shared view; its owner and
-        administrators can change it.
+        A name that another view of yours has is refused with 409. All users see a shared view; its
+        owner and administrators can change it.
         """
         return self._ask(
             "POST",

@@ -72,7 +72,8 @@ def test_concurrent_requests_use_a_name_once(edge: Any, integration: dict[str, A
 
 def test_concurrent_saves_create_one_view(edge: Any) -> None:
     view = {"resource": "parts", "name": "mine", "query": "q=a"}
-    assert [201] * _MANY == at_once(edge, *([("POST", "/saved-views", view)] * _MANY))
+    saves = [("POST", "/saved-views", view)] * _MANY
+    assert [201] + [409] * (_MANY - 1) == at_once(edge, *saves)
     other = edge.api("POST", "/saved-views", {**view, "name": "other"}).json()
     assert (
         409

@@ -443,12 +443,12 @@ def test_count_is_limited_even_if_few_objects_match(
     assert "1–50 of more than 50" in " ".join(page.split())
 
 
-def test_state_column_has_states_only_of_objects_that_are_not_fresh(plant: Any) -> None:
+def test_list_shows_states_only_of_objects_that_are_not_fresh(plant: Any) -> None:
     page = plant.send("GET", "/objects/purchase_orders").text
-    assert 'class="sync-state">Sync state</th>' in page
-    cells = re.findall(r'<td class="sync-state[^>]*>(.*?)</td>', page, re.DOTALL)
+    assert "Sync state</th>" not in page
+    cells = re.findall(r'<td class="changed-at"[^>]*>(.*?)</td>', page, re.DOTALL)
     assert len(cells) == 50
-    assert set(cells) == {""}
+    assert all("<time" in cell and "badge" not in cell for cell in cells)
     plant.hub.database.write_now(
         lambda connection: (
             connection.exec_driver_sql(
@@ -458,7 +458,9 @@ def test_state_column_has_states_only_of_objects_that_are_not_fresh(plant: Any) 
         )
     )
     page = plant.send("GET", "/objects/suppliers").text
-    assert re.search(r'<td class="sync-state"[^>]*><span class="badge warn">partial</span>', page)
+    [cell] = re.findall(r'<td class="changed-at"[^>]*>(.*?)</td>', page, re.DOTALL)
+    assert "<time" in cell
+    assert '<span class="badge warn">partial</span>' in cell
 
 
 def test_search_matches_values_of_any_field(plant: Any) -> None:
@@ -505,6 +507,40 @@ def test_saved_view_is_listed_until_it_is_deleted(plant: Any) -> None:
     assert ">Dear</a>" in page
     plant.submit("/objects/purchase_orders/views/1/forget")
     assert ">Dear</a>" not in plant.send("GET", "/objects/purchase_orders").text
+
+
+def test_search_offers_filters_for_linked_objects_that_the_list_shows(plant: Any) -> None:
+    address = "/objects/purchase_orders?integration=1"
+    conditions = "where=cost:from:97&where=or&where=cost:to:-18"
+    page = plant.send("GET", f"{address}&{conditions}&q=bolts %26").text
+    assert "No results" in page
+    offered = re.search(r'<a href="([^"]*)">Supplier is Bolts &amp; Co</a>', page)
+    assert offered
+
+    found = plant.send("GET", "/objects/purchase_orders" + html.unescape(offered[1])).text
+
+    assert sorted(ids(found)) == [1, 2, 3, 118, 119, 120]
+    assert "q=bolts" not in offered[1]
+    for other in ("q=bolts&column=cost", "q=Order", "q=requested"):
+        assert "Supplier is" not in plant.send("GET", f"{address}&{other}").text
+
+
+def test_view_is_not_replaced_by_a_new_one_of_its_name(plant: Any) -> None:
+    address = "/objects/purchase_orders"
+    plant.submit(f"{address}/views", name="Dear", query="sort=cost", shared="yes")
+    [before] = plant.get("/saved-views")["items"]
+
+    page = f"{address}?integration=1"
+    refused = plant.submit(f"{address}/views", page=page, name="Dear", query="sort=id")
+
+    assert refused.status_code == 409
+    form = refused.text[refused.text.index(f'action="{address}/views"') :].partition("</form>")[0]
+    assert "There is already a view named Dear." in form
+    assert 'aria-describedby="form-error"' in form
+    assert plant.get("/saved-views")["items"] == [before]
+    sent = {"resource": "purchase_orders", "name": "Cheap", "query": "sort=id"}
+    answers = [plant.api("POST", "/saved-views", {**sent, "name": n}) for n in ("Cheap", " Cheap ")]
+    assert [201, 409] == [answer.status_code for answer in answers]
 
 
 def test_deletion_of_a_view_keeps_the_current_filters(plant: Any) -> None:

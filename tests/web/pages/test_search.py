@@ -65,6 +65,25 @@ def test_object_is_found_by_the_name_of_its_resource_and_its_id(
     assert "Purchase order 12" in str(signed_in.send("GET", "/palette?q=12").json())
 
 
+def test_all_purchase_orders_of_a_found_supplier_are_linked(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    keep("suppliers", {"id": 5, "name": "Halden North"}, {"id": 6, "name": "Halden South"})
+    keep("purchase_orders", *({"id": n, "supplierId": 5} for n in range(20, 32)))
+    keep("purchase_orders", *({"id": n, "supplierId": 6} for n in range(40, 43)))
+
+    for address in ("/search?q=halden", "/search?q=halden&resource=purchase_orders"):
+        page = signed_in.send("GET", address).text
+        shown = re.findall(r'<td data-value><a[^>]*href="/objects/purchase_orders/(\d+)\?', page)
+        assert (len(shown), {"40", "41", "42"} <= set(shown)) == (13, True)
+        assert re.search(r'>Purchase orders <span class="quiet">13\+<', page)
+        assert re.search(r'>Suppliers <span class="quiet">2<', page)
+        [(link, name)] = re.findall(r'href="([^"]*)">All purchase orders of ([^<]*)<', page)
+        assert name == "Halden North"
+        listed = signed_in.send("GET", link.replace("&amp;", "&")).text
+        assert "1–12 of 12" in listed
+
+
 def test_field_names_are_not_searched(signed_in: Any, keep: Callable[..., None]) -> None:
     keep("parts", {"id": 7, "partNumber": "BRK-100"})
     assert "No results for" in signed_in.send("GET", "/search?q=partNumber").text

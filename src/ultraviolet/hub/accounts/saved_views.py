@@ -1,9 +1,10 @@
 """Saved views: named filters of object tables, private or shared with all users."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, or_, select, text, update
+from sqlalchemy import Connection, Select, delete, insert, or_, select, update
 
 from ultraviolet.db.locks import for_update, unique_or_conflict
 from ultraviolet.db.tables.accounts import saved_views
@@ -14,12 +15,6 @@ _MAX_QUERY_CHARACTERS = 8000
 _COLUMNS = [
     saved_views.c[name] for name in ("id", "resource", "name", "query", "shared", "user_name")
 ]
-_UPSERT = text(
-    """INSERT INTO saved_views (user_name, resource, name, query, shared)
-    VALUES (:user, :resource, :name, :query, :shared)
-    ON CONFLICT (user_name, resource, name)
-    DO UPDATE SET query = excluded.query, shared = excluded.shared RETURNING id"""
-)
 
 
 class ViewContent(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,9 +64,11 @@ def get_view(
 def create_view(
     connection: Connection, user: str, resource: str, content: ViewContent
 ) -> SavedView:
-    """Create a view, or replace the user's view of the same name."""
-    values = {"user": user, "resource": resource, **_validate(content)}
-    return get_view(connection, user, connection.execute(_UPSERT, values).scalar_one())
+    """Create a view; raise ConflictError if the user has one of this name."""
+    values = _validate(content)
+    new = insert(saved_views).values(user_name=user, resource=resource, **values)
+    with _unique(connection, values["name"]):
+        return SavedView(*connection.execute(new.returning(*_COLUMNS)).one())
 
 
 def update_view(
@@ -83,7 +80,7 @@ def update_view(
     values = _validate(content)
     if view.owner is None and not content.shared:  # otherwise nobody would see it
         values["user_name"] = user
-    with unique_or_conflict(connection, f"There is already a view named {values['name']}."):
+    with _unique(connection, values["name"]):
         connection.execute(update(saved_views).where(saved_views.c.id == view_id).values(**values))
     changed = select(*_COLUMNS).where(saved_views.c.id == view_id)
     return SavedView(*connection.execute(changed).one())
@@ -107,6 +104,11 @@ def remove_owner(connection: Connection, user: str) -> None:
     of_user = saved_views.c.user_name == user
     connection.execute(delete(saved_views).where(of_user, saved_views.c.shared.is_(False)))
     connection.execute(update(saved_views).where(of_user).values(user_name=None))
+
+
+def _unique(connection: Connection, name: str) -> AbstractContextManager[None]:
+    taken = f"There is already a view named {name}. Choose another name, or edit that view."
+    return unique_or_conflict(connection, taken)
 
 
 def _check_may_change(view: SavedView, user: str, *, is_admin: bool) -> None:

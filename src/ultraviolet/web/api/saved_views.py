@@ -46,8 +46,8 @@ async def create_saved_view(
 ) -> SavedView:
     """Create saved view.
 
-    Your view of the same name is replaced. All users see a shared view; its owner and
-    administrators can change it.
+    A name that another view of yours has is refused with 409. All users see a shared view; its
+    owner and administrators can change it.
     """
     name = objects.find_resource(hub.catalog, data.resource).name
     return await hub.database.write(saved_views.create_view, caller.name, name, data)

@@ -30,9 +30,17 @@ async def show(
         names = {one.id: one.name for one in integrations.list_page(connection)}
         found = search(connection, hub.catalog, said) if said else None
         resources = Counter(hit.resource for hit in (found.hits if found else []))
+        lower_bounds = {"purchase_orders"} if found and found.with_more_orders else set[str]()
+        if found and not found.complete:
+            lower_bounds = set(resources)
         if only and said:
             found = search(connection, hub.catalog, said, only)
-        return {"found": found, "names": names, "resources": resources}
+        return {
+            "found": found,
+            "names": names,
+            "resources": resources,
+            "lower_bounds": lower_bounds,
+        }
 
     context = await hub.database.read(read)
     found: SearchResult | None = context["found"]

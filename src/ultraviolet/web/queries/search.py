@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Text, and_, case, cast, select
+from sqlalchemy import Connection, RowMapping, Text, and_, case, cast, func, select
 
 from ultraviolet.db import text_index
 from ultraviolet.db.tables.integrations import integrations
@@ -42,7 +42,7 @@ _TECHNICAL_GROUPS = frozenset(
 )
 _SEPARATOR = re.compile(r"[\s#:-]+|(?<=[^\W\d])(?=\d)")
 """What may be between the name of a resource and an id or a text."""
-_MAX_ORDERS_OF_SUPPLIERS = 10
+_MAX_ORDERS_OF_SUPPLIER = 10
 _CONTAINED = 3
 """The kind of a match in another field than the title."""
 
@@ -69,6 +69,8 @@ class SearchResult(msgspec.Struct, frozen=True):
     hits: list[Hit]
     complete: bool
     indexed: bool = True
+    with_more_orders: list[Hit] = []
+    """The suppliers that have more purchase orders than the hits."""
 
 
 def search(
@@ -100,9 +102,14 @@ def search(
         for hit in own.hits:
             place = (_match(hit, rest), 0)
             ranked[_key_of(hit)] = min(place, ranked.get(_key_of(hit), place))
+    with_more_orders: list[Hit] = []
     if "purchase_orders" in names:
-        suppliers = [hit for hit in hits.values() if hit.resource == "suppliers"]
-        for hit in _orders_of(connection, catalog, suppliers):
+        among = hits.values()
+        if "suppliers" not in names:
+            among = _find(connection, catalog, text, ["suppliers"], integration_ids).hits
+        suppliers = [hit for hit in among if hit.resource == "suppliers" and hit.field != "id"]
+        orders, with_more_orders = _orders_of(connection, catalog, suppliers)
+        for hit in orders:
             if _key_of(hit) not in hits:
                 hits[_key_of(hit)] = hit
                 ranked[_key_of(hit)] = (_CONTAINED, 1)
@@ -110,7 +117,8 @@ def search(
         hits.values(),
         key=lambda hit: (*ranked[_key_of(hit)], _use_rank(hit.resource), len(hit.id), hit.id),
     )
-    return SearchResult(best[:MAX_HITS], found.complete, found.indexed)
+    complete = found.complete and len(best) <= MAX_HITS
+    return SearchResult(best[:MAX_HITS], complete, found.indexed, with_more_orders)
 
 
 def _find(
@@ -187,13 +195,19 @@ def _named(catalog: Catalog, text: str, names: Sequence[str]) -> Iterator[tuple[
             yield given, rest
 
 
-def _orders_of(connection: Connection, catalog: Catalog, suppliers: Sequence[Hit]) -> list[Hit]:
-    """Return the newest purchase orders of suppliers that match a text."""
-    by_key = {(hit.integration_id, hit.id): hit for hit in suppliers if hit.field != "id"}
+def _orders_of(
+    connection: Connection, catalog: Catalog, suppliers: Sequence[Hit]
+) -> tuple[list[Hit], list[Hit]]:
+    """Return the newest purchase orders of each supplier, and the suppliers that have more."""
+    by_key = {(hit.integration_id, hit.id): hit for hit in suppliers}
     if not by_key:
-        return []
-    query = (
-        select(objects, links.c.target_id)
+        return [], []
+    newest = func.row_number().over(
+        partition_by=(links.c.integration_id, links.c.target_id),
+        order_by=(objects.c.changed_at.desc(), objects.c.id),
+    )
+    numbered = (
+        select(objects, links.c.target_id, newest.label("number"))
         .select_from(links)
         .join(link_kinds, link_kinds.c.id == links.c.kind)
         .join(
@@ -211,15 +225,20 @@ def _orders_of(connection: Connection, catalog: Catalog, suppliers: Sequence[Hit
             links.c.target_id.in_({key[1] for key in by_key}),
             objects.c.deleted_at.is_(None),
         )
-        .order_by(objects.c.changed_at.desc())
-        .limit(_MAX_ORDERS_OF_SUPPLIERS)
+        .subquery()
     )
-    rows = connection.execute(query).mappings()
-    return [
-        _hit(catalog, row, "supplierId", supplier.title or supplier.id)
-        for row in rows
-        if (supplier := by_key.get((row["integration_id"], row["target_id"])))
-    ]
+    query = select(numbered).where(numbered.c.number <= _MAX_ORDERS_OF_SUPPLIER + 1)
+    orders: list[Hit] = []
+    with_more: list[Hit] = []
+    for row in connection.execute(query).mappings():
+        supplier = by_key.get((row["integration_id"], row["target_id"]))
+        if supplier is None:
+            continue
+        if row["number"] > _MAX_ORDERS_OF_SUPPLIER:
+            with_more.append(supplier)
+        else:
+            orders.append(_hit(catalog, row, "supplierId", supplier.title or supplier.id))
+    return orders, with_more
 
 
 def _read_indexed(

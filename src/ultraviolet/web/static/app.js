@@ -43,6 +43,18 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
+// The Tab key stays in a dialog that covers the page.
+document.addEventListener("keydown", (event) => {
+  const sheet = event.key === "Tab" && document.querySelector(".sheet:popover-open");
+  if (!sheet) return;
+  const parts = [...sheet.querySelectorAll("a[href], button:enabled, input:enabled, select:enabled, textarea:enabled, summary")]
+    .filter((part) => part.checkVisibility() && part.tabIndex >= 0);
+  const [leaving, next] = event.shiftKey ? [parts[0], parts.at(-1)] : [parts.at(-1), parts[0]];
+  if (sheet.contains(document.activeElement) && document.activeElement !== leaving) return;
+  event.preventDefault();
+  next?.focus();
+});
+
 // The menu of a narrow screen, and the collapsed side bar of a wide one.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-menu], [data-collapse], [data-shortcuts]");

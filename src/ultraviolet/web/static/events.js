@@ -1,48 +1,26 @@
-// The list of events: holds live updates while someone reads, selects rows, and opens events in a drawer.
+// The list of events: pauses live updates, selects rows, and opens events in a drawer.
 "use strict";
 
 const events = document.getElementById("events");
 const drawer = document.getElementById("drawer");
 const content = document.getElementById("drawer-content");
 
-// Live updates. New rows wait behind a button while updates are paused, while the list is scrolled, and
-// while it has the pointer or the focus. Rows that are already shown are updated in place.
+// New rows also wait while updates are paused.
 const pause = document.querySelector("[data-pause]");
-const fresh = document.querySelector("[data-new]");
-let releasing = false;
 
-function held() {
-  if (!events?.querySelector("tbody tr")) return false;
-  return pause.getAttribute("aria-pressed") === "true" || events.getBoundingClientRect().top < 0 || events.matches(":hover, :focus-within");
-}
-
-function showWaiting(count, more) {
-  fresh.hidden = count === 0;
-  fresh.textContent = `${count}${more ? "+" : ""} new event${count === 1 ? "" : "s"}`;
-}
-
-function updateShown(response) {
-  const incoming = new DOMParser().parseFromString(response, "text/html").querySelectorAll("#events tbody tr");
-  let count = 0;
-  for (const row of incoming) {
-    const shown = document.getElementById(row.id);
-    if (shown) Idiomorph.morph(shown, row);
-    else if (Number(row.dataset.event) > newest()) count += 1;
-  }
-  htmx.process(events);
-  showWaiting(count, count === incoming.length);
-}
-
-function newest() {
-  return Math.max(0, ...[...events.querySelectorAll("tr[data-event]")].map((row) => Number(row.dataset.event)));
-}
-
-function release() {
-  releasing = true;
-  htmx.trigger(events, "refresh");
+function describeNew(incoming) {
+  const newest = Math.max(0, ...[...events.querySelectorAll("tr[data-event]")].map((row) => Number(row.dataset.event)));
+  const count = incoming.filter((row) => Number(row.dataset.event) > newest).length;
+  return count ? `${count}${count === incoming.length ? "+" : ""} new event${count === 1 ? "" : "s"}` : "";
 }
 
 if (pause) {
+  const release = holdUpdates(events, {
+    button: document.querySelector("[data-new]"),
+    describe: describeNew,
+    isPaused: () => pause.getAttribute("aria-pressed") === "true",
+    focusAfter: pause,
+  });
   pause.hidden = false;
   pause.addEventListener("click", () => {
     const paused = pause.getAttribute("aria-pressed") !== "true";
@@ -50,25 +28,6 @@ if (pause) {
     pause.textContent = paused ? "Resume updates" : "Pause updates";
     if (!paused) release();
   });
-  fresh.addEventListener("click", () => {
-    release();
-    window.scrollTo({ top: 0 });
-    pause.focus({ preventScroll: true });
-  });
-  events.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.xhr.status !== 200) return;
-    if (held() && !releasing) {
-      event.detail.shouldSwap = false;
-      updateShown(event.detail.serverResponse);
-    } else {
-      showWaiting(0, false);
-    }
-    releasing = false;
-  });
-  const continueIfFree = () => setTimeout(() => { if (!fresh.hidden && !held()) release(); });
-  events.addEventListener("mouseleave", continueIfFree);
-  events.addEventListener("focusout", continueIfFree);
-  window.addEventListener("scroll", continueIfFree, { passive: true });
 }
 
 // Replay needs a selection.

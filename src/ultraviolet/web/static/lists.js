@@ -1,4 +1,4 @@
-// The filter builder of object lists: opens in a dialog, searches fields, and looks up linked objects.
+// Object lists: hold live updates; the filter builder opens in a dialog, searches fields, and looks up linked objects.
 "use strict";
 
 const builderSheet = document.getElementById("builder-sheet");
@@ -6,13 +6,26 @@ const LOOKUP_DELAY_MS = 150;
 let lookupTimer;
 let lookupRequest;
 
+// A changed list waits while someone reads it, so that a click opens the object under the pointer.
+const changed = document.querySelector("[data-new]");
+if (changed) {
+  const list = document.getElementById("objects");
+  const ids = (rows) => [...rows].map((row) => row.id).join();
+  holdUpdates(list, {
+    button: changed,
+    describe: (incoming) => (ids(incoming) === ids(list.querySelectorAll("tbody tr")) ? "" : "List changed · Show"),
+    isPaused: () => false,
+    focusAfter: document.querySelector("h1"),
+  });
+}
+
 // The form takes the focus in the moment in which it appears. htmx would do that somewhat later, while someone types.
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.id !== "builder" || !event.target.childElementCount) return;
   if (builderSheet && !builderSheet.matches(":popover-open")) builderSheet.showPopover();
-  const first = event.target.querySelector("[autofocus]");
-  first?.focus();
-  first?.removeAttribute("autofocus");
+  const wanted = event.target.querySelector("[autofocus]");
+  (wanted ?? event.target.querySelector("input:not([type=hidden]), select, button"))?.focus();
+  wanted?.removeAttribute("autofocus");
 });
 
 // A browser that goes back restores what was chosen.

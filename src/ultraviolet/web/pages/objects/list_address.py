@@ -81,6 +81,13 @@ class ListAddress:
         """Return the query string with these conditions instead."""
         return urlencode([*self.kept("where"), *(("where", each) for each in tidy(written))])
 
+    def narrowed(self, written: str) -> str:
+        """Return the query string with a condition in each group instead of a searched text."""
+        conditions: list[str] = []
+        for each in self.conditions:
+            conditions += [written, OR] if each == OR else [each]
+        return ListAddress(urlencode(self.kept("q"))).with_conditions([*conditions, written])
+
     def without(self, index: int) -> str:
         """Return the query string without a condition, by its place among the conditions."""
         conditions = self.conditions

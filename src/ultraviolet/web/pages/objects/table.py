@@ -33,6 +33,7 @@ from ultraviolet.web.middleware.auth import (
 from ultraviolet.web.pages.integration_choice import listed_integration
 from ultraviolet.web.pages.objects.cells import list_cells
 from ultraviolet.web.pages.objects.filter_builder import describe, edit_invalid
+from ultraviolet.web.pages.objects.linked_matches import find_linked
 from ultraviolet.web.pages.objects.list_address import (
     LIST_PARAMETERS,
     ListAddress,
@@ -168,7 +169,8 @@ async def _list_page(
         chosen = listed_integration(connection, asked.get("integration"))
         groups = parse_groups(connection, catalog, resource, here.conditions)
         field_filter = groups_filter(groups)
-        wanted = ObjectFilter(chosen, resource, asked.get("q") or None, object_state)
+        searched = asked.get("q") or None
+        wanted = ObjectFilter(chosen, resource, searched, object_state)
         query = ObjectQuery(wanted, field_filter, by)
         at = place
         found = _read_page(connection, catalog, query, at)
@@ -192,6 +194,11 @@ async def _list_page(
                 connection, chosen, documents, [path for path in columns if path.links]
             ),
             "currencies": read_currencies(connection, catalog, chosen, resource, documents),
+            "linked_matches": (
+                find_linked(connection, catalog, chosen, searched, columns)
+                if searched and at is None
+                else []
+            ),
             "part": _part(found, at, total),
             "chips": [  # the conditions in words, by group
                 [
