@@ -170,7 +170,7 @@ def test_changes_without_events_mean_a_dead_webhook(plant: Plant) -> None:
     assert plant.judge(40).state == "fresh"
 
 
-def test_missed_changes_are_told_by_the_open_problem_of_the_receiver(plant: Plant) -> None:
+def test_open_problem_of_the_receiver_includes_missed_changes(plant: Plant) -> None:
     missing = Finding("receiver", "warning", "No receiver in ION posts to this hub", "", None)
     finding_store.add_findings(plant.connection, 1, [missing])
     assert plant.judge(40).state == "fresh"
