@@ -173,10 +173,15 @@ def is_responding(url: str) -> bool:
         return False
 
 
-def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
-    """Return the preferred port or the next free one; without a preferred port, any free port."""
+def free_port(preferred: int = 0, host: str = "127.0.0.1", taken: int = 0) -> int:
+    """Return the preferred port or the next free one; without a preferred port, any free port.
+
+    `taken` is a port that another process is about to open.
+    """
     following = range(preferred, min(preferred + _PORTS_TO_TRY, 65_536)) if preferred else ()
     for port in following:
+        if port == taken:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))

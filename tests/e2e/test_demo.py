@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -95,6 +96,28 @@ def test_demo_of_a_script_stops_by_sigint(tmp_path: Path) -> None:
     finally:
         demo.kill()
         demo.communicate()
+
+
+def test_ports_in_use_are_replaced_by_two_different_ports(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        port, ion_port = (each.getsockname()[1] for each in (one, other))
+        for ports in ((port, port), (port, ion_port), (ion_port, port)):
+            command = [sys.executable, "-m", "ultraviolet", "demo", "--no-browser"]
+            command += ["--port", str(ports[0]), "--ion-port", str(ports[1])]
+            demo = subprocess.Popen(
+                [*command, "--data", str(tmp_path / "demo")], stderr=subprocess.PIPE, text=True
+            )
+            try:
+                assert demo.stderr
+                used = [re.search(r"in use; using (\d+)", demo.stderr.readline()) for _ in ports]
+                assert all(used)
+                assert len({each[1] for each in used if each}) == len(ports)
+            finally:
+                demo.kill()
+                demo.communicate()
 
 
 def restart_at_another_port(command: list[str], before: str, data: Path) -> None:

@@ -501,6 +501,23 @@ def test_resources_are_found_by_name(person: Page, hub: Any) -> None:
     expect(person.get_by_role("heading", name="Purchase orders", level=1)).to_be_visible()
 
 
+def test_new_key_and_its_row_fit_on_a_phone(person: Page, hub: Any) -> None:
+    person.set_viewport_size({"width": 390, "height": 844})
+    try:
+        person.goto(f"{hub.url}/settings/keys")
+        person.get_by_label("Key name").fill("production-reporting-of-the-night-shift")
+        person.get_by_role("button", name="Create API key").click()
+        secret = person.locator(".note .copy pre")
+        text, button = secret.bounding_box(), person.locator(".note .copy button").bounding_box()
+        assert text
+        assert button
+        assert text["x"] + text["width"] <= button["x"]
+        assert secret.evaluate("pre => pre.scrollWidth <= pre.clientWidth")
+        assert person.evaluate(CUT_OFF) == []
+    finally:
+        person.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_rows_are_cards_on_a_phone(person: Page, hub: Any) -> None:
     columns = ("Part", "Status", "Quantity", "Received quantity", "Cost", "Need date")
     order = hub.api("GET", "/objects/purchase_order_lines?limit=1")["items"][0]["fields"]

@@ -170,6 +170,19 @@ def test_changes_without_events_mean_a_dead_webhook(plant: Plant) -> None:
     assert plant.judge(40).state == "fresh"
 
 
+def test_open_problem_of_the_receiver_includes_missed_changes(plant: Plant) -> None:
+    missing = Finding("receiver", "warning", "No receiver in ION posts to this hub", "", None)
+    finding_store.add_findings(plant.connection, 1, [missing])
+    assert plant.judge(40).state == "fresh"
+    for number in range(2, 5):
+        plant.read(str(number), number)
+    judged = plant.judge(40)
+    assert (judged.state, kinds(judged)) == ("stale", ["receiver"])
+    assert "posts to this hub; a sync found 3 changes without a webhook event" in judged.sentence
+    finding_store.save_findings(plant.connection, 1, ("receiver",), [])
+    assert kinds(plant.judge(40)) == ["silent"]
+
+
 def test_finding_is_a_cause_until_it_is_repaired(plant: Plant) -> None:
     gone = Finding(
         "receiver",

@@ -148,10 +148,27 @@ def test_page_of_a_user_offers_tables_by_author(order: Any, keep: Callable[..., 
         if "/objects/purchase_orders?" in address and "where=createdById" in address
     )
 
-    assert "Purchase orders Created by " in text(page)
+    shown = text(page)
+    assert "Other links to this object" not in shown
+    listed = shown.partition("Created and updated by this user Resource Created Updated ")[2]
+    assert "Purchase orders Created Updated " in listed
+    places = [listed.index(f"{name} Created") for name in ("Purchase orders", "Parts", "Issues")]
+    assert places == sorted(places)
     assert set(re.findall(r"/objects/purchase_orders/(\d+)", order.send("GET", table).text)) == {
         "8"
     }
+
+
+def test_tables_of_one_resource_are_named_by_their_links(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    keep("users", {"id": 5, "name": "Ada"})
+    keep("run_steps", {"id": 1, "startedById": 5, "completedById": 5}, {"id": 2, "startedById": 5})
+    keep("issues", {"id": 3, "assignedToId": 5})
+    shown = text(signed_in.send("GET", "/objects/users/5").text)
+    assert "Run steps · Started by 2 " in shown
+    assert "Run steps · Completed by 1 " in shown
+    assert "Issues 1 " in shown
 
 
 def test_linked_objects_are_those_of_the_shown_time(order: Any, keep: Callable[..., None]) -> None:

@@ -57,6 +57,25 @@ def test_findings_have_a_button_for_their_action(
     assert state_shown(signed_in) == "failing"
 
 
+def test_missed_changes_and_their_missing_receiver_are_one_problem_with_one_button(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    for name in ("A", "B"):
+        now = clock.format_rfc3339(datetime.now(UTC))
+        keep("parts", *({"id": n, "partNumber": name, "_updated": now} for n in (1, 2, 3)))
+    page = signed_in.send("GET", "/").text
+    assert page.count("without a webhook event") == page.count("Repair webhooks</button>") == 1
+    step = "Finish the setup guide"
+    none = Finding("receiver", "warning", "No receiver posts here", step, Action.SET_UP_WEBHOOKS)
+    signed_in.hub.database.write_now(finding_store.add_findings, 1, [none])
+    page = signed_in.send("GET", "/").text
+    assert "No receiver posts here; a sync found 6 changes without a webhook event" in page
+    assert page.count("without a webhook event") == 1
+    assert "Repair webhooks" not in page
+    assert '<a class="button plain" href="/integrations/1/set-up">Set up webhooks</a>' in page
+    assert f'<span class="quiet">{step}' not in page
+
+
 def test_problem_of_several_integrations_is_shown_once(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:

@@ -4,11 +4,14 @@ import html
 import re
 from typing import Any
 
+import pytest
 from standardwebhooks import Webhook
 from tests.alert_sinks import http_sink
 
 import ultraviolet
 from ultraviolet.hub.accounts import sessions, users
+from ultraviolet.hub.core import finding_store
+from ultraviolet.hub.core.finding import Action, Finding
 
 
 def test_role_is_changed_but_one_administrator_remains(signed_in: Any) -> None:
@@ -103,6 +106,21 @@ def test_about_page_shows_paths_to_administrators_only(edge: Any) -> None:
     assert "Third-party software" in page
     assert str(edge.hub.settings.data) not in page
     assert 'href="/about"' in edge.send("GET", "/").text
+
+
+@pytest.mark.usefixtures("integration")
+def test_active_problem_has_the_button_of_its_finding(signed_in: Any) -> None:
+    step = "Check the receiver; `ultraviolet setup plan plant` lists it"
+    gone = Finding("receiver", "error", "The receiver is gone", step, Action.REPAIR_WEBHOOKS)
+    signed_in.hub.database.write_now(finding_store.add_findings, 1, [gone])
+    signed_in.runner.run(signed_in.hub.alerts.check())
+    page = signed_in.send("GET", "/settings/alerts").text
+    note = page[page.index("Active problems") : page.index("Alert destinations</h2>")]
+    assert "plant</a>: The receiver is gone." in note
+    assert "Check the receiver" in note
+    assert "setup plan" not in note
+    assert '<button class="plain">Repair webhooks</button>' in note
+    assert 'action="/integrations/1/set-up/automatic"' in note
 
 
 def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:

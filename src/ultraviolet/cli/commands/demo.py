@@ -115,9 +115,9 @@ def demo(
         _end_earlier_processes(data)
         remembered = _load_ports(data)
         usual = remembered or Ports(*DEFAULT_PORTS)
+        hub_port = _pick_port(usual.hub if port is None else port)
         ports = Ports(
-            _pick_port(usual.hub if port is None else port),
-            _pick_port(usual.ion if ion_port is None else ion_port),
+            hub_port, _pick_port(usual.ion if ion_port is None else ion_port, taken=hub_port)
         )
         ion_url, hub_url = f"http://127.0.0.1:{ports.ion}", f"http://127.0.0.1:{ports.hub}"
         write_url(hub_url)
@@ -342,9 +342,9 @@ def _load_ports(data: Path) -> Ports | None:
     return None
 
 
-def _pick_port(preferred: int) -> int:
-    """Return the preferred port, or the next free one with a message."""
-    port = free_port(preferred)
+def _pick_port(preferred: int, taken: int = 0) -> int:
+    """Return the preferred port, or the next free one except `taken`, with a message."""
+    port = free_port(preferred, taken=taken)
     if preferred not in (0, port):
         _say(f"Port {preferred} is in use; using {port}.")
     return port

@@ -47,9 +47,10 @@ def find_integration_findings(
         return
     yield from _processing_findings(connection, integration, status)
     stored = finding_store.list_findings(connection, integration.id, _MAX_FINDINGS, unresolved=True)
-    for one in sorted(stored, key=lambda one: one.kind == invalid_values.KIND):
-        if one.kind != "unreadable":  # the resource reports it, and sooner
-            yield msgspec.convert(one, Finding, from_attributes=True)
+    receiver = next((one for one in stored if one.kind == "receiver" and not one.repaired_at), None)
+    last = _last_event_at(connection, integration)
+    missed = _missed_changes(connection, catalog, integration, last, status)
+    yield from _stored_findings(stored, receiver, missed)
     yield from _connection_findings(integration, stored, status)
     if unread := _unread(connection, integration, proven_at):
         yield unread
@@ -62,11 +63,27 @@ def find_integration_findings(
         now = Action.FETCH.command(integration.name)
         step = f"The next sync confirms them; `{now}` starts one now"
         yield Finding("hub_was_down", "error", message, step, Action.FETCH)
-    yield from _event_findings(connection, catalog, integration, stored, status)
+    if receiver is None:
+        yield from _event_findings(integration, last, missed)
     if not status.heals:
         message = "Healing is turned off by ULTRAVIOLET_HEAL, so stale objects are not read again"
         step = "Remove the setting and restart the hub"
         yield Finding("healing_off", "error", message, step)
+
+
+def _stored_findings(
+    stored: Sequence[finding_store.StoredFinding],
+    receiver: finding_store.StoredFinding | None,
+    missed: str,
+) -> Iterator[Finding]:
+    """Yield the stored findings; an open problem of the receiver tells the missed changes too."""
+    for one in sorted(stored, key=lambda one: one.kind == invalid_values.KIND):
+        told = one
+        if one is receiver and missed:
+            message = f"{one.message.rstrip('.')}; {missed[0].lower()}{missed[1:]}"
+            told = msgspec.structs.replace(one, severity="error", message=message)
+        if one.kind != "unreadable":  # the resource reports it, and sooner
+            yield msgspec.convert(told, Finding, from_attributes=True)
 
 
 def _processing_findings(
@@ -144,21 +161,23 @@ def _unread(
     )
 
 
-def _event_findings(
+def _last_event_at(connection: Connection, integration: Integration) -> str | None:
+    # `+ 0` makes SQLite scan back from the newest row instead of sorting all rows.
+    newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration.id)
+    return connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
+
+
+def _missed_changes(
     connection: Connection,
     catalog: Catalog,
     integration: Integration,
-    stored: Sequence[finding_store.StoredFinding],
+    last: str | None,
     status: ProcessStatus,
-) -> Iterator[Finding]:
-    """Yield a finding if events do not arrive.
+) -> str:
+    """Return a sentence about changes without an event since the last event; empty if few.
 
-    That no event has arrived yet follows from an open problem of the receiver, and is not told.
     Changes of resources for which ION never sends events do not count.
     """
-    # `+ 0` makes SQLite scan back from the newest row instead of sorting all rows.
-    newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration.id)
-    last = connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
     since = max(last or "", format_rfc3339(status.moment - timedelta(days=1)))
     query = select(func.count()).where(
         drift.c.integration_id == integration.id,
@@ -167,18 +186,24 @@ def _event_findings(
         drift.c.wrong_since > since,
         drift.c.healed_at > since,
     )
-    without_event = connection.execute(query).scalar_one()
-    if without_event >= _DEAD_WEBHOOK_CHANGES:
-        arrived = f"the last event arrived {age(last, status.moment)}"
-        message = (
-            f"A sync found {counted(without_event, 'change')} without a webhook event;"
-            f" {arrived if last else 'no event has arrived yet'}"
-            f"{_sandbox_remark(integration)}"
-        )
+    missed = connection.execute(query).scalar_one()
+    if missed < _DEAD_WEBHOOK_CHANGES:
+        return ""
+    arrived = f"the last event arrived {age(last, status.moment)}"
+    return (
+        f"A sync found {counted(missed, 'change')} without a webhook event;"
+        f" {arrived if last else 'no event has arrived yet'}"
+    )
+
+
+def _event_findings(integration: Integration, last: str | None, missed: str) -> Iterator[Finding]:
+    """Yield a finding if events do not arrive, although no problem of the receiver is open."""
+    if missed:
         plan = command("setup plan", integration.name)
         step = f"Check the receiver and its subscriptions; `{plan}` lists them"
+        message = f"{missed}{_sandbox_remark(integration)}"
         yield Finding("silent", "error", message, step, Action.REPAIR_WEBHOOKS)
-    elif last is None and not any(one.kind == "receiver" and not one.repaired_at for one in stored):
+    elif last is None:
         message = (
             "No webhook event has arrived yet, so changes appear only after the next sync"
             f"{_sandbox_remark(integration)}"

@@ -3,10 +3,14 @@
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
+from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.alerts import destinations
 from ultraviolet.hub.alerts import store as alert_store
+from ultraviolet.hub.alerts.conditions import Topic, integration_conditions
+from ultraviolet.hub.core.finding import Finding
+from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.forms.form_values import confirm
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
@@ -20,7 +24,16 @@ _KINDS = {"email": "E-mail", "slack": "Chat webhook", "webhook": "Signed webhook
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
-    """Show active problems, destinations, and resolved problems."""
+    """Show active problems with their actions, destinations, and resolved problems."""
+
+    def read_active(connection: Connection) -> list[tuple[alert_store.Alert, Finding | None]]:
+        active = alert_store.list_recent(connection, _PAGE_SIZE, state="open")
+        found: dict[tuple[int | None, Topic], Finding] = {}
+        for id_ in {alert.integration_id for alert in active if alert.integration_id}:
+            judged = hub.freshness(connection, integrations.get(connection, id_))
+            found |= integration_conditions(connection, judged)
+        return [(alert, found.get((alert.integration_id, alert.topic))) for alert in active]
+
     return render.page(
         request,
         "alerts.html",
@@ -28,7 +41,7 @@ async def show(
         kinds=_KINDS,
         mails=hub.settings.smtp_url is not None,
         destinations=await hub.database.read(destinations.list_destinations),
-        active=await hub.database.read(alert_store.list_recent, _PAGE_SIZE, state="open"),
+        active=await hub.database.read(read_active),
         resolved=await hub.database.read(alert_store.list_recent, _PAGE_SIZE, state="fixed"),
     )
 

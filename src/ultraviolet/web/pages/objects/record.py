@@ -1,5 +1,6 @@
 """Page: one object with its key facts, fields, related objects and history."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from ultraviolet.web.pages.formats.addresses import runner
 from ultraviolet.web.pages.integration_choice import integration_of_object
 from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
+from ultraviolet.web.pages.objects.table import group_rank
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import history, links, object_table, objects, versions
 from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, columns
@@ -53,8 +55,7 @@ class Section(msgspec.Struct, frozen=True):
 class Related(msgspec.Struct, frozen=True):
     """Objects of one resource that link to this object; `rows` has the values of the first ones.
 
-    `count` is None if too many link to it to show those of an earlier time, or if no index has the
-    links, as those to authors.
+    `count` is None if too many link to it to show those of an earlier time.
     """
 
     resource: str
@@ -64,6 +65,14 @@ class Related(msgspec.Struct, frozen=True):
     count: int | None
     columns: list[str]
     rows: list[tuple[str, list[Cell]]]
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A resource whose objects a user may have created and updated, with the keys of these links."""
+
+    resource: str
+    title: str
+    keys: list[str]
 
 
 @get("/objects/{name:str}/{object_id:str}", guards=VIEWER)
@@ -113,6 +122,7 @@ async def show_object(
             "related": _related_then(connection, hub.catalog, *place, as_of)
             if as_of
             else _related(connection, hub.catalog, *place),
+            "written": [] if as_of else _written(hub.catalog, resource),
         }
 
     found = await hub.database.read(read)
@@ -203,7 +213,7 @@ def _sections(resource: Resource, detail: ObjectDetail, currency: str) -> list[S
 def _related(
     connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
 ) -> list[Related]:
-    """Return the objects that link to this one or that it may have written."""
+    """Return the objects that link to this one."""
     found: list[Related] = []
     for group in links.list_linked_from(connection, catalog, integration_id, resource, id_):
         other = catalog.resources.get(group.resource)
@@ -213,14 +223,29 @@ def _related(
         found.append(
             _group(connection, catalog, other, group.resource, group.field, group.count, details)
         )
-    written = [
-        _group(connection, catalog, other, other.name, link.key, None, ())
+    return _most_informative_first(found)
+
+
+def _written(catalog: Catalog, resource: Resource) -> list[Written]:
+    """Return the main resources whose authors are objects of this one, in the order of domains.
+
+    No index has these links, so they are not counted.
+    """
+    found = [
+        Written(other.name, other.title, keys)
         for other in catalog.mirrored
         if resource_label(other.name).main
-        for link in other.links
-        if link.key in AUTHOR_KEYS and link.resource == resource.name
+        and (
+            keys := [
+                link.key
+                for link in other.links
+                if link.key in AUTHOR_KEYS and link.resource == resource.name
+            ]
+        )
     ]
-    return _most_informative_first([*found, *written])
+    return sorted(
+        found, key=lambda one: (group_rank(resource_label(one.resource).group), one.title)
+    )
 
 
 def _related_then(
@@ -295,8 +320,16 @@ def _group(
 
 
 def _most_informative_first(found: Sequence[Related]) -> list[Related]:
+    """Order the groups; the titles of those of one resource name their fields."""
+    times = Counter(one.resource for one in found if one.rows)
+    named = [
+        msgspec.structs.replace(one, title=f"{one.title} · {one.field_label}")
+        if one.rows and times[one.resource] > 1
+        else one
+        for one in found
+    ]
     return sorted(
-        found,
+        named,
         key=lambda one: (
             not one.rows,
             not resource_label(one.resource).main,
