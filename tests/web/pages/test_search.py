@@ -207,14 +207,14 @@ def test_long_texts_are_sorted_and_compared_with_an_index(
     keep("parts", *({"id": n, "description": long(n)} for n in range(1, 15)))
     keep("parts", {"id": 20, "description": f"{same}a"}, {"id": 21, "description": f"{same}B"})
     page = signed_in.send("GET", "/objects/parts?sort=description").text
-    assert "ultraviolet object index --integration plant parts description" in page
+    assert "Create index" in page
     assert field_indexes_of(signed_in) == set(), "looking at a page changes nothing"
     asked = {"query": "sort=description", "integration": "1", "field": "description"}
     sent = signed_in.submit("/objects/parts/indexes", **asked)
     assert (sent.status_code, sent.headers["location"]) == (303, "/objects/parts?sort=description")
     signed_in.runner.run(signed_in.hub.field_indexes.settled())
     assert len(field_indexes_of(signed_in)) == 1
-    assert "object index" not in signed_in.send("GET", "/objects/parts?sort=description").text
+    assert "Create index" not in signed_in.send("GET", "/objects/parts?sort=description").text
     again = signed_in.api("POST", "/objects/parts/indexes", {"fields": ["description"]})
     assert (again.status_code, again.json()["creating"]) == (202, [])
     refused = signed_in.api("POST", "/objects/parts/indexes", {"fields": ["nonsense"]})
@@ -262,8 +262,7 @@ def test_index_is_suggested_and_keeps_the_order_of_a_list(
         "where=partNumber:is:pn-3&sort=id",
     )
     before = {one: signed_in.send("GET", f"/objects/parts?{one}").text for one in asked}
-    command = "object index --integration plant parts"
-    assert all(command in page for page in before.values())
+    assert all("Create index" in page for page in before.values())
     signed_in.api("POST", "/objects/parts/indexes", {"fields": ["cost", "partNumber", "id"]})
     signed_in.runner.run(signed_in.hub.field_indexes.settled())
 
