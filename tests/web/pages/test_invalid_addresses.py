@@ -64,6 +64,17 @@ def field_of(html: str, name: str) -> str:
     return found
 
 
+@pytest.mark.parametrize("path", ["/events", "/settings/audit"])
+def test_period_that_ends_before_it_begins_is_refused(several: Any, path: str) -> None:
+    page = several.send("GET", f"{path}?since=2026-11-24T12:00&until=2026-11-24T11:59")
+    assert page.status_code == 422
+    assert "Until is before From. Enter a later time." in field_of(page.text, "until")
+    day = several.send("GET", f"{path}?since=2026-11-24T12:00&until=2026-11-24")
+    assert day.status_code == 200
+    refused = several.api("GET", "/audit?since=2026-11-24&until=2026-11-22")
+    assert refused.status_code == 422
+
+
 def test_invalid_address_shows_its_page(several: Any, subtests: pytest.Subtests) -> None:
     for address, (heading, status, field, value) in ADDRESSES.items():
         with subtests.test(address):

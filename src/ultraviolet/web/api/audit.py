@@ -13,7 +13,7 @@ from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.audit import ACTIONS, AuditEntry, AuditFilter
 from ultraviolet.mirror.export import MEDIA_TYPES, make_writer
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
-from ultraviolet.web.http.params import parse_choice, parse_moment
+from ultraviolet.web.http.params import parse_choice, parse_period
 from ultraviolet.web.middleware.auth import ADMIN, GivenHub
 
 TAGS = ["access"]
@@ -53,8 +53,7 @@ def audit_filter(
         actor or None,
         parse_choice("action", action, ACTIONS),
         subject or None,
-        parse_moment("since", since),
-        parse_moment("until", until, end=True),
+        *parse_period(since, until),
     )
 
 

@@ -77,7 +77,15 @@ def parse_choice(
     return value
 
 
-def parse_moment(name: str, given: str | None, *, end: bool = False) -> str | None:
+def parse_period(since: str | None, until: str | None) -> tuple[str | None, str | None]:
+    """Return the times of the parameters since and until; raise InvalidError."""
+    start, end = _parse_moment("since", since), _parse_moment("until", until, end=True)
+    if start and end and end < start:
+        raise InvalidError("Until is before From. Enter a later time.", field="until")
+    return start, end
+
+
+def _parse_moment(name: str, given: str | None, *, end: bool = False) -> str | None:
     """Return the time of a parameter as RFC 3339; without a zone, it is in UTC; None if empty.
 
     A date is the start of the day, or its end for the `end` of a range. Raise InvalidError.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.web.http.params import parse_choice, parse_moment
+from ultraviolet.web.http.params import parse_choice, parse_period
 from ultraviolet.web.pages.formats.names import words
 from ultraviolet.web.pages.forms.form_values import number_in
 from ultraviolet.web.queries.events import ACTIONS, OUTCOMES, EventFilter
@@ -29,6 +29,7 @@ def parse_filter(
     catalog: Catalog, asked: Mapping[str, str], integration_id: int | None
 ) -> EventFilter:
     """Return the filter of an address; raise InvalidError or NotFoundError for an invalid value."""
+    since, until = parse_period(asked.get("since"), asked.get("until"))
     return EventFilter(
         integration_id=integration_id,
         resource=resource_name(catalog, asked.get("resource")),
@@ -36,7 +37,7 @@ def parse_filter(
         outcome=parse_choice("outcome", asked.get("outcome"), OUTCOMES, words),
         object_id=asked.get("object") or None,
         said=asked.get("q") or None,
-        since=parse_moment("since", asked.get("since")),
-        until=parse_moment("until", asked.get("until"), end=True),
+        since=since,
+        until=until,
         webhook_url_id=number_in(asked, "url") if asked.get("url") else None,
     )
