@@ -84,6 +84,22 @@ def test_fields_have_labels_and_booleans_are_yes_or_no(order: Any) -> None:
     assert re.findall(r"\b[a-z]+[A-Z]\w*", details.replace("mBOM", "")) == []
 
 
+def test_rich_text_is_shown_as_text_and_links_without_a_title_name_their_resource(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    nodes = [
+        {"type": "p", "id": 1, "children": [{"text": "Too "}, {"text": "short", "bold": True}]},
+        {"type": "p", "id": 2, "children": [{"text": "Remake it"}]},
+    ]
+    keep("parts_inventory", {"id": 40})
+    keep("issues", {"id": 3, "causeCondition": nodes, "fixPartInventoryId": 40, "updatedById": 1})
+    page = signed_in.send("GET", "/objects/issues/3").text.partition("Raw document")[0]
+    assert "Too short\nRemake it</span>" in page
+    assert "children" not in page
+    assert re.search(r">[A-Z][a-z ]+ 40</a>", page)
+    assert "User 1" in text(page + "</main>")
+
+
 def test_custom_attributes_are_fields(order: Any, keep: Callable[..., None]) -> None:
     shown = text(order.send("GET", "/objects/purchase_orders/7").text)
     assert "Priority high" in shown

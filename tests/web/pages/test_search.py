@@ -37,6 +37,23 @@ def test_ids_and_texts_are_found_in_every_resource(
     assert "/objects/parts/7?" in signed_in.send("GET", "/search", params={"q": "100% STEEL"}).text
 
 
+def test_matched_values_are_shown_as_on_other_pages(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    nodes = [{"type": "p", "children": [{"text": "Bore is oversize"}]}]
+    keep("issues", {"id": 3, "title": "Bracket", "causeCondition": nodes})
+    keep("purchase_order_lines", {"id": 8, "cost": 12770.5})
+    keep("parts", {"id": 9, "partNumber": "1000000", "acceptableParts": [4012, 4013]})
+    shown = {
+        sought: signed_in.send("GET", "/search", params={"q": sought}).text
+        for sought in ("oversize", "12770", "1000000", "4013")
+    }
+    assert "<span data-value>Bore is oversize</span>" in shown["oversize"]
+    assert "<span data-value>12,770.50</span>" in shown["12770"]
+    assert "<span data-value>1000000</span>" in shown["1000000"]
+    assert "<span data-value>4012, 4013</span>" in shown["4013"]
+
+
 def test_object_is_found_by_the_name_of_its_resource_and_its_id(
     signed_in: Any, keep: Callable[..., None]
 ) -> None:

@@ -58,6 +58,8 @@ class Renderer:
             "item_names": item_names,
             "is_plain_list": is_plain_list,
             "json_text": values.json_text,
+            "rich_text": values.rich_text,
+            "matched_text": values.matched_text,
             "number": number_text,
             "changes": changes,
             "label": names.label,

@@ -3,12 +3,14 @@
 import json
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from markupsafe import Markup, escape
 
 from ultraviolet import clock as ultraviolet_clock
+from ultraviolet.ion.labels import field_label
+from ultraviolet.text import money_text
 
 MAX_LINE_CHARACTERS = 100
 """Limit for JSON values on one line."""
@@ -66,6 +68,40 @@ def as_json(value: Any) -> str:
     if len(line) <= MAX_LINE_CHARACTERS:
         return line
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def rich_text(value: Any) -> str | None:
+    """Return the text of ION's rich text, a paragraph per line; None for another value."""
+    if not isinstance(value, list) or not value:
+        return None
+    paragraphs = [_node_text(node) for node in cast("list[Any]", value)]
+    return None if None in paragraphs else "\n".join(map(str, paragraphs))
+
+
+def _node_text(node: Any) -> str | None:
+    """Return the text of a node and its children; None if it is not a node."""
+    match node:
+        case {"text": str(text)}:
+            return text
+        case {"children": list(children)}:
+            parts = [_node_text(child) for child in cast("list[Any]", children)]
+            return None if None in parts else "".join(map(str, parts))
+        case _:
+            return None
+
+
+def matched_text(text: str, field: str) -> str:
+    """Return the value of a search match, which is JSON unless it is a text, as pages show it."""
+    is_money = field_label(field).format == "money"
+    try:
+        value = json.loads(text) if is_money or text.startswith("[") else text
+    except ValueError:
+        return text
+    if is_money:
+        return money_text(value)
+    if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+        return ", ".join(map(str, cast("list[Any]", value)))
+    return rich_text(value) or text
 
 
 def with_code(text: str) -> Markup:
