@@ -54,6 +54,15 @@ def test_axis_has_labels_at_round_times() -> None:
     assert labels == [["00:15", "00:30", "00:45", "01:00"], ["18:00", "06:00", "18:00", "06:00"]]
 
 
+def test_color_of_a_series_does_not_depend_on_the_others() -> None:
+    full = Series("full", [2], 1)
+    alone = columns(["1"], [full], "")
+    both = columns(["1"], [Series("incremental", [3], 0), full], "")
+    assert [bar.series for bar in alone.bars] == [1]
+    assert [bar.series for bar in both.bars] == [0, 1]
+    assert (list(alone.colors), list(both.colors)) == ([1], [0, 1])
+
+
 def test_every_cause_of_drift_has_a_color() -> None:
     style, tokens = (STATIC / "style.css").read_text(), (DESIGN / "tokens.css").read_text()
     for number in range(len(CAUSES)):

@@ -23,6 +23,8 @@ class Series(msgspec.Struct, frozen=True):
 
     name: str
     values: Sequence[float | None]
+    color: int | None = None
+    """The number of its color in every chart; None: by its place in this chart."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -33,7 +35,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A column, or a part of one, with the number of its series."""
+    """A column, or a part of one, with the number of the color of its series."""
 
     x: float
     y: float
@@ -57,6 +59,8 @@ class Chart(msgspec.Struct, frozen=True):
     bars: list[Bar] = []
     lines: list[str] = []
     """Paths, one for each series."""
+    colors: Sequence[int] = range(2)
+    """The color of each series."""
     times: Sequence[str] = ()
     """The times of the places (RFC 3339); empty if they are not times of day."""
 
@@ -97,20 +101,22 @@ def columns(
         size = 10 ** math.floor(math.log10(highest))
         top = next(size * part for part in _ROUND if size * part >= highest * 0.999_999)
     step = WIDTH / max(1, len(places))
+    colors = [n if line.color is None else line.color for n, line in enumerate(series)]
     bars: list[Bar] = []
     for number in range(len(places)):
         below = 0.0
-        for which, line in enumerate(series):
+        for color, line in zip(colors, series, strict=True):
             value = line.values[number] or 0
             high, low = _linear(below + value, top), _linear(below, top)
             if value:
                 left, width = round(number * step, 1), round(min(step * 0.78, _WIDEST), 1)
-                bars.append(Bar(left, high, width, round(max(low - high, 0.7), 1), which))
+                bars.append(Bar(left, high, width, round(max(low - high, 0.7), 1), color))
             below += value
     rules = [Rule(_linear(v, top), write(v) if v else "0") for v in (0, top / 2, top)]
     rows, points = _table(places, series, write)
     keys = [line.name for line in series]
-    return Chart(says, rules, _marks(places), keys, rows, points, bars=bars, times=times)
+    drawn = Chart(says, rules, _marks(places), keys, rows, points, bars=bars, times=times)
+    return msgspec.structs.replace(drawn, colors=colors)
 
 
 def curves(

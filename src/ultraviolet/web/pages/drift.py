@@ -114,8 +114,13 @@ def _groups(causes: list[DriftCause]) -> list[CauseGroup]:
 def _chart(moments: list[DriftInterval], places: list[str], by: drift.By) -> Chart:
     wrong = {moment.at: moment.causes for moment in moments}
     found = sorted({cause for causes in wrong.values() for cause in causes})
+    colors: list[str] = [*CAUSES]
     series = [
-        Series(cause_label(cause), [wrong.get(place, {}).get(cause, 0) for place in places])
+        Series(
+            cause_label(cause),
+            [wrong.get(place, {}).get(cause, 0) for place in places],
+            colors.index(cause),
+        )
         for cause in found
     ]
     total = sum(sum(causes.values()) for causes in wrong.values())

@@ -90,7 +90,9 @@ def _charts(runs: list[Fetch]) -> dict[str, Chart]:
 
     def of(mode: str, values: list[float]) -> Series:
         return Series(
-            mode, [v if run.mode == mode else 0 for v, run in zip(values, runs, strict=True)]
+            mode,
+            [v if run.mode == mode else 0 for v, run in zip(values, runs, strict=True)],
+            fetches.MODES.index(mode),
         )
 
     took, read = [run.took or 0.0 for run in runs], [float(run.read) for run in runs]

@@ -70,24 +70,29 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
+class _Node(msgspec.Struct, frozen=True):
+    """A node of rich text: a leaf with a text, or an element with children."""
+
+    text: str | None = None
+    children: list["_Node"] | None = None
+
+    @property
+    def content(self) -> str | None:
+        """The text of the node and its children; None if it is not a node of rich text."""
+        if self.text is not None or self.children is None:
+            return self.text
+        parts = [child.content for child in self.children]
+        return None if None in parts else "".join(part or "" for part in parts)
+
+
 def rich_text(value: Any) -> str | None:
     """Return the text of ION's rich text, a paragraph per line; None for another value."""
-    if not isinstance(value, list) or not value:
+    try:
+        nodes = msgspec.convert(value, list[_Node])
+    except msgspec.ValidationError:
         return None
-    paragraphs = [_node_text(node) for node in cast("list[Any]", value)]
-    return None if None in paragraphs else "\n".join(map(str, paragraphs))
-
-
-def _node_text(node: Any) -> str | None:
-    """Return the text of a node and its children; None if it is not a node."""
-    match node:
-        case {"text": str(text)}:
-            return text
-        case {"children": list(children)}:
-            parts = [_node_text(child) for child in cast("list[Any]", children)]
-            return None if None in parts else "".join(map(str, parts))
-        case _:
-            return None
+    paragraphs = [node.content for node in nodes]
+    return None if None in paragraphs else "\n".join(part or "" for part in paragraphs)
 
 
 def matched_text(text: str, field: str) -> str:
@@ -99,9 +104,10 @@ def matched_text(text: str, field: str) -> str:
         return text
     if is_money:
         return money_text(value)
-    if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
-        return ", ".join(map(str, cast("list[Any]", value)))
-    return rich_text(value) or text
+    items = cast("list[Any]", value) if isinstance(value, list) else [text]
+    if all(isinstance(item, str | int | float) for item in items):
+        return ", ".join(map(str, items))
+    return rich_text(items) or text
 
 
 def with_code(text: str) -> Markup:
