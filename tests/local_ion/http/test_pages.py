@@ -371,7 +371,8 @@ def test_api_key_is_created_on_the_home_page(site: Site) -> None:
     answer = site.client.post("/home/api-keys")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    client_id, secret = re.findall(r"<dd><code>([^<]+)</code></dd>", answer.text)
+    api, auth, client_id, secret = re.findall(r"<dd><code>([^<]+)</code></dd>", answer.text)
+    assert api == auth == str(site.client.base_url).rstrip("/")
     token = "/realms/api-keys/protocol/openid-connect/token"
     given = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
     answer = site.client.post(token, data=given)

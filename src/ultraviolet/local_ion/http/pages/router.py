@@ -43,10 +43,13 @@ class Pages:
         self.changes = Changes(state, self.reader)
         self._render = Renderer(state).page
 
-    def create_api_key(self) -> Response[str]:
-        """Create an API key; return the home page with its secret, which is shown only there."""
+    def create_api_key(self, address: str) -> Response[str]:
+        """Create an API key; return the home page with its secret, which is shown only there.
+
+        `address` is that of this local ION, which a hub needs with the key.
+        """
         data = self.reader.execute(CREATE_API_KEY, {})
-        return self.home(data["createApiKey"]["apikey"])
+        return self.home({**data["createApiKey"]["apikey"], "address": address})
 
     def home(self, created_key: Mapping[str, str] | None = None) -> Response[str]:
         """Return the home page."""
@@ -268,7 +271,8 @@ def _form_handlers(state: AppState, pages: Pages) -> list[Any]:
     @post("/home/api-keys", request_max_body_size=MAX_FORM_BYTES, status_code=200)
     async def create_api_key(request: AnyRequest) -> Response[str]:
         state.check_session(request)
-        return await run(pages.create_api_key)
+        address = str(request.base_url).rstrip("/")
+        return await run(pages.create_api_key, address)
 
     @post("/resources/{resource:str}/new", request_max_body_size=MAX_FORM_BYTES)
     async def create(request: AnyRequest, resource: FromPath[str]) -> Response[Any]:
