@@ -187,7 +187,7 @@ def address_of(route: str) -> str:
 
 
 def heading(html: str) -> str:
-    found = re.search(r"<h1>(.+)</h1>", html)
+    found = re.search(r"<h1[^>]*>(.+)</h1>", html)
     assert found, html
     return found.group(1)
 

@@ -37,12 +37,16 @@ def check_integration(api: "Api", integration: Json) -> Iterator[CheckResult]:
         readable = sum(one["readable"] for one in test["resources"])
         message = f"{viewer.get('name')} can read {readable} resources"
         yield passed("credentials", f"{name}: ION", message)
+    receiver: list[CheckResult] = []
     if test["ok"]:
-        yield from _check_receiver(name, api.get(to("/integrations/{}/setup", id_)))
+        receiver = list(_check_receiver(name, api.get(to("/integrations/{}/setup", id_))))
+        yield from receiver
         urls = api.items(to("/integrations/{}/webhook-urls", id_), 100)
         yield from _check_signatures(name, [url for url in urls if url["state"] != "revoked"])
     freshness = api.get(to("/integrations/{}/freshness", id_))
     told = _CHECKED_HERE if test["ok"] else (*_CHECKED_HERE, "ion_fails", *CONSEQUENCES)
+    if any(one.kind == "receiver" and one.severity == "error" for one in receiver):
+        told = (*told, "silent")  # the receiver is the cause
     others = [one for one in freshness["findings"] if one["kind"] not in told]
     problems = list(_report(name, f"{name}: mirror", others))
     yield from problems
