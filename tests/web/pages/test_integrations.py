@@ -253,7 +253,7 @@ def test_resources_are_selected(
     assert "is kept but no longer syncs" in signed_in.send("GET", "/objects/parts/8").text
     shown = signed_in.send("GET", "/objects/purchase_order_lines/7").text
     assert re.search(r">\s*Part 3\s+<span[^>]*>not selected", shown)
-    assert re.search(r">5</a>\s+<span[^>]*>not mirrored yet", shown)
+    assert re.search(r">Purchase order 5</a>\s+<span[^>]*>not mirrored yet", shown)
     assert "not mirrored yet" in signed_in.send("GET", "/objects/purchase_order_lines").text
 
     nothing = signed_in.submit("/integrations/1/resources")
