@@ -46,7 +46,8 @@ _NOTHING: frozenset[str] = frozenset()
 _ONLY_COUNTED = frozenset(("",))
 _TABLE_FUNCTIONS = ("json_each", "json_tree")
 _JOINED_BY_NAME = re.compile(r"\b(?:using|natural)\b", re.IGNORECASE | re.ASCII)
-_EXPLAIN = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*explain\b", re.IGNORECASE | re.DOTALL)
+_EXPLAIN = re.compile(r"\s*explain\b", re.IGNORECASE | re.ASCII)
+"""The first word itself: after a comment, it could be inside of a statement that runs."""
 _OPENS = {"OpenRead", "ReopenIdx", "OpenWrite"}
 """Operations of SQLite's virtual machine that open a table or an index, by its root page."""
 _SHADOW_TYPES = {"boolean": "boolean", "json": "json"}
