@@ -83,83 +83,96 @@ def check_page(request: AnyRequest) -> None:
         raise NotFoundError
 
 
-class RejectedPage(Response[str]):
+class _Rejected(Response[str]):
+    """The response to a rejected request: a page with its errors, else an error page."""
+
+    def __init__(self, status: int, root: str, error_page: Response[str]) -> None:
+        super().__init__("", status_code=status)
+        self._status = status
+        self._root = root
+        self._error_page = error_page
+
+    def to_asgi_response(  # pyright: ignore[reportUnknownParameterType]
+        self, *given: Any, **options: Any
+    ) -> Any:
+        """Return an application that sends the page."""
+        request = cast("AnyRequest", options["request"])
+        error_page = cast("Any", self._error_page).to_asgi_response(*given, **options)
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            found = await self._request_page(request, scope)
+            if found is None:
+                await error_page(scope, receive, send)
+                return
+            start, html, rejected = found
+            await _send_page(send, start, self._status, html, rejected, self._added_headers())
+
+        return answer
+
+    async def _request_page(
+        self, request: AnyRequest, scope: Scope
+    ) -> tuple[Message, str, RejectedForm] | None:
+        """Return the response with the page, its text, and the errors to write into it.
+
+        Return None if there is no such page.
+        """
+        raise NotImplementedError
+
+    def _added_headers(self) -> Mapping[str, str]:
+        return {}
+
+
+class RejectedPage(_Rejected):
     """The page of a rejected form; the error page if the form's page is unknown or gone."""
 
     def __init__(
         self, error: UltravioletError, status: int, root: str, error_page: Response[str]
     ) -> None:
-        super().__init__("", status_code=status)
+        super().__init__(status, root, error_page)
         self._error = error
-        self._status = status
-        self._root = root
-        self._error_page = error_page
 
-    def to_asgi_response(  # pyright: ignore[reportUnknownParameterType]
-        self, *given: Any, **options: Any
-    ) -> Any:
-        """Return an application that sends the page."""
-        request = cast("AnyRequest", options["request"])
-        error_page = cast("Any", self._error_page).to_asgi_response(*given, **options)
+    async def _request_page(
+        self, request: AnyRequest, scope: Scope
+    ) -> tuple[Message, str, RejectedForm] | None:
+        form = await request.form()
+        address = str(form.get(PAGE_FIELD, ""))
+        values = {name: [str(one) for one in form.getall(name)] for name in form}
+        start, html = await _request(cast("Asgi", request.app), scope, address, {})
+        if not _is_shown(start, html):
+            return None
+        errors = {self._error.field: self._error.explanation}
+        return start, html, RejectedForm(self._root + str(scope["path"]), values, errors)
 
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            form = await request.form()
-            address = str(form.get(PAGE_FIELD, ""))
-            values = {name: [str(one) for one in form.getall(name)] for name in form}
-            start, html = await _request(cast("Asgi", request.app), scope, address, {})
-            if not _is_shown(start, html):
-                await error_page(scope, receive, send)
-                return
-            rejected = RejectedForm(
-                self._root + str(scope["path"]),
-                values,
-                {self._error.field: self._error.explanation},
-            )
-            own = {name.lower(): text for name, text in self._error.headers.items()}
-            await _send_page(send, start, self._status, html, rejected, own)
-
-        return answer
+    def _added_headers(self) -> Mapping[str, str]:
+        return {name.lower(): text for name, text in self._error.headers.items()}
 
 
-class RejectedAddress(Response[str]):
+class RejectedAddress(_Rejected):
     """The page of an address without its invalid parameters; the error page if it has none."""
 
     def __init__(
         self, errors: Mapping[str, str], status: int, root: str, error_page: Response[str]
     ) -> None:
-        super().__init__("", status_code=status)
+        super().__init__(status, root, error_page)
         self._errors = errors
-        self._status = status
-        self._root = root
-        self._error_page = error_page
 
-    def to_asgi_response(  # pyright: ignore[reportUnknownParameterType]
-        self, *given: Any, **options: Any
-    ) -> Any:
-        """Return an application that sends the page."""
-        request = cast("AnyRequest", options["request"])
-        error_page = cast("Any", self._error_page).to_asgi_response(*given, **options)
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            errors = dict(self._errors)
-            address = f"{quote(str(scope['path']))}?{request.url.query}"
-            address = _without(address, errors)
-            start, html = await _request(cast("Asgi", request.app), scope, address, errors)
-            for _ in range(_MAX_REPEATS):
-                goal: bytes = dict(start["headers"]).get(b"location", b"")
-                before, address = address, goal.decode() or _without(address, errors)
-                if _is_shown(start, html) or address == before:
-                    break
-                start, html = await _request(cast("Asgi", request.app), scope, address, errors)
-            if not _is_shown(start, html):
-                await error_page(scope, receive, send)
-                return
-            values = {name: request.query_params.getall(name) for name in errors}
-            action = self._root + unquote(urlsplit(address).path)
-            rejected = RejectedForm(action, values, errors, "get")
-            await _send_page(send, start, self._status, html, rejected, {})
-
-        return answer
+    async def _request_page(
+        self, request: AnyRequest, scope: Scope
+    ) -> tuple[Message, str, RejectedForm] | None:
+        application, errors = cast("Asgi", request.app), dict(self._errors)
+        address = _without(f"{quote(str(scope['path']))}?{request.url.query}", errors)
+        start, html = await _request(application, scope, address, errors)
+        for _ in range(_MAX_REPEATS):
+            goal: bytes = dict(start["headers"]).get(b"location", b"")
+            before, address = address, goal.decode() or _without(address, errors)
+            if _is_shown(start, html) or address == before:
+                break
+            start, html = await _request(application, scope, address, errors)
+        if not _is_shown(start, html):
+            return None
+        values = {name: request.query_params.getall(name) for name in errors}
+        action = self._root + unquote(urlsplit(address).path)
+        return start, html, RejectedForm(action, values, errors, "get")
 
 
 def _without(address: str, names: Mapping[str, str]) -> str:
