@@ -196,9 +196,9 @@ def normalize_document(
 ) -> dict[str, Any]:
     """Turn the content of an object into its document, so that equal content is equal data.
 
-    The content is changed and returned. `form` is `form_of(resource)`, for a caller that converts many objects. Nulls in attributes are
-    removed; other lists with nulls stay unchanged. Raise UnreadableValueError if a list is not a
-    list, or an entry has no id or key.
+    The content is changed and returned. `form` is `form_of(resource)`, for a caller that converts
+    many objects. Nulls in attributes are removed; other lists with nulls stay unchanged. Raise
+    UnreadableValueError if a list is not a list, or an entry has no id or key.
     """
     form = form_of(resource) if form is None else form
     for name in form.times:

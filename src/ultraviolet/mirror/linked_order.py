@@ -96,6 +96,15 @@ def first_ids(
     return (filled + empty if down else empty + filled)[:limit]
 
 
+def select_link_kind(resource: str, field: str | None, target: str) -> Select[Any]:
+    """Return the query of the id of a kind of links."""
+    return select(link_kinds.c.id).where(
+        link_kinds.c.resource == resource,
+        link_kinds.c.field == field,
+        link_kinds.c.target_resource == target,
+    )
+
+
 class _LinkedOrder:
     """Queries of one order."""
 
@@ -109,11 +118,7 @@ class _LinkedOrder:
         self._kinds: list[int] = []
         resource = by.resource
         for link in by.links:
-            query = select(link_kinds.c.id).where(
-                link_kinds.c.resource == resource,
-                link_kinds.c.field == link.key,
-                link_kinds.c.target_resource == link.resource,
-            )
+            query = select_link_kind(resource, link.key, link.resource)
             self._kinds.append(connection.execute(query).scalar() or _NO_KIND)
             resource = link.resource
 

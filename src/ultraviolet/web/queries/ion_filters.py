@@ -32,12 +32,13 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import FromClause
 
 from ultraviolet.db import sql
-from ultraviolet.db.tables.mirror import link_kinds, links, objects
+from ultraviolet.db.tables.mirror import links, objects
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.attributes import FIELD, PREFIX
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import AUTHOR_KEYS, Link, Relation, Resource
 from ultraviolet.mirror import field_indexes
+from ultraviolet.mirror.linked_order import select_link_kind
 from ultraviolet.mirror.search_index import UNSEARCHED_FIELDS
 from ultraviolet.text import did_you_mean
 from ultraviolet.web.queries.columns import (
@@ -274,7 +275,7 @@ class FilterCompiler:
             and joined.key not in AUTHOR_KEYS
             and self._links_of is not None
         ):
-            kind = _link_kind(resource, joined.key, target)
+            kind = select_link_kind(resource.name, joined.key, target.name).scalar_subquery()
             query = query.where(self._all(target, wanted, other, depth + 1))
             linked = select(link.c.id).where(
                 link.c.integration_id == self._links_of,
@@ -289,20 +290,11 @@ class FilterCompiler:
             query = query.where(
                 link.c.integration_id == of.c.integration_id,
                 link.c.target_id == of.c.id,
-                link.c.kind == _link_kind(target, joined.key, resource),
+                link.c.kind
+                == select_link_kind(target.name, joined.key, resource.name).scalar_subquery(),
                 other.c.id == link.c.id,
             )
         return query.where(self._all(target, wanted, other, depth + 1)).exists()
-
-
-def _link_kind(resource: Resource, field: str | None, target: Resource) -> ColumnElement[Any]:
-    """Return the id of a kind of links."""
-    kind = select(link_kinds.c.id).where(
-        link_kinds.c.resource == resource.name,
-        link_kinds.c.field == field,
-        link_kinds.c.target_resource == target.name,
-    )
-    return kind.scalar_subquery()
 
 
 def unknown_choices(
