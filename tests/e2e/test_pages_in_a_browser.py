@@ -234,9 +234,11 @@ def test_selected_theme_is_kept_on_other_pages(person: Page, hub: Any) -> None:
 
 def test_keyboard_shortcuts_open_pages_and_search(person: Page, hub: Any) -> None:
     person.goto(hub.url)
+    expect(person.locator(".live")).to_have_text("Live")
     person.keyboard.press("g")
     person.keyboard.press("e")
     expect(person.get_by_role("heading", name="Events", level=1)).to_be_visible()
+    expect(person.locator(".live")).to_have_text("Live")  # the page listens to keys
     person.keyboard.press("/")
     person.keyboard.type("Corr")
     expect(person.get_by_role("option", name="Corrections")).to_be_visible()

@@ -15,8 +15,10 @@ RECEIVER = """mutation CreateWebhookReceiver($input: CreateWebhookReceiverInput!
     subscriptions { resource action id } headers { key value id }
   } }
 }"""
-AN_ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag } } } }"
-UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
+AN_ORDER = (
+    "query AnOrder { purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag } } } }"
+)
+UPDATE_ORDER = """mutation UpdateOrder($input: UpdatePurchaseOrderInput!) {
   updatePurchaseOrder(input: $input) { purchaseOrder { id description } }
 }"""
 SECOND = 1000
@@ -36,6 +38,14 @@ class QueryRunner:
         self._paste(".graphiql-query-editor .CodeMirror", query)
         self._paste(
             ".graphiql-editor-tool .CodeMirror >> visible=true", json.dumps(variables or {})
+        )
+        # The runner reads the name of the operation a moment later, and sends it with the text.
+        name = re.search(r"(?:query|mutation) (\w+)", query)
+        assert name, query
+        self.page.wait_for_function(
+            """name => document.querySelector(".graphiql-query-editor .CodeMirror")
+                .CodeMirror.operationName === name""",
+            arg=name[1],
         )
         with self.page.expect_response(re.compile("/graphql$"), timeout=60 * SECOND) as response:
             self.page.get_by_role("button", name=re.compile("Execute query")).click()

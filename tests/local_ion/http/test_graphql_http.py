@@ -66,6 +66,25 @@ def test_queries_are_accepted_by_get(ion: LocalIonProcess) -> None:
     assert send(ion, "GET", f"/graphql?{urlencode(parameters)}")[2] == {"data": {"user": {"id": 1}}}
 
 
+@pytest.mark.parametrize(
+    ("query", "name", "message"),
+    [
+        ("query One { me { id } }", "Two", "Unknown operation named 'Two'."),
+        ("{ me { id } }", "Two", "Unknown operation named 'Two'."),
+        (
+            "query One { me { id } } query Two { me { id } }",
+            None,
+            "Must provide operation name if query contains multiple operations.",
+        ),
+    ],
+)
+def test_missing_operation_is_explained_like_graphql_core(
+    ion: LocalIonProcess, query: str, name: str | None, message: str
+) -> None:
+    _, _, answer = send(ion, "POST", body={"query": query, "operationName": name})
+    assert [error["message"] for error in answer["errors"]] == [message]
+
+
 def test_mutations_are_rejected_by_get(ion: LocalIonProcess) -> None:
     parameters = urlencode(
         {"query": 'mutation { createSupplier(input: {name: "By GET"}) { supplier { id } } }'}

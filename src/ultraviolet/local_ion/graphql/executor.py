@@ -145,7 +145,11 @@ class LocalIon:
             return {"errors": [error.formatted for error in parsed.errors]}
         definition = get_operation_ast(parsed.document, operation_name)
         if definition is None:
-            message = "Must provide operation name if query contains multiple operations."
+            message = (  # of graphql-core, which ION's server uses
+                f"Unknown operation named '{operation_name}'."
+                if operation_name
+                else "Must provide operation name if query contains multiple operations."
+            )
             return {"errors": [{"message": message}]}
         definitions = definition.variable_definitions or ()
         try:

@@ -56,17 +56,17 @@ function showSuggestions(suggestions) {
 async function suggest() {
   const text = paletteInput.value.trim();
   const pages = pagesMatching(text);
-  showSuggestions(pages);
   pending?.abort();
-  if (!text) return;
+  if (!text) return showSuggestions(pages);
   pending = new AbortController();
   const everywhere = { title: `Search all objects for “${text}”`, detail: "", address: `/search?${new URLSearchParams({ q: text })}`, icon: "search" };
+  showSuggestions([...pages, everywhere]);
   try {
     const response = await fetch(`${root}/palette?${new URLSearchParams({ q: text })}`, { signal: pending.signal });
     const found = response.ok ? await response.json() : [];
     if (paletteInput.value.trim() === text) showSuggestions([...pages, ...found, everywhere]);
-  } catch (error) {
-    if (error.name !== "AbortError") showSuggestions([...pages, everywhere]);
+  } catch {
+    // Aborted by newer text, or the hub does not answer: the search itself is still offered.
   }
 }
 
