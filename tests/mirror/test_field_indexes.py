@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, text
 from tests.mirror.observations import Mirror, at, read
 
 from ultraviolet.db import dialect, sql
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror import field_indexes
 from ultraviolet.mirror.field_indexes import FieldIndex
@@ -103,6 +104,60 @@ def test_index_belongs_to_a_resource_and_serves_all_its_integrations(
     here = field_indexes.missing_indexes(connection, 1, parts, names)
     assert field_indexes.missing_indexes(connection, 2, parts, names) == here
     assert field_indexes.missing_indexes(connection, 1, suppliers, names) != here
+
+
+def test_columns_of_large_lists_are_indexed(
+    two_plants: Engine, catalog: Catalog, parts: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_indexes, "LISTED_OBJECTS", range(3, 5))
+    with two_plants.connect() as connection:
+        dialect.begin_write(connection)
+        save(connection, catalog, cost=[1, 2])
+        assert field_indexes.missing_list_indexes(connection, catalog) == []
+        save(connection, catalog, cost=[1, 2, 3])
+        wanted = field_indexes.missing_list_indexes(connection, catalog)
+        shown = (*resource_label("parts").columns, "_created")
+        assert wanted == missing(connection, parts, *shown)
+        connection.commit()
+
+    create(two_plants, wanted)
+    with two_plants.connect() as connection:
+        assert field_indexes.missing_list_indexes(connection, catalog) == []
+        dialect.begin_write(connection)
+        save(connection, catalog, cost=[1, 2, 3, 4, 5])
+        connection.exec_driver_sql(f"DROP INDEX {wanted[0].name}")
+        assert field_indexes.missing_list_indexes(connection, catalog) == [], "too many objects"
+
+
+def test_indexes_of_lists_leave_room_for_requested_ones(
+    connection: Connection, catalog: Catalog, parts: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_indexes, "LISTED_OBJECTS", range(3, 5))
+    monkeypatch.setattr(field_indexes, "MAX_LIST_INDEXES", 2)
+    save(connection, catalog, cost=[1, 2, 3])
+    assert len(field_indexes.missing_list_indexes(connection, catalog)) == 2
+
+
+def test_processes_do_not_replace_the_index_of_another(
+    two_plants: Engine, catalog: Catalog, parts: Resource
+) -> None:
+    with two_plants.connect() as connection:
+        save(connection, catalog, cost=[1, 2, 3])
+        [index] = missing(connection, parts, "cost")
+        connection.commit()
+    create(two_plants, [index])
+
+    def place() -> object:
+        """Return where the database keeps the index; a new one has another place."""
+        query = "SELECT rootpage FROM sqlite_master WHERE name = :name"
+        if two_plants.dialect.name == "postgresql":
+            query = "SELECT oid FROM pg_class WHERE relname = :name"
+        with two_plants.connect() as connection:
+            return connection.execute(text(query), {"name": index.name}).scalar_one()
+
+    before = place()
+    create(two_plants, [index])
+    assert place() == before
 
 
 def test_number_of_indexes_is_limited(

@@ -282,19 +282,31 @@ def index_names(connection: Connection, beginning: str) -> set[str]:
 
 
 def create_index(engine: Engine, name: str, definition: str) -> None:
-    """Create an index on PostgreSQL without blocking writers."""
+    """Create an index on PostgreSQL without blocking writers, unless another process does."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if connection.execute(_IS_THERE, {"name": name}).scalar_one():
+            return
         drop = f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
         connection.exec_driver_sql(drop)  # left by an interrupted run
         try:
             connection.exec_driver_sql(
                 f"CREATE INDEX CONCURRENTLY {name} {definition.replace('%', '%%')}"
             )
-        except DBAPIError:
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _EXISTS:
+                return
             with suppress(DBAPIError):  # an invalid index still slows down writes
                 connection.exec_driver_sql(drop)
             raise
         connection.exec_driver_sql("ANALYZE objects")  # for statistics of the expression
+
+
+_EXISTS = "42P07"
+_IS_THERE = text(
+    """SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND (indisvalid
+    OR indexrelid IN (SELECT index_relid FROM pg_stat_progress_create_index)))"""
+)
+"""Whether an index is valid or is being created."""
 
 
 def like(connection: Connection, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:

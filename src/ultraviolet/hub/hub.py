@@ -112,7 +112,7 @@ class Hub:
         self.pool = ControllerPool(settings, database, changes, self.connections, leases)
         self.controllers = self.pool.controllers
         self.requests = Requests(database, changes, self.connections, self.pool, self._one_off)
-        self.field_indexes = FieldIndexer(database)
+        self.field_indexes = FieldIndexer(database, catalog)
         self.statements = StatementRunner(settings.database_url)
         self.alerts = AlertService(settings, database, secrets, self.targets, self.freshness)
         self.sandboxes = Sandboxes(
@@ -129,6 +129,7 @@ class Hub:
                 Purger(database, changes).task,
                 SearchIndexer(database, catalog, changes, self.controllers.keys).task,
                 ViewUpdater(database, self.attributes, changes).task,
+                self.field_indexes.list_task,
             ]
 
     @classmethod

@@ -1,6 +1,7 @@
-"""Indexes of single fields of large resources, created on request, for sorting and filtering.
+"""Indexes of single fields of large resources, for sorting and filtering.
 
-Each index slows down changes of its resource a little, so their number is limited.
+The columns of the lists of large resources have one; others are created on request. Each index
+slows down changes of its resource a little, so their number is limited.
 """
 
 import hashlib
@@ -23,13 +24,22 @@ from sqlalchemy import (
 
 from ultraviolet.db import sql
 from ultraviolet.db.dialect import is_postgresql
-from ultraviolet.db.tables.mirror import objects
+from ultraviolet.db.tables.mirror import BY_CHANGE, objects
 from ultraviolet.ion.attributes import attribute_name
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 
 MIN_OBJECTS = 5_000
 """Number of objects of a resource above which an index is useful."""
 MAX_INDEXES = 24
+LISTED_OBJECTS = range(20_000, 500_000)
+"""Numbers of objects of a resource whose list gets indexes.
+
+Sorting fewer objects takes little time. With more, each index would delay deliveries on SQLite for
+seconds, so people decide.
+"""
+MAX_LIST_INDEXES = 16
 _NAME_PREFIX = "objects_by_field_"
 INDEXED_CHARACTERS = 200
 """Indexed prefix of a text. PostgreSQL rejects index entries of more than 2704 bytes."""
@@ -114,6 +124,32 @@ def missing_indexes(
         if name not in there:
             missing.append(FieldIndex(name, f"ON objects {columns} WHERE {condition}"))
     return missing[: max(0, MAX_INDEXES - len(there))]
+
+
+def missing_list_indexes(connection: Connection, catalog: Catalog) -> list[FieldIndex]:
+    """Return the missing indexes of the usual columns of lists, and of the time of creation.
+
+    Links are sorted by the names of the linked objects, which needs no index.
+    """
+    scope = (objects.c.integration_id, objects.c.resource)
+    number = func.count().label("number")
+    counted = select(*scope, number).where(BY_CHANGE).group_by(*scope).order_by(number.desc())
+    missing: dict[str, FieldIndex] = {}
+    for integration_id, name, count in connection.execute(counted):
+        resource = catalog.resources.get(name)
+        if resource is None or count not in LISTED_OBJECTS:
+            continue
+        links = {link.key for link in resource.links}
+        shown = dict.fromkeys((*resource_label(name).columns, "_created"))
+        fields = [
+            (field, resource.kinds[field])
+            for field in shown
+            if field in resource.kinds and field not in links and field != "id"
+        ]
+        found = missing_indexes(connection, integration_id, resource, fields)
+        missing |= {index.name: index for index in found}
+    there = len(sql.index_names(connection, _NAME_PREFIX))
+    return list(missing.values())[: max(0, MAX_LIST_INDEXES - there)]
 
 
 def create_indexes(connection: Connection, wanted: Sequence[FieldIndex]) -> None:

@@ -212,6 +212,20 @@ def test_nul_characters_are_ignored(signed_in: Any, keep: Callable[..., None], s
         assert "/objects/suppliers/1" in found.text, page
 
 
+def test_columns_of_a_large_list_are_indexed_without_a_request(
+    signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_indexes, "MIN_OBJECTS", 10)
+    monkeypatch.setattr(field_indexes, "LISTED_OBJECTS", range(10, 20))
+    keep("parts", *({"id": n, "partNumber": f"P-{n}"} for n in range(1, 15)))
+    assert "Create index" in signed_in.send("GET", "/objects/parts?sort=partNumber").text
+    signed_in.runner.run(signed_in.hub.field_indexes.index_lists())
+    signed_in.runner.run(signed_in.hub.field_indexes.settled())
+    for field in ("partNumber", "cost", "_created"):
+        assert "Create index" not in signed_in.send("GET", f"/objects/parts?sort={field}").text
+    assert "Create index" in signed_in.send("GET", "/objects/parts?sort=_updated").text
+
+
 def test_long_texts_are_sorted_and_compared_with_an_index(
     signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
