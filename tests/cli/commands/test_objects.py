@@ -20,7 +20,8 @@ from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
-from ultraviolet.web.queries import object_table
+from ultraviolet.web.queries.object_lists.list_columns import selected_columns
+from ultraviolet.web.queries.object_lists.order import Order
 
 ORDERS: list[dict[str, Any]] = [
     {
@@ -133,7 +134,7 @@ def listed(call: Call, *filters: str) -> list[str]:
 def test_list_has_the_columns_of_the_page(call: Call) -> None:
     catalog = load_catalog()
     resource = catalog.resources["purchase_orders"]
-    on_page = object_table.selected_columns(catalog, resource, [], object_table.Order())
+    on_page = selected_columns(catalog, resource, [], Order())
     heading = call("object", "list", "purchase_orders").splitlines()[0].split()
     shown = [path.column.link.field if path.column.link else path.name for path in on_page]
     assert ["id", *shown, "state", "changed"] == heading

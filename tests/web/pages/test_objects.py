@@ -14,7 +14,7 @@ from tests.web.conftest import NEW
 from ultraviolet import clock
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
-from ultraviolet.web.queries import list_count
+from ultraviolet.web.queries.object_lists import count as list_count
 from ultraviolet.web.queries.versions import VersionStart
 
 

@@ -369,11 +369,12 @@ def _select_columns(
     catalog: "Catalog", resource: "IonResource", names: str | None, sort: str | None
 ) -> "list[FieldPath]":
     """Return the fields to show: the given ones, else those of the page. Raise InvalidError."""
-    from ultraviolet.web.queries import object_table
+    from ultraviolet.web.queries.object_lists.list_columns import selected_columns
+    from ultraviolet.web.queries.object_lists.order import Order, parse_order
 
-    order = object_table.parse_order(catalog, resource, sort) if sort else object_table.Order("id")
+    order = parse_order(catalog, resource, sort) if sort else Order("id")
     given = _split(names)
-    return object_table.selected_columns(catalog, resource, given, order)[: len(given) or None]
+    return selected_columns(catalog, resource, given, order)[: len(given) or None]
 
 
 def _types(catalog: "Catalog", resource: "IonResource") -> Callable[[str], str | None]:
@@ -397,7 +398,7 @@ def _requested(
 ) -> list[str] | None:
     """Return the columns to request; a table also needs the currency of its amounts."""
     from ultraviolet.web.queries.field_paths import currency_path, is_amount
-    from ultraviolet.web.queries.object_table import CURRENCY
+    from ultraviolet.web.queries.object_lists.list_columns import CURRENCY
 
     names = [path.name for path in paths]
     if session.as_json:
@@ -411,7 +412,7 @@ def _with_columns(item: Json, paths: "Sequence[FieldPath]", *, with_names: bool)
 
     `with_names` shows the name of a linked object instead of its id.
     """
-    from ultraviolet.web.queries.object_table import CURRENCY
+    from ultraviolet.web.queries.object_lists.list_columns import CURRENCY
 
     values: list[Any] = []
     linked: Json = item.get("linked", {})

@@ -37,9 +37,21 @@ from ultraviolet.web.http.params import (
     required_integration,
 )
 from ultraviolet.web.middleware.auth import OPERATOR, VIEWER, GivenCaller, GivenHub
-from ultraviolet.web.queries import history, ion_filters, object_table, objects, versions
+from ultraviolet.web.queries import history, ion_filters, objects, versions
 from ultraviolet.web.queries.history import Comparison, Difference, ObjectAt, ResourceScope
-from ultraviolet.web.queries.object_table import ObjectQuery
+from ultraviolet.web.queries.object_lists.export_rows import (
+    export_columns,
+    read_export_rows,
+    with_choice_labels,
+)
+from ultraviolet.web.queries.object_lists.indexes import fields_to_index, missing_indexes
+from ultraviolet.web.queries.object_lists.list_columns import (
+    list_columns,
+    with_columns,
+    with_currencies,
+)
+from ultraviolet.web.queries.object_lists.order import ObjectQuery, Order, parse_order
+from ultraviolet.web.queries.object_lists.page import read_all_ids, read_page
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, ResourceCount
 from ultraviolet.web.queries.versions import VersionDetail
 
@@ -187,7 +199,7 @@ async def list_objects(
         raise InvalidError(
             "`at` cannot be combined with q, state, filter, sort or column.", field="at"
         )
-    paths, has_currency = object_table.list_columns(catalog, known, names or ())
+    paths, has_currency = list_columns(catalog, known, names or ())
     choose = _object_query(catalog, known, q, object_state, written_filter, sort)
 
     def read_at(connection: Connection) -> list[ObjectAt]:
@@ -199,11 +211,11 @@ async def list_objects(
 
     def read(connection: Connection) -> Page[ObjectDetail]:
         query = choose(required_integration(connection, integration))
-        found = object_table.read_page(connection, catalog, query, after, limit)
+        found = read_page(connection, catalog, query, after, limit)
         rows = found.rows
         if has_currency:
-            rows = object_table.with_currencies(connection, catalog, known, rows)
-        rows = object_table.with_columns(connection, rows, paths)
+            rows = with_currencies(connection, catalog, known, rows)
+        rows = with_columns(connection, rows, paths)
         return Page(rows, encode(found.next) if found.next else None)
 
     return await hub.database.read(read)
@@ -218,11 +230,7 @@ def _object_query(
     sort: str | None,
 ) -> Callable[[int], ObjectQuery]:
     """Return the query of these parameters for an integration; raise InvalidError."""
-    by = (
-        object_table.parse_order(catalog, resource, sort)
-        if sort
-        else object_table.Order("id", down=False)
-    )
+    by = parse_order(catalog, resource, sort) if sort else Order("id", down=False)
     fields = ion_filters.parse_filter(written_filter or "{}")
     return lambda chosen: ObjectQuery(
         ObjectFilter(chosen, resource, text or None, state or None), fields, by
@@ -361,11 +369,11 @@ async def index_fields(
     hub: Hub, actor: str, integration: str | None, resource: Resource, names: Sequence[str]
 ) -> IndexResult:
     """Start to create the useful indexes of these fields that do not exist yet."""
-    fields = object_table.fields_to_index(resource, names)
+    fields = fields_to_index(resource, names)
 
     def write(connection: Connection) -> tuple[list[str], list[FieldIndex]]:
         chosen = required_integration(connection, integration)
-        columns = object_table.missing_indexes(connection, chosen, resource, fields)
+        columns = missing_indexes(connection, chosen, resource, fields)
         missing = [column.name for column in columns]
         if not missing:
             return [], []
@@ -406,7 +414,7 @@ async def export_objects(
     catalog = await hub.database.read(hub.attributes.get)
     known = objects.find_resource(catalog, resource)
     choose = _object_query(catalog, known, q, object_state, written_filter, sort)
-    shown = object_table.export_columns(catalog, known, names or ())
+    shown = export_columns(catalog, known, names or ())
     for_people = as_format == "xlsx" or for_spreadsheets
     names_shown = shown.labels if for_people else [column.name for column in shown.columns]
     # An object's own id is text in the mirror; as a number in Excel, lookups find it by a link.
@@ -420,7 +428,7 @@ async def export_objects(
     def find(connection: Connection) -> tuple[ObjectFilter, str, list[str]]:
         found = integrations.get(connection, required_integration(connection, integration))
         query = choose(found.id)
-        ids = object_table.read_all_ids(connection, catalog, query, export.PAGE_ROWS)
+        ids = read_all_ids(connection, catalog, query, export.PAGE_ROWS)
         return query.objects, found.name, ids
 
     scope, integration_name, batches = await hub.database.read(find)
@@ -431,11 +439,9 @@ async def export_objects(
         for batch in batches:
 
             def read(connection: Connection, ids: Sequence[str]) -> bytes:
-                rows = object_table.read_export_rows(
-                    connection, scope, integration_name, shown, ids
-                )
+                rows = read_export_rows(connection, scope, integration_name, shown, ids)
                 if for_people:
-                    rows = object_table.with_choice_labels(shown, rows)
+                    rows = with_choice_labels(shown, rows)
                 return writer.write(rows)
 
             yield await hub.database.read(read, batch.split(","))

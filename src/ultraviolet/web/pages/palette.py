@@ -10,7 +10,8 @@ from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 from ultraviolet.web.queries.links import object_title
-from ultraviolet.web.queries.object_table import ObjectQuery, Order, read_page
+from ultraviolet.web.queries.object_lists.order import ObjectQuery, Order
+from ultraviolet.web.queries.object_lists.page import read_page
 from ultraviolet.web.queries.objects import ObjectFilter, resource_name
 from ultraviolet.web.queries.search import search
 

@@ -45,7 +45,8 @@ from ultraviolet.web.queries.conditions import (
 )
 from ultraviolet.web.queries.field_paths import FieldPath, find_path
 from ultraviolet.web.queries.links import object_title
-from ultraviolet.web.queries.object_table import known_values, parse_order, selected_columns
+from ultraviolet.web.queries.object_lists.list_columns import known_values, selected_columns
+from ultraviolet.web.queries.object_lists.order import parse_order
 from ultraviolet.web.queries.search import search
 
 _FORM = ("field", "operator", "value", "linked", "upper", "edit", "group", "path", "apply")

@@ -8,7 +8,7 @@ import msgspec
 from ultraviolet.errors import InvalidError
 from ultraviolet.web.http.pagination import decode, encode
 from ultraviolet.web.queries.conditions import OR
-from ultraviolet.web.queries.object_table import Order
+from ultraviolet.web.queries.object_lists.order import Order
 
 LIST_PARAMETERS = ("integration", "q", "state", "where", "sort", "column", "cursor")
 _KEPT = LIST_PARAMETERS[:-1]

@@ -25,10 +25,12 @@ from ultraviolet.web.pages.objects.cells import Cell, attribute_cells, cells
 from ultraviolet.web.pages.objects.history_slider import history_slider, moment
 from ultraviolet.web.pages.objects.table import group_rank
 from ultraviolet.web.pages.templating import GivenRenderer
-from ultraviolet.web.queries import history, links, object_table, objects, versions
+from ultraviolet.web.queries import history, links, objects, versions
 from ultraviolet.web.queries.columns import TECHNICAL_FIELDS, columns
 from ultraviolet.web.queries.field_paths import read_currencies
 from ultraviolet.web.queries.history import ResourceScope
+from ultraviolet.web.queries.object_lists.list_columns import selected_columns
+from ultraviolet.web.queries.object_lists.order import Order
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
 from ultraviolet.web.queries.versions import VersionDetail
 
@@ -297,7 +299,7 @@ def _group(
     rows: list[tuple[str, list[Cell]]] = []
     names: list[str] = []
     if resource and details:
-        usual = object_table.selected_columns(catalog, resource, [], object_table.Order())
+        usual = selected_columns(catalog, resource, [], Order())
         names = [path.name for path in usual if path.name != field][:_MAX_RELATED_COLUMNS]
         known = columns(resource)
         documents = [detail.fields for detail in details]

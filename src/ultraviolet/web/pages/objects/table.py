@@ -41,7 +41,7 @@ from ultraviolet.web.pages.objects.list_address import (
     parse_place,
 )
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer
-from ultraviolet.web.queries import object_table, objects
+from ultraviolet.web.queries import objects
 from ultraviolet.web.queries.columns import columns as own_columns
 from ultraviolet.web.queries.conditions import (
     OR,
@@ -57,8 +57,11 @@ from ultraviolet.web.queries.field_paths import (
     read_currencies,
     read_linked,
 )
-from ultraviolet.web.queries.list_count import ListCount, count_objects
-from ultraviolet.web.queries.object_table import ObjectQuery, TablePage
+from ultraviolet.web.queries.object_lists.count import ListCount, count_objects
+from ultraviolet.web.queries.object_lists.indexes import indexable_fields, missing_indexes
+from ultraviolet.web.queries.object_lists.list_columns import CURRENCY, selected_columns
+from ultraviolet.web.queries.object_lists.order import ObjectQuery, parse_order
+from ultraviolet.web.queries.object_lists.page import TablePage, read_page
 from ultraviolet.web.queries.objects import ObjectFilter
 
 _PAGE_SIZE = 50
@@ -160,8 +163,8 @@ async def _list_page(
 ) -> Response[str]:
     asked = request.query_params
     here = ListAddress(request.url.query)
-    by = object_table.parse_order(catalog, resource, asked.get("sort"))
-    columns = object_table.selected_columns(catalog, resource, asked.getall("column", []), by)
+    by = parse_order(catalog, resource, asked.get("sort"))
+    columns = selected_columns(catalog, resource, asked.getall("column", []), by)
     place = parse_place(asked.get("cursor"))
     object_state = parse_choice("state", asked.get("state"), objects.STATES)
 
@@ -180,11 +183,11 @@ async def _list_page(
         total = (
             ListCount(len(found.rows)) if complete else count_objects(connection, catalog, query)
         )
-        fields = object_table.indexable_fields(resource, field_filter, by)
+        fields = indexable_fields(resource, field_filter, by)
         documents = [each.fields for each in found.rows]
         chip_places = iter([n for n, written in enumerate(here.conditions) if written != OR])
         return {
-            "indexable": object_table.missing_indexes(connection, chosen, resource, fields),
+            "indexable": missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
             "integrations": integrations.list_page(connection),
             "problem": problem_of(connection, chosen),
@@ -266,7 +269,7 @@ def _exported_names(
     names = [path.name for path in shown]
     amounts = [path.name for path in shown if not path.links and is_amount(path.column)]
     if amounts and currency_path(catalog, resource):
-        names.insert(names.index(amounts[-1]) + 1, object_table.CURRENCY)
+        names.insert(names.index(amounts[-1]) + 1, CURRENCY)
     return names
 
 
@@ -274,9 +277,7 @@ def _read_page(
     connection: Connection, catalog: Catalog, query: ObjectQuery, at: Place | None
 ) -> TablePage:
     position, backwards = (at.position, at.backwards) if at else (None, False)
-    return object_table.read_page(
-        connection, catalog, query, position, _PAGE_SIZE, backwards=backwards
-    )
+    return read_page(connection, catalog, query, position, _PAGE_SIZE, backwards=backwards)
 
 
 def _part(page: TablePage, at: Place | None, total: ListCount) -> Part:

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select
 from ultraviolet.db.tables.mirror import BY_CHANGE, objects
 from ultraviolet.db.time_limit import time_limit
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.web.queries.object_table import ObjectQuery, select_ids
+from ultraviolet.web.queries.object_lists.order import ObjectQuery
+from ultraviolet.web.queries.object_lists.page import select_ids
 from ultraviolet.web.queries.objects import ObjectFilter
 
 MAX_COUNT = 100_000

@@ -1,0 +1,1 @@
+"""Lists of objects: order, pages, columns, counts and exports."""
