@@ -77,6 +77,12 @@ function openPalette(text = "") {
   suggest();
 }
 
+// The focus leaves first: the browser moves it later, and until then keys would belong to the hidden field.
+function closePalette() {
+  paletteInput.blur();
+  palette.close();
+}
+
 if (palette) {
   paletteInput.addEventListener("input", () => {
     select(null); // Enter searches until the suggestions fit the text
@@ -91,7 +97,7 @@ if (palette) {
       select(next ?? (event.key === "ArrowDown" ? suggestionList.firstElementChild : suggestionList.lastElementChild));
     } else if (event.key === "Escape") {
       event.preventDefault(); // a search field would only become empty
-      palette.close();
+      closePalette();
     } else if (event.key === "Enter") {
       event.preventDefault();
       const text = paletteInput.value.trim();
@@ -103,7 +109,7 @@ if (palette) {
     const item = event.target.closest("li");
     if (item) location.href = item.dataset.address;
   });
-  palette.addEventListener("click", (event) => { if (event.target === palette) palette.close(); });
+  palette.addEventListener("click", (event) => { if (event.target === palette) closePalette(); });
   // The search field of the side bar opens the palette; without scripts it is a plain search.
   document.getElementById("search")?.addEventListener("pointerdown", (event) => {
     event.preventDefault();
