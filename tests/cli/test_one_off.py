@@ -208,8 +208,10 @@ def test_every_command_reports_a_missing_hub_in_the_same_words(
     environment: Path, subtests: pytest.Subtests
 ) -> None:
     assert call_each(subtests, ("doctor", "db restore")) == {
-        f"6 ultraviolet: No hub in {environment}. Name the directory of a hub with --data, or start"
-        f" one with `ultraviolet serve --data {environment}`.\n"
+        (
+            f"6 ultraviolet: No hub in {environment}. Name the directory of a hub with --data, or start"
+            f" one with `ultraviolet serve --data {environment}`.\n"
+        )
     }
     assert not environment.exists()
 
@@ -224,8 +226,10 @@ def test_every_command_reports_an_unreachable_hub_and_a_wrong_key_in_the_same_wo
         ("", f"Set an API key of {hub.url} with --key or ULTRAVIOLET_KEY."),
         (
             "uvk_wrong",
-            "Invalid API key. It may be mistyped, revoked or expired;"
-            " an administrator can create another on the page Settings.",
+            (
+                "Invalid API key. It may be mistyped, revoked or expired;"
+                " an administrator can create another on the page Settings."
+            ),
         ),
     ]:
         env = {"ULTRAVIOLET_URL": hub.url, "ULTRAVIOLET_KEY": key}
@@ -233,8 +237,10 @@ def test_every_command_reports_an_unreachable_hub_and_a_wrong_key_in_the_same_wo
     hub.child.stop()
     env = {"ULTRAVIOLET_URL": hub.url, "ULTRAVIOLET_KEY": hub.key}
     assert call_each(subtests, on_this_machine, **env) == {
-        f"6 ultraviolet: The hub at {hub.url}/ does not respond: the connection was refused. Start it"
-        " with `ultraviolet serve`, or check the address.\n"
+        (
+            f"6 ultraviolet: The hub at {hub.url}/ does not respond: the connection was refused. Start it"
+            " with `ultraviolet serve`, or check the address.\n"
+        )
     }
 
 
