@@ -95,17 +95,18 @@ QUIET = {
 }
 """A call of each command that does not use ION. Some fail because their object is missing."""
 USES_ION = {
-    "fetch run",
-    "integration add",
-    "integration test",
-    "setup adopt",
-    "setup apply",
-    "setup plan",
-    "setup text",
-    "verify resume",
-    "verify run",
-    "webhook rotate",
+    "fetch run": "fetch run",
+    "integration add": "integration add p --environment production --client-id i --client-secret s",
+    "integration test": "integration test",
+    "setup adopt": "setup adopt --receiver 12",
+    "setup apply": "setup apply",
+    "setup plan": "setup plan",
+    "setup text": "setup text",
+    "verify resume": "verify resume 1",
+    "verify run": "verify run",
+    "webhook rotate": "webhook rotate 1",
 }
+"""A call of each command that uses ION."""
 PROCESSES = ("serve", "demo", "ion ")
 
 
@@ -163,7 +164,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_command_is_covered() -> None:
     names = {path.removeprefix("ultraviolet ") for path, _ in leaves()}
     one_off = {name for name in names if not name.startswith(PROCESSES)}
-    assert one_off == QUIET.keys() | USES_ION
+    assert one_off == QUIET.keys() | USES_ION.keys()
 
 
 def test_commands_send_no_unrequested_requests_to_ion(
@@ -188,6 +189,59 @@ def test_commands_send_no_unrequested_requests_to_ion(
             assert 0 == counting_ion.requests
     for file in ("exported.jsonl", "suppliers.csv", "backup.db"):
         assert Path(file).exists(), file
+
+
+def call_each(subtests: pytest.Subtests, without: tuple[str, ...], **env: str) -> set[str]:
+    """Run every command that addresses a hub; return the different messages and exit codes."""
+    Path("events.jsonl").touch()
+    found = set[str]()
+    for name, line in {**QUIET, **USES_ION}.items():
+        if not name.startswith(("config ", "context ", "login", *without)):
+            with subtests.test(command=name):
+                done = run_command(*shlex.split(line), **env)
+                assert done.stdout == ""
+                found.add(f"{done.returncode} {done.stderr}")
+    return found
+
+
+def test_every_command_reports_a_missing_hub_in_the_same_words(
+    environment: Path, subtests: pytest.Subtests
+) -> None:
+    assert call_each(subtests, ("doctor", "db restore")) == {
+        (
+            f"6 ultraviolet: No hub in {environment}. Name the directory of a hub with --data, or start"
+            f" one with `ultraviolet serve --data {environment}`.\n"
+        )
+    }
+    assert not environment.exists()
+
+
+def test_every_command_reports_an_unreachable_hub_and_a_wrong_key_in_the_same_words(
+    tmp_path: Path, start_hub: StartHub, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    on_this_machine = ("doctor", "db ", "secrets ")
+    hub = start_hub()
+    for key, problem in [
+        ("", f"Set an API key of {hub.url} with --key or ULTRAVIOLET_KEY."),
+        (
+            "uvk_wrong",
+            (
+                "Invalid API key. It may be mistyped, revoked or expired;"
+                " an administrator can create another on the page Settings."
+            ),
+        ),
+    ]:
+        env = {"ULTRAVIOLET_URL": hub.url, "ULTRAVIOLET_KEY": key}
+        assert call_each(subtests, on_this_machine, **env) == {f"3 ultraviolet: {problem}\n"}
+    hub.child.stop()
+    env = {"ULTRAVIOLET_URL": hub.url, "ULTRAVIOLET_KEY": hub.key}
+    assert call_each(subtests, on_this_machine, **env) == {
+        (
+            f"6 ultraviolet: The hub at {hub.url}/ does not respond: the connection was refused. Start it"
+            " with `ultraviolet serve`, or check the address.\n"
+        )
+    }
 
 
 def test_nothing_is_fresh_without_a_hub(environment: Path, local_ion: LocalIonProcess) -> None:

@@ -34,13 +34,14 @@ def test_piped_table_is_not_truncated(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_write_pairs_writes_nested_values_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    output.write_pairs({"id": 1, "api_url": "http://ion", "_etag": "e", "links": {"a": [1]}})
+    output.write_pairs({"id": 1, "api_url": "http://ion", "links": {"a": [1]}})
+    output.write_pairs({"Work_order": ["WO-7", "WO-8"]}, labels=True)
 
     assert capsys.readouterr().out.splitlines() == [
         "id       1",
         "api url  http://ion",
-        "_etag    e",
         'links    {"a":[1]}',
+        "Work_order  WO-7, WO-8",
     ]
 
 

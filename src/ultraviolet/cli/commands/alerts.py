@@ -77,7 +77,9 @@ def list_(session: Session) -> None:
     Example: `ultraviolet alert list`
     """
     items = session.api.items("/alert-destinations", 1000)
-    session.show_list(items, DESTINATIONS, "No alert destinations yet. Next: ultraviolet alert add")
+    session.show_list(
+        items, DESTINATIONS, "No alert destinations yet. Next: ultraviolet alert add --help"
+    )
 
 
 @command(app, "active", watchable=True)

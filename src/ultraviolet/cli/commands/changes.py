@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json
 from ultraviolet.cli.support.integration_argument import Option
+from ultraviolet.cli.support.object_text import changed_fields
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session
 
@@ -55,12 +55,14 @@ def changes(
     while follow:
         page = session.api.get("/changes", **query, cursor=cursor, limit=1000)
         for item in page["items"]:
-            line = "  ".join(str(output.dig(item, key)) for key in COLUMNS.values())
-            typer.echo(output.as_line(item) if session.as_json else escape_controls(line))
+            row = _row(item)
+            line = "  ".join(output.as_text(output.dig(row, key)) for key in COLUMNS.values())
+            typer.echo(output.as_line(item) if session.as_json else line)
         cursor = page["next"]
         if not page["more"]:
             session.api.pause(POLL_INTERVAL_SECONDS)
-    session.show_list(recorded_changes(session, query, cursor, limit), COLUMNS, "No changes.")
+    found = recorded_changes(session, query, cursor, limit)
+    session.show_list(found if session.as_json else map(_row, found), COLUMNS, "No changes.")
 
 
 def recorded_changes(
@@ -72,3 +74,7 @@ def recorded_changes(
         page = session.api.get("/changes", **query, cursor=cursor, limit=min(limit, 1000))
         yield from page["items"]
         cursor, more, limit = page["next"], page["more"], limit - len(page["items"])
+
+
+def _row(change: Json) -> Json:
+    return {**change, "changed": changed_fields(change["changed"])}

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from ultraviolet.cli.support import output
-from ultraviolet.cli.support.connection import DATA
+from ultraviolet.cli.support.connection import DATA, require_hub
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.errors import ConflictError, NotFoundError, UltravioletError
 from ultraviolet.files import create_private
@@ -41,6 +41,7 @@ def upgrade(*, data: Data = DATA) -> None:
 
     Example: `ultraviolet db upgrade --data /var/lib/ultraviolet`
     """
+    require_hub(data)
     with _opened(_url(data)):
         typer.echo("The tables are up to date.", err=True)
 
@@ -57,7 +58,7 @@ def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
     from ultraviolet.db.engine import make_engine
     from ultraviolet.db.integrity import check_integrity
 
-    engine = make_engine(_existing(_url(data)))
+    engine = make_engine(_source(data))
     try:
         with explain_errors(engine.url.render_as_string()), engine.connect() as connection:
             begin_read(connection)
@@ -92,7 +93,7 @@ def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
         raise ConflictError(f"{file} already exists; nothing was written. Choose another name.")
     # Renamed only when complete: a partial file would look like the backup of an empty hub.
     part = file.absolute().with_name(f"{file.name}.part")
-    source = _existing(_url(data))
+    source = _source(data)
     _remove(part)
     part.parent.mkdir(parents=True, exist_ok=True)
     create_private(part)
@@ -135,7 +136,7 @@ def copy(to: str, *, data: Data = DATA, as_json: AsJson = False) -> None:
 
     Example: `ultraviolet db copy postgresql://user@host/ultraviolet`
     """
-    _print(_transfer(_existing(_url(data)), to, go_on=True), as_json=as_json)
+    _print(_transfer(_source(data), to, go_on=True), as_json=as_json)
 
 
 def _transfer(source: str, target: str, *, go_on: bool = False) -> "TransferResult":
@@ -184,9 +185,15 @@ def _url(data: Path) -> str:
     return os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{(data / 'hub.db').absolute()}"
 
 
+def _source(data: Path) -> str:
+    """Return the URL of the hub's database. Raise HubUnreachableError or NotFoundError."""
+    require_hub(data)
+    return _existing(_url(data))
+
+
 def _existing(url: str) -> str:
     """Return the URL; raise NotFoundError for a missing SQLite file instead of creating it."""
     path = Path(url.removeprefix("sqlite:///"))
     if url.startswith("sqlite:///") and not path.exists():
-        raise NotFoundError(f"No database at {path}. Set the hub's directory with --data.")
+        raise NotFoundError(f"No database at {path}. Check the path.")
     return url

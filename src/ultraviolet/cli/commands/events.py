@@ -9,6 +9,7 @@ import typer
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.completion import complete_integration
 from ultraviolet.cli.support.integration_argument import Name
+from ultraviolet.cli.support.object_text import ObjectText, changed_fields
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time
 from ultraviolet.cli.support.session import Session, command, with_integration
@@ -85,11 +86,18 @@ def list_(
         object=object_id,
     )
     if not session.as_json:
-        items = ({**one, "integration": names.get(one["integration_id"])} for one in items)
+        items = (
+            {
+                **one,
+                "integration": names.get(one["integration_id"]),
+                "changed": changed_fields(one["changed"]),
+            }
+            for one in items
+        )
     session.show_list(
         items,
         with_integration(COLUMNS, each),
-        "No events. Next, if webhooks may not be set up: ultraviolet doctor",
+        "No events. If you expect some, check the setup: ultraviolet doctor",
     )
 
 
@@ -100,7 +108,10 @@ def show(session: Session, seq: Seq) -> None:
 
     Example: `ultraviolet event show 4711`
     """
-    session.show(session.api.get(to("/events/{}", seq)))
+    event = session.api.get(to("/events/{}", seq))
+    if not session.as_json:
+        event["changed"] = changed_fields(event["changed"])
+    session.show(event)
 
 
 @command(app, "replay")
@@ -150,7 +161,11 @@ def replay(
     changes = report.pop("changes")
     session.show(report)
     if dry_run:
-        rows = ({**change, **field} for change in changes for field in change["fields"])
+        rows = (
+            {**change, **field}
+            for change in changes
+            for field in ObjectText(change["resource"]).changes(change["fields"])
+        )
         session.show_list(rows, CHANGES, "Nothing would change.")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.findings import next_step
 from ultraviolet.cli.support.integration_argument import Name
@@ -44,11 +45,11 @@ FINDINGS = {
 }
 
 SHOWN = {
-    "id": "id",
+    "ID": "id",
     "name": "name",
-    "api_url": "api_url",
-    "auth_url": "auth_url",
-    "client_id": "client_id",
+    "API URL": "api_url",
+    "auth URL": "auth_url",
+    "client ID": "client_id",
     "paused": "paused",
     "incremental_schedule": "incremental_schedule",
     "full_schedule": "full_schedule",
@@ -144,7 +145,9 @@ def list_(session: Session, *, limit: Annotated[int, typer.Option(min=1)] = 100)
     Examples: `ultraviolet integration list`, `ultraviolet integration list --json`
     """
     items = session.api.items("/integrations", limit)
-    session.show_list(items, COLUMNS, "No integrations yet. Next: ultraviolet integration add")
+    session.show_list(
+        items, COLUMNS, "No integrations yet. Next: ultraviolet integration add --help"
+    )
 
 
 @command(app, "show")
@@ -444,12 +447,13 @@ def _show_retention(session: Session, state: Json) -> None:
         for kind, removable in state["would_remove"].items()
     ]
     session.show_list(iter(rows), RETENTION, "No data yet.")
-    session.say(f"History is complete since {state['history_since'] or 'the beginning'}.")
+    since = state["history_since"]
+    session.say(f"History is complete since {output.as_text(since) if since else 'the beginning'}.")
     if state["ran_at"]:
         removed = ", ".join(f"{count} {kind}" for kind, count in state["removed"].items())
         session.say(
-            f"Last deletion at {state['ran_at']}: {removed or 'nothing'}."
-            f" Next deletion at {state['next_run_at']}."
+            f"Last deletion at {output.as_text(state['ran_at'])}: {removed or 'nothing'}."
+            f" Next deletion at {output.as_text(state['next_run_at'])}."
         )
     else:
         session.say("The first deletion starts within a minute.")

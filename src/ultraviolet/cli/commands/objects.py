@@ -11,18 +11,18 @@ from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.completion import complete_resource
 from ultraviolet.cli.support.integration_argument import Option
+from ultraviolet.cli.support.object_text import ObjectText, column_value
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import FILTER_HELP, TIME_HELP, parse_filters, parse_time
 from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.files import atomic_write
-from ultraviolet.text import did_you_mean, money_text, number_text
+from ultraviolet.text import did_you_mean
 
 if TYPE_CHECKING:
     from ultraviolet.ion.catalog import Catalog
     from ultraviolet.ion.model import Resource as IonResource
-    from ultraviolet.web.queries.columns import Column
     from ultraviolet.web.queries.field_paths import FieldPath
 
 app = typer.Typer(
@@ -40,16 +40,16 @@ VERSIONS = {
     "origin": "origin",
     "changes": "changes",
 }
-SHOWN = (
-    "resource",
-    "id",
-    "state",
-    "deleted",
-    "version",
-    "source_time",
-    "observed_at",
-    "changed_at",
-)
+SHOWN = {
+    "resource": "resource",
+    "ID": "id",
+    "state": "state",
+    "deleted": "deleted",
+    "version": "version",
+    "changed in ION": "source_time",
+    "read from ION": "observed_at",
+    "changed in the hub": "changed_at",
+}
 CHANGES = {"field": "name", "before": "old", "after": "new"}
 DIFFERENCES = {"id": "id", "change": "change", **CHANGES}
 
@@ -77,9 +77,7 @@ Sort = Annotated[
     typer.Option(help="Field to sort by, such as supplier.name; -field for descending order."),
 ]
 _NO_MATCH = "No objects match; check the spelling of the values and the other conditions."
-_MAX_SHOWN_CHANGES = 3
 _MAX_ATTRIBUTES = 10_000
-_MAX_VALUE_LENGTH = 20
 
 
 @command(app, "list", watchable=True)
@@ -147,11 +145,12 @@ def list_(
         column=None if at else _requested(catalog, known, paths, session, columns),
         **time,
     )
-    names = [
-        path.column.link.field if path.column.link and not columns else path.name for path in paths
-    ]
-    fields = {name: f"columns.{number}" for number, name in enumerate(names)}
-    shown = {"id": "id", **fields, **(PAST_COLUMNS if at else COLUMNS)}
+    labels = [f"{path.label} ID" if path.column.link and columns else path.label for path in paths]
+    fields = {
+        label if labels.count(label) == 1 else f"{label} ({path.name})": f"columns.{number}"
+        for number, (label, path) in enumerate(zip(labels, paths, strict=True))
+    }
+    shown = {"ID": "id", **fields, **(PAST_COLUMNS if at else COLUMNS)}
     rows = items
     if not session.as_json:
         rows = (_with_columns(item, paths, with_names=not columns) for item in items)
@@ -187,9 +186,13 @@ def show(
     found = session.integration(integration)["id"]
     time = {"at": parse_time(at), "clock": clock}
     item = session.api.get(to("/objects/{}/{}", known.name, object_id), integration=found, **time)
-    head = {name: item[name] for name in SHOWN if name in item}
-    shown = {**head, **_format_fields(known, _readable(item["fields"]))}
-    session.show(item if session.as_json else shown)
+    if session.as_json:
+        session.show(item)
+        return
+    session.show({label: item[name] for label, name in SHOWN.items() if name in item})
+    typer.echo()
+    texts = ObjectText(known.name).fields(item["fields"], item["links"])
+    output.write_pairs(texts, labels=True)
 
 
 @command(app, "history")
@@ -206,11 +209,12 @@ def history(
 
     Example: `ultraviolet object history purchase_orders 17`
     """
-    path = to("/objects/{}/{}/history", _find(resource).name, object_id)
+    known = _find(resource)
+    path = to("/objects/{}/{}/history", known.name, object_id)
     items = session.api.items(path, limit, integration=session.integration(integration)["id"])
-    session.show_list(
-        items if session.as_json else map(_version_row, items), VERSIONS, "No versions."
-    )
+    if not session.as_json:
+        items = map(ObjectText(known.name).version, items)
+    session.show_list(items, VERSIONS, "No versions.")
 
 
 @command(app, "diff")
@@ -242,23 +246,20 @@ def diff(
     }
     if object_id is None:
         items = session.api.items(to("/diffs/{}", known.name), limit, **query)
-        session.show_list(
-            items
-            if session.as_json
-            else ({**item, **_change_row(change)} for item in items for change in item["changes"]),
-            DIFFERENCES,
-            "No differences between these times.",
-        )
+        if not session.as_json:
+            text = ObjectText(known.name)
+            items = ({**one, **row} for one in items for row in text.changes(one["changes"]))
+        session.show_list(items, DIFFERENCES, "No visible differences between these times.")
         return
     compared = session.api.get(to("/objects/{}/{}/diff", known.name, object_id), **query)
     if session.as_json:
         session.show(compared)
         return
-    changes = map(_change_row, compared["changes"])
-    session.show_list(changes, CHANGES, "No differences between these times.")
-    session.show_list(
-        map(_version_row, compared["versions"]), VERSIONS, "No versions between these times."
-    )
+    text = ObjectText(known.name)
+    changes = text.changes(compared["changes"])
+    session.show_list(changes, CHANGES, "No visible differences between these times.")
+    versions = map(text.version, compared["versions"])
+    session.show_list(versions, VERSIONS, "No versions between these times.")
 
 
 @command(app, "index")
@@ -425,7 +426,7 @@ def _with_columns(item: Json, paths: "Sequence[FieldPath]", *, with_names: bool)
         target = links.get(link.field) if with_names and link and not path.links else None
         if target and target["title"] and target["id"] == str(value):
             value = target["title"]
-        text = _format_field(path.column, value)
+        text = column_value(path.column, value)
         if path.column.format == "money" and value is not None and not path.links:
             text = f"{text} {linked.get(CURRENCY) or ''}".rstrip()
         values.append(text)
@@ -434,68 +435,3 @@ def _with_columns(item: Json, paths: "Sequence[FieldPath]", *, with_names: bool)
 
 def _split(names: str | None) -> list[str]:
     return [name.strip() for name in (names or "").split(",") if name.strip()]
-
-
-def _format_fields(resource: "IonResource", fields: Json) -> Json:
-    """Return the fields of an object, with numbers in the form of the pages."""
-    from ultraviolet.web.queries.columns import columns
-
-    known = columns(resource)
-    return {
-        name: _format_field(known[name], value) if name in known else value
-        for name, value in fields.items()
-    }
-
-
-def _format_field(column: "Column", value: Any) -> Any:
-    """Return the text of an amount or a number of an object; any other value as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    return money_text(value) if column.format == "money" else number_text(value, column.name)
-
-
-def _change_row(change: Json) -> Json:
-    """Return the old and the new value of a field as texts."""
-    name = change["name"]
-    return {
-        **change,
-        **{key: output.as_text(change[key], name=name) for key in ("old", "new")},
-    }
-
-
-def _readable(fields: Json) -> Json:
-    """Return fields with each custom attribute by its name, and those that ION sets itself last."""
-    from ultraviolet.ion.attributes import FIELD, PREFIX, rows
-    from ultraviolet.mirror.object_state import SET_BY_ION
-
-    found = {name: value for name, value in fields.items() if name not in SET_BY_ION}
-    attributes = {f"{PREFIX}{name}": row.get("value") for name, row in rows(fields)}
-    if attributes:
-        del found[FIELD]
-    by_ion = {name: value for name, value in fields.items() if name in SET_BY_ION}
-    return {**found, **attributes, **by_ion}
-
-
-def _version_row(version: Json) -> Json:
-    """Return a version with its origin and its changes as text, without those by ION itself."""
-    from ultraviolet.mirror.object_state import SET_BY_ION
-
-    is_update = version["change"] == "update"
-    changes = [each for each in version["changes"] if is_update and each["name"] not in SET_BY_ION]
-    nothing = "no visible change" if is_update and version["changes"] else version["change"]
-    texts = [
-        f"{change['name']}: {_shorten(change['old'])} → {_shorten(change['new'])}"
-        for change in map(_change_row, changes[:_MAX_SHOWN_CHANGES])
-    ]
-    if len(changes) > len(texts):
-        texts.append(f"+{len(changes) - len(texts)}")
-    origin = version["origin"]
-    return {
-        **version,
-        "origin": " ".join(str(part) for part in (origin["kind"], origin.get("ref")) if part),
-        "changes": ", ".join(texts) or nothing,
-    }
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[: _MAX_VALUE_LENGTH - 1]}…"

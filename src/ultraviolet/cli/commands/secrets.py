@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ultraviolet.cli.support.connection import DATA, find_running
+from ultraviolet.cli.support.connection import DATA, find_running, require_hub
 from ultraviolet.errors import ConflictError, InvalidError
 
 app = typer.Typer(no_args_is_help=True, help="The key that encrypts credentials: rotate.")
@@ -38,6 +38,7 @@ def rotate(
     from ultraviolet.hub.core.encryption import SecretBox, delete_old_keys, prepend_new_key
     from ultraviolet.hub.core.settings import Settings
 
+    require_hub(data)
     settings = Settings.from_environment(data=data, public_url="")
     in_file = settings.secret_key is None
     if in_file and find_running(data, os.environ.get("ULTRAVIOLET_DATABASE_URL")):

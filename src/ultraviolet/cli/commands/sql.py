@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -15,7 +16,13 @@ import typer
 
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import output
-from ultraviolet.cli.support.connection import HubAddress, connect, resolve
+from ultraviolet.cli.support.connection import (
+    HubAddress,
+    connect,
+    naming_context,
+    require_hub,
+    resolve,
+)
 from ultraviolet.errors import InvalidError
 from ultraviolet.text import did_you_mean
 
@@ -99,8 +106,8 @@ def sql(
     `ultraviolet sql --format parquet "SELECT * FROM ion_parts" > parts.parquet`,
     `ultraviolet sql < report.sql`
     """
-    database = _open(resolve(url, key, data), timeout)
-    try:
+    address = resolve(url, key, data)
+    with naming_context(address), closing(_open(address, timeout)) as database:
         shell = Shell(database, Options(as_json, as_format))
         if query is not None:
             shell.run_statement(query)
@@ -108,8 +115,6 @@ def sql(
             shell.cmdloop(f"{database.address}  {HINT}")
         else:
             shell.run_script(_read_script())
-    finally:
-        database.close()
 
 
 def _open(address: HubAddress, timeout: float) -> "ReadOnlyDatabase":
@@ -117,6 +122,7 @@ def _open(address: HubAddress, timeout: float) -> "ReadOnlyDatabase":
     if address.url is None:
         from ultraviolet.db.user_sql.opening import open_read_only
 
+        require_hub(address.data)
         at = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{address.data / 'hub.db'}"
         return open_read_only(at, timeout)
     if timeout > MAX_REMOTE_SECONDS:

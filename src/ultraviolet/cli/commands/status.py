@@ -76,7 +76,9 @@ def status(session: Session) -> None:
     else:
         session.show({name: state[name] for name in ("version", "public_url")})
         session.show_list(
-            iter(integrations), STATUS, "No integrations yet. Next: ultraviolet integration add"
+            iter(integrations),
+            STATUS,
+            "No integrations yet. Next: ultraviolet integration add --help",
         )
     if session.is_repeated:
         if problem and not session.as_json:

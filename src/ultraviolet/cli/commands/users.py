@@ -49,7 +49,9 @@ def list_(session: Session) -> None:
     Example: `ultraviolet user list`
     """
     session.show_list(
-        session.api.items("/users", 1000), COLUMNS, "No people yet. Next: ultraviolet user add"
+        session.api.items("/users", 1000),
+        COLUMNS,
+        "No people yet. Next: ultraviolet user add --help",
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ultraviolet.cli.doctor.problems import CheckResult, failed, passed
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.findings import next_step
+from ultraviolet.clock import readable
 from ultraviolet.command_text import command
 from ultraviolet.hub.core.finding import CONSEQUENCES, rotation_step
 from ultraviolet.text import counted
@@ -93,7 +94,7 @@ def _check_signatures(name: str, urls: list[Json]) -> Iterator[CheckResult]:
             is_good = False
             message = (
                 f"The hub rejected {counted(url['refused'], 'delivery', 'deliveries')} to"
-                f" “{url['name']}” with a wrong signature, the last at {url['last_refused_at']}"
+                f" “{url['name']}” with a wrong signature, the last at {readable(url['last_refused_at'])}"
             )
             step = rotation_step(url["id"])
             yield failed("forged", subject, message, step, severity="warning")

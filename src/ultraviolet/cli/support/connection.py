@@ -3,6 +3,8 @@
 import logging
 import os
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +12,7 @@ import msgspec
 
 from ultraviolet.cli.support import contexts
 from ultraviolet.command_text import command as line
-from ultraviolet.errors import HubUnreachableError, UnauthenticatedError
+from ultraviolet.errors import HubUnreachableError, UltravioletError, UnauthenticatedError
 from ultraviolet.server.hub_files import hub_files
 
 if TYPE_CHECKING:
@@ -93,16 +95,32 @@ def _read_running(file: Path) -> RunningHub | None:
     return running
 
 
+def require_hub(data: Path) -> None:
+    """Raise HubUnreachableError without a hub in the directory: no command must create one there."""
+    if not (data / "hub.db").exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
+        raise HubUnreachableError(
+            f"No hub in {data}. Name the directory of a hub with --data,"
+            f" or start one with `{line('serve', data=str(data))}`."
+        )
+
+
+@contextmanager
+def naming_context(address: HubAddress) -> Generator[None]:
+    """Name the context in errors, if the address is from one."""
+    try:
+        yield
+    except UltravioletError as error:
+        if address.context:
+            error.add_note(f"The command used the {address}.")
+        raise
+
+
 def in_process(data: Path) -> "Api":
     """Open the hub's database and run its application in this process for one command.
 
     No controllers run.
     """
-    if not (data / "hub.db").exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
-        # A command must not create an empty hub in the current directory.
-        raise HubUnreachableError(
-            f"No hub in {data}. Start one with `{line('serve', data=str(data))}`."
-        )
+    require_hub(data)
     from ultraviolet import log_config
     from ultraviolet.cli.support.transports import Api, AppTransport
     from ultraviolet.hub.accounts import api_keys, users

@@ -19,7 +19,7 @@ Name = Annotated[str | None, typer.Argument(help=_HELP, autocompletion=complete_
 Option = Annotated[str | None, typer.Option(help=_HELP, autocompletion=complete_integration)]
 """The option of a command without the argument."""
 
-_NONE = "No integrations yet. Add one with `ultraviolet integration add`."
+_NONE = "No integrations yet. Next: ultraviolet integration add --help"
 _OPTION_NAME = "integration_option"
 _OPTION = Parameter(
     _OPTION_NAME,

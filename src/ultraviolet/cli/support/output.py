@@ -96,11 +96,16 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
     console.print(table)
 
 
-def write_pairs(value: Mapping[str, Any], columns: Columns | None = None) -> None:
-    """Print an object as lines of name and value; nested values as JSON."""
+def write_pairs(
+    value: Mapping[str, Any], columns: Columns | None = None, *, labels: bool = False
+) -> None:
+    """Print an object as lines of name and value; nested values as JSON.
+
+    With `labels`, the names are printed as they are, else with spaces for underscores.
+    """
     pairs = {h: dig(value, key) for h, key in columns.items()} if columns else value
     named = {
-        escape_line(name if name.startswith("_") else name.replace("_", " ")): content
+        escape_line(name if labels else name.replace("_", " ")): content
         for name, content in pairs.items()
     }
     width = max((len(name) for name in named), default=0)
@@ -131,6 +136,10 @@ def as_text(value: Any, *, name: str = "", raw: bool = False) -> str:
         return _local_time(value) if is_time else escape_line(value)
     if isinstance(value, int | float):
         return number_text(value, "id" if raw else name)
+    if isinstance(value, list) and value and not raw:
+        items = cast("list[Any]", value)
+        if all(isinstance(item, str) for item in items):
+            return escape_line(", ".join(items))
     return escape_json(encode_json(value).decode())
 
 

@@ -29,7 +29,7 @@ from ultraviolet.cli.support.integration_argument import (
     option_for,
     remember_command,
 )
-from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.errors import InvalidError
 
 if TYPE_CHECKING:
     from ultraviolet.cli.support.transports import Api
@@ -197,13 +197,8 @@ def open_session(
 ) -> Generator[Session]:
     """Connect to the addressed hub for one command; errors name the context, if one is used."""
     address = connection.resolve(url, key, data)
-    try:
-        with connection.connect(address) as api:
-            yield Session(api, as_json=as_json)
-    except UltravioletError as error:
-        if address.context:
-            error.add_note(f"The command used the {address}.")
-        raise
+    with connection.naming_context(address), connection.connect(address) as api:
+        yield Session(api, as_json=as_json)
 
 
 def _option(name: str, kind: Any, *flags: str, default: Any = None, **about: Any) -> Parameter:

@@ -13,8 +13,10 @@ from ultraviolet.db.user_sql.statement_process import Failure, Request
 from ultraviolet.errors import TooManyRequestsError, UltravioletError
 from ultraviolet.process import ENDS_WITH_INPUT, describe_exit
 
-_MAX_STATEMENTS = 2
+_MAX_STATEMENTS = 3
 """Statements that run at the same time; each may occupy a core."""
+_MAX_STATEMENTS_OF_CALLER = 2
+"""Fewer than all, so that no user can keep all others from running statements."""
 _RETRY_SECONDS = 5
 _MAX_FIRST_LINE_BYTES = 1_000_000
 _CHUNK_BYTES = 65_536
@@ -23,7 +25,11 @@ _HIDDEN = ("ULTRAVIOLET_", "ION_")
 
 
 class BusyError(TooManyRequestsError):
-    """As many SQL statements are running as this hub allows; wait for the time in Retry-After."""
+    """Other users are running as many SQL statements as this hub allows; try again in 5 seconds."""
+
+
+class OwnStatementsError(TooManyRequestsError):
+    """You are already running two SQL statements. Wait until one ends, or stop one with Ctrl-C or by closing its connection; then try again."""
 
 
 class StatementFailedError(UltravioletError):
@@ -36,26 +42,33 @@ class StatementFailedError(UltravioletError):
 
 
 class StatementRunner:
-    """Runs up to two statements at the same time."""
+    """Runs up to three statements at the same time, of which at most two are of one caller."""
 
     def __init__(self, database_url: str) -> None:
         """Run statements on this database."""
         self._url = database_url
         self._processes: dict[asyncio.Task[int], Process] = {}
-        self._starting = 0
+        self._places: list[str] = []
+        """The identities of the callers of all statements that are starting or running."""
 
-    async def run(self, statement: str, timeout_seconds: float) -> AsyncIterator[bytes]:
+    async def run(
+        self, caller: str, statement: str, timeout_seconds: float
+    ) -> AsyncIterator[bytes]:
         """Start a statement; return its result as lines of JSON once it has its first rows.
 
-        Raise BusyError, or StatementFailedError if the database rejects the statement.
+        `caller` is the identity of the user or API key. Raise OwnStatementsError or BusyError
+        without a free place, and StatementFailedError if the database rejects the statement.
         """
-        if len(self._processes) + self._starting >= _MAX_STATEMENTS:
+        if self._places.count(caller) >= _MAX_STATEMENTS_OF_CALLER:
+            raise OwnStatementsError(_RETRY_SECONDS, {})
+        if len(self._places) >= _MAX_STATEMENTS:
             raise BusyError(_RETRY_SECONDS, {})
-        self._starting += 1
+        self._places.append(caller)
         try:
-            process = await self._start()
-        finally:
-            self._starting -= 1
+            process = await self._start(caller)
+        except BaseException:
+            self._places.remove(caller)
+            raise
         try:
             request = Request(self._url, statement, timeout_seconds)
             _, first = await asyncio.gather(
@@ -70,7 +83,7 @@ class StatementRunner:
             raise StatementFailedError(failure)
         return _read(process, first)
 
-    async def _start(self) -> Process:
+    async def _start(self, caller: str) -> Process:
         environment = {n: v for n, v in os.environ.items() if not n.startswith(_HIDDEN)}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -80,10 +93,15 @@ class StatementRunner:
             env=environment | {ENDS_WITH_INPUT: "1"},
             limit=_MAX_FIRST_LINE_BYTES,
         )
+
+        def make_room(ended: asyncio.Task[int]) -> None:
+            del self._processes[ended]
+            self._places.remove(caller)
+
         # A process that nobody reads ends by itself, and then makes room.
         ended = asyncio.create_task(process.wait())
         self._processes[ended] = process
-        ended.add_done_callback(self._processes.pop)
+        ended.add_done_callback(make_room)
         return process
 
     async def stop(self) -> None:

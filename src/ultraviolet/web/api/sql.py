@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 from litestar.response import Stream
 
 from ultraviolet.mirror.export import MEDIA_TYPES
-from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
+from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenCaller, GivenHub
 
 TAGS = ["sql"]
 _MAX_STATEMENT_CHARACTERS = 100_000
@@ -26,16 +26,22 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @post("/sql", guards=VIEWER, status_code=200, media_type=MEDIA_TYPES["jsonl"])
-async def run_sql(request: AnyRequest, hub: GivenHub, data: JSONBody[Statement]) -> Stream:
+async def run_sql(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, data: JSONBody[Statement]
+) -> Stream:
     """Run SQL statement.
 
     Reads the views of the resources and the tables of the mirror, and never writes. Returns lines of
     JSON: first `{"columns": [{"name", "type"}]}`, then `{"rows": [[…]]}` in batches, at last
     `{"row_count"}`. If the statement fails after its first rows, the last line has `error` instead.
     Without one of these at its end, the result is incomplete.
+    A hub runs three statements at once, at most two of them of one user or API key; a further one
+    gets 429. Closing the connection stops a statement.
     A column of type `json` contains JSON as text; the type is null if the database does not know it.
     """
-    started = asyncio.ensure_future(hub.statements.run(data.statement, data.timeout_seconds))
+    started = asyncio.ensure_future(
+        hub.statements.run(caller.actor.identity, data.statement, data.timeout_seconds)
+    )
     # The body has been read, so the next message is the disconnect.
     lost = asyncio.ensure_future(request.receive())
     try:

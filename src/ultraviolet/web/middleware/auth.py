@@ -64,7 +64,8 @@ def auth_middleware(find: FindActor) -> type[AbstractAuthenticationMiddleware]:
                 actor = await find(connection.scope, "key", key.strip())
                 if actor is None:
                     raise UnauthenticatedError(
-                        "Invalid API key. It may be mistyped, revoked or expired."
+                        "Invalid API key. It may be mistyped, revoked or expired;"
+                        " an administrator can create another on the page Settings."
                     )
                 caller = Caller(actor)
             else:

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
+from ultraviolet.clock import readable
 from ultraviolet.db import sql
 from ultraviolet.db.tables.mirror import links, objects, versions
 from ultraviolet.errors import NotFoundError
@@ -177,8 +178,10 @@ def _not_there(
         versions.c.id == id_,
     )
     start = connection.execute(first).scalar()
-    since = f" Its history starts at {start}." if start else ""
-    return NotFoundError(f"The mirror did not have {scope.resource.name} {id_} at {moment}.{since}")
+    since = f" Its history starts at {readable(start)}." if start else ""
+    return NotFoundError(
+        f"The mirror did not have {scope.resource.name} {id_} at {readable(moment)}.{since}"
+    )
 
 
 def compare_object(
@@ -234,7 +237,8 @@ def _check_retained(connection: Connection, scope: ResourceScope, moment: str) -
     since = complete_since(connection, scope.integration_id)
     if since and moment < since:
         raise NotFoundError(
-            f"History is kept since {since}; the state at {moment} is no longer available."
+            f"History is kept since {readable(since)};"
+            f" the state at {readable(moment)} is no longer available."
         )
 
 
