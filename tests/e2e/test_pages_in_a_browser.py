@@ -319,6 +319,39 @@ def test_object_list_updates_without_moving_rows_under_the_pointer(
     expect(changed).to_be_hidden()
 
 
+def test_other_lists_update_without_moving_rows_under_the_pointer(
+    person: Page, hub: Any, plant: dict[str, Any]
+) -> None:
+    person.goto(f"{hub.url}/fetches")
+    expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
+    first = person.locator("#fetches tbody tr").first
+    first.hover()
+    pointed_at = str(first.get_attribute("id"))
+
+    started = hub.api("POST", f"/integrations/{plant['id']}/fetches", {"mode": "incremental"})
+
+    new = person.get_by_role("button", name="1 new · Show")
+    expect(new).to_be_visible(timeout=10 * SECOND)
+    expect(first).to_have_id(pointed_at)
+    new.click()
+    expect(first).to_have_id(f"fetch-{started['id']}")
+    expect(new).to_be_hidden()
+
+
+def test_fields_of_an_object_leave_no_column_half_empty(person: Page, hub: Any) -> None:
+    person.set_viewport_size({"width": 1440, "height": 900})
+    person.goto(f"{hub.url}/objects/purchase_orders/1")
+    rows = person.get_by_role("region", name="Details").locator("tr")
+    boxes = [box for row in rows.all() if (box := row.bounding_box())]
+    columns: dict[float, float] = {}
+    for box in boxes:
+        columns[box["x"]] = max(columns.get(box["x"], 0), box["y"] + box["height"])
+    person.set_viewport_size({"width": 1280, "height": 900})
+
+    assert len(columns) == 2
+    assert max(columns.values()) - min(columns.values()) <= max(box["height"] for box in boxes) + 2
+
+
 def test_event_opens_in_a_drawer_by_mouse_and_keyboard(
     person: Page, hub: Any, local_ion: Any
 ) -> None:

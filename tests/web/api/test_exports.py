@@ -60,6 +60,13 @@ def test_csv_has_a_line_for_each_object(parts: Edge) -> None:
     assert "plant" == rows[0]["integration"]
 
 
+def test_csv_for_spreadsheets_has_its_own_file_name(parts: Edge) -> None:
+    answer = parts.api("GET", "/exports/parts?for_spreadsheets=true")
+
+    name = 'attachment; filename="parts-for-spreadsheets.csv"'
+    assert (200, name) == (answer.status_code, answer.headers["content-disposition"])
+
+
 def test_json_lines_keep_nested_values(parts: Edge) -> None:
     rows = [json.loads(line) for line in exported(parts, "jsonl").splitlines()]
 

@@ -160,6 +160,58 @@ def test_resources_of_a_sync_show_their_rate_and_only_unusual_states_as_badges(
     assert "Rate</dt>" in page
 
 
+@pytest.mark.parametrize(
+    ("mode", "first", "folded"),
+    [
+        (
+            "full",
+            ["Parts", "Runs"],
+            {"waiting": "Issues", "without changes": "Plans", "without objects": "Kits"},
+        ),
+        ("incremental", ["Parts", "Runs"], {"waiting": "Issues", "without changes": "Plans, Kits"}),
+    ],
+)
+def test_resources_of_a_sync_without_changes_or_objects_are_folded(
+    signed_in: Any,
+    integration: dict[str, Any],
+    mode: str,
+    first: list[str],
+    folded: dict[str, str],
+) -> None:
+    steps = [
+        ("kits", "done", 0, 0),
+        ("plans", "done", 5, 0),
+        ("parts", "done", 7, 7),
+        ("runs", "failed", 0, 0),
+        ("issues", "waiting", 0, 0),
+    ]
+
+    def fill(connection: Any) -> None:
+        run = {"id": 101, "integration_id": 1, "mode": mode, "state": "running"}
+        times = {"requested_by": "ada", "started_at": clock.now_rfc3339()}
+        connection.execute(insert(fetches).values(**run, **times))
+        for resource, state, read, changed in steps:
+            step = {"fetch_id": 101, "resource": resource, "state": state, "read": read}
+            connection.execute(insert(fetch_steps).values(**step, changed=changed, deleted=0))
+
+    signed_in.hub.database.write_now(fill)
+    page = signed_in.send("GET", "/fetches/101").text
+
+    listed, *groups = (
+        page[page.index("slow resources") :]
+        .partition("</section>")[0]
+        .split('<details class="padded"')
+    )
+    names = re.compile(r"<tr id=.*?<a [^>]*>(.*?)</a>", re.DOTALL)
+    assert sorted(names.findall(listed)) == first
+    assert {
+        re.findall(r"<summary>\d resources? (.*?)</summary>", group)[0]: ", ".join(
+            sorted(names.findall(group), reverse=True)
+        )
+        for group in groups
+    } == folded
+
+
 def test_drift_is_charted_by_cause_per_hour_and_per_day(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:

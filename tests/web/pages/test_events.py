@@ -52,6 +52,10 @@ def test_filters_narrow_the_list(signed_in: Any, deliver: Any) -> None:
     assert rows(signed_in.send("GET", "/events?since=2020-01-01T00:00").text) == 4
     assert rows(signed_in.send("GET", "/events?until=2020-01-01T00:00").text) == 0
     assert "No event matches" in signed_in.send("GET", "/events?q=nobody says this").text
+    [form] = re.findall(
+        r'<form class="row filters".*?</form>', signed_in.send("GET", "/events").text, re.DOTALL
+    )
+    assert form.count("<button") == 1
     for mistake in ("since=yesterday", "url=Violet"):
         assert signed_in.send("GET", f"/events?{mistake}").status_code == 422
 

@@ -14,7 +14,7 @@ from ultraviolet.mirror.observation import Mark
 
 def rows(text: str) -> list[list[str]]:
     """Return the words of each row of the tables in a page."""
-    found = re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL)
+    found = re.findall(r"<tr[^>]*>(.*?)</tr>", text, re.DOTALL)
     cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in found]
     plain = [[" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in row] for row in cells]
     return [row for row in plain if row]

@@ -447,8 +447,9 @@ async def export_objects(
             yield await hub.database.read(read, batch.split(","))
         yield writer.end()
 
+    file_name = f"{known.name}{'-for-spreadsheets' if for_spreadsheets else ''}.{as_format}"
     return Stream(
         stream(),
         media_type=MEDIA_TYPES[as_format],
-        headers={"content-disposition": f'attachment; filename="{known.name}.{as_format}"'},
+        headers={"content-disposition": f'attachment; filename="{file_name}"'},
     )

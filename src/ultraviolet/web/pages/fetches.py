@@ -28,6 +28,8 @@ _PAGE_SIZE = 50
 _CHARTED = 40
 _SLOW_SECONDS = 10.0
 """Duration from which a resource is listed even without changes."""
+_WAITING, _UNCHANGED, _EMPTY = "waiting", "without changes", "without objects"
+"""Groups of resources that the page of a fetch folds."""
 
 
 @get("/fetches", guards=VIEWER)
@@ -127,7 +129,7 @@ async def show(
     fetch_id: FromPath[int],
     sort: FromQuery[Literal["", "resource", "read", "changed", "duration"]] = "",
 ) -> Response[str]:
-    """Show one fetch: resources with changes, errors or a long duration first, others folded."""
+    """Show one fetch: resources with changes, errors or a long duration; others are folded."""
 
     def read(connection: Connection) -> dict[str, Any]:
         fetch = fetches.get_fetch(connection, fetch_id)
@@ -135,20 +137,18 @@ async def show(
 
     context = await hub.database.read(read)
     steps: list[FetchStep] = sorted(context["fetch"].steps, key=_ORDERS[sort])
-    return render.page(
-        request,
-        "fetch.html",
-        **context,
-        notable=[step for step in steps if _is_notable(step)],
-        unchanged=[step for step in steps if not _is_notable(step)],
-        sort=sort,
-    )
-
-
-def _is_notable(step: FetchStep) -> bool:
-    """Return whether a resource has changes or an error, is slow, or has not finished."""
-    slow = step.took is not None and step.took >= _SLOW_SECONDS
-    return bool(step.state != "done" or step.error or step.changed or step.deleted or slow)
+    notable: list[FetchStep] = []
+    folded: dict[str, list[FetchStep]] = {name: [] for name in (_WAITING, _UNCHANGED, _EMPTY)}
+    for step in steps:
+        slow = step.took is not None and step.took >= _SLOW_SECONDS
+        if step.state == "waiting":
+            folded[_WAITING].append(step)
+        elif step.state != "done" or step.error or step.changed or step.deleted or slow:
+            notable.append(step)
+        else:  # an incremental fetch reads no objects of a resource without changes
+            is_empty = context["fetch"].mode == "full" and not step.read
+            folded[_EMPTY if is_empty else _UNCHANGED].append(step)
+    return render.page(request, "fetch.html", **context, notable=notable, folded=folded, sort=sort)
 
 
 _ORDERS: dict[str, Callable[[FetchStep], Any]] = {

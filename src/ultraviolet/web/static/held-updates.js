@@ -1,6 +1,8 @@
 // Live updates of a list that someone reads: its rows stay in place, and a changed list waits behind a button.
 "use strict";
 
+const ROWS = "tbody tr, [data-row]";
+
 // The list is held while it is scrolled, has the pointer or the focus, or is paused. Rows that are already shown are
 // updated in place. "describe" returns the text of the button for the rows of the hub, empty without other rows.
 // Returns a function that shows the newest list.
@@ -8,7 +10,7 @@ function holdUpdates(list, { button, describe, isPaused, focusAfter }) {
   let releasing = false;
 
   function held() {
-    if (!list.querySelector("tbody tr")) return false;
+    if (!list.querySelector(ROWS)) return false;
     return isPaused() || list.getBoundingClientRect().top < 0 || list.matches(":hover, :focus-within");
   }
 
@@ -24,7 +26,7 @@ function holdUpdates(list, { button, describe, isPaused, focusAfter }) {
 
   button.addEventListener("click", () => {
     release();
-    window.scrollTo({ top: 0 });
+    if (list.getBoundingClientRect().top < 0) list.scrollIntoView();
     focusAfter.focus({ preventScroll: true });
   });
   list.addEventListener("htmx:beforeSwap", (event) => {
@@ -32,7 +34,7 @@ function holdUpdates(list, { button, describe, isPaused, focusAfter }) {
     if (held() && !releasing) {
       event.detail.shouldSwap = false;
       const page = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
-      const incoming = [...page.querySelectorAll(`#${list.id} tbody tr`)];
+      const incoming = [...page.querySelectorAll(`#${list.id} :is(${ROWS})`)];
       offer(describe(incoming));
       for (const row of incoming) {
         const shown = document.getElementById(row.id);
@@ -49,4 +51,24 @@ function holdUpdates(list, { button, describe, isPaused, focusAfter }) {
   list.addEventListener("focusout", continueIfFree);
   window.addEventListener("scroll", continueIfFree, { passive: true });
   return release;
+}
+
+// Lists without own rules: the button counts the new rows. Rows of tables within a row have no id.
+for (const list of document.querySelectorAll("[data-held]")) {
+  const button = Object.assign(document.createElement("button"), { type: "button", hidden: true });
+  const place = Object.assign(document.createElement("div"), { className: "new-items" });
+  place.append(button);
+  list.before(place);
+  const ids = (rows) => [...rows].map((row) => row.id).filter(Boolean);
+  holdUpdates(list, {
+    button,
+    describe: (rows) => {
+      const [shown, incoming] = [ids(list.querySelectorAll(ROWS)), ids(rows)];
+      const count = incoming.filter((id) => !shown.includes(id)).length;
+      if (count) return `${count} new · Show`;
+      return shown.join() === incoming.join() ? "" : "List changed · Show";
+    },
+    isPaused: () => false,
+    focusAfter: document.getElementById("content"),
+  });
 }
