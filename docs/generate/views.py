@@ -114,7 +114,7 @@ def _view(resource: Resource) -> str:
         field = resource.field(column.field)
         kind = _schema().type_map.get(field.type) if field else None
         link = links.get(column.field)
-        about = column.comment if field is None else ""
+        about = column.comment if field is None else column.comment.partition(", ")[2]
         if link:
             target = known.resources[link.resource]
             about = (

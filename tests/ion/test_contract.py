@@ -247,3 +247,20 @@ def test_catalog_loads_without_the_graphql_parser() -> None:
     code = "import sys; from ultraviolet.ion import catalog; catalog.load_catalog();"
 
     assert run_python("-c", f"{code} print('graphql' in sys.modules)") == "False\n"
+
+
+def test_every_key_beside_its_object_is_a_link() -> None:
+    """Also of values that ION computes, such as the inventory item of an issue."""
+    for resource in CATALOG.resources.values():
+        kind = SCHEMA.type_map.get(resource.type)
+        linked = {link.field: (link.key, link.type) for link in resource.links}
+        for name, field in getattr(kind, "fields", {}).items():
+            target, key = str(field.type).rstrip("!"), resource.field(f"{name}Id")
+            if key is not None and not key.list and CATALOG.by_type(target):
+                assert linked[name] == (key.name, target), resource.name
+    keys = {
+        (r.name, link.key): link.resource for r in CATALOG.resources.values() for link in r.links
+    }
+    assert keys["issues", "partInventoryId"] == "parts_inventory"
+    assert keys["steps", "pdfAssetId"] == keys["run_steps", "pdfAssetId"] == "file_attachments"
+    assert keys["user_notifications", "userId"] == keys["users", "updatedById"] == "users"

@@ -27,6 +27,7 @@ from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.ion.attributes import attribute_name, field_value
 from ultraviolet.ion.catalog import SHOWN, Catalog
+from ultraviolet.ion.labels import field_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import snake
 from ultraviolet.ion.queries import is_read
@@ -216,6 +217,10 @@ def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
             about = f"{resource.type}.{f.name}"
             if f.name in targets:
                 about = f"{about}, id in {PREFIX}{targets[f.name]}"
+            elif f.type == "String" and field_label(f.name).format == "boolean":
+                about = f"{about}, text “true” or “false”, as in ION's schema"
+            elif note := field_label(f.name).note:
+                about = f"{about}, {note}"
             name = column_name(f.column)
             fields[f.column] = ViewColumn(name, resource.kinds[f.name], f.name, about)
     lists = {r.field: r for r in resource.relations if r.kept or r.field in SHOWN}

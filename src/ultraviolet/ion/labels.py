@@ -28,10 +28,11 @@ class ResourceLabel(msgspec.Struct, frozen=True):
 
 
 class FieldLabel(msgspec.Struct, frozen=True):
-    """The name of a field, and how its values are shown."""
+    """The name of a field, how its values are shown, and what its readers have to know."""
 
     label: str
     format: Format = ""
+    note: str = ""
 
 
 class _Labels(msgspec.Struct, frozen=True):

@@ -76,3 +76,25 @@ def test_every_filter_and_order_is_served(ion: Ion, name: str) -> None:
     answer = ion.execute(f"{{ {aliases} }}")
     messages = {e["message"] for e in answer.get("errors", ())}
     assert not messages
+
+
+def test_computed_key_and_its_object_agree(ion: Ion) -> None:
+    part = ion.create("Part", partNumber="AGREE-1")["id"]
+    item = ion.create("PartInventory", partId=part, quantity=1)["id"]
+    issue = ion.mutate("createIssue", title="Scratched", partInventoryIds=[item])["issue"]["id"]
+    shown = ion.get("issue", issue, "partInventoryId partInventory { id part { partNumber } }")
+    assert shown == {
+        "partInventoryId": item,
+        "partInventory": {"id": item, "part": {"partNumber": "AGREE-1"}},
+    }
+    mbom = ion.mutate("createMbom", partId=part)["mbom"]["id"]
+    wanted = "approvalRequest { reviewerId reviewer { id } }"
+    given = {"mbomId": mbom, "roleId": 1, "gateType": "RELEASED", "assignedToId": 1}
+    asked = ion.mutate("createMbomApprovalRequest", wanted, **given)
+    assert asked == {"approvalRequest": {"reviewerId": 1, "reviewer": {"id": 1}}}
+    child = ion.create("Part", partNumber="AGREE-2")["id"]
+    wanted = "mbomItem { parentId parent { id } }"
+    made = ion.mutate("createMbomItem", wanted, parentId=part, partId=child, quantity=1)
+    assert made == {"mbomItem": {"parentId": part, "parent": {"id": part}}}
+    (found,) = ion.list_all("mbomItems", "partId", parent={"partNumber": {"eq": "AGREE-1"}})
+    assert found == {"partId": child}

@@ -283,3 +283,12 @@ def test_lists_and_objects_report_an_unreadable_ion(order: Any) -> None:
     found = [order.send("GET", page).text for page in pages]
 
     assert all(text in page and "ION does not respond: refused." in page for page in found)
+
+
+def test_inventory_item_of_an_issue_is_a_link(signed_in: Any, keep: Callable[..., None]) -> None:
+    keep("parts_inventory", {"id": 41, "serialNumber": "SN-41"})
+    keep("issues", {"id": 4, "title": "Scratched", "partInventoryId": 41})
+    page = signed_in.send("GET", "/objects/issues/4").text
+    assert re.search(r"/objects/parts_inventory/41[^>]*>\s*SN-41", page), text(page)
+    assert "Scratched" in text(signed_in.send("GET", "/objects/parts_inventory/41").text)
+    assert signed_in.get("/objects/issues/4")["links"]["partInventory"]["title"] == "SN-41"

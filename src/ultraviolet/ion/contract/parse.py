@@ -20,6 +20,11 @@ _SPECIAL_COLUMNS = {
     ("IssueApprovalRequest", "issueApprovalGateType"): "gate_type",
     ("IssueDispositionTypeRole", "issueApprovalGateType"): "gate_type",
 }
+_UNNAMED_LINKS = {
+    ("User", "updatedById"): ("updatedBy", "User"),  # ION shows a list of one user
+    ("UserNotification", "userId"): ("user", "User"),
+}
+"""Keys beside which ION does not show their object: the link's name and the object's type."""
 _STAMP_COLUMNS = {
     "Created": "_created",
     "Updated": "_updated",
@@ -135,14 +140,18 @@ class _Reader:
         return tuple(fields)
 
     def _links(self, node: ObjectTypeDefinitionNode, fields: tuple[Field, ...]) -> tuple[Link, ...]:
-        stored = {f.name: f for f in fields if f.stored}
+        keys = {f.name: f for f in fields if not f.list}
         links: list[Link] = []
         for field in node.fields or ():
             target, name = contract.named(field.type), field.name.value
             via = contract.directive(field, "via") or {}
-            key = stored.get(str(via.get("key") or f"{name[0].lower()}{name[1:]}Id"))
+            key = keys.get(str(via.get("key") or f"{name[0].lower()}{name[1:]}Id"))
             if target in self.tables and not contract.is_list(field.type) and key:
                 links.append(Link(name, key.name, key.column, target, self.tables[target]))
+        for (owner, key_name), (name, target) in _UNNAMED_LINKS.items():
+            if owner == node.name.value:
+                column = keys[key_name].column
+                links.append(Link(name, key_name, column, target, self.tables[target]))
         return tuple(links)
 
     def _relation(self, field: FieldDefinitionNode) -> Relation | None:

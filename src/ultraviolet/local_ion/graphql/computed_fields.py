@@ -314,6 +314,8 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
             " WHERE s.mbom_item_id = {t}.origin_mbom_item_id) f)"
         ),
     },
+    "issue_approval_requests": {"reviewerId": "{t}.assigned_to_id"},
+    "mbom_approval_requests": {"reviewerId": "{t}.assigned_to_id"},
     "issues": {
         "partInventoryId": (
             "(SELECT min(x.part_inventory_id) FROM issue_part_inventories x WHERE x.issue_id ="

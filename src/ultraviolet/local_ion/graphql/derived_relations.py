@@ -25,15 +25,10 @@ _LABELED = (
     "SELECT l.id AS own, x.id AS other FROM barcode_labels l JOIN {0} x"
     " ON x.entity_id = l.entity_id"
 )
-_PDF = "SELECT id AS own, pdf_asset_id AS other FROM {0} WHERE pdf_asset_id IS NOT NULL"
-_REVIEWER = "SELECT id AS own, assigned_to_id AS other FROM {0} WHERE assigned_to_id IS NOT NULL"
 _BATCH = "SELECT a.id AS own, b.id AS other FROM runs a JOIN runs b ON b.run_batch_id = a.run_batch_id AND b.id <> a.id"
 
 FILTERED_TARGETS: Mapping[str, str] = {
-    "parent": "parts",
-    "reviewer": "users",
     "step": "run_steps",
-    "pdf": "file_attachments",
     "location": "locations",
     "partInventory": "parts_inventory",
     "partKit": "parts_kits",
@@ -78,7 +73,6 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
         ),
         "allChildren": _CHILDREN.format("run_steps"),
         "allParents": _PARENTS.format("run_steps"),
-        "pdf": _PDF.format("run_steps"),
         "standardStep": (
             "SELECT r.id AS own, o.id AS other FROM run_steps r JOIN steps s ON s.id ="
             " r.origin_step_id JOIN steps o ON o.id IN (s.id, s.origin_step_id)"
@@ -88,7 +82,6 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
     "steps": {
         "allChildren": _CHILDREN.format("steps"),
         "allParents": _PARENTS.format("steps"),
-        "pdf": _PDF.format("steps"),
         "standardStep": (
             "SELECT s.id AS own, o.id AS other FROM steps s JOIN steps o ON o.id ="
             " s.origin_step_id WHERE o.standard_step_status IS NOT NULL"
@@ -111,18 +104,12 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
     "datagrid_values": {"assignees": _ASSIGNEES.format("datagrid_values")},
     "issues": {
         "assignees": _ASSIGNEES.format("issues"),
-        "partInventory": (
-            "SELECT issue_id AS own, min(part_inventory_id) AS other FROM issue_part_inventories"
-            " GROUP BY issue_id"
-        ),
     },
     "issue_approval_requests": {
         "assignees": _ASSIGNEES.format("issue_approval_requests"),
-        "reviewer": _REVIEWER.format("issue_approval_requests"),
     },
     "mbom_approval_requests": {
         "assignees": _ASSIGNEES.format("mbom_approval_requests"),
-        "reviewer": _REVIEWER.format("mbom_approval_requests"),
     },
     "parts_kits": {"assignees": _ASSIGNEES.format("parts_kits")},
     "parts": {
@@ -144,23 +131,9 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
             " WHERE status = 'released' GROUP BY part_id)"
         ),
     },
-    "mbom_item": {
-        "parent": (
-            "SELECT i.id AS own, m.part_id AS other FROM mbom_item i JOIN mboms m ON m.id ="
-            " i.mbom_id"
-        )
-    },
-    "mbom_substitute": {
-        "parent": (
-            "SELECT s.id AS own, m.part_id AS other FROM mbom_substitute s JOIN mbom_item i ON"
-            " i.id = s.mbom_item_id"
-            " JOIN mboms m ON m.id = i.mbom_id"
-        )
-    },
     "abom_items": {
         "allChildren": _ABOM + " SELECT own, other FROM tree",
         "allParents": _ABOM + " SELECT other AS own, own AS other FROM tree",
-        "parent": "SELECT child_abom_item_id AS own, parent_abom_item_id AS other FROM abom_edges",
         "referenceDesignator": (
             "SELECT abom_item_id AS own, id AS other FROM abom_item_reference_designators"
         ),

@@ -10,7 +10,7 @@ from graphql import GraphQLError
 from msgspec import structs
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.model import Field, Relation, Resource
+from ultraviolet.ion.model import Field, Link, Relation, Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.local_ion.graphql.computed_fields import ATTRIBUTE_VALUE, computed_sql
 from ultraviolet.local_ion.graphql.derived_relations import (
@@ -64,6 +64,13 @@ def column_sql(resource: Resource, field: Field, alias: str) -> str:
     if field.stored:
         return f'{alias}."{field.column}"'
     return computed_sql(resource.name, field, alias)
+
+
+def link_key(resource: Resource, link: Link, alias: str) -> str:
+    """Return the expression of the id of a linked object."""
+    field = resource.field(link.key)
+    assert field is not None
+    return column_sql(resource, field, alias)
 
 
 def key_columns(resource: Resource) -> list[str]:
@@ -140,13 +147,13 @@ class Conditions:
             source = relation_source(resource, other, target, inner, self.new_alias())
             if source is None:  # never has any
                 return "0", []
-            (table, owner), key = source, own_key(resource, other)
+            (table, owner), key = source, f'{alias}."{own_key(resource, other)}"'
         else:
-            table, owner, key = f'"{target.name}" {inner}', f"{inner}.id", other.column
+            table, owner = f'"{target.name}" {inner}', f"{inner}.id"
+            key = link_key(resource, other, alias)
         if self._depth < MAX_NESTED_CONDITIONS:
-            condition = f'{owner} = {alias}."{key}" AND {sql}'
-            return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
-        return self._flat(f"SELECT {owner} FROM {table} WHERE {sql}", params, f'{alias}."{key}"')
+            return f"EXISTS (SELECT 1 FROM {table} WHERE {owner} = {key} AND {sql})", params
+        return self._flat(f"SELECT {owner} FROM {table} WHERE {sql}", params, key)
 
     def _flat(self, select: str, params: list[Any], key: str) -> Sql:
         """Return whether a key is selected; selections of deeper levels are tables of one WITH."""

@@ -21,7 +21,13 @@ from ultraviolet.local_ion.graphql.derived_relations import (
     own_key,
     relation_source,
 )
-from ultraviolet.local_ion.graphql.filters import Conditions, column_sql, key_columns, order_by
+from ultraviolet.local_ion.graphql.filters import (
+    Conditions,
+    column_sql,
+    key_columns,
+    link_key,
+    order_by,
+)
 from ultraviolet.local_ion.graphql.selection import (
     FieldResolver,
     Nodes,
@@ -107,17 +113,22 @@ class Reader:
         definition = parent.fields[name]
         arguments = self.context.arguments(definition, nodes[0])
         link = next((x for x in resource.links if x.field == name), None)
-        if link is not None:
-            return self._link(link, nodes, arguments, selection)
+        if link is not None and not is_list_field(definition):
+            return self._link(resource, link, nodes, arguments, selection)
         relation = next((x for x in resource.relations if x.field == name), None)
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, arguments, selection)
         return self._derived(resource, definition, nodes, selection)
 
     def _link(
-        self, link: Link, nodes: Nodes, arguments: Mapping[str, Any], selection: RowSelection
+        self,
+        resource: Resource,
+        link: Link,
+        nodes: Nodes,
+        arguments: Mapping[str, Any],
+        selection: RowSelection,
     ) -> FieldResolver:
-        index = selection.add_column(f't."{link.column}"')
+        index = selection.add_column(link_key(resource, link, "t"))
         target = self.catalog.resources[link.resource]
         if self.context.is_hidden(target):
             return _constant(None)

@@ -20,6 +20,7 @@ from ultraviolet.local_ion.graphql.filters import (
     Sql,
     column_sql,
     encode_cursor,
+    link_key,
     order_by,
 )
 from ultraviolet.local_ion.graphql.kit_inventories import has_issued_inventories
@@ -207,7 +208,7 @@ class _ObjectCompiler:
             return _json_value(field, column) if column else self._count(resource, name, alias), []
         definition = parent.fields[name]
         link = next((x for x in resource.links if x.field == name), None)
-        if link is not None:
+        if link is not None and not is_list_field(definition):
             filters = self._context.arguments(definition, nodes[0]).get("filters")
             target = self._context.catalog.resources[link.resource]
             inner = self._conditions.new_alias()
@@ -215,7 +216,7 @@ class _ObjectCompiler:
                 return "NULL", []
             node, params = self.object(target, nodes, inner)
             where, bound = self._conditions.where(target, filters, inner)
-            condition = f'{inner}.id = {alias}."{link.column}" AND {where}'
+            condition = f"{inner}.id = {link_key(resource, link, alias)} AND {where}"
             sql = f'SELECT {node} FROM "{target.name}" {inner} WHERE {condition}'
             return f"({sql})", [*params, *bound]
         if (

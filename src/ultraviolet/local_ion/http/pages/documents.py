@@ -12,7 +12,7 @@ from graphql import (
 )
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.graphql_types import named_type, object_type
+from ultraviolet.ion.graphql_types import is_list_field, named_type, object_type
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Field, Relation, Resource
 from ultraviolet.local_ion.graphql.filters import encode_cursor
@@ -85,10 +85,13 @@ def query_arguments(catalog: Catalog, field: str) -> dict[str, GraphQLArgument]:
 
 def selection(catalog: Catalog, resource: Resource, names: Iterable[str]) -> str:
     """Return the selection of these fields, the id, and the titles of links and of the object."""
+    kind = catalog.schema.type_map[resource.type]
+    assert isinstance(kind, GraphQLObjectType)
     wanted = dict.fromkeys(["id", *title_fields(resource), *names])
     for name in list(wanted):
         link = link_of(resource, name)
-        if link is not None:
+        shown = kind.fields.get(link.field) if link is not None else None
+        if link is not None and shown is not None and not is_list_field(shown):
             target = catalog.resources[link.resource]
             titles = " ".join(dict.fromkeys(["id", *title_fields(target)]))
             wanted[f"{link.field} {{ {titles} }}"] = None
