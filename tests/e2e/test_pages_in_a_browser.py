@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 SECOND = 1000
 AN_ORDER = "{ purchaseOrders(first: 1, sort: [%s]) { edges { node { id _etag description } } } }"
@@ -260,6 +260,34 @@ def test_page_with_an_invalid_fragment_works(person: Page, hub: Any) -> None:
     person.keyboard.press("g")
     person.keyboard.press("e")
     expect(person.get_by_role("heading", name="Events", level=1)).to_be_visible()
+
+
+def test_page_shows_a_change_that_happened_before_it_listened(
+    person: Page, hub: Any, local_ion: Any
+) -> None:
+    other = person.context.new_page()
+    address = f"{hub.url}/objects/purchase_orders/{change(local_ion, 'Before')}"
+    other.goto(address)
+    expect(description_on(other)).to_contain_text("Before")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    person.route("**/live.js*", hold, times=1)
+    person.goto(address, wait_until="commit")
+    expect(description_on(person)).to_contain_text("Before")
+
+    change(local_ion, "While the page loads")
+    expect(description_on(other)).to_contain_text("While the page loads")
+    other.close()
+    expect(description_on(person)).to_contain_text("Before")
+    held[0].continue_()
+    expect(description_on(person)).to_contain_text("While the page loads")
+
+
+def description_on(page: Page) -> Locator:
+    return page.get_by_role("row", name=re.compile("^Description")).first
 
 
 def test_events_page_updates_without_moving_rows_under_the_pointer(

@@ -154,7 +154,7 @@ def test_processes_share_integrations_and_live_updates(
     assert "event: heartbeat" in hears.stdout.readline()
     made = ion.execute(CREATE, i={"name": "seen in all processes"})["createSupplier"]["supplier"]
     for line in hears.stdout:
-        if line.startswith("event: object"):
+        if line.startswith("data: object"):
             break
     hears.terminate()
     hears.wait()

@@ -1,7 +1,7 @@
 """Live updates of pages: a stream of server-sent events with the kinds of changed data.
 
-Events have no content. A page that receives one requests the changed fragment again. A burst of
-changes is one message. Without changes, a heartbeat shows that the hub still works.
+A page that receives a kind requests the changed fragment again. A burst of changes is one message.
+Without changes, a heartbeat shows that the hub still works.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from litestar import get
+from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from ultraviolet.hub.core.pubsub import PubSub
@@ -20,15 +21,26 @@ HEARTBEAT_SECONDS = 5.0
 """Maximum interval between messages. Pages count the hub as unreachable after three missed ones."""
 
 
+MAX_AGE_MILLISECONDS = 60_000
+LATENCY_SECONDS = 1.0
+"""How much longer the request of a stream can be on its way than that of its page."""
+
+
 @get("/live", guards=VIEWER, include_in_schema=False)
-async def live(hub: GivenHub) -> ServerSentEvent:
-    """Stream the kinds of changed data."""
-    return ServerSentEvent(messages(hub.changes), headers={"Cache-Control": "no-store"})
+async def live(hub: GivenHub, age: FromQuery[int] = 0) -> ServerSentEvent:
+    """Stream the kinds of changed data, at first of changes since the page was requested.
+
+    `age` is the time since then in milliseconds; data can change before the page listens.
+    """
+    seconds = min(max(age, 0), MAX_AGE_MILLISECONDS) / 1000
+    if seconds:
+        seconds += LATENCY_SECONDS
+    return ServerSentEvent(messages(hub.changes, seconds), headers={"Cache-Control": "no-store"})
 
 
-async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
-    """Combine changes into messages, one per kind."""
-    kinds: set[str] = set()
+async def messages(changes: PubSub, seconds: float) -> AsyncIterator[ServerSentEventMessage]:
+    """Combine changes into messages, one per kind; begin with those of the last seconds."""
+    kinds = changes.recent_kinds(seconds)
     notified = asyncio.Event()
 
     async def listen() -> None:
@@ -37,6 +49,8 @@ async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
             notified.set()
 
     listener = asyncio.create_task(listen())
+    if kinds:
+        notified.set()
     try:
         yield ServerSentEventMessage(event="heartbeat", data="")
         while not listener.done():
@@ -47,7 +61,7 @@ async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
             batch = sorted(kinds)
             kinds.clear()
             for kind in batch:
-                yield ServerSentEventMessage(event=kind, data=kind)
+                yield ServerSentEventMessage(data=kind)
             if not batch:
                 yield ServerSentEventMessage(event="heartbeat", data="")
             await asyncio.sleep(MIN_INTERVAL_SECONDS)

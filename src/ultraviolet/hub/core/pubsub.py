@@ -4,6 +4,7 @@ A message contains only the kind of a change; subscribers read the state from th
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ class PubSub:
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[Message | None]] = set()
+        self._published_at: dict[str, float] = {}
         self.forward: Callable[[str, int], None] | None = None
         """Send the kind and the integration of a message to other processes."""
 
@@ -27,12 +29,18 @@ class PubSub:
 
     def publish_locally(self, kind: str, integration_id: int, **values: Any) -> None:
         """Send a message to the subscribers in this process."""
+        self._published_at[kind] = time.monotonic()
         if not self._queues:
             return
         message = {"kind": kind, "integration_id": integration_id, **values}
         for queue in self._queues:
             if queue.qsize() < _MAX_QUEUED_MESSAGES:
                 queue.put_nowait(message)
+
+    def recent_kinds(self, seconds: float) -> set[str]:
+        """Return the kinds of the messages of the last seconds."""
+        since = time.monotonic() - seconds
+        return {kind for kind, at in self._published_at.items() if at >= since}
 
     def subscribe(self) -> AsyncIterator[Message]:
         """Return the messages from now on, until `close` or the end of the iteration."""

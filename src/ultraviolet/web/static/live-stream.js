@@ -4,21 +4,26 @@
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 60_000;
+const LONGEST_AGE_MS = 60_000;
 const SILENCE_MS = 15_000; // three missed heartbeats: a hub that hangs, or a connection that ended without a word
 
 class LiveStream {
   constructor(address) {
     this.address = address;
     this.readers = new Set();
-    this.kinds = new Set();
+    this.receivedAt = new Map();
     this.retryMs = FIRST_RETRY_MS;
   }
 
-  // A reader is a function that receives {state: "connecting", "open" or "error"} and {kind}.
-  join(reader) {
+  // A reader is a function that receives {state: "connecting", "open" or "error"} and {kind}. It also receives
+  // the kinds that changed after the time "since", when its page was requested.
+  join(reader, since) {
     this.readers.add(reader);
-    if (this.source?.readyState === EventSource.OPEN) reader({ state: "open" });
-    else if (this.source && this.source.readyState !== EventSource.CLOSED) reader({ state: this.state });
+    this.since = since;
+    if (this.source?.readyState === EventSource.OPEN) {
+      reader({ state: "open" });
+      for (const [kind, at] of this.receivedAt) if (at >= since) reader({ kind });
+    } else if (this.source && this.source.readyState !== EventSource.CLOSED) reader({ state: this.state });
     else {
       reader({ state: "connecting" });
       this.open();
@@ -32,19 +37,6 @@ class LiveStream {
     clearTimeout(this.silence);
     this.source?.close();
     this.source = undefined;
-  }
-
-  listen(kind) {
-    if (this.kinds.has(kind)) return;
-    this.kinds.add(kind);
-    if (this.source) this.forward(kind);
-  }
-
-  forward(kind) {
-    this.source.addEventListener(kind, () => {
-      this.expectMessage();
-      this.tell({ kind });
-    });
   }
 
   // The hub sends a message every few seconds. Without one, the stream is opened again.
@@ -69,8 +61,13 @@ class LiveStream {
   open(state = "connecting") {
     clearTimeout(this.retry);
     this.state = state;
-    this.source = new EventSource(this.address);
-    for (const kind of this.kinds) this.forward(kind);
+    const age = Math.min(Math.max(Date.now() - this.since, 0), LONGEST_AGE_MS);
+    this.source = new EventSource(`${this.address}?age=${Math.round(age)}`);
+    this.source.onmessage = ({ data: kind }) => {
+      this.expectMessage();
+      this.receivedAt.set(kind, Date.now());
+      this.tell({ kind });
+    };
     this.source.addEventListener("heartbeat", () => this.expectMessage());
     this.expectMessage(); // a hub that hangs accepts the connection and does not respond
     this.source.onopen = () => {
@@ -90,9 +87,6 @@ if ("SharedWorkerGlobalScope" in self) {
   const stream = new LiveStream(self.name);
   self.addEventListener("connect", ({ ports: [port] }) => {
     const reader = (message) => port.postMessage(message);
-    port.onmessage = ({ data: { call, kind } }) => {
-      if (call === "listen") stream.listen(kind);
-      else stream[call === "join" ? "join" : "leave"](reader);
-    };
+    port.onmessage = ({ data: { call, since } }) => stream[call === "join" ? "join" : "leave"](reader, since);
   });
 }

@@ -7,14 +7,14 @@ const WORKER_ANSWER_MS = 3_000;
 // The stream in this page, for a browser without shared workers.
 function ownStream(address, reader) {
   const stream = new LiveStream(address);
-  return { join: () => stream.join(reader), leave: () => stream.leave(reader), listen: (kind) => stream.listen(kind) };
+  return { join: (since) => stream.join(reader, since), leave: () => stream.leave(reader) };
 }
 
 function sharedStream(script, address, reader) {
   const worker = new SharedWorker(script, { name: address });
-  const call = (name) => (kind) => worker.port.postMessage({ call: name, kind });
+  const call = (name) => (since) => worker.port.postMessage({ call: name, since });
   worker.port.onmessage = ({ data }) => reader(data);
-  return { worker, join: call("join"), leave: call("leave"), listen: call("listen") };
+  return { worker, join: call("join"), leave: call("leave") };
 }
 
 // What the server-sent events extension of htmx uses of an EventSource. It never closes: it connects again itself.
@@ -41,9 +41,7 @@ class LiveSource extends EventTarget {
 
   addEventListener(kind, listener) {
     super.addEventListener(kind, listener);
-    if (this.kinds.has(kind)) return;
     this.kinds.add(kind);
-    this.stream.listen(kind);
   }
 
   useOwnStream() {
@@ -52,8 +50,7 @@ class LiveSource extends EventTarget {
     this.stream.leave();
     this.stream.worker.port.close();
     this.stream = ownStream(this.address, (message) => this.read(message));
-    for (const kind of this.kinds) this.stream.listen(kind);
-    if (this.joined) this.stream.join();
+    if (this.joined) this.stream.join(performance.timeOrigin);
   }
 
   follow() {
@@ -62,7 +59,7 @@ class LiveSource extends EventTarget {
     else if (!this.joined) {
       this.joined = true;
       // Not within the constructor: htmx then has not set its handlers.
-      setTimeout(() => { if (this.joined) this.stream.join(); });
+      setTimeout(() => { if (this.joined) this.stream.join(performance.timeOrigin); });
     }
   }
 
