@@ -32,6 +32,10 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
 ) -> None:
     data, errors = tmp_path / "demo", tmp_path / "errors"
     command = [sys.executable, "-m", "ultraviolet", "demo", "--no-browser", "--data", str(data)]
+    stored = Path(os.environ["XDG_CONFIG_HOME"], "ultraviolet", "contexts.json")
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    other = {"demo": {"data": str(tmp_path)}}  # that of another demo
+    stored.write_text(json.dumps({"current": "demo", "contexts": other}))
     with errors.open("wb") as written:
         demo = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=written, text=True, env=WITHOUT_PROGRAM
@@ -48,8 +52,9 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(
                 change_an_order_as_printed(browser.new_context(), shown)
                 browser.close()
             run_printed_command(shown, "To use this hub without --data")
-            stored = Path(os.environ["XDG_CONFIG_HOME"], "ultraviolet", "contexts.json")
-            assert "demo" == json.loads(stored.read_bytes())["current"]
+            saved = json.loads(stored.read_bytes())
+            assert saved["current"] == "demo-2"
+            assert saved["contexts"] == other | {"demo-2": {"data": str(data / "hub")}}
             stored.unlink()
             again = subprocess.run(command, capture_output=True, text=True, check=False)
             first = running(data)

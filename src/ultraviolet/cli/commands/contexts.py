@@ -11,7 +11,9 @@ from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError
 
-app = typer.Typer(no_args_is_help=True, help="Named hubs for the other commands: list, use, show.")
+app = typer.Typer(
+    no_args_is_help=True, help="Named hubs for the other commands: list, use, show, remove."
+)
 
 COLUMNS = {"current": "current", "name": "name", "hub": "hub"}
 FIELDS = {

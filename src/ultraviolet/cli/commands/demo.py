@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ultraviolet.cli.support.transports import Api
 
 INTEGRATION_NAME = "Local ION"
-CONTEXT_NAME = "demo"
+_CONTEXT_NAME = "demo"
 FIRST_CHANGE_TIMEOUT_SECONDS = 60.0
 DEFAULT_PORTS = (8000, 8100)
 """The ports of the hub and of the local ION at the first start."""
@@ -286,7 +287,8 @@ def _print_addresses(
     hub_url: str, ion_url: str, started: StartedDemo, seconds: float, data: Path
 ) -> None:
     this, hub = program(), shlex.quote(str((data / "hub").absolute()))
-    use = f"\nTo use this hub without --data: {this} context use {CONTEXT_NAME}"
+    context = _add_context(data / "hub")
+    use = f"\nTo use this hub without --data: {this} context use {context}" if context else ""
     if started.order_id:
         page = f"purchase_orders/{started.order_id}"
         change = f"""Change a purchase order: select Edit beside its description, and save.
@@ -306,21 +308,31 @@ Ready after {seconds:.0f} s, and changes are flowing.
 {change}
   Query runner {ion_url}/?example=update-order   (the same as a mutation, ready to run)
 
-On the command line: {this} status --data {hub}{use * _add_context(data)}
+On the command line: {this} status --data {hub}{use}
 Logs: {data / "hub.log"}, {data / "ion.log"}. Press Ctrl-C to stop both.""")
 
 
-def _add_context(data: Path) -> bool:
-    """Store the hub as a context of the user, but do not use it; return whether this was done."""
+def _add_context(hub: Path) -> str | None:
+    """Store the hub as a context of the user; return its name, or None if this was not possible.
+
+    The context is not used. That of another demo, whose folder still exists, is kept.
+    """
+    directory = str(hub.absolute())
     with suppress(UltravioletError, OSError):
         stored = contexts.load()
-        known = stored.contexts.get(CONTEXT_NAME)
-        if known is None or known.url is None:
-            directory = str((data / "hub").absolute())
-            stored.contexts[CONTEXT_NAME] = contexts.Context(data=directory)
-            stored.save()
-            return True
-    return False
+        names = chain([_CONTEXT_NAME], (f"{_CONTEXT_NAME}-{n}" for n in count(2)))
+        name = next(name for name in names if _is_free(stored.contexts.get(name), directory))
+        stored.contexts[name] = contexts.Context(data=directory)
+        stored.save()
+        return name
+    return None
+
+
+def _is_free(known: contexts.Context | None, directory: str) -> bool:
+    """Return whether a context does not exist, or is of this hub or of one that was removed."""
+    if known is None or known.data == directory:
+        return True
+    return known.data is not None and not Path(known.data).exists()
 
 
 def _end_earlier_processes(data: Path) -> None:

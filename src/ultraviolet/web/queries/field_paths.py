@@ -12,7 +12,7 @@ from ultraviolet.db.tables.mirror import objects
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.attributes import FIELD
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.labels import field_label
+from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Link, Resource
 from ultraviolet.ion.naming import plain, snake
 from ultraviolet.text import did_you_mean
@@ -68,8 +68,11 @@ class LinkedValue(msgspec.Struct, frozen=True):
 
     @property
     def shown(self) -> str | None:
-        """The name of the linked object, or its id if the mirror does not have the object."""
-        return (self.link.title or self.link.id) if self.link else None
+        """The name of the linked object as lists show it, such as `Purchase order 15`."""
+        link = self.link
+        if link is None:
+            return None
+        return link.title or f"{resource_label(link.resource).singular} {link.id}"
 
 
 def find_path(catalog: Catalog, resource: Resource, name: str) -> FieldPath:
@@ -158,7 +161,8 @@ def read_currencies(
     if path is None:
         return [""] * len(documents)
     found = read_linked(connection, integration_id, documents, [path])
-    return [values[path.name].shown or "" for values in found]
+    links = [values[path.name].link for values in found]
+    return [(link.title or "") if link else "" for link in links]
 
 
 def currency_path(catalog: Catalog, resource: Resource) -> FieldPath | None:
