@@ -1,4 +1,4 @@
-"""Query parameters of the pages: those that a page does not have, and invalid values, are errors."""
+"""Query parameters of the pages: unknown ones and invalid values are errors."""
 
 from collections.abc import Collection
 from typing import Any, cast

@@ -95,6 +95,8 @@ class RecordField(msgspec.Struct, frozen=True):
     label: str
     cell: Cell
     value: Any
+    note: str
+    """What ION does not say about the value."""
 
 
 class RecordAttribute(msgspec.Struct, frozen=True):
@@ -278,7 +280,8 @@ class PageReader:
 
     def _record_field(self, resource: Resource, node: Mapping[str, Any], name: str) -> RecordField:
         shown = cell(self.catalog, resource, node, name)
-        return RecordField(name, field_name(resource, name), shown, node.get(name))
+        note = field_label(name).note
+        return RecordField(name, field_name(resource, name), shown, node.get(name), note)
 
     def _attribute_options(self, resource: Resource) -> dict[str, list[str]]:
         """Return the values of the attributes that the organization defines as selections."""
