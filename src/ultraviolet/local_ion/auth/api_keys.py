@@ -6,6 +6,8 @@ import secrets
 import uuid
 from typing import Any
 
+import msgspec
+
 from ultraviolet.local_ion.auth import permissions
 from ultraviolet.local_ion.auth.oauth import Claims
 from ultraviolet.local_ion.store.columns import dump_json
@@ -70,6 +72,43 @@ def authenticate(store: Store, client_id: str, secret: str) -> Claims | None:
     if row is None or not hmac.compare_digest(row[0], hash_secret(secret)):
         return None
     return Claims(client_id=client_id, user_id=row[1])
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """An API key without its secret.
+
+    It acts as its service user, whose name is that of the key, or as its creator without one.
+    """
+
+    client_id: str
+    etag: str
+    created: str
+    created_by: str
+    enabled: bool
+    user_id: int
+    user_name: str
+    user_active: bool
+    has_service_user: bool
+
+
+_SELECT_KEYS = """
+SELECT k.client_id, k._etag, k._created, c.name, k.enabled, u.id, u.name, NOT u.deactivated,
+       k.service_user_id IS NOT NULL
+FROM api_keys k
+JOIN users u ON u.id = coalesce(k.service_user_id, k.created_by_id)
+JOIN users c ON c.id = k.created_by_id
+ORDER BY k.id DESC"""
+
+
+def list_keys(store: Store) -> list[ApiKey]:
+    """Return all keys, the newest first."""
+    rows = store.connection.execute(_SELECT_KEYS).fetchall()
+    return [
+        ApiKey(
+            client_id, etag, created, by or "", bool(enabled), user, name or "", bool(on), bool(own)
+        )
+        for client_id, etag, created, by, enabled, user, name, on, own in rows
+    ]
 
 
 def count(store: Store) -> int:

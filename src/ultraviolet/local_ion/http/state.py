@@ -36,6 +36,8 @@ class AppState:
         self.control = control
         self.auth_faults = AuthFaults(control.faults, ion.catalog)
         self.session = secrets.token_urlsafe(32)
+        self.key_uses: dict[str, str] = {}
+        """The time of the last use of each API key since the start, by client id."""
         self._threads = threads
 
     def authenticate(self, request: Request[Any, Any, Any]) -> Claims:
@@ -49,22 +51,24 @@ class AppState:
         self.auth_faults.check_token(claims)
         return claims
 
-    def check_session(self, request: Request[Any, Any, Any]) -> None:
-        """Raise UnauthenticatedError unless a page of this local ION sent the request."""
-        if not self._has_session(request):
+    def check_session(self, request: Request[Any, Any, Any]) -> str:
+        """Return why a form cannot be saved: empty, or the message for the page with the form.
+
+        Raise UnauthenticatedError if another site sent it.
+        """
+        if not _is_from_here(request):
             raise UnauthenticatedError(
-                "The local ION was restarted, or another site sent this form. Nothing was changed."
-                " Open the page again and repeat the change."
+                "Another site sent this form. Nothing was changed."
+                " Open the page of the local ION and repeat the change."
             )
+        if self._has_session(request):
+            return ""
+        return "The local ION was restarted. Nothing was changed. Save again."
 
     def _has_session(self, request: Request[Any, Any, Any]) -> bool:
         """Return whether a request has the cookie of the pages and comes from one of them."""
-        host = request.headers.get("host", "")
         cookie = request.cookies.get(SESSION_COOKIE, "").encode()
-        return request.headers.get("origin", "") in (
-            f"http://{host}",
-            f"https://{host}",
-        ) and hmac.compare_digest(cookie, self.session.encode())
+        return _is_from_here(request) and hmac.compare_digest(cookie, self.session.encode())
 
     @property
     def cookie(self) -> Cookie:
@@ -80,6 +84,8 @@ class AppState:
     def execute(self, operations: Sequence[Operation], claims: Claims) -> list[dict[str, Any]]:
         """Execute operations in order, as ION does; raise UnauthenticatedError."""
         viewer = load_viewer(self.ion.store, claims)
+        if claims != QUERY_RUNNER:
+            self.key_uses[claims.client_id] = self.ion.store.clock()
         results: list[dict[str, Any]] = []
         for each in operations:
             allowed = self.auth_faults.restrict(viewer, each.query)
@@ -112,7 +118,14 @@ class AppState:
         if claims is None or lifetime is None:
             reason = "Invalid client or Invalid client credentials"
             return 401, _oauth_error("invalid_client", reason)
+        self.key_uses[claims.client_id] = self.ion.store.clock()
         return 200, token_response(self.tokens.issue(claims, lifetime), lifetime)
+
+
+def _is_from_here(request: Request[Any, Any, Any]) -> bool:
+    """Return whether a page of this address sent a request."""
+    host = request.headers.get("host", "")
+    return request.headers.get("origin", "") in (f"http://{host}", f"https://{host}")
 
 
 def _oauth_error(error: str, description: str) -> dict[str, object]:

@@ -4,14 +4,13 @@ from typing import Any
 
 import msgspec
 
-from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.labels import choice_label, resource_label
 from ultraviolet.local_ion.http.pages.documents import PAGE_SIZE
 from ultraviolet.local_ion.http.pages.reader import PageReader
 from ultraviolet.local_ion.http.pages.values import (
     Cell,
     address,
     cell,
-    enum_label,
     is_shown,
     time_cell,
 )
@@ -58,7 +57,7 @@ def transaction_filter(transaction_id: int) -> dict[str, Any]:
 
 def delivery_statuses(reader: PageReader) -> list[tuple[str, str]]:
     """Return the statuses of deliveries with their labels."""
-    return [(each, enum_label(each)) for each in sorted(reader.catalog.types()[_STATUS_TYPE])]
+    return [(each, choice_label(each)) for each in sorted(reader.catalog.types()[_STATUS_TYPE])]
 
 
 def count_deliveries(reader: PageReader, transaction_id: int) -> int:

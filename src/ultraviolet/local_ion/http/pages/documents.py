@@ -13,10 +13,10 @@ from graphql import (
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.graphql_types import is_list_field, named_type, object_type
-from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Field, Relation, Resource
 from ultraviolet.local_ion.graphql.filters import encode_cursor
-from ultraviolet.local_ion.http.pages.values import is_shown, link_of, title_fields
+from ultraviolet.local_ion.http.pages.values import currency_link, is_shown, link_of, title_fields
 
 PAGE_SIZE = 25
 MAX_COLUMNS = 7
@@ -87,6 +87,7 @@ def selection(catalog: Catalog, resource: Resource, names: Iterable[str]) -> str
     """Return the selection of these fields, the id, and the titles of links and of the object."""
     kind = catalog.schema.type_map[resource.type]
     assert isinstance(kind, GraphQLObjectType)
+    names = tuple(names)
     wanted = dict.fromkeys(["id", *title_fields(resource), *names])
     for name in list(wanted):
         link = link_of(resource, name)
@@ -95,6 +96,11 @@ def selection(catalog: Catalog, resource: Resource, names: Iterable[str]) -> str
             target = catalog.resources[link.resource]
             titles = " ".join(dict.fromkeys(["id", *title_fields(target)]))
             wanted[f"{link.field} {{ {titles} }}"] = None
+    amounts = any(field_label(name).format == "money" for name in names)
+    link = currency_link(catalog, resource) if amounts else None
+    if link is not None:
+        inner = "type" if link.resource == "currencies" else "currency { type }"
+        wanted[f"{link.field} {{ {inner} }}"] = None
     return " ".join(wanted)
 
 

@@ -7,16 +7,18 @@ from typing import Any, Literal, cast
 
 import msgspec
 from graphql import GraphQLEnumType, GraphQLNonNull
+from litestar import Request
 
-from ultraviolet.errors import InvalidError
+from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.graphql_types import is_list_field, named_type
-from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.ion.labels import choice_label, field_label, resource_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.http.pages.documents import MAX_ID_DIGITS, mutation_input
-from ultraviolet.local_ion.http.pages.values import enum_label, is_shown, link_of
+from ultraviolet.local_ion.http.pages.values import is_shown, link_of
 
 Control = Literal["text", "integer", "number", "date", "time", "boolean", "choice", "link", "list"]
+MAX_FORM_BYTES = 200_000
 MAX_TEXT_CHARACTERS = 10_000
 ATTRIBUTE = "attributes."
 """Prefix of the names of custom attributes in forms."""
@@ -67,7 +69,7 @@ def form_fields(catalog: Catalog, resource: Resource, mutation: str | None) -> l
         choices: tuple[tuple[str, str], ...] = ()
         if isinstance(named, GraphQLEnumType):
             control: Control = "choice"
-            choices = tuple((str(value), enum_label(str(value))) for value in named.values)
+            choices = tuple((str(value), choice_label(str(value))) for value in named.values)
         elif link is not None and is_shown(catalog.resources[link.resource]):
             control = "link"
         elif str(named) in _SCALARS:
@@ -173,3 +175,14 @@ def control_value(field: FormField, value: Any) -> str:
     if field.control == "time":
         return str(value)[:16]
     return str(value)
+
+
+async def form_values(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """Return the values of a sent form; raise InvalidError."""
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise InvalidError("Send a form.")
+    try:
+        form = await request.form()
+    except (ValueError, UltravioletError) as error:
+        raise InvalidError("The form is not valid.") from error
+    return {str(name): str(value) for name, value in form.items()}

@@ -32,6 +32,7 @@ from ultraviolet.local_ion.http.pages.values import (
     field_name,
     is_shown,
     link_of,
+    time_cell,
     title,
 )
 from ultraviolet.local_ion.http.state import AppState
@@ -94,6 +95,8 @@ class RecordField(msgspec.Struct, frozen=True):
     label: str
     cell: Cell
     value: Any
+    note: str
+    """What ION does not say about the value."""
 
 
 class RecordAttribute(msgspec.Struct, frozen=True):
@@ -252,7 +255,7 @@ class PageReader:
         attributes = [
             RecordAttribute(
                 attribute_field(str(each["key"]), each["type"], options.get(str(each["key"]), ())),
-                _attribute_cell(each["value"]),
+                _attribute_cell(each["type"], each["value"]),
                 each["value"],
                 str(each["Etag"]),
             )
@@ -277,7 +280,8 @@ class PageReader:
 
     def _record_field(self, resource: Resource, node: Mapping[str, Any], name: str) -> RecordField:
         shown = cell(self.catalog, resource, node, name)
-        return RecordField(name, field_name(resource, name), shown, node.get(name))
+        note = field_label(name).note
+        return RecordField(name, field_name(resource, name), shown, node.get(name), note)
 
     def _attribute_options(self, resource: Resource) -> dict[str, list[str]]:
         """Return the values of the attributes that the organization defines as selections."""
@@ -324,9 +328,11 @@ def _child_heading(resource: Resource, child: Resource, key: str) -> str:
     return f"{plural} ({field_label(key).label})" if len(links) > 1 else plural
 
 
-def _attribute_cell(value: Any) -> Cell:
+def _attribute_cell(type_: str | None, value: Any) -> Cell:
     if value is None or value == "":
         return Cell("", "empty")
+    if (type_ or "").lower() == "datetime":
+        return time_cell(str(value), "time")
     if isinstance(value, bool):
         return Cell("Yes" if value else "No", "boolean")
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -9,14 +9,27 @@ from litestar import Request, Response, Router, get, post
 from litestar.params import FromPath, FromQuery, Parameter
 from litestar.response import Redirect
 
-from ultraviolet.errors import InvalidError, NotFoundError, UltravioletError
+from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.local_ion.graphql.filters import encode_cursor
+from ultraviolet.local_ion.http.pages.api_keys import api_key_handlers
 from ultraviolet.local_ion.http.pages.changes import Changes, FormError
 from ultraviolet.local_ion.http.pages.deliveries import delivery_statuses, read_deliveries
 from ultraviolet.local_ion.http.pages.documents import MAX_ID_DIGITS, PAGE_SIZE
 from ultraviolet.local_ion.http.pages.examples import load_examples
-from ultraviolet.local_ion.http.pages.forms import control_value, form_fields
+from ultraviolet.local_ion.http.pages.forms import (
+    MAX_FORM_BYTES,
+    FormField,
+    control_value,
+    form_fields,
+    form_values,
+)
+from ultraviolet.local_ion.http.pages.parameters import (
+    CHECKED_BY_HANDLER,
+    READ_BY_SCRIPT,
+    check_parameters,
+    reject_unknown_parameters,
+)
 from ultraviolet.local_ion.http.pages.reader import MAX_PAGE, PageReader
 from ultraviolet.local_ion.http.pages.templating import PROMINENT, RUNNER_HEADERS, Renderer
 from ultraviolet.local_ion.http.pages.values import address, is_shown, link_of
@@ -24,9 +37,7 @@ from ultraviolet.local_ion.http.state import AppState
 
 AnyRequest = Request[Any, Any, Any]
 MAX_SEARCH_CHARACTERS = 200
-MAX_FORM_BYTES = 200_000
 HOME_ORDERS = 5
-CREATE_API_KEY = "mutation { createApiKey { apikey { clientId clientSecret } } }"
 CREATABLE = (*PROMINENT, "purchase_order_lines")
 """The resources with a form for new objects."""
 PageNumber = Annotated[int, Parameter(ge=1, le=MAX_PAGE)]
@@ -43,15 +54,7 @@ class Pages:
         self.changes = Changes(state, self.reader)
         self._render = Renderer(state).page
 
-    def create_api_key(self, address: str) -> Response[str]:
-        """Create an API key; return the home page with its secret, which is shown only there.
-
-        `address` is that of this local ION, which a hub needs with the key.
-        """
-        data = self.reader.execute(CREATE_API_KEY, {})
-        return self.home({**data["createApiKey"]["apikey"], "address": address})
-
-    def home(self, created_key: Mapping[str, str] | None = None) -> Response[str]:
+    def home(self) -> Response[str]:
         """Return the home page."""
         organization = self.reader.execute("{ me { organization { name } } }", {})
         orders = self.reader.catalog.resources["purchase_orders"]
@@ -61,7 +64,6 @@ class Pages:
             organization=organization["me"]["organization"]["name"],
             counts=self.reader.counts(PROMINENT),
             orders=self.reader.table(orders, size=HOME_ORDERS),
-            created_key=created_key,
         )
 
     def resources(self) -> Response[str]:
@@ -110,6 +112,7 @@ class Pages:
         edit: str = "",
         raw: str | None = None,
         error: str = "",
+        status: int = 200,
         saved: str = "",
         transaction: int | None = None,
     ) -> Response[str]:
@@ -132,7 +135,7 @@ class Pages:
         return self._render(
             "object.html",
             f"/resources/{name}",
-            status=422 if error else 200,
+            status=status,
             record=record,
             editable=editable,
             form=form,
@@ -147,18 +150,27 @@ class Pages:
             update=resource.update,
         )
 
-    def form(
-        self, name: str, values: Mapping[str, str], messages: Mapping[str, str]
-    ) -> Response[str]:
-        """Return the form of a new object."""
+    def creatable_fields(self, name: str) -> dict[str, FormField]:
+        """Return the fields of the form of a new object; raise NotFoundError."""
         resource = self.reader.find_resource(name)
         if name not in CREATABLE:
             raise NotFoundError("Objects of this resource cannot be created here.")
         fields = form_fields(self.reader.catalog, resource, resource.create)
+        return {field.name: field for field in fields}
+
+    def form(
+        self,
+        name: str,
+        values: Mapping[str, str],
+        messages: Mapping[str, str],
+        status: int | None = None,
+    ) -> Response[str]:
+        """Return the form of a new object."""
+        fields = [*self.creatable_fields(name).values()]
         return self._render(
             "new.html",
             f"/resources/{name}",
-            status=422 if messages else 200,
+            status=status or (422 if messages else 200),
             name=name,
             fields=fields,
             values=values,
@@ -198,7 +210,7 @@ def create_pages_router(state: AppState) -> Router:
     pages = Pages(state)
     run = state.run_in_thread
 
-    @get("/")
+    @get("/", opt={READ_BY_SCRIPT: ("example", "query", "variables")})
     async def query_runner() -> Response[str]:
         return await run(pages.runner)
 
@@ -253,7 +265,9 @@ def create_pages_router(state: AppState) -> Router:
             show_object,
             deliveries,
             *_form_handlers(state, pages),
+            *api_key_handlers(state, pages.reader),
         ],
+        before_request=reject_unknown_parameters,
     )
 
 
@@ -261,26 +275,21 @@ def _form_handlers(state: AppState, pages: Pages) -> list[Any]:
     """Return the routes of forms; only pages of this local ION can send them."""
     run = state.run_in_thread
 
-    @get("/resources/{resource:str}/new")
+    @get("/resources/{resource:str}/new", opt={CHECKED_BY_HANDLER: True})
     async def show_form(request: AnyRequest, resource: FromPath[str]) -> Response[str]:
+        check_parameters(request, await run(pages.creatable_fields, resource))
         values = {
             name: value[:MAX_SEARCH_CHARACTERS] for name, value in request.query_params.items()
         }
         return await run(pages.form, resource, values, {})
 
-    @post("/home/api-keys", request_max_body_size=MAX_FORM_BYTES, status_code=200)
-    async def create_api_key(request: AnyRequest) -> Response[str]:
-        state.check_session(request)
-        address = str(request.base_url).rstrip("/")
-        return await run(pages.create_api_key, address)
-
     @post("/resources/{resource:str}/new", request_max_body_size=MAX_FORM_BYTES)
     async def create(request: AnyRequest, resource: FromPath[str]) -> Response[Any]:
-        state.check_session(request)
-        values = await _form_values(request)
+        stale = state.check_session(request)
+        values = await form_values(request)
         found = pages.reader.find_resource(resource)
-        if resource not in CREATABLE:
-            raise NotFoundError("Objects of this resource cannot be created here.")
+        if stale or resource not in CREATABLE:
+            return await run(pages.form, resource, values, {"": stale}, 401)
         try:
             change = await run(pages.changes.create, found, values)
         except FormError as error:
@@ -293,34 +302,26 @@ def _form_handlers(state: AppState, pages: Pages) -> list[Any]:
     async def update(
         request: AnyRequest, resource: FromPath[str], object_id: FromPath[str]
     ) -> Response[Any]:
-        state.check_session(request)
-        values = await _form_values(request)
+        stale = state.check_session(request)
+        values = await form_values(request)
         name, raw, etag = (values.get(each, "") for each in ("field", "value", "etag"))
         found = pages.reader.find_resource(resource)
         await run(pages.reader.record, found, object_id)
+
+        def rejected(message: str, status: int) -> Response[str]:
+            return pages.record(
+                resource, object_id, edit=name, raw=raw, error=message, status=status
+            )
+
+        if stale:
+            return await run(rejected, stale, 401)
         try:
             _, change = await run(pages.changes.update, found, object_id, name, raw, etag)
         except FormError as error:
-            message = str(error)
-
-            def show() -> Response[str]:
-                return pages.record(resource, object_id, edit=name, raw=raw, error=message)
-
-            return await run(show)
+            return await run(rejected, str(error), 422)
         await pages.changes.wait_until_published(change)
         page = address(resource, object_id)
         query = urlencode({"saved": name, "transaction": change.transaction_id})
         return Redirect(f"{page}?{query}#saved", status_code=303)
 
-    return [show_form, create, create_api_key, update]
-
-
-async def _form_values(request: AnyRequest) -> dict[str, str]:
-    """Return the values of a form; raise InvalidError."""
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise InvalidError("Send a form.")
-    try:
-        form = await request.form()
-    except (ValueError, UltravioletError) as error:
-        raise InvalidError("The form is not valid.") from error
-    return {str(name): str(value) for name, value in form.items()}
+    return [show_form, create, update]

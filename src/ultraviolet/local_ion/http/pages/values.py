@@ -1,14 +1,15 @@
 """Values as the pages show them: titles of objects, dates, amounts, states."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from ultraviolet.clock import readable
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.labels import Format, field_label, resource_label
+from ultraviolet.ion.labels import Format, choice_label, field_label, resource_label
 from ultraviolet.ion.model import Field, Link, Resource
+from ultraviolet.text import money_text, number_text
 
 TITLE_FIELDS = (
     "name",
@@ -27,7 +28,7 @@ MAX_CELL_CHARACTERS = 400
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A value to show; `href` is the page of a linked object, `tone` the color of a state."""
+    """A value to show: `href` is the page of a linked object, `tone` the color of a state."""
 
     text: str
     kind: str = "text"
@@ -38,6 +39,9 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 _EMPTY = Cell("", "empty")
+_UNITS: Mapping[Format, str] = {"percent": "%", "seconds": "s", "inches": "in"}
+_BOOLEANS: Mapping[Any, str] = {True: "Yes", False: "No", "true": "Yes", "false": "No"}
+_CURRENCY = "currencyId"
 _GOOD = {"COMPLETE", "COMPLETED", "RECEIVED", "RESOLVED", "APPROVED", "SUCCEEDED", "AVAILABLE"}
 _WARN = {"ON_HOLD", "HOLD", "REQUESTED", "PENDING", "RETRYING", "SENDING", "REDLINE"}
 _BAD = {"CANCELED", "CANCELLED", "FAILED", "SCRAPPED", "REJECTED", "UNAVAILABLE"}
@@ -89,21 +93,23 @@ def cell(catalog: Catalog, resource: Resource, node: Mapping[str, Any], name: st
         return Cell(str(value)[:MAX_CELL_CHARACTERS])
     if name == "id":
         return Cell(str(value), "id")
-    return _scalar_cell(field, value)
+    return _scalar_cell(field, value, _currency(catalog, resource, node))
 
 
-def _scalar_cell(field: Field, value: Any) -> Cell:
+def _scalar_cell(field: Field, value: Any, currency: str) -> Cell:
     format_ = field_label(field.name).format
     if field.enum and isinstance(value, str):
         tones = ((_GOOD, "good"), (_WARN, "warn"), (_BAD, "bad"))
-        tone = next((tone for values, tone in tones if value in values), "")
-        return Cell(enum_label(value), "state", tone=tone)
-    if isinstance(value, bool) or value in {"true", "false"}:
-        return Cell("Yes" if value in {True, "true"} else "No", "boolean")
-    if field.type == "DateTime":
+        tone = next((tone for values, tone in tones if value in values), "plain")
+        return Cell(choice_label(value), "state", tone=tone)
+    if field.type == "Boolean" or format_ == "boolean":
+        return Cell(_BOOLEANS.get(value, str(value)), "boolean")
+    if field.type == "DateTime" or format_ in {"time", "date"}:
         return time_cell(str(value), format_)
     if isinstance(value, int | float):
-        return Cell(number_text(value, format_), "number")
+        is_money = format_ == "money"
+        text = money_text(value) if is_money else number_text(value, field.name)
+        return Cell(f"{text} {currency if is_money else _UNITS.get(format_, '')}".strip(), "number")
     if field.type == "SlateContent":
         return Cell(rich_text_content(value)[:MAX_CELL_CHARACTERS], "rich")
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
@@ -115,28 +121,34 @@ def link_of(resource: Resource, name: str) -> Link | None:
     return next((link for link in resource.links if link.key == name), None)
 
 
+def currency_link(catalog: Catalog, resource: Resource) -> Link | None:
+    """Return the link to the object with the currency of a resource's amounts, or to the currency.
+
+    The amounts of an order's lines are in the currency of the order.
+    """
+    if not any(field_label(field.name).format == "money" for field in resource.fields):
+        return None
+    own = link_of(resource, _CURRENCY)
+    orders = (x for x in resource.links if link_of(catalog.resources[x.resource], _CURRENCY))
+    return own or next(orders, None)
+
+
+def _currency(catalog: Catalog, resource: Resource, node: Mapping[str, Any]) -> str:
+    """Return the currency of an object's amounts; empty if none is known."""
+    link = currency_link(catalog, resource)
+    found = node.get(link.field) if link else None
+    if found and link and link.key != _CURRENCY:
+        found = found.get("currency")
+    return str(found.get("type") or "") if found else ""
+
+
 def time_cell(value: str, format_: Format) -> Cell:
-    """Return a time as a date or as a time in UTC."""
+    """Return a date, or a time in UTC."""
     try:
-        moment = datetime.fromisoformat(value)
+        text = readable(value)
     except ValueError:
         return Cell(value)
-    day = f"{moment:%b} {moment.day}, {moment.year}"
-    return Cell(
-        day if format_ == "date" else f"{day}, {moment:%H:%M:%S} UTC", "time", machine=value
-    )
-
-
-def number_text(value: float, format_: Format) -> str:
-    """Return a number with thousands separators; amounts have two decimals."""
-    if format_ == "money":
-        return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
-
-
-def enum_label(value: str) -> str:
-    """Return an enum value in words."""
-    return value.replace("_", " ").capitalize()
+    return Cell(value[:10], "date") if format_ == "date" else Cell(text, "time", machine=value)
 
 
 def rich_text_content(value: Any) -> str:

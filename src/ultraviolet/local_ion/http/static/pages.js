@@ -21,9 +21,16 @@ document.addEventListener("DOMContentLoaded", () => {
   const [navigation, current] = [document.querySelector("nav.main"), document.querySelector("nav.main [aria-current]")];
   if (current) navigation.scrollLeft = current.offsetLeft - (navigation.clientWidth - current.offsetWidth) / 2;
 });
+// Times are shown in UTC; the tooltip is the viewer's zone.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+  }
+});
 // A reload of a page with a new secret must not create another one.
 document.addEventListener("DOMContentLoaded", () => {
-  if (document.querySelector("[data-once]")) history.replaceState(null, "", "/home#api-keys");
+  const once = document.querySelector("[data-once]");
+  if (once) history.replaceState(null, "", once.dataset.once);
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-theme]");

@@ -64,3 +64,11 @@ ReactDOM.createRoot(document.getElementById("graphiql")).render(
     defaultQuery: "# Ask the local ION. Ctrl-Enter runs, Ctrl-Space completes.\n{ me { id name email organization { id domain } } }\n",
   }),
 );
+
+// GraphiQL names its regions, but not the text areas of its editors.
+new MutationObserver(() => {
+  for (const area of document.querySelectorAll(".CodeMirror textarea:not([aria-label])")) {
+    const region = area.closest("section[aria-label]");
+    area.setAttribute("aria-label", region?.getAttribute("aria-label") ?? "Editor");
+  }
+}).observe(document.getElementById("graphiql"), { childList: true, subtree: true });

@@ -1,0 +1,89 @@
+"""The pages of the local ION in a browser: accessible, on a phone, in both themes, by keyboard."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+PAGES = (
+    "/home",
+    "/resources",
+    "/resources/purchase_orders",
+    "/resources/purchase_orders?q=nothing+like+it",
+    "/resources/purchase_orders/1",
+    "/resources/purchase_orders/1?edit=description",
+    "/resources/purchase_orders/new",
+    "/resources/parts",
+    "/resources/parts/1",
+    "/deliveries",
+    "/deliveries?state=FAILED",
+    "/api-keys",
+    "/",
+)
+SCROLLED_BY_CURSOR = "scrollable-region-focusable"
+"""The editors of GraphiQL scroll with their cursor, which axe-core does not see."""
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(
+        viewport={"width": 390, "height": 844}, timezone_id="Europe/Berlin", locale="en-GB"
+    )
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_fit_a_phone_and_are_accessible(
+    phone: Page, local_ion: Any, theme: Literal["light", "dark"], subtests: pytest.Subtests
+) -> None:
+    phone.emulate_media(color_scheme=theme)
+    for path in PAGES:
+        with subtests.test(path):
+            phone.goto(f"{local_ion.url}{path}")
+            expect(phone.locator("main")).to_be_visible()
+            if path == "/":
+                expect(phone.get_by_label("Query Editor").locator("textarea")).to_be_attached()
+            width = phone.evaluate("document.documentElement.scrollWidth")
+            found = Axe().run(phone).response["violations"]
+            assert width == 390
+            assert [one["id"] for one in found if one["id"] != SCROLLED_BY_CURSOR] == []
+
+
+def test_time_is_in_utc_and_its_tooltip_in_the_zone_of_the_viewer(
+    phone: Page, local_ion: Any
+) -> None:
+    phone.goto(f"{local_ion.url}/resources/purchase_orders/1")
+    created = phone.get_by_role("row", name="Created 2").get_by_role("time")
+    expect(created).to_contain_text("UTC")
+    assert "CE" in (created.get_attribute("title") or "")
+
+
+def test_api_key_is_created_and_revoked_by_keyboard(phone: Page, local_ion: Any) -> None:
+    phone.goto(f"{local_ion.url}/api-keys")
+    phone.get_by_label("Name").focus()
+    phone.keyboard.type("Line 7")
+    phone.keyboard.press("Enter")
+    note = phone.get_by_role("status")
+    expect(note).to_be_focused()
+    expect(note).to_contain_text("Copy the secret now.")
+    assert phone.url.endswith("/api-keys")
+    phone.reload()
+    expect(phone.get_by_role("status")).to_have_count(0)  # a reload creates no other key
+    phone.get_by_role("link", name="Revoke Line 7").press("Enter")
+    phone.get_by_role("link", name="Cancel").press("Escape")
+    expect(phone).to_have_url(f"{local_ion.url}/api-keys")
+    phone.get_by_role("link", name="Revoke Line 7").press("Enter")
+    phone.get_by_role("button", name="Revoke API key").press("Enter")
+    expect(phone.get_by_role("status")).to_contain_text("The key Line 7 is revoked.")
+    expect(phone.get_by_role("row", name="Line 7")).to_contain_text("Revoked")
