@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from ultraviolet.cli.main import app
-from ultraviolet.errors import HubUnreachableError
+from ultraviolet.errors import ConflictError, HubUnreachableError
 from ultraviolet.files import FileError, atomic_write
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.hub import Hub
 
 PLANT = b'{"items": [{"id": 1, "name": "plant"}], "next": null}'
 
@@ -59,7 +61,9 @@ def test_failed_export_keeps_the_existing_file(
 ) -> None:
     file = tmp_path / "parts.csv"
     file.write_text("yesterday's\n")
-    done = CliRunner().invoke(app, [*command.split(), str(file), "--url", broken_hub, "--key", "k"])
+    done = CliRunner().invoke(
+        app, [*command.split(), str(file), "--url", broken_hub, "--key", "k", "--force"]
+    )
     assert isinstance(done.exception, HubUnreachableError)
     assert message in str(done.exception)
     assert ([file], "yesterday's\n") == (list(tmp_path.iterdir()), file.read_text())
@@ -95,3 +99,25 @@ def test_unwritable_file_is_reported(target: str, tmp_path: Path) -> None:
     with pytest.raises(FileError, match="could not be written"), atomic_write(file) as out:
         out.write(b"today's\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["object export parts --out", "event export", "db backup"])
+def test_existing_file_is_replaced_only_with_force(
+    command: str, broken_hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "kept"
+    file.write_text("yesterday's\n")
+    Hub.open(Settings(tmp_path / "hub", f"sqlite:///{tmp_path}/hub/hub.db", "http://h")).close()
+    words = [*command.split(), str(file)]
+    if command == "db backup":
+        words += ["--data", str(tmp_path / "hub")]
+    else:
+        words += ["--url", broken_hub, "--key", "k"]
+    monkeypatch.delenv("ULTRAVIOLET_DATABASE_URL", raising=False)
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, ConflictError)
+    assert "Choose another name, or use --force." in str(done.exception)
+    assert "yesterday's\n" == file.read_text()
+    if command == "db backup":
+        assert 0 == CliRunner().invoke(app, [*words, "--force"]).exit_code
+        assert file.read_bytes().startswith(b"SQLite format 3")

@@ -103,7 +103,7 @@ def atomic_write(file: Path | None) -> Generator[IO[bytes]]:
         if error.errno is None:
             raise
         raise FileError(
-            f"{file} could not be written: {error.strerror}. The partial file was removed."
+            f"{file} could not be written: {error.strerror}. No incomplete file was kept."
         ) from error
 
 

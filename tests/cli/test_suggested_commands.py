@@ -196,6 +196,8 @@ def lacks_integration(typed: str) -> bool:
         given = one.make_context(path, list(rest)).params
     except Exception:  # noqa: BLE001  the test of each command reports it
         return False
+    if typed == "ultraviolet object list":  # the resources of all integrations
+        return False
     # without one, the events of all; only a copy of a hub has an integration
     for_all = typed.startswith(("ultraviolet event list", "ultraviolet ion serve"))
     return given.get("integration", "1") is None and not for_all

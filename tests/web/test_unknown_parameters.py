@@ -220,3 +220,50 @@ def test_every_list_has_pages(signed_in: Any) -> None:
     second = signed_in.get(f"/users?limit=2&cursor={first['next']}")
     assert (len(first["items"]), every["next"], second["next"]) == (2, None, None)
     assert first["items"] + second["items"] == every["items"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "source", "says"),
+    [
+        (
+            "POST",
+            "/api-keys",
+            {"name": "n", "role": "boss"},
+            "role",
+            "body",
+            "must be one of viewer",
+        ),
+        ("POST", "/api-keys", {"name": 5, "role": "admin"}, "name", "body", "must be text"),
+        ("POST", "/api-keys", {"role": "admin"}, "name", "body", "is required"),
+        ("POST", "/users", {"name": "n" * 256, "role": "admin"}, "name", "body", "at most 255"),
+        (
+            "POST",
+            "/sql",
+            {"statement": "x", "timeout_seconds": 301},
+            "timeout_seconds",
+            "body",
+            "must be at most 300",
+        ),
+        ("POST", "/sql", {"statement": "x" * 100_001}, "statement", "body", "100000 characters"),
+        ("GET", "/objects/parts?state=old", None, "state", "query", "must be one of fresh, stale"),
+        ("GET", "/objects/parts?at=soon", None, "at", "query", "“soon” is not a valid time"),
+        ("GET", "/objects/parts/1/diff", None, "from", "query", "is required"),
+    ],
+)
+def test_invalid_values_are_explained_without_types_of_the_code(
+    signed_in: Any, method: str, path: str, body: Any, field: str, source: str, says: str
+) -> None:
+    answer = signed_in.api(method, path, body)
+    problem = answer.json()
+    assert (422, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
+    [found] = problem["errors"]
+    assert (field, source) == (found["field"], found["source"])
+    assert says in found["message"]
+    assert says in problem["detail"]
+    assert "`" not in problem["detail"]
+
+
+def test_long_values_are_not_repeated_as_a_whole(signed_in: Any) -> None:
+    answer = signed_in.api("GET", f"/objects/parts?at={'x' * 5000}")
+    assert answer.status_code == 422
+    assert len(answer.json()["detail"]) <= 2000

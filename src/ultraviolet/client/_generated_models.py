@@ -38,7 +38,7 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """An API key without its token."""
+    """An API key, without the key itself."""
 
     id: int
     name: str
@@ -110,7 +110,7 @@ class CreatedAlertDestination(Struct, frozen=True, kw_only=True):
 
 
 class CreatedApiKey(Struct, frozen=True, kw_only=True):
-    """A new API key; `token` is shown only once."""
+    """A new API key, which is shown only once, as `token`."""
 
     id: int
     name: str

@@ -172,7 +172,7 @@ def test_page_of_an_integration_starts_and_stops_a_sandbox(
     [
         (["--from-hub", "HUB", "--key", "wrong"], 3, "ultraviolet key create sandbox"),
         (["--from-hub", "HUB", "--key", "KEY"], 2, "--integration second"),
-        (["--from-hub", "HUB", "--key", "KEY", "--integration", "plnt"], 2, "“plnt”"),
+        (["--from-hub", "HUB", "--key", "KEY", "--integration", "plnt"], 4, "“plnt”"),
         (["--from-hub", "http://127.0.0.1:9", "--key", "KEY"], 6, "does not respond"),
         (["--from-hub", "ION", "--key", "KEY"], None, "not belong to a hub"),
     ],

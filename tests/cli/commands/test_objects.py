@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.cli.completion import complete
+from tests.command_line import run_command
 from typer.testing import CliRunner
 
 from ultraviolet.cli.main import app
@@ -296,7 +297,7 @@ def test_time_before_the_history_is_explained(call: Call) -> None:
 
 def test_unknown_resource_is_answered_with_a_command(call: Call) -> None:
     for command in ("list", "export"):
-        with pytest.raises(NotFoundError, match=r"“widgets”.*`ultraviolet object list "):
+        with pytest.raises(NotFoundError, match=r"“widgets”.*`ultraviolet object list`"):
             call("object", command, "widgets")
     with pytest.raises(NotFoundError, match="Did you mean"):
         call("object", "history", "suplier", "1")
@@ -350,3 +351,22 @@ def test_change_by_sql_is_refused_as_read_only(call: Call) -> None:
 
 def test_resources_are_completed(tmp_path: Path) -> None:
     assert ["purchase_order_lines"] == complete("object show purchase_order_l", tmp_path)
+
+
+def test_unknown_names_and_choices_are_answered_with_the_next_step(call: Call) -> None:
+    """`call` provides the hub."""
+    for command, code, said in [
+        ("key revoke 99 --yes", 4, "List all with `ultraviolet key list`."),
+        ("user link nobody", 4, "List all with `ultraviolet user list`."),
+        ("fetch show 99", 4, "List all with `ultraviolet fetch list`."),
+        ("event list --resource bolts", 4, "List all with `ultraviolet object list`."),
+        ("event replay 99", 0, "No events match."),
+        ("freshness nope", 4, "Available: Local ION."),
+        ("object list parts --state old", 2, "'old' is not one of 'fresh', 'stale',"),
+        ("object export parts --format pdf", 2, "'pdf' is not one of 'csv', 'jsonl',"),
+        ("webhook revoke abc --yes", 2, "valid integer"),
+    ]:
+        done = run_command(*command.split(), COLUMNS="200")
+        assert code == done.returncode, command
+        assert said in done.stderr, command
+        assert "Value error" not in done.stderr

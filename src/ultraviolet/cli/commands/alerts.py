@@ -29,7 +29,7 @@ ACTIVE = {
     "since": "opened_at",
 }
 
-Id = Annotated[str, typer.Argument(help="Id of the destination, from `ultraviolet alert list`.")]
+Id = Annotated[int, typer.Argument(help="Id of the destination, from `ultraviolet alert list`.")]
 
 
 class TestFailedError(UltravioletError):
@@ -120,4 +120,4 @@ def remove(
     """
     session.confirm("This destination will receive no more alerts. Remove it?", yes=yes)
     session.api.delete(to("/alert-destinations/{}", destination_id))
-    session.show({"removed": destination_id})
+    session.show({"removed": str(destination_id)})

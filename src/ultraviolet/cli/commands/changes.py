@@ -10,6 +10,7 @@ from ultraviolet.cli.support.api import Json
 from ultraviolet.cli.support.integration_argument import Option
 from ultraviolet.cli.support.object_text import changed_fields
 from ultraviolet.cli.support.output_schema import returns
+from ultraviolet.cli.support.resource_argument import find_resource
 from ultraviolet.cli.support.session import Session
 
 COLUMNS = {
@@ -50,7 +51,10 @@ def changes(
 
     Example: `ultraviolet changes --follow --resource purchase_orders --json`
     """
-    query = {"integration": session.integration(integration)["id"], "resource": resource}
+    query = {
+        "integration": session.integration(integration)["id"],
+        "resource": [find_resource(name).name for name in resource or ()],
+    }
     cursor = cursor or ("now" if follow else None)
     while follow:
         page = session.api.get("/changes", **query, cursor=cursor, limit=1000)

@@ -11,8 +11,9 @@ import typer
 
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.connection import DATA, require_hub
+from ultraviolet.cli.support.export_file import Force, check_new
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.errors import ConflictError, NotFoundError, UltravioletError
+from ultraviolet.errors import NotFoundError, UltravioletError
 from ultraviolet.files import create_private
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
 
 @app.command()
 @returns("ultraviolet.db.transfer:TransferResult")
-def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
+def backup(file: Path, *, force: Force = False, data: Data = DATA, as_json: AsJson = False) -> None:
     """Write a consistent copy of the database to an SQLite file; the hub may run.
 
     The file does not contain the secret key. Back up DATA/secret.key or ULTRAVIOLET_SECRET_KEY
@@ -89,8 +90,7 @@ def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
     """
     from ultraviolet.db.database import StoreUnavailableError
 
-    if file.exists():
-        raise ConflictError(f"{file} already exists; nothing was written. Choose another name.")
+    check_new(file, force=force)
     # Renamed only when complete: a partial file would look like the backup of an empty hub.
     part = file.absolute().with_name(f"{file.name}.part")
     source = _source(data)

@@ -8,13 +8,14 @@ import typer
 
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.completion import complete_integration
+from ultraviolet.cli.support.export_file import Force, open_export
 from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.object_text import ObjectText, changed_fields
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import TIME_HELP, parse_time
+from ultraviolet.cli.support.resource_argument import resource_name
 from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.command_text import command as line
-from ultraviolet.files import atomic_write
 
 app = typer.Typer(no_args_is_help=True, help="Recorded events: list, show, replay, export, import.")
 
@@ -80,7 +81,7 @@ def list_(
         "/events",
         limit,
         integration=each[0]["id"] if integration else None,
-        resource=resource,
+        resource=resource_name(resource),
         action=action,
         outcome=outcome,
         object=object_id,
@@ -146,7 +147,7 @@ def replay(
         "integration": integration,
         "since": parse_time(since),
         "until": parse_time(until),
-        "resource": resource,
+        "resource": resource_name(resource),
     }
     request |= {"action": action, "outcome": outcome, "object": object_id, "dry_run": dry_run}
     request |= (
@@ -160,7 +161,9 @@ def replay(
         return
     changes = report.pop("changes")
     session.show(report)
-    if dry_run:
+    if not report["events"]:
+        session.say("No events match. List all with `ultraviolet event list`.")
+    elif dry_run:
         rows = (
             {**change, **field}
             for change in changes
@@ -175,15 +178,17 @@ def export(
     file: Annotated[Path, typer.Argument(help="File to write; - for stdout.", allow_dash=True)],
     *,
     integration: Name = None,
+    force: Force = False,
 ) -> None:
     """Write all events as JSON lines, with their exact raw bodies.
 
     Example: `ultraviolet event export events.jsonl`
     """
     found = session.integration(integration)["id"]
-    with atomic_write(None if str(file) == "-" else file) as out:
+    with open_export(file, force=force) as out:
         session.api.download(to("/integrations/{}/events/export", found), out.write)
-    session.say(f"Wrote {file}.")
+    if str(file) != "-":
+        session.say(f"Wrote {file}.")
 
 
 @command(app, "import")

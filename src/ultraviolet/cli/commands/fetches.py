@@ -96,7 +96,7 @@ def list_(
 @returns("GET /fetches/{fetch_id}")
 def show(
     session: Session,
-    fetch_id: Annotated[str, typer.Argument(help="Id, from `ultraviolet fetch list`.")],
+    fetch_id: Annotated[int, typer.Argument(help="Id, from `ultraviolet fetch list`.")],
 ) -> None:
     """Show one sync with its progress.
 

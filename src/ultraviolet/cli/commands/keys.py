@@ -19,6 +19,13 @@ COLUMNS = {
     "last used": "last_used_at",
     "revoked": "revoked_at",
 }
+CREATED = {
+    "ID": "id",
+    "name": "name",
+    "role": "role",
+    "API key": "token",
+    "expires": "expires_at",
+}
 
 
 @command(app, "create")
@@ -29,13 +36,14 @@ def create(
     *,
     role: Annotated[Role, typer.Option(help="Permissions of the key.")] = "viewer",
 ) -> None:
-    """Create an API key. Its token is shown once; the hub stores only a hash.
+    """Create an API key. It is shown once; the hub stores only a hash.
 
     Examples: `ultraviolet key create "nightly export"`,
     `ultraviolet key create deploy --role admin`
     """
-    session.show(session.api.post("/api-keys", {"name": name, "role": role}))
-    session.say("Copy the token now. It is shown only once.")
+    created = session.api.post("/api-keys", {"name": name, "role": role})
+    session.show(created, CREATED)
+    session.say("Copy the API key now. It is shown only once.")
 
 
 @command(app, "list")
@@ -48,7 +56,7 @@ def list_(session: Session) -> None:
     session.show_list(
         session.api.items("/api-keys", 1000),
         COLUMNS,
-        "No API keys yet. Next: ultraviolet key create",
+        "No API keys yet. Next: ultraviolet key create --help",
     )
 
 
@@ -56,7 +64,7 @@ def list_(session: Session) -> None:
 @returns(plus={"revoked": "id of the key"})
 def revoke(
     session: Session,
-    key_id: Annotated[str, typer.Argument(help="Id of the key, from `ultraviolet key list`.")],
+    key_id: Annotated[int, typer.Argument(help="Id of the key, from `ultraviolet key list`.")],
     *,
     yes: Yes = False,
 ) -> None:
@@ -66,4 +74,4 @@ def revoke(
     """
     session.confirm("Programs that use this key will stop working. Revoke it?", yes=yes)
     session.api.delete(to("/api-keys/{}", key_id))
-    session.show({"revoked": key_id})
+    session.show({"revoked": str(key_id)})

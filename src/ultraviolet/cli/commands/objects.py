@@ -1,5 +1,6 @@
 """`ultraviolet object`: the objects of the mirror."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,15 +11,15 @@ from ultraviolet.cli.commands.changes import recorded_changes
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.completion import complete_resource
+from ultraviolet.cli.support.export_file import Force, open_export
 from ultraviolet.cli.support.integration_argument import Option
 from ultraviolet.cli.support.object_text import ObjectText, column_value
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.params import FILTER_HELP, TIME_HELP, parse_filters, parse_time
+from ultraviolet.cli.support.resource_argument import find_resource
 from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.command_text import command as line
-from ultraviolet.errors import InvalidError, NotFoundError
-from ultraviolet.files import atomic_write
-from ultraviolet.text import did_you_mean
+from ultraviolet.errors import InvalidError
 
 if TYPE_CHECKING:
     from ultraviolet.ion.catalog import Catalog
@@ -64,7 +65,10 @@ Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
 Query = Annotated[
     str | None, typer.Option("--query", "-q", help="Only objects that contain these words.")
 ]
-State = Annotated[str | None, typer.Option(help="Only fresh, stale, partial or deleted objects.")]
+State = Annotated[
+    Literal["fresh", "stale", "partial", "deleted", "any"] | None,
+    typer.Option(help="Only objects in this state; any: also deleted ones."),
+]
 Filters = Annotated[list[str] | None, typer.Option("--filter", help=FILTER_HELP)]
 Columns = Annotated[
     str | None,
@@ -126,7 +130,7 @@ def list_(
             f"The mirror is empty. Next: {line('fetch run', *(one['name'] for one in each[:1]), mode='full')}",
         )
         return
-    name = _find(resource).name
+    name = find_resource(resource).name
     found = session.integration(integration)["id"]
     time = {"at": parse_time(at), "clock": clock}
     catalog = _catalog(session, found, columns, sort, *(filters or []))
@@ -182,7 +186,7 @@ def show(
 
     Example: `ultraviolet object show purchase_orders 17 --at 2d`
     """
-    known = _find(resource)
+    known = find_resource(resource)
     found = session.integration(integration)["id"]
     time = {"at": parse_time(at), "clock": clock}
     item = session.api.get(to("/objects/{}/{}", known.name, object_id), integration=found, **time)
@@ -209,7 +213,7 @@ def history(
 
     Example: `ultraviolet object history purchase_orders 17`
     """
-    known = _find(resource)
+    known = find_resource(resource)
     path = to("/objects/{}/{}/history", known.name, object_id)
     items = session.api.items(path, limit, integration=session.integration(integration)["id"])
     if not session.as_json:
@@ -237,7 +241,7 @@ def diff(
     Examples: `ultraviolet object diff purchase_orders 17 --from 7d`,
     `ultraviolet object diff runs --from 2026-11-24T06:00Z --to 2026-11-24T14:00Z`
     """
-    known = _find(resource)
+    known = find_resource(resource)
     query = {
         "integration": session.integration(integration)["id"],
         "from": parse_time(since),
@@ -275,7 +279,7 @@ def index(
 
     Example: `ultraviolet object index parts description`
     """
-    path = to("/objects/{}/indexes", _find(resource).name)
+    path = to("/objects/{}/indexes", find_resource(resource).name)
     body = {"fields": fields, "integration": str(session.integration(integration)["id"])}
     created = session.api.post(path, body)
     if session.as_json:
@@ -309,15 +313,24 @@ def export(
             help="CSV for spreadsheets: labels, dates, times in UTC, TRUE and FALSE; no formulas.",
         ),
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write, - for stdout; default: RESOURCE.FORMAT, or stdout if redirected.",
+            allow_dash=True,
+        ),
+    ] = None,
+    force: Force = False,
 ) -> None:
     """Export objects: those that `ultraviolet object list` shows for the same options.
 
-    Examples: `ultraviolet object export parts > parts.csv`,
+    On a terminal, it writes a file with the name that a browser gives it, such as parts.csv.
+
+    Examples: `ultraviolet object export parts`, `ultraviolet object export parts > bolts.csv`,
     `ultraviolet object export runs --format parquet --out runs.parquet`,
-    `ultraviolet object export parts --format xlsx --out parts.xlsx`
+    `ultraviolet object export parts --format xlsx --force`
     """
-    name = _find(resource).name
+    name = find_resource(resource).name
     found = session.integration(integration)["id"]
     catalog = _catalog(session, found, *(filters or []))
     wanted = {
@@ -326,7 +339,9 @@ def export(
         "state": state,
         "filter": parse_filters(filters or [], _types(catalog, catalog.resources[name])),
     }
-    with atomic_write(out) as file:
+    if out is None and sys.stdout.isatty():
+        out = Path(f"{name}.{as_format}")  # as the browser names it
+    with open_export(out, force=force) as file:
         session.api.download(
             to("/exports/{}", name),
             file.write,
@@ -338,7 +353,7 @@ def export(
         )
     if next(session.api.items(to("/objects/{}", name), 1, **wanted), None) is None:
         session.say(_NO_MATCH)
-    if out is not None:
+    if out is not None and str(out) != "-":
         session.say(f"Wrote {out}.")
 
 
@@ -351,19 +366,6 @@ def _catalog(session: Session, integration: int, *written: str | None) -> "Catal
         return load_catalog()
     known = session.api.items("/attributes", _MAX_ATTRIBUTES, integration=integration)
     return with_attributes(load_catalog(), [Attribute(**each) for each in known])
-
-
-def _find(name: str) -> "IonResource":
-    """Return a resource by any of its names. Raise NotFoundError."""
-    from ultraviolet.ion.catalog import load_catalog
-
-    catalog = load_catalog()
-    if (found := catalog.resolve(name)) is None:
-        hint = did_you_mean(name, [resource.name for resource in catalog.mirrored])
-        raise NotFoundError(
-            f"ION has no resource “{name}”.{hint} List all with `ultraviolet object list --integration INTEGRATION`."
-        )
-    return found
 
 
 def _select_columns(

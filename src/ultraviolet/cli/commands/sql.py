@@ -23,7 +23,7 @@ from ultraviolet.cli.support.connection import (
     require_hub,
     resolve,
 )
-from ultraviolet.errors import InvalidError
+from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -122,9 +122,12 @@ def _open(address: HubAddress, timeout: float) -> "ReadOnlyDatabase":
     if address.url is None:
         from ultraviolet.db.user_sql.opening import open_read_only
 
-        require_hub(address.data)
         at = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{address.data / 'hub.db'}"
-        return open_read_only(at, timeout)
+        try:
+            return open_read_only(at, timeout)
+        except NotFoundError:
+            require_hub(address.data)
+            raise
     if timeout > MAX_REMOTE_SECONDS:
         raise InvalidError(f"--timeout is at most {MAX_REMOTE_SECONDS} over the API.")
     from ultraviolet.cli.support.remote_sql import RemoteDatabase

@@ -10,22 +10,27 @@ from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.integration_argument import Name
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.progress import follow
+from ultraviolet.cli.support.resource_argument import resource_name
 from ultraviolet.cli.support.session import Session, command, with_integration
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import UltravioletError
 
-COUNTS = (
-    "state",
-    "objects",
-    "equal",
-    "missing",
-    "extra",
-    "different",
-    "displayed",
-    "invalid",
-    "unsettled",
-    "error",
-)
+KINDS = {
+    "missing": "in ION, but not in the mirror",
+    "extra": "in the mirror, but not in ION",
+    "different": "with other values in the mirror than in ION",
+    "displayed": "with other values in the SQL view than in the mirror",
+    "invalid": "with values that do not fit the type of their field",
+}
+"""The kinds of differences, in words."""
+RESULT = {
+    "state": "state",
+    "objects compared": "objects",
+    "equal": "equal",
+    **{f"{kind}: {words}": kind for kind, words in KINDS.items()},
+    "unsettled: changed during each comparison": "unsettled",
+    "error": "error",
+}
 COLUMNS = {
     **{
         name: name
@@ -45,7 +50,7 @@ DIFFERENCES = {
 }
 
 Number = Annotated[
-    str, typer.Argument(help="Number of a verification, from `ultraviolet verify list`.")
+    int, typer.Argument(help="Number of a verification, from `ultraviolet verify list`.")
 ]
 
 
@@ -119,9 +124,14 @@ def list_(
     found = session.integrations(integration)
     items = session.list_of_each(found, "/integrations/{}/verifications", limit, "id")
     next_step = line("verify", *(one["name"] for one in found[:1]))
+    rows = list(items)
     session.show_list(
-        items, with_integration(COLUMNS, found), f"No verifications yet. Next: {next_step}"
+        iter(rows), with_integration(COLUMNS, found), f"No verifications yet. Next: {next_step}"
     )
+    if any(row[kind] for row in rows for kind in KINDS):
+        session.say(
+            "; ".join(f"{kind}: {words}" for kind, words in KINDS.items() if kind in COLUMNS)
+        )
 
 
 @command(app, "show", watchable=True)
@@ -147,11 +157,12 @@ def show(
     """
     report = session.api.get(to("/verifications/{}", verification))
     path = to("/verifications/{}/differences", verification)
-    found = session.api.items(path, limit, resource=resource, kind=kind)
+    found = session.api.items(path, limit, resource=resource_name(resource), kind=kind)
     if session.as_json:
         session.show({**report, "differences": list(found)})
         return
-    session.show({name: report[name] for name in ("id", "started_at", "finished_at", *COUNTS)})
+    head = {"number": "id", "started": "started_at", "finished": "finished_at"}
+    session.show(report, {**head, **RESULT})
     session.show_list(_fields(found), DIFFERENCES, "No differences.")
 
 
@@ -171,7 +182,8 @@ def describe_progress(report: Json) -> str:
     suspected = report["suspected"]
     return (
         f"{report['resources_done']} of {report['resources']} resources,"
-        f" {report['objects']} objects" + (f", {suspected} being re-checked" if suspected else "")
+        f" {report['objects']:,} objects"
+        + (f", {suspected:,} being re-checked" if suspected else "")
     )
 
 
@@ -181,7 +193,7 @@ def _report(session: Session, report: Json, *, wait: bool, strict: bool) -> None
         report = follow(
             session.api, path, "Comparing with ION", describe_progress, quiet=session.as_json
         )
-    session.show(report if session.as_json else {name: report[name] for name in COUNTS})
+    session.show(report, RESULT)
     differs = any(report[name] for name in ("missing", "extra", "different", "displayed"))
     if not session.as_json and report["invalid"]:
         session.say(

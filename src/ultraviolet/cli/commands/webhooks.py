@@ -20,7 +20,7 @@ COLUMNS = {
     "last delivery": "last_delivery_at",
 }
 
-Id = Annotated[str, typer.Argument(help="Id of the webhook URL, from `ultraviolet webhook list`.")]
+Id = Annotated[int, typer.Argument(help="Id of the webhook URL, from `ultraviolet webhook list`.")]
 
 
 @command(app, "create")
@@ -92,4 +92,4 @@ def revoke(
     """
     session.confirm("Deliveries to this URL will be rejected. Revoke it?", yes=yes)
     session.api.delete(to("/webhook-urls/{}", url_id))
-    session.show({"revoked": url_id})
+    session.show({"revoked": str(url_id)})

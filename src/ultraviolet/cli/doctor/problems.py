@@ -63,7 +63,7 @@ PROBLEMS = (
         ("api_key",),
         "The hub rejects the API key",
         "ULTRAVIOLET_KEY belongs to another hub, was revoked, or has expired.",
-        "Run `ultraviolet key create` on the hub's machine, and set ULTRAVIOLET_KEY to the token.",
+        "Run `ultraviolet key create` on the hub's machine, and set ULTRAVIOLET_KEY to the API key.",
     ),
     KnownProblem(
         ("public_address",),

@@ -10,7 +10,7 @@ import typer
 from ultraviolet.cli.support.api import Json
 from ultraviolet.cli.support.completion import complete_integration
 from ultraviolet.command_text import command
-from ultraviolet.errors import InvalidError
+from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.text import did_you_mean
 
 _HELP = "Name or id; optional if there is only one."
@@ -63,6 +63,11 @@ def remember_command(context: Any, words: list[str]) -> None:
     _typed.set((" ".join(path), list(words)))
 
 
+def command_path() -> str:
+    """Return the command that is being run, such as `key revoke`."""
+    return _typed.get()[0]
+
+
 def find_integration(integrations: list[Json], name: str | None) -> Json:
     """Return the integration with a name or id, or the only one.
 
@@ -86,7 +91,7 @@ def find_integration(integrations: list[Json], name: str | None) -> Json:
             return integration
     names = [str(integration["name"]) for integration in integrations]
     available = f"Available: {', '.join(names)}." if names else _NONE
-    raise InvalidError(f"No integration “{name}”.{did_you_mean(name, names) or f' {available}'}")
+    raise NotFoundError(f"No integration “{name}”.{did_you_mean(name, names) or f' {available}'}")
 
 
 def _quoted(words: list[str]) -> str:

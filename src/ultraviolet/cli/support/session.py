@@ -24,12 +24,13 @@ from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import connection, output
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.integration_argument import (
+    command_path,
     find_integration,
     merge_option,
     option_for,
     remember_command,
 )
-from ultraviolet.errors import InvalidError
+from ultraviolet.errors import InvalidError, NotFoundError, UltravioletError
 
 if TYPE_CHECKING:
     from ultraviolet.cli.support.transports import Api
@@ -140,7 +141,7 @@ def command(
             **options: Any,
         ) -> R:
             merge_option(parameters, options)
-            with open_session(url, key, data, as_json=as_json) as session:
+            with open_session(url, key, data, as_json=as_json) as session, naming_list(app):
                 session.is_repeated = watch
                 while watch:
                     if sys.stdout.isatty():
@@ -159,6 +160,21 @@ def command(
     return register
 
 
+@contextmanager
+def naming_list(app: typer.Typer) -> Generator[None]:
+    """Name the command that lists the existing items, if one does not exist on the hub."""
+    try:
+        yield
+    except UltravioletError as error:
+        group = command_path().partition(" ")[0]
+        has_list = any(each.name == "list" for each in app.registered_commands)
+        is_from_hub = error.kind == "not-found" and not isinstance(error, NotFoundError)
+        # A missing object has its own next step, and `object list` lists resources.
+        if is_from_hub and has_list and group != "object":
+            error.add_note(f"List all with `ultraviolet {group} list`.")
+        raise
+
+
 class _Command(TyperCommand):
     """A command that suggests to quote a name if it is followed by an unexpected argument."""
 
@@ -168,9 +184,13 @@ class _Command(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            message = getattr(error, "message", "")  # the class is private to Typer
-            if "unexpected extra argument" in message:
-                name = shlex.quote(" ".join(self._words(given)))
+            # The class is private to Typer, whose prefix says nothing to people.
+            message = str(getattr(error, "message", "")).replace("Value error, ", "")
+            if message:
+                vars(error)["message"] = message
+            words = self._words(given)
+            if "unexpected extra argument" in message and len(words) > 1:
+                name = shlex.quote(" ".join(words))
                 vars(error)["message"] = f"{message}. Quote a name with spaces: {name}"
             raise
 

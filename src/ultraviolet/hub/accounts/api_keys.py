@@ -15,7 +15,7 @@ from ultraviolet.hub.core.validation import check_characters
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """An API key without its token."""
+    """An API key, without the key itself."""
 
     id: int
     name: str

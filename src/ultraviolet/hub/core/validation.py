@@ -3,6 +3,9 @@
 from ultraviolet.characters import find_control_character
 from ultraviolet.errors import InvalidError
 
+_MAX_CHARACTERS = 255
+"""Enough for an email address."""
+
 
 def check_name(name: str) -> None:
     """Raise InvalidError for a name with unsafe characters, a number, or a name with a slash.
@@ -22,7 +25,13 @@ def check_name(name: str) -> None:
 
 
 def check_characters(name: str) -> None:
-    """Raise InvalidError for control characters and characters that change the text direction."""
+    """Raise InvalidError for control characters and those of the text direction, or too many."""
+    if len(name) > _MAX_CHARACTERS:
+        raise InvalidError(
+            f"A name has at most {_MAX_CHARACTERS} characters; this one has {len(name):,}."
+            " Shorten it.",
+            field="name",
+        )
     found = find_control_character(name)
     if found:
         raise InvalidError(

@@ -67,5 +67,8 @@ def _drift_filter(
 ) -> DriftFilter:
     name = objects.resource_name(hub.catalog, resource)
     return DriftFilter(
-        name, parse_choice("cause", cause, CAUSES), parse_time(since), parse_time(until)
+        name,
+        parse_choice("cause", cause, CAUSES),
+        parse_time(since, "since"),
+        parse_time(until, "until"),
     )

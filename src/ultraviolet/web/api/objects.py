@@ -194,7 +194,7 @@ async def list_objects(
     """
     catalog = await hub.database.read(hub.attributes.get)
     known = objects.find_resource(catalog, resource)
-    after, when = decode(cursor), parse_time(at)
+    after, when = decode(cursor), parse_time(at, "at")
     if when and (q or object_state or written_filter or sort or names):
         raise InvalidError(
             "`at` cannot be combined with q, state, filter, sort or column.", field="at"
@@ -251,7 +251,7 @@ async def get_object(
     Links are resolved.
     With `at`, its state at that time.
     """
-    known, when = objects.find_resource(hub.catalog, resource), parse_time(at)
+    known, when = objects.find_resource(hub.catalog, resource), parse_time(at, "at")
 
     def read_at(connection: Connection) -> ObjectAt:
         return history.object_at(
@@ -345,7 +345,7 @@ async def list_object_diffs(
 
 def _times(since: str, until: str | None) -> tuple[str, str]:
     """Return the two times to compare; raise InvalidError if they are in the wrong order."""
-    times = parse_time(since) or "", parse_time(until) or now_rfc3339()
+    times = parse_time(since, "from") or "", parse_time(until, "to") or now_rfc3339()
     if until and times[0] > times[1]:
         raise InvalidError("`from` is later than `to`.", field="from")
     return times

@@ -63,7 +63,7 @@ class NewApiKey(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class CreatedApiKey(msgspec.Struct):
-    """A new API key; `token` is shown only once."""
+    """A new API key, which is shown only once, as `token`."""
 
     id: int
     name: str
@@ -237,7 +237,7 @@ async def create_api_key(
 ) -> CreatedApiKey:
     """Create API key.
 
-    Only this response contains the token.
+    Only this response contains the API key itself, as `token`.
     """
     key, token = await hub.database.write(
         api_keys.create_key, caller.name, data.name, data.role, data.expires_at

@@ -48,15 +48,17 @@ IntegrationName = Annotated[
 Time = Annotated[str | None, QueryParameter(required=False, description="RFC 3339.")]
 
 
-def parse_time(given: str | None) -> str | None:
-    """Parse a time from a query parameter; raise InvalidError."""
+def parse_time(given: str | None, field: str = "") -> str | None:
+    """Parse a time from a query parameter, `field`; raise InvalidError."""
     if given is None:
         return None
     try:
         # An unescaped plus sign arrives as a space.
         return normalize_rfc3339(given.replace(" ", "+"))
     except ValueError as error:
-        raise InvalidError(f"{given} is not a valid time. Example: 2026-11-24T21:00:00Z") from error
+        raise InvalidError(
+            f"“{given}” is not a valid time. Example: 2026-11-24T21:00:00Z", field=field
+        ) from error
 
 
 def parse_choice(

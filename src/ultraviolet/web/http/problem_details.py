@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args, get_origin
 
 import msgspec
 import structlog
@@ -68,12 +68,20 @@ _DISCONNECTED = "client disconnected prematurely"
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _QUOTED = re.compile(r"`([^`]+)`")
 _JSON_PATH = re.compile(r" - at `\$\.?([^`]*)`$")
-_OUT_OF_RANGE = re.compile(r"Expected `int` (>=|<=) (-?\d+)")
-_IN_WORDS = {
-    "Expected `int": "must be a whole number",
-    "Expected `float": "must be a number",
-    "Expected `bool": "must be true or false",
+_INVALID_CHOICE = "Invalid enum value"
+_OUT_OF_RANGE = re.compile(r"Expected `(?:int|float)` (>=|<=) (-?[\d.]+)")
+_TOO_LONG = re.compile(r"Expected `\w+` of length <= (\d+)")
+_EXPECTED = re.compile(r"Expected `([\w |]+)`")
+_TYPES_IN_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "object": "an object",
+    "array": "a list",
 }
+_MAX_DETAIL_CHARACTERS = 2000
+"""A message may contain a value of the request."""
 _MISSING = re.compile(r"Missing required (query|header|cookie|path) parameter '([^']+)'")
 
 
@@ -95,7 +103,7 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
         case ValidationException():
             found = list(_field_problems(error, handler))
             detail = "; ".join(
-                f"{field.field}{' ' if field.message.startswith('must ') else ': '}{field.message}"
+                f"{field.field}{' ' if field.message.startswith(('must ', 'is ')) else ': '}{field.message}"
                 if field.field
                 else field.message
                 for field in found
@@ -179,9 +187,14 @@ def _problem(
         TYPE_PREFIX + kind,
         _TITLES.get(kind, kind.replace("-", " ").capitalize()),
         status,
-        detail,
-        errors or [],
+        _shorten(detail),
+        [msgspec.structs.replace(each, message=_shorten(each.message)) for each in errors or []],
     )
+
+
+def _shorten(text: str) -> str:
+    is_long = len(text) > _MAX_DETAIL_CHARACTERS
+    return f"{text[: _MAX_DETAIL_CHARACTERS - 1]}…" if is_long else text
 
 
 def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldProblem]:
@@ -194,27 +207,56 @@ def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldP
         message, key = str(problem.get("message", "")), str(problem.get("key", ""))
         path, quoted = _JSON_PATH.search(message), _QUOTED.search(message)
         message = _JSON_PATH.sub("", message)
+        fields = [each for one in _structs(handler) for each in msgspec.structs.fields(one)]
         if key == "data" and path:
             key = path[1]
         elif key == "data" and quoted and "field" in message:
             key = quoted[1]
             if "unknown field" in message:
-                body = handler.parsed_fn_signature.parameters["data"].annotation
-                structs = [x for x in (*get_args(body), body) if hasattr(x, "__struct_fields__")]
-                known = [field.encode_name for x in structs for field in msgspec.structs.fields(x)]
+                known = [each.encode_name for each in fields]
                 message = f"Unknown field.{did_you_mean(key, known)}"
         elif key == "data":
             key = ""
         # The name of a handler's parameter in requests.
         signature = getattr(handler, "parsed_fn_signature", None)
         field = signature.parameters.get(key) if signature else None
+        types = [getattr(field, "annotation", None)]
+        types += [each.type for each in fields if each.encode_name == key]
+        choices = [choice for each in types for choice in _choices(each)]
+        if message.startswith(_INVALID_CHOICE) and choices:
+            message = f"must be one of {', '.join(choices)}"
         name = getattr(getattr(field, "kwarg_definition", None), "name", None) or key
         source = str(problem.get("source", "body"))
-        yield FieldProblem(name, message if source == "body" else _in_words(message), source)
+        yield FieldProblem(name, _in_words(message), source)
+
+
+def _structs(handler: Any) -> list[Any]:
+    """Return the types of the body of a handler that have fields."""
+    signature = getattr(handler, "parsed_fn_signature", None)
+    data = signature.parameters.get("data") if signature else None
+    body = data.annotation if data else None
+    return [one for one in (*get_args(body), body) if hasattr(one, "__struct_fields__")]
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Return the values of the literal types in a type."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return [str(each) for each in arguments]
+    return [choice for each in arguments for choice in _choices(each)]
 
 
 def _in_words(message: str) -> str:
-    """Return the message about a query parameter, path or header without types of the code."""
+    """Return the message about a value without types of the code."""
     if limit := _OUT_OF_RANGE.fullmatch(message):
-        return f"must be at {'least' if limit[1] == '>=' else 'most'} {limit[2]}"
-    return next((text for start, text in _IN_WORDS.items() if message.startswith(start)), message)
+        return f"must be at {'least' if limit[1] == '>=' else 'most'} {limit[2].removesuffix('.0')}"
+    if limit := _TOO_LONG.fullmatch(message):
+        return f"must have at most {limit[1]} characters"
+    if message.startswith("Object missing required field"):
+        return "is required"
+    if message == "Input data was truncated":
+        return "The JSON is incomplete."
+    if expected := _EXPECTED.match(message):
+        kinds = expected[1].split(" | ")
+        return f"must be {' or '.join(_TYPES_IN_WORDS.get(kind, kind) for kind in kinds)}"
+    return message
