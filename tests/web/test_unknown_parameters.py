@@ -146,7 +146,7 @@ def test_page_that_is_addressed_by_its_name_is_offered(signed_in: Any) -> None:
 @pytest.mark.usefixtures("integration")
 def test_value_outside_a_fixed_list_is_reported(signed_in: Any) -> None:
     pages = (
-        ("/events?action=UPDAT", "Did you mean update?"),
+        ("/events?action=UPDAT", "Did you mean Update?"),
         ("/events?outcome=aplied", "applied"),
         ("/events?outcome=x", "no change"),
         ("/events?resource=partz", "parts"),
