@@ -876,7 +876,7 @@ def test_integration_is_added_opened_and_removed_by_keyboard(
     )
 
     tabs = person.get_by_role("navigation", name="Sections of Second plant")
-    for name in ("Sync & schedule", "Webhooks", "Resources", "Findings", "Settings"):
+    for name in ("Syncs & schedules", "Webhooks", "Resources", "Findings", "Settings"):
         tabs.get_by_role("link", name=re.compile(f"^{name}")).focus()
         person.keyboard.press("Enter")
         expect(tabs.locator("[aria-current=page]")).to_contain_text(name)
