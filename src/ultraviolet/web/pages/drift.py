@@ -26,6 +26,7 @@ from ultraviolet.web.queries.objects import resource_name
 _PAGE_SIZE = 25
 _SPANS = {2: "Last 48 hours", 14: "Last 14 days", 90: "Last 90 days"}
 """Periods of a report in days; the shortest is charted by hour, the others by day."""
+_PERIODS = {str(span): label for span, label in _SPANS.items()}
 _SHORTEST_DAYS = 2
 
 
@@ -55,7 +56,9 @@ async def show(
 ) -> Response[str]:
     """Show a digest of some days and each correction of them, newest first."""
     before = number(cursor)
-    span = int(parse_choice("days", days, [str(span) for span in _SPANS]) or _SHORTEST_DAYS)
+    span = int(
+        parse_choice("days", days, _PERIODS, _PERIODS.__getitem__, "period") or _SHORTEST_DAYS
+    )
     by: drift.By = "hour" if span == _SHORTEST_DAYS else "day"
     now, step = clock.utc_now(), timedelta(hours=1) if by == "hour" else timedelta(days=1)
     places = [  # every hour or day, as the report names them

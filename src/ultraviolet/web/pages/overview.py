@@ -140,7 +140,7 @@ async def show(
     asked: Annotated[str, QueryParameter(name="range")] = "",
 ) -> Response[str]:
     """Show the status and key figures of each integration."""
-    span = parse_choice("range", asked, RANGES) or "hour"
+    span = parse_choice("range", asked, RANGES, RANGES.__getitem__, "time range") or "hour"
 
     def read(connection: Connection) -> dict[str, Any]:
         page = integrations_page(connection, cursor, _PAGE_SIZE)
