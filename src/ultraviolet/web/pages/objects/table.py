@@ -189,6 +189,7 @@ async def _list_page(
         documents = [each.fields for each in found.rows]
         chip_places = iter([n for n, written in enumerate(here.conditions) if written != OR])
         return {
+            "has_chosen_columns": "column" in asked,
             "indexable": missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
             "integrations": integrations.list_page(connection),
