@@ -525,6 +525,31 @@ def test_charts_have_tooltips_and_tables(person: Page, hub: Any) -> None:
     expect(person.get_by_role("img", name=re.compile("^Corrections per day"))).to_be_visible()
 
 
+@pytest.mark.parametrize("path", ["/", "/drift", "/webhooks/1"])
+def test_dragging_over_a_chart_selects_its_time_range(person: Page, hub: Any, path: str) -> None:
+    person.goto(f"{hub.url}{path}")
+    plot = person.locator(".chart[data-zoom] .plot").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box
+    y = box["y"] + box["height"] / 2
+    person.mouse.move(box["x"] + box["width"] * 0.5, y)
+    person.mouse.down()
+    person.mouse.move(box["x"] + box["width"] * 0.75, y, steps=3)
+    expect(person.locator(".chart-selection")).to_be_visible()
+    person.mouse.up()
+
+    expect(person).to_have_url(re.compile(r"[?&]since=[\dT%A:-]+&until="))
+    assert violations(person) == []
+    if path == "/":
+        person.get_by_role("button", name="Custom range").press("Enter")
+        expect(person.get_by_label(re.compile("^From"))).not_to_have_value("")
+        person.get_by_label(re.compile("^Until")).fill("2099-12-01T04:00")
+        person.get_by_label(re.compile("^From")).fill("2099-12-01T02:00")
+        person.get_by_role("button", name="Show", exact=True).press("Enter")
+        expect(person).to_have_url(re.compile("since=2099-12-01T"))
+
+
 def test_table_is_sorted_filtered_and_saved_as_a_view(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders")
     person.get_by_role("link", name="ID", exact=True).click()
