@@ -154,6 +154,9 @@ def _show(states: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         output.write_json(states)
         return
+    if not states:
+        typer.echo("No faults. Kinds to set: ultraviolet ion fault kinds", err=True)
+        return
     rows: list[dict[str, Any]] = []
     for state in states:
         settings = {k: v for k, v in state["fault"].items() if k not in {"kind", "only"}}
