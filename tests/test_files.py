@@ -121,3 +121,12 @@ def test_existing_file_is_replaced_only_with_force(
     if command == "db backup":
         assert 0 == CliRunner().invoke(app, [*words, "--force"]).exit_code
         assert file.read_bytes().startswith(b"SQLite format 3")
+
+
+@pytest.mark.parametrize("name", ["q?x", "a b", "50%20", "x#y", "é"])
+def test_database_is_in_the_data_folder_whatever_its_name(tmp_path: Path, name: str) -> None:
+    data = tmp_path / name
+    data.mkdir()
+    Hub.open(Settings(data=data, database_url=f"sqlite:///{data / 'hub.db'}")).close()
+    assert (data / "hub.db").stat().st_size > 0
+    assert [data] == list(tmp_path.iterdir())

@@ -29,8 +29,8 @@ def parse_url(url: str) -> URL:
     except ArgumentError as error:
         raise InvalidError(f"ULTRAVIOLET_DATABASE_URL is not a database URL: {error}") from error
     match parsed.drivername.partition("+")[0]:
-        case "sqlite":
-            return parsed
+        case "sqlite":  # all that follows is the path, which may contain a question mark
+            return URL.create("sqlite", database=url.partition(":///")[2])
         case "postgresql" | "postgres":
             if find_spec("psycopg") is None:
                 raise InvalidError(

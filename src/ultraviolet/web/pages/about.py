@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get
-from sqlalchemy.engine import make_url
 
 import ultraviolet
+from ultraviolet.db import engine
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.formats.addresses import STATIC
@@ -60,7 +60,7 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 
 def _about(hub: Hub) -> About:
     """Gather versions, licences and the places of data, without secrets."""
-    database = make_url(hub.settings.database_url)
+    database = engine.parse_url(hub.settings.database_url)
     resources = hub.catalog.mirrored
     facts = {
         "Version": ultraviolet.__version__,
