@@ -127,6 +127,6 @@ def test_existing_file_is_replaced_only_with_force(
 def test_database_is_in_the_data_folder_whatever_its_name(tmp_path: Path, name: str) -> None:
     data = tmp_path / name
     data.mkdir()
-    Hub.open(Settings(data=data, database_url=f"sqlite:///{data / 'hub.db'}")).close()
+    Hub.open(Settings(data, f"sqlite:///{data}/hub.db", "http://h")).close()
     assert (data / "hub.db").stat().st_size > 0
     assert [data] == list(tmp_path.iterdir())
