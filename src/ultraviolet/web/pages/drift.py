@@ -13,12 +13,12 @@ from ultraviolet import clock
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES, WITHOUT_EVENT
 from ultraviolet.web.http.pagination import number, page_of
-from ultraviolet.web.http.params import parse_choice
+from ultraviolet.web.http.params import parse_choice, parse_period
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.formats.names import cause_label
 from ultraviolet.web.pages.integration_choice import listed_integration
-from ultraviolet.web.pages.list_filters import parse_range, resource_choices
+from ultraviolet.web.pages.list_filters import TimeRange, parse_range, resource_choices
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import drift
 from ultraviolet.web.queries.drift import DriftCause, DriftFilter, DriftInterval
@@ -101,6 +101,7 @@ async def show(
         **context,
         causes=dict(sorted(CAUSES.items(), key=lambda each: cause_label(each[0]))),
         wanted=wanted,
+        asked=TimeRange(*parse_period("" if chosen else since, "" if chosen else until)),
         resources=resource_choices(hub.catalog.mirrored),
         live=before is None,
         days=span,
