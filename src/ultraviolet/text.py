@@ -1,13 +1,14 @@
 """Numbers for people, suggestions for mistyped names, and URL path segments."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from urllib.parse import quote
 
 from ultraviolet.errors import InvalidError
 
 _MAX_SUGGESTIONS = 3
+_MAX_LISTED = 5
 _MIN_SIMILARITY = 0.6
 _MAX_EXACT_AMOUNT = 1e9
 """Larger amounts are rounded to cents."""
@@ -54,6 +55,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return ""
     *others, last = (by_casefolded[match] for match in matches)
     return f" Did you mean {', '.join(others) + ' or ' if others else ''}{last}?"
+
+
+def listed(values: Sequence[str]) -> str:
+    """Return the first values of a list, and the number of the others."""
+    more = len(values) - _MAX_LISTED
+    return ", ".join(values[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def path_segment(value: object) -> str:

@@ -525,6 +525,31 @@ def test_charts_have_tooltips_and_tables(person: Page, hub: Any) -> None:
     expect(person.get_by_role("img", name=re.compile("^Corrections per day"))).to_be_visible()
 
 
+@pytest.mark.parametrize("path", ["/", "/drift", "/webhooks/1"])
+def test_dragging_over_a_chart_selects_its_time_range(person: Page, hub: Any, path: str) -> None:
+    person.goto(f"{hub.url}{path}")
+    plot = person.locator(".chart[data-zoom] .plot").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box
+    y = box["y"] + box["height"] / 2
+    person.mouse.move(box["x"] + box["width"] * 0.5, y)
+    person.mouse.down()
+    person.mouse.move(box["x"] + box["width"] * 0.75, y, steps=3)
+    expect(person.locator(".chart-selection")).to_be_visible()
+    person.mouse.up()
+
+    expect(person).to_have_url(re.compile(r"[?&]since=[\dT%A:-]+&until="))
+    assert violations(person) == []
+    if path == "/":
+        person.get_by_role("button", name="Custom range").press("Enter")
+        expect(person.get_by_label(re.compile("^From"))).not_to_have_value("")
+        person.get_by_label(re.compile("^Until")).fill("2099-12-01T04:00")
+        person.get_by_label(re.compile("^From")).fill("2099-12-01T02:00")
+        person.get_by_role("button", name="Show", exact=True).press("Enter")
+        expect(person).to_have_url(re.compile("since=2099-12-01T"))
+
+
 def test_table_is_sorted_filtered_and_saved_as_a_view(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders")
     person.get_by_role("link", name="ID", exact=True).click()
@@ -685,7 +710,7 @@ def test_times_of_filters_are_those_of_the_viewers_zone(
         page.get_by_role("link", name=re.compile("^Need date is before 2099-12-01"))
     ).to_be_visible()
     page.goto(f"{hub.url}/objects/purchase_orders?where=status:is:DRAFTT")
-    expect(page.get_by_role("alert")).to_contain_text("Did you mean DRAFT?")
+    expect(page.get_by_role("alert")).to_contain_text("Did you mean Draft?")
     assert violations(page) == []
     for path in ("/events?", "/settings/audit?"):
         page.goto(f"{hub.url}{path}since=2026-11-30T22:30")
@@ -709,15 +734,21 @@ def test_invalid_address_is_corrected_in_its_fields(
     page = context.new_page()
     sign_in(page, hub)
     page.goto(f"{hub.url}/events?since=yesterday&outcome=odd")
-    field = page.get_by_label("From (UTC)")
+    field = page.get_by_label("From (GMT+5:30)")
     expect(field).to_have_value("yesterday")
+    expect(page.get_by_label("Until (GMT+5:30)")).to_be_visible()
     expect(page).to_have_url(re.compile("since=yesterday"))
     expect(page.get_by_label("State")).to_have_value("odd")
     assert violations(page) == []
-    field.fill("2026-11-30T22:30")
+    field.fill("2026-12-01 04:00")
     page.get_by_label("State").select_option("")
     expect(page).to_have_url(re.compile(r"/events\?since=2026-11-30T22%3A30$"))
     expect(page.get_by_label("From (GMT+5:30)")).to_have_value("2026-12-01T04:00")
+    for entered, sent in (("2026-12-02", "2026-12-02T18%3A30"), ("7d", "7d")):
+        page.goto(f"{hub.url}/settings/audit?until=soon")
+        page.get_by_label("Until (GMT+5:30)").fill(entered)
+        page.get_by_role("button", name="Filter").click()
+        expect(page).to_have_url(re.compile(f"until={sent}$"))
     context.close()
 
 
@@ -898,7 +929,7 @@ def test_integration_is_added_opened_and_removed_by_keyboard(
     )
 
     tabs = person.get_by_role("navigation", name="Sections of Second plant")
-    for name in ("Sync & schedule", "Webhooks", "Resources", "Findings", "Settings"):
+    for name in ("Syncs & schedules", "Webhooks", "Resources", "Findings", "Settings"):
         tabs.get_by_role("link", name=re.compile(f"^{name}")).focus()
         person.keyboard.press("Enter")
         expect(tabs.locator("[aria-current=page]")).to_contain_text(name)

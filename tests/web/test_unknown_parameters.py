@@ -146,16 +146,16 @@ def test_page_that_is_addressed_by_its_name_is_offered(signed_in: Any) -> None:
 @pytest.mark.usefixtures("integration")
 def test_value_outside_a_fixed_list_is_reported(signed_in: Any) -> None:
     pages = (
-        ("/events?action=UPDAT", "Did you mean update?"),
-        ("/events?outcome=aplied", "applied"),
-        ("/events?outcome=x", "no change"),
+        ("/events?action=UPDAT", "Did you mean Update?"),
+        ("/events?outcome=aplied", "Did you mean Applied?"),
+        ("/events?outcome=x", "No change"),
         ("/events?resource=partz", "parts"),
-        ("/fetches?mode=ful", "full"),
-        ("/fetches?state=don", "done"),
+        ("/fetches?mode=ful", "Did you mean Full?"),
+        ("/fetches?state=don", "Did you mean Done?"),
         ("/drift?cause=lat", "Late event"),
         ("/drift?resource=partz", "parts"),
-        ("/drift?days=3", "2, 14, 90"),
-        ("/objects/parts?state=stal", "stale"),
+        ("/drift?days=3", "Last 14 days, Last 90 days"),
+        ("/objects/parts?state=stal", "Did you mean Stale?"),
         ("/settings/audit?action=key.creat", "key.create"),
     )
     for address, hint in pages:

@@ -29,7 +29,6 @@ from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
-from ultraviolet.web.queries.badges import list_badges
 
 REFUSED = Finding("credentials", "error", "ION refuses the API key", "Make a new one")
 GONE = Finding("receiver", "error", "Receiver 7 was deleted in ION", "Run setup again")
@@ -131,8 +130,8 @@ def test_problem_is_recorded_without_a_destination(hub: AlertHub, sink: Sink) ->
     hub.save_findings(GONE)
     hub.run_alerts()
     assert listed("open") == [(GONE.message, GONE.next_step)]
-    badges = hub.hub.database.read_now(list_badges)
-    assert [one.text for one in badges if one.address == "/settings/alerts"] == ["1"]
+    active = hub.hub.database.read_now(hub.hub.alerts.list_active)
+    assert [alert.message for alert, _ in active] == [GONE.message]
 
     hub.add_destination("slack", sink.url)
     hub.run_alerts()

@@ -81,6 +81,39 @@ def test_table_omits_columns_without_values() -> None:
     assert columns([str(n) for n in range(60)], [Series("a", values)], "").rows == [["7", "3"]]
 
 
+@pytest.mark.parametrize(
+    ("period", "overview", "corrections"),
+    [
+        ("since=2026-11-24T10:00&until=2026-11-24T11:30", ("minute", 90), ("hour", 2)),
+        ("since=2026-11-24T10:00&until=2026-11-24T20:00", ("hour", 10), ("hour", 10)),
+        ("since=2026-11-20T10:00&until=2026-11-23T10:00", ("hour", 72), ("day", 4)),
+    ],
+)
+def test_charts_show_the_time_range_of_the_address(
+    signed_in: Any,
+    integration: dict[str, Any],
+    period: str,
+    overview: tuple[str, int],
+    corrections: tuple[str, int],
+) -> None:
+    for path, (unit, count) in (("/?", overview), ("/drift?integration=1&", corrections)):
+        page = signed_in.send("GET", path + period).text
+        assert f"per {unit}" in page
+        assert len(points(page)) == count
+        [starts] = {*re.findall(r'data-starts="([^"]*)"', page)}
+        assert len(json.loads(html.unescape(starts))) == count
+        assert 'name="since" type="datetime-local" value="2026-11-2' in page
+
+
+@pytest.mark.parametrize("path", ["/?", "/drift?integration=1&"])
+def test_time_range_of_charts_is_limited(
+    signed_in: Any, integration: dict[str, Any], path: str
+) -> None:
+    answer = signed_in.send("GET", f"{path}since=2020-01-01")
+    assert (answer.status_code, "Select at most" in answer.text) == (422, True)
+    assert re.search(r'<div[^>]*id="own-range"[^>]*data-open', answer.text)
+
+
 def test_fetches_are_charted_by_run_and_filtered(
     signed_in: Any, integration: dict[str, Any]
 ) -> None:

@@ -29,7 +29,7 @@ from ultraviolet.web.pages.integrations.schedules import describe
         ("*/7 * * * *", "Every seventh minute of every hour, in UTC"),
         ("15 * * * *", "At minute 15 of every hour, in UTC"),
         ("0 */6 * * *", "At minute 0 past every sixth hour, in UTC"),
-        ("0 3 * * *", "At 03:00 every day, in UTC"),
+        ("0 3 * * *", "Daily at 03:00 UTC"),
         ("30 4 * * 0", "At 04:30 on Sunday, in UTC"),
         ("0 3 1 * *", "At 03:00 on the first day of every month, in UTC"),
         ("0 3 1-7 2 *", "At 03:00 on every day of month from 1 through 7 in February, in UTC"),

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ultraviolet.hub.core import finding_store
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.web.pages.navigation import current_address
 
 
@@ -60,6 +62,31 @@ def test_badges_count_running_fetches(signed_in: Any, integration: dict[str, Any
     signed_in.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": "full"})
     badges = {one["address"]: one for one in signed_in.send("GET", "/navigation/badges").json()}
     assert (badges["/fetches"]["text"], badges["/fetches"]["label"]) == ("1", "1 running")
+
+
+def test_badge_and_page_count_the_alerts_whose_problem_exists(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    hub = signed_in.hub
+    problem = Finding("receiver", "error", "The receiver is gone", "Repair it", subject="receiver")
+
+    def counts(*found: Finding) -> tuple[str, int]:
+        hub.database.write_now(
+            finding_store.save_findings, integration["id"], ("receiver",), list(found)
+        )
+        badges = {one["address"]: one for one in signed_in.send("GET", "/navigation/badges").json()}
+        page = signed_in.send("GET", "/settings/alerts").text
+        badge = badges.get("/settings/alerts", {"text": "0"})["text"]
+        return badge, page.partition("Alert destinations")[0].count("data-row")
+
+    before = counts(problem)
+    signed_in.runner.run(hub.alerts.check())
+    during = counts(problem)
+    after = counts()
+
+    for badge, listed in (before, during, after):
+        assert badge == str(listed)
+    assert during[1] == before[1] + 1 + after[1]
 
 
 def suggestions(edge: Any, text: str) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from ultraviolet.db.tables.events import webhook_urls
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.finding import Action, Finding
 from ultraviolet.hub.ingest.webhook_urls import create_url
-from ultraviolet.web.queries.activity import list_activity
+from ultraviolet.web.queries.activity import last, list_activity
 
 
 def state_shown(edge: Any) -> str:
@@ -128,7 +128,7 @@ def test_changes_are_charted_with_their_delay(signed_in: Any, keep: Callable[...
         r"Changes per minute over the last hour: 2 in total, at most [12] per minute\.", page
     )
     assert re.search(r"p50 1\.\d s, p99 1\.\d s", page)
-    assert signed_in.hub.database.read_now(lambda c: len(list_activity(c, 1))) == 60
+    assert signed_in.hub.database.read_now(lambda c: len(list_activity(c, 1, last("hour")))) == 60
 
 
 def test_unchanged_content_is_not_counted(signed_in: Any, keep: Callable[..., None]) -> None:

@@ -217,9 +217,18 @@ def test_assets_are_cached_until_they_change(signed_in: Any) -> None:
 @pytest.mark.parametrize(
     ("address", "status", "text"),
     [
-        ("/?range=year", 422, "“year” is not a valid range. Use one of: hour, day, week."),
-        ("/drift?days=3", 422, "“3” is not a valid number of days. Use one of: 2, 14, 90."),
-        ("/objects/nothing", 404, "ION has no resource nothing. The list of objects"),
+        ("/?range=year", 422, "“year” is not a valid time range. Use one of: 1 h, 24 h, 7 d."),
+        ("/drift?days=3", 422, "“3” is not a valid period. Use one of: Last 48 hours, Last 14"),
+        ("/objects/nothing", 404, "ION has no resource “nothing”. The list of objects"),
+        (
+            "/events?outcome=x",
+            422,
+            "“x” is not a valid state. Use one of: Waiting, Applied, No change, Not selected, Not",
+        ),
+        ("/fetches?mode=fast", 422, "“fast” is not a valid mode. Use one of: Incremental, Full."),
+        ("/settings/audit?action=key.creat", 422, "“key.creat” is not a valid action."),
+        ("/objects/parts?state=x", 422, "“x” is not a valid sync state. Use one of: Fresh"),
+        ("/objects/purchase_orders?where=status:is:x", 422, "“x” is not a value of Status. Use"),
         ("/events?since=yesterday", 422, "“yesterday” is not a valid time. Examples: 2026-11-24"),
     ],
 )

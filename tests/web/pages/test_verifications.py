@@ -31,6 +31,10 @@ def test_numbers_add_up_and_the_fix_ends_with_a_full_sync(
     page = " ".join(signed_in.send("GET", "/verifications/1").text.split())
     assert "1 of 10 objects differ from ION." in page
     assert "Fix with a full sync" in page
+    for address, known in (("/verifications/1", "Being re-checked"), ("/verifications", "Equal")):
+        legend = signed_in.send("GET", address).text.partition("Meaning of the results")[2]
+        for word in ("Missing in the mirror", "Not in ION", "Different", known):
+            assert f"<dt>{word}</dt>" in legend
 
     signed_in.hub.database.write_now(sync)
     page = " ".join(signed_in.send("GET", "/verifications/1").text.split())

@@ -15,10 +15,10 @@ from ultraviolet.db.database import Database
 from ultraviolet.db.stored_facts import read_fact, save_fact
 from ultraviolet.hub.alerts import conditions, destinations, transports
 from ultraviolet.hub.alerts import store as alert_store
-from ultraviolet.hub.alerts.conditions import Topic
+from ultraviolet.hub.alerts.conditions import Conditions, Topic
 from ultraviolet.hub.alerts.destinations import Destination
 from ultraviolet.hub.alerts.rendering import Notification, make_test_notification
-from ultraviolet.hub.alerts.store import Due
+from ultraviolet.hub.alerts.store import Alert, Due
 from ultraviolet.hub.alerts.transports import NotSentError
 from ultraviolet.hub.core.egress import EgressPolicy
 from ultraviolet.hub.core.encryption import SecretBox
@@ -29,6 +29,8 @@ from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration
 
+MAX_ACTIVE = 50
+"""Limit for the active alerts of the page and of the navigation."""
 _INTEGRATIONS_PER_CHECK = 25
 """With more integrations, consecutive checks take turns."""
 _MAX_INTERVAL_SECONDS = 15.0
@@ -56,6 +58,24 @@ class AlertService:
         self.task = PeriodicTask(
             "alerts", self._check_and_send, interval, first_delay_seconds=interval
         )
+
+    def list_active(self, connection: Connection) -> list[tuple[Alert, Finding | None]]:
+        """Return the open alerts whose problem still exists, newest first, with their findings.
+
+        An alert stays open for a while after the end of its problem. Those of paused integrations
+        are not checked.
+        """
+        found: Conditions = {}
+        unchecked: set[int | None] = {None}
+        active = alert_store.list_recent(connection, MAX_ACTIVE, state="open")
+        for id_ in {alert.integration_id for alert in active if alert.integration_id}:
+            integration = integrations.get(connection, id_)
+            if integration.paused:
+                unchecked.add(id_)
+            freshness = self._judge(connection, integration)
+            found = {**found, **conditions.integration_conditions(connection, freshness)}
+        listed = [(alert, found.get((alert.integration_id, alert.topic))) for alert in active]
+        return [one for one in listed if one[1] or one[0].integration_id in unchecked]
 
     async def _check_and_send(self) -> None:
         await self.check()

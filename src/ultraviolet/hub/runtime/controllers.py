@@ -94,6 +94,8 @@ class Controllers:
         self._credentials_accepted = False
         """Whether ION accepted the credentials before a fetch."""
         self._problems: dict[str, str] = {}
+        self._recovered = asyncio.Event()
+        """Set when a controller works again, so that the others do not wait to retry."""
 
     @property
     def problem(self) -> str | None:
@@ -169,7 +171,10 @@ class Controllers:
             try:
                 delay = await run()
                 failures = 0
-                self._problems.pop(name, None)
+                if self._problems.pop(name, None):
+                    self._recovered.set()
+                    self._recovered = asyncio.Event()
+                    self._changes.publish("integration", self._id)
             except Exception as error:
                 failures += 1
                 jitter = random.uniform(0.8, 1.2)  # noqa: S311
@@ -186,7 +191,9 @@ class Controllers:
                     exc_info=not known,
                 )
                 self._changes.publish("integration", self._id)
-                await asyncio.sleep(pause)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._recovered.wait()
                 delay = 0.0
 
     async def _apply(self) -> None:

@@ -1,6 +1,6 @@
 """API: the audit log, its filters and its export."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Literal
 
 import msgspec
@@ -48,10 +48,32 @@ def audit_filter(
     since: Moment = None,
     until: Moment = None,
 ) -> AuditFilter:
-    """Parse the parameters of the list, its page and its export; raise InvalidError."""
+    """Parse the parameters of the list and its export; raise InvalidError."""
+    return _parse_filter(str, actor, action, subject, since, until)
+
+
+def audit_page_filter(
+    actor: NamePart = None,
+    action: ActionName = None,
+    subject: NamePart = None,
+    since: Moment = None,
+    until: Moment = None,
+) -> AuditFilter:
+    """Parse the parameters of the page; raise InvalidError with the labels of the actions."""
+    return _parse_filter(ACTIONS.__getitem__, actor, action, subject, since, until)
+
+
+def _parse_filter(
+    label: Callable[[str], str],
+    actor: str | None,
+    action: str | None,
+    subject: str | None,
+    since: str | None,
+    until: str | None,
+) -> AuditFilter:
     return AuditFilter(
         actor or None,
-        parse_choice("action", action, ACTIONS),
+        parse_choice("action", action, ACTIONS, label),
         subject or None,
         *parse_period(since, until),
     )
@@ -60,6 +82,7 @@ def audit_filter(
 GivenAuditFilter = NamedDependency[AuditFilter]
 AUDIT_FILTER = {"matching": Provide(audit_filter, sync_to_thread=False)}
 """Injects the filter of the request as `matching`."""
+AUDIT_PAGE_FILTER = {"matching": Provide(audit_page_filter, sync_to_thread=False)}
 
 
 @get("/audit", guards=ADMIN, dependencies=AUDIT_FILTER)

@@ -16,7 +16,7 @@ from ultraviolet.db.tables import integrations as tables_integrations
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration
-from ultraviolet.text import did_you_mean
+from ultraviolet.text import did_you_mean, listed
 from ultraviolet.web.http.pagination import Page, number, page_of
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ _BY_FIELD = {
     "where": " To filter by a field, use where={}:is:VALUE.",
 }
 """How a parameter of lists filters by a field that was given as a parameter."""
+TIME_EXAMPLES = "Examples: 2026-11-24, 2026-11-24T12:03, 2026-11-24T12:03+01:00."
+"""The forms of a time in the address of a page."""
 _MAX_NAMED = 20
 """Limit for integrations that an error names."""
 
@@ -56,24 +58,29 @@ def parse_time(given: str | None) -> str | None:
         # An unescaped plus sign arrives as a space.
         return normalize_rfc3339(given.replace(" ", "+"))
     except ValueError as error:
-        raise InvalidError(f"{given} is not a valid time. Example: 2026-11-24T21:00:00Z") from error
+        raise InvalidError(
+            f"“{given}” is not a valid time. Example: 2026-11-24T21:00:00Z"
+        ) from error
 
 
 def parse_choice(
-    name: str, given: str | None, known: Collection[_Choice], label: Callable[[_Choice], str] = str
+    name: str,
+    given: str | None,
+    known: Collection[_Choice],
+    label: Callable[[_Choice], str] = str,
+    noun: str = "",
 ) -> _Choice | None:
     """Return the value of a fixed list that a parameter names in any case; None if it is empty.
 
-    Raise InvalidError, which lists the labels of the values.
+    Raise InvalidError, which lists the labels of the values; `noun` is the label of the parameter.
     """
     if not given:
         return None
     value = next((each for each in known if each.casefold() == given.casefold()), None)
     if value is None:
         labels = list(map(label, known))
-        hint = did_you_mean(given, labels) or f" Use one of: {', '.join(labels)}."
-        noun = "number of days" if name == "days" else name
-        raise InvalidError(f"“{given}” is not a valid {noun}.{hint}", field=name)
+        hint = did_you_mean(given, labels) or f" Use one of: {listed(labels)}."
+        raise InvalidError(f"“{given}” is not a valid {noun or name}.{hint}", field=name)
     return value
 
 
@@ -98,9 +105,7 @@ def _parse_moment(name: str, given: str | None, *, end: bool = False) -> str | N
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return format_rfc3339(moment + timedelta(days=1) if end and is_day else moment)
     except (ValueError, OverflowError) as error:
-        raise InvalidError(
-            f"“{given}” is not a valid time. Examples: 2026-11-24, 2026-11-24T12:03.", field=name
-        ) from error
+        raise InvalidError(f"“{given}” is not a valid time. {TIME_EXAMPLES}", field=name) from error
 
 
 def integrations_page(connection: Connection, cursor: str | None, size: int) -> Page[Integration]:

@@ -1,5 +1,7 @@
 """Page: active problems, alert destinations and resolved problems."""
 
+from typing import Any
+
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -8,9 +10,7 @@ from sqlalchemy import Connection
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.alerts import destinations
 from ultraviolet.hub.alerts import store as alert_store
-from ultraviolet.hub.alerts.conditions import Topic, integration_conditions
-from ultraviolet.hub.core.finding import Finding
-from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.alerts.service import MAX_ACTIVE
 from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.forms.form_values import confirm
 from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_with_secret
@@ -26,23 +26,21 @@ async def show(
 ) -> Response[str]:
     """Show active problems with their actions, destinations, and resolved problems."""
 
-    def read_active(connection: Connection) -> list[tuple[alert_store.Alert, Finding | None]]:
-        active = alert_store.list_recent(connection, _PAGE_SIZE, state="open")
-        found: dict[tuple[int | None, Topic], Finding] = {}
-        for id_ in {alert.integration_id for alert in active if alert.integration_id}:
-            judged = hub.freshness(connection, integrations.get(connection, id_))
-            found |= integration_conditions(connection, judged)
-        return [(alert, found.get((alert.integration_id, alert.topic))) for alert in active]
+    def read(connection: Connection) -> dict[str, Any]:
+        active = hub.alerts.list_active(connection)
+        ids = {alert.id for alert, _ in active}
+        recent = alert_store.list_recent(connection, _PAGE_SIZE)
+        return {"active": active, "resolved": [one for one in recent if one.id not in ids]}
 
     return render.page(
         request,
         "alerts.html",
         secret=find_secret(request, hub, caller.name, "signing_secret"),
         kinds=_KINDS,
+        limit=MAX_ACTIVE,
         mails=hub.settings.smtp_url is not None,
         destinations=await hub.database.read(destinations.list_destinations),
-        active=await hub.database.read(read_active),
-        resolved=await hub.database.read(alert_store.list_recent, _PAGE_SIZE, state="fixed"),
+        **await hub.database.read(read),
     )
 
 

@@ -12,7 +12,7 @@ from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.audit import ACTIONS, AuditEntry
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.web.api.audit import AUDIT_FILTER, GivenAuditFilter
+from ultraviolet.web.api.audit import AUDIT_PAGE_FILTER, GivenAuditFilter
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenHub
 from ultraviolet.web.pages.formats.audit import Known, action_label
@@ -29,7 +29,7 @@ _NAMES = {
 }
 
 
-@get("/settings/audit", guards=ADMIN, dependencies=AUDIT_FILTER)
+@get("/settings/audit", guards=ADMIN, dependencies=AUDIT_PAGE_FILTER)
 async def show_audit(
     request: AnyRequest,
     hub: GivenHub,

@@ -1,6 +1,7 @@
 """Page: corrections by cause and resource, over time, and the latest; what events told."""
 
-from datetime import timedelta
+import math
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.formats.names import cause_label
 from ultraviolet.web.pages.integration_choice import listed_integration
-from ultraviolet.web.pages.list_filters import resource_choices
+from ultraviolet.web.pages.list_filters import parse_range, resource_choices
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import drift
 from ultraviolet.web.queries.drift import DriftCause, DriftFilter, DriftInterval
@@ -26,7 +27,9 @@ from ultraviolet.web.queries.objects import resource_name
 _PAGE_SIZE = 25
 _SPANS = {2: "Last 48 hours", 14: "Last 14 days", 90: "Last 90 days"}
 """Periods of a report in days; the shortest is charted by hour, the others by day."""
+_PERIODS = {str(span): label for span, label in _SPANS.items()}
 _SHORTEST_DAYS = 2
+_LONGEST = timedelta(days=366)
 
 
 class CauseGroup(msgspec.Struct, frozen=True):
@@ -51,22 +54,28 @@ async def show(
     resource: FromQuery[str] = "",
     cause: FromQuery[str] = "",
     days: FromQuery[str] = "",
+    since: FromQuery[str] = "",
+    until: FromQuery[str] = "",
     cursor: FromQuery[str | None] = None,
 ) -> Response[str]:
     """Show a digest of some days and each correction of them, newest first."""
     before = number(cursor)
-    span = int(parse_choice("days", days, [str(span) for span in _SPANS]) or _SHORTEST_DAYS)
-    by: drift.By = "hour" if span == _SHORTEST_DAYS else "day"
-    now, step = clock.utc_now(), timedelta(hours=1) if by == "hour" else timedelta(days=1)
+    chosen = parse_choice("days", days, _PERIODS, _PERIODS.__getitem__, "period")
+    own = None if chosen else parse_range(since, until, _LONGEST, timedelta(days=_SHORTEST_DAYS))
+    span = 0 if own else int(chosen or _SHORTEST_DAYS)
+    by: drift.By = "hour" if _is_short(own, span) else "day"
+    moments, step = _moments(own, span, by)
     places = [  # every hour or day, as the report names them
-        clock.format_rfc3339(now - step * ago)[: 13 if by == "hour" else 10]
-        for ago in reversed(range(span * 24 if by == "hour" else span))
+        clock.format_rfc3339(moment)[: 13 if by == "hour" else 10] for moment in moments
     ]
     wanted = DriftFilter(
         resource_name(hub.catalog, resource),
         parse_choice("cause", cause, CAUSES, cause_label),
-        since=places[0],
+        since=clock.format_rfc3339(moments[0]) if own else places[0],
+        until=clock.format_rfc3339(moments[-1] + step) if own else None,
     )
+    kept = {"since": since, "until": until} if own else {"days": days}
+    listed = {"cause": cause, "resource": resource}
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
@@ -96,9 +105,31 @@ async def show(
         live=before is None,
         days=span,
         spans=_SPANS,
+        period=_SPANS.get(span, "Custom range"),
+        kept=[one for one in kept.items() if one[1]],
+        filter=[("integration", context["chosen"]), *((n, v) for n, v in listed.items() if v)],
+        starts=[clock.format_rfc3339(moment) for moment in moments],
         by=by,
         chart=_chart(context["report"].over_time, places, by),
     )
+
+
+def _is_short(own: tuple[datetime, datetime] | None, days: int) -> bool:
+    """Return whether a period is charted by hour."""
+    return own[1] - own[0] <= timedelta(days=_SHORTEST_DAYS) if own else days == _SHORTEST_DAYS
+
+
+def _moments(
+    own: tuple[datetime, datetime] | None, days: int, by: drift.By
+) -> tuple[list[datetime], timedelta]:
+    """Return the start of each hour or day of a period, and the length of one."""
+    step = timedelta(hours=1) if by == "hour" else timedelta(days=1)
+    end = own[1] if own else clock.utc_now()
+    begin = own[0] if own else end - timedelta(days=days) + step
+    begin = begin.replace(minute=0, second=0, microsecond=0)
+    if by == "day":
+        begin = begin.replace(hour=0)
+    return [begin + step * n for n in range(math.ceil((end - begin) / step))], step
 
 
 def _groups(causes: list[DriftCause]) -> list[CauseGroup]:

@@ -45,15 +45,15 @@ async def show_all(
 ) -> Response[str]:
     """List fetches, newest first, and chart the newest of them run by run."""
     before = number(cursor)
-    span = parse_choice("range", asked, RANGES)
+    span = parse_choice("range", asked, RANGES, RANGES.__getitem__, "time range")
     since = format_rfc3339(utc_now() - timedelta(hours=HOURS[span])) if span else None
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = optional_integration(connection, integration)
         wanted = FetchFilter(
             chosen,
-            parse_choice("mode", mode, fetches.MODES),
-            parse_choice("state", fetch_state, fetches.STATES, words),
+            parse_choice("mode", mode, fetches.MODES, str.capitalize),
+            parse_choice("state", fetch_state, fetches.STATES, lambda one: words(one).capitalize()),
             since,
         )
         found = fetches.list_fetches(connection, wanted, before, _PAGE_SIZE + 1)

@@ -1,12 +1,16 @@
 """What the filters of lists share: removable chips and choices of resources."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 import msgspec
 
+from ultraviolet.clock import utc_now
+from ultraviolet.errors import InvalidError
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
+from ultraviolet.web.http.params import parse_period
 
 
 class Chip(msgspec.Struct, frozen=True):
@@ -14,6 +18,32 @@ class Chip(msgspec.Struct, frozen=True):
 
     text: str
     without: str
+
+
+class TimeRange(msgspec.Struct, frozen=True):
+    """The start and end of a range in an address, as the fields of the form show them."""
+
+    since: str | None
+    until: str | None
+
+
+def parse_range(
+    since: str, until: str, longest: timedelta, usual: timedelta
+) -> tuple[datetime, datetime] | None:
+    """Return the start and the end of a range of times; None without either.
+
+    Without a start, it has the usual length; without an end, it ends now. Raise InvalidError.
+    """
+    start, end = parse_period(since, until)
+    if not start and not end:
+        return None
+    to = datetime.fromisoformat(end) if end else utc_now()
+    begin = datetime.fromisoformat(start) if start else to - usual
+    if begin >= to:
+        raise InvalidError("The time range is empty. Enter an earlier time.", field="since")
+    if to - begin > longest:
+        raise InvalidError(f"Select at most {longest.days} days.", field="since")
+    return begin, to
 
 
 def list_chips(

@@ -2,10 +2,12 @@
 
 import msgspec
 from litestar import get
+from sqlalchemy import Connection
 
 from ultraviolet.hub.accounts.users import Role
+from ultraviolet.hub.alerts.service import MAX_ACTIVE
 from ultraviolet.web.middleware.auth import VIEWER, Caller, GivenHub
-from ultraviolet.web.queries.badges import Badge, list_badges
+from ultraviolet.web.queries.badges import Badge, list_badges, make_badge
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -90,4 +92,11 @@ def current_address(path: str) -> str:
 @get("/navigation/badges", guards=VIEWER)
 async def show_badges(hub: GivenHub) -> list[Badge]:
     """Return the badges of the navigation: waiting events, running syncs, findings and problems."""
-    return await hub.database.read(list_badges)
+
+    def read(connection: Connection) -> list[Badge]:
+        badges, active = list_badges(connection), len(hub.alerts.list_active(connection))
+        if active:
+            badges.append(make_badge("/settings/alerts", active, MAX_ACTIVE, "active", "bad"))
+        return badges
+
+    return await hub.database.read(read)

@@ -18,21 +18,24 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.labels import resource_label
-from ultraviolet.web.http.params import integrations_page, parse_choice
+from ultraviolet.web.http.params import integrations_page, parse_choice, parse_period
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
+from ultraviolet.web.pages.list_filters import TimeRange, parse_range
 from ultraviolet.web.pages.objects.table import group_rank
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.pages.webhook_urls import DayCount, count_day
 from ultraviolet.web.queries import activity, drift, fetches, objects
 from ultraviolet.web.queries import summary as queries_summary
-from ultraviolet.web.queries.activity import Activity, Range
+from ultraviolet.web.queries.activity import Activity, Period, Range, last
 from ultraviolet.web.queries.fetches import Fetch
 from ultraviolet.web.queries.objects import ResourceCount
 from ultraviolet.web.queries.summary import Summary
 
 RANGES: dict[Range, str] = {"hour": "1 h", "day": "24 h", "week": "7 d"}
 """Labels of the time ranges that charts and lists offer."""
+_MAX_CHARTED = timedelta(days=31)
+_HOURS_OF_DAY = 24
 _MAX_FINDINGS = 3
 _PAGE_SIZE = 100
 _RECENT_SECONDS = 120
@@ -138,14 +141,19 @@ async def show(
     caller: GivenCaller,
     cursor: FromQuery[str | None] = None,
     asked: Annotated[str, QueryParameter(name="range")] = "",
+    since: FromQuery[str] = "",
+    until: FromQuery[str] = "",
 ) -> Response[str]:
-    """Show the status and key figures of each integration."""
-    span = parse_choice("range", asked, RANGES) or "hour"
+    """Show the status and key figures of each integration; charts are of a range of times."""
+    span = parse_choice("range", asked, RANGES, RANGES.__getitem__, "time range")
+    given = parse_range(since, until, _MAX_CHARTED, timedelta(days=1))
+    period = Period(*given) if given and not span else last(span or "hour")
+    over = "in this time range" if given and not span else f"over the last {span or 'hour'}"
 
     def read(connection: Connection) -> dict[str, Any]:
         page = integrations_page(connection, cursor, _PAGE_SIZE)
         cards = sorted(
-            (_card(connection, hub, one, span) for one in page.items),
+            (_card(connection, hub, one, period, over) for one in page.items),
             key=lambda card: _URGENCY.index(card.judged.state),
         )
         shared, cards = _share_findings(cards)
@@ -157,12 +165,22 @@ async def show(
         }
 
     found = await hub.database.read(read)
-    return render.page(request, "overview.html", span=span, ranges=RANGES, **found)
+    return render.page(
+        request,
+        "overview.html",
+        span=span or ("" if given else "hour"),
+        ranges=RANGES,
+        asked=TimeRange(*parse_period(since, until)),
+        by_minute=period.by_minute,
+        **found,
+    )
 
 
-def _card(connection: Connection, hub: Hub, integration: Integration, span: Range) -> Card:
+def _card(
+    connection: Connection, hub: Hub, integration: Integration, period: Period, over: str
+) -> Card:
     now = clock.utc_now()
-    points = activity.list_activity(connection, integration.id, span)
+    points = activity.list_activity(connection, integration.id, period)
     day_ago = clock.format_rfc3339(now - timedelta(days=1))
     judged = hub.freshness(connection, integration)
     proofs = {proof.resource: proof for proof in judged.resources}
@@ -180,7 +198,7 @@ def _card(connection: Connection, hub: Hub, integration: Integration, span: Rang
         activity.summarize(connection, integration.id, now - timedelta(hours=1)),
         DayCount(sum(day.received for day in days), sum(day.rejected for day in days)),
         drift.count_corrections(connection, integration.id, day_ago),
-        *_charts(points, span),
+        *_charts(points, period, over),
         fetches.list_running(connection, integration.id),
         [Group(name, groups[name]) for name in sorted(groups, key=group_rank)],
     )
@@ -254,24 +272,24 @@ def _deliveries(connection: Connection, integration_id: int) -> str:
     return f" The last delivery arrived {age(last, now)}."
 
 
-def _charts(points: list[Activity], span: Range) -> tuple[Chart, Chart]:
+def _charts(points: list[Activity], period: Period, over: str) -> tuple[Chart, Chart]:
     """Draw the changes and the sync latency by minute or by hour, in UTC."""
     starts = [f"{point.at}:00:00"[: len("2026-11-30T14:05:00")] + "Z" for point in points]
-    places = [point.at[11:] if span == "hour" else f"{point.at[11:]}:00" for point in points]
-    if span == "week":
+    places = [point.at[11:] if period.by_minute else f"{point.at[11:]}:00" for point in points]
+    if len(points) > _HOURS_OF_DAY and not period.by_minute:
         places = [f"{point.at[5:10]} {place}" for point, place in zip(points, places, strict=True)]
     values = [point.changes for point in points]
-    unit = "minute" if span == "hour" else "hour"
+    unit = "minute" if period.by_minute else "hour"
     says = (
-        f"Changes per {unit} over the last {span}: {sum(values):,} in total, "
-        f"at most {max(values):,} per {unit}."
+        f"Changes per {unit} {over}: {sum(values):,} in total, at most {max(values):,} per {unit}."
     )
     changes = columns(places, [Series("Changes", values)], says, times=starts)
-    last = next((point for point in reversed(points) if point.p50 is not None), None)
-    says = f"Sync latency over the last {span}: no changes."
-    if last and last.p50 is not None and last.p99 is not None:
+    latest = next((point for point in reversed(points) if point.p50 is not None), None)
+    says = f"Sync latency {over}: no changes."
+    if latest and latest.p50 is not None and latest.p99 is not None:
         says = (
-            f"Sync latency at {last.at[11:]} UTC: p50 {seconds(last.p50)}, p99 {seconds(last.p99)}."
+            f"Sync latency at {latest.at[11:]} UTC: p50 {seconds(latest.p50)},"
+            f" p99 {seconds(latest.p99)}."
         )
     p50 = Series("p50", [point.p50 for point in points])
     p99 = Series("p99", [point.p99 for point in points])

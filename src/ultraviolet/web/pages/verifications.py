@@ -25,8 +25,38 @@ from ultraviolet.web.queries.verifications import Verification
 
 _PAGE_SIZE = 50
 _OF_EACH = 20
-_KINDS = ("missing", "extra", "different", "displayed")
-_KIND_LABELS = {"extra": "not in ION"}
+_KINDS: tuple[Kind, ...] = ("missing", "extra", "different", "displayed")
+
+
+class Meaning(msgspec.Struct, frozen=True):
+    """What a kind or state of a difference means."""
+
+    label: str
+    meaning: str
+
+
+_KIND_MEANINGS: dict[Kind, Meaning] = {
+    "missing": Meaning("Missing in the mirror", "ION has the object, the mirror does not."),
+    "extra": Meaning("Not in ION", "The mirror has the object, ION does not."),
+    "different": Meaning("Different", "At least one field has another value in ION."),
+    "displayed": Meaning(
+        "Displayed differently", "The document is equal to ION, but the SQL view has another value."
+    ),
+    "invalid": Meaning(
+        "Invalid value",
+        "The document is equal to ION, but a value does not fit the type of its field. SQL views,"
+        " filters and exports treat it as null.",
+    ),
+}
+_STATE_MEANINGS = {
+    "suspected": Meaning(
+        "Being re-checked", "The object may have changed meanwhile. The hub reads it again."
+    ),
+    "confirmed": Meaning("Confirmed", "A second read found the same difference."),
+    "unsettled": Meaning(
+        "Kept changing", "The object changed at every read, so it was not compared."
+    ),
+}
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -68,7 +98,14 @@ async def show_all(
     ended = [one for one in context["verifications"] if one.state == "done"]
     charts = _charts([*reversed(ended[:_PAGE_SIZE])])
     results = {one.id: _result(one) for one in context["verifications"]}
-    return render.page(request, "verifications.html", **context, results=results, charts=charts)
+    return render.page(
+        request,
+        "verifications.html",
+        **context,
+        results=results,
+        charts=charts,
+        kinds=_KIND_MEANINGS,
+    )
 
 
 def _result(verification: Verification) -> Result:
@@ -96,8 +133,7 @@ def _charts(runs: list[Verification]) -> dict[str, Chart]:
         return {}
     places = [f"{run.id}" for run in runs]
     kinds = [
-        Series(_KIND_LABELS.get(kind, kind), [getattr(run, kind) for run in runs])
-        for kind in _KINDS
+        Series(_KIND_MEANINGS[kind].label, [getattr(run, kind) for run in runs]) for kind in _KINDS
     ]
     wrong = sum(sum(value or 0 for value in kind.values) for kind in kinds)
     span = f"of verification {places[0]} to {places[-1]}"
@@ -126,7 +162,8 @@ async def show(
     """Show one comparison with the differences it found."""
     after = decode(cursor or None)
     name = resource_name(hub.catalog, resource)
-    wanted = parse_choice("kind", kind, get_args(Kind))
+    known: tuple[Kind, ...] = get_args(Kind)
+    wanted = parse_choice("kind", kind, known, lambda one: _KIND_MEANINGS[one].label)
 
     def read(connection: Connection) -> dict[str, Any]:
         one = verifications.get_verification(connection, verification_id)
@@ -148,7 +185,14 @@ async def show(
 
     context = await hub.database.read(read)
     result = _result(context["verification"])
-    return render.page(request, "verification.html", **context, result=result)
+    return render.page(
+        request,
+        "verification.html",
+        **context,
+        result=result,
+        kinds=_KIND_MEANINGS,
+        states=_STATE_MEANINGS,
+    )
 
 
 @post("/verifications", guards=OPERATOR)

@@ -3,7 +3,6 @@
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.db.tables.alerts import alerts
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.sync import fetches, findings
 
@@ -21,7 +20,7 @@ class Badge(msgspec.Struct, frozen=True):
 
 
 def list_badges(connection: Connection) -> list[Badge]:
-    """Return a badge for each count above zero."""
+    """Return a badge for each count above zero, without that of the alerts."""
     queries = (
         ("/events", "waiting", "", select(events.c.seq).where(events.c.outcome.is_(None))),
         ("/fetches", "running", "", select(fetches.c.id).where(fetches.c.state == "running")),
@@ -33,18 +32,16 @@ def list_badges(connection: Connection) -> list[Badge]:
                 findings.c.resolved_at.is_(None), findings.c.repaired_at.is_(None)
             ),
         ),
-        (
-            "/settings/alerts",
-            "active",
-            "bad",
-            select(alerts.c.id).where(alerts.c.fixed_at.is_(None), alerts.c.gone_since.is_(None)),
-        ),
     )
     badges: list[Badge] = []
     for address, label, tone, query in queries:
         limited = query.limit(MAX_COUNT).subquery()
         count = connection.execute(select(func.count()).select_from(limited)).scalar_one()
         if count:
-            shown = f"{count}{'+' if count == MAX_COUNT else ''}"
-            badges.append(Badge(address, shown, f"{count} {label}", tone))
+            badges.append(make_badge(address, count, MAX_COUNT, label, tone))
     return badges
+
+
+def make_badge(address: str, count: int, limit: int, label: str, tone: str) -> Badge:
+    """Return the badge of a count, which ends at the limit."""
+    return Badge(address, f"{count}{'+' if count == limit else ''}", f"{count} {label}", tone)

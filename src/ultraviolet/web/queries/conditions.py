@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import choice_label
 from ultraviolet.ion.model import Resource
-from ultraviolet.text import did_you_mean
+from ultraviolet.text import did_you_mean, listed
 from ultraviolet.web.queries.columns import Column, Kind, columns, parse_operand
 from ultraviolet.web.queries.field_paths import FieldPath, find_path
 from ultraviolet.web.queries.ion_filters import (
@@ -259,8 +260,8 @@ def parse_condition(
     if operator is None:
         near = did_you_mean(name, list(OPERATORS))
         raise InvalidError(
-            f"{written} is not a valid filter. Example: status:is:REQUESTED"
-            f" (operators: {', '.join(OPERATORS)}).{near}",
+            f"“{written}” is not a valid filter. Example: status:is:REQUESTED"
+            f" (operators: {listed(OPERATORS)}).{near}",
             field="operator",
         )
     path = find_path(catalog, resource, field)
@@ -271,7 +272,7 @@ def parse_condition(
         comparable = {other.name: other for other in comparable_fields(at, path.column)}
         other = comparable.get(value)
         if other is None:
-            raise InvalidError(f"{path.label} cannot be compared with {value!r}.", field="value")
+            raise InvalidError(f"{path.label} cannot be compared with “{value}”.", field="value")
     if path.column.kind == "choice" and not path.column.is_attribute:
         if operator in _OF_SEVERAL:
             operator, value = _OF_SEVERAL[operator], join_values("any", [value])
@@ -297,7 +298,8 @@ def _known_choices(
     unknown = unknown_choices(connection, at, path.column, given, valid)
     for each in given if valid else ():
         if each in unknown and each.upper() not in valid:
-            near = did_you_mean(each, valid) or f" Use one of: {', '.join(sorted(valid))}."
+            labels = sorted(map(choice_label, valid))
+            near = did_you_mean(each, labels) or f" Use one of: {listed(labels)}."
             raise InvalidError(f"“{each}” is not a value of {path.label}.{near}", field="value")
     return [each.upper() if each in unknown else each for each in given]
 

@@ -40,7 +40,7 @@ from ultraviolet.ion.model import AUTHOR_KEYS, Link, Relation, Resource
 from ultraviolet.mirror import field_indexes
 from ultraviolet.mirror.linked_order import select_link_kind
 from ultraviolet.mirror.search_index import UNSEARCHED_FIELDS
-from ultraviolet.text import did_you_mean
+from ultraviolet.text import did_you_mean, listed
 from ultraviolet.web.queries.columns import (
     Column,
     bind,
@@ -179,8 +179,8 @@ class FilterCompiler:
         for each in sorted(unknown):
             if each.upper() not in valid:
                 raise _filter_error(
-                    f"{column.name} must be one of {', '.join(sorted(valid))};"
-                    f" {each!r} is not.{did_you_mean(each, valid)}"
+                    f"{column.name} must be one of {listed(sorted(valid))};"
+                    f" “{each}” is not.{did_you_mean(each, valid)}"
                 )
         return [each.upper() if each in unknown else each for each in given]
 
@@ -198,7 +198,7 @@ class FilterCompiler:
                 f"{column.name}: unknown operator {name}. Operators: {', '.join(OPERATORS)}."
             )
         if name == "isnull" and not isinstance(given, bool):
-            raise _filter_error(f"{column.name}: isnull must be true or false; {given!r} is not.")
+            raise _filter_error(f"{column.name}: isnull must be true or false; “{given}” is not.")
         text = sql.text_of(self._connection, of, column.place, column.type)
         if name == "isnull" or given is None:
             absent = given if name == "isnull" else name == "eq"
@@ -398,7 +398,7 @@ def _operand(column: Column, given: Any) -> Any:
             "boolean": "true or false",
         }
         raise _filter_error(
-            f"{column.name} must be {kinds.get(column.type, 'a time')}; {given!r} is not."
+            f"{column.name} must be {kinds.get(column.type, 'a time')}; “{given}” is not."
         ) from error
 
 

@@ -140,7 +140,7 @@ def find_resource(catalog: Catalog, name: str, *, field: str = "") -> Resource:
     if resource is None:
         near = did_you_mean(name, [one.name for one in catalog.mirrored])
         raise NotFoundError(
-            f"ION has no resource {name}.{near or ' The list of objects has all resources.'}",
+            f"ION has no resource “{name}”.{near or ' The list of objects has all resources.'}",
             field=field,
         )
     return resource

@@ -185,8 +185,10 @@ function absolute(date, utc) {
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())} ${zone}`;
 }
 
-// The fields for a time hold UTC in data-utc and show the chosen zone; the tooltip is the other one.
-const TIME_FIELDS = "input[type=datetime-local]";
+// The fields for a time hold UTC in data-utc and show the chosen zone; the tooltip is the other one. An invalid time is
+// in a field for text, which is sent as it is until it has a time of that zone.
+const TIME_FIELDS = "input[type=datetime-local], input[data-time]";
+const TIME_TEXT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/;
 
 function shifted(date) {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60000);
@@ -197,27 +199,37 @@ function fieldText(utcText) {
   return shifted(new Date(`${utcText}Z`)).toISOString().slice(0, utcText.length);
 }
 
+// The time that a field contains, empty if it is empty; null if it is no time without a zone.
+function fullTime(field) {
+  if (field.type !== "text") return field.value;
+  const text = field.value.trim().replace(" ", "T");
+  // A day begins at its midnight; as an end, it ends at the next one.
+  const day = /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00`) : null;
+  if (day && field.name === "until") day.setDate(day.getDate() + 1);
+  const full = day && !isNaN(day) ? shifted(day).toISOString().slice(0, 16) : text;
+  return !text || (TIME_TEXT.test(full) && !isNaN(new Date(full))) ? full : null;
+}
+
 function showOtherZone(field) {
   field.title = field.dataset.utc ? absolute(new Date(`${field.dataset.utc}Z`), !showsUtc()) : "";
 }
 
 function refreshFields() {
   for (const field of document.querySelectorAll(TIME_FIELDS)) {
-    field.dataset.utc ??= field.defaultValue;
-    if (field !== document.activeElement) field.value = fieldText(field.dataset.utc);
+    if (field.type !== "text") field.dataset.utc ??= field.defaultValue;
+    if (field.dataset.utc !== undefined && field !== document.activeElement) field.value = fieldText(field.dataset.utc);
     showOtherZone(field);
   }
   for (const name of document.querySelectorAll("[data-zone-name]")) {
-    const isText = name.closest("label")?.control?.matches("[type=text]"); // an invalid time, which is sent as it is
-    name.textContent = showsUtc() || isText ? "UTC" : zoneName(new Date());
+    name.textContent = showsUtc() ? "UTC" : zoneName(new Date());
   }
 }
 document.addEventListener("input", (event) => {
   const field = event.target;
   if (!field.matches(TIME_FIELDS)) return;
-  const given = field.value;
-  const exact = showsUtc() || !given ? given : new Date(given).toISOString();
-  field.dataset.utc = exact.slice(0, given.length);
+  const given = fullTime(field);
+  if (given === null) delete field.dataset.utc;
+  else field.dataset.utc = (showsUtc() || !given ? given : new Date(given).toISOString()).slice(0, given.length);
   showOtherZone(field);
 });
 

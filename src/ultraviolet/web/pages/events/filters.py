@@ -33,8 +33,10 @@ def parse_filter(
     return EventFilter(
         integration_id=integration_id,
         resource=resource_name(catalog, asked.get("resource")),
-        action=parse_choice("action", asked.get("action"), ACTIONS, str.lower),
-        outcome=parse_choice("outcome", asked.get("outcome"), OUTCOMES, words),
+        action=parse_choice("action", asked.get("action"), ACTIONS, str.capitalize),
+        outcome=parse_choice(
+            "outcome", asked.get("outcome"), OUTCOMES, lambda one: words(one).capitalize(), "state"
+        ),
         object_id=asked.get("object") or None,
         said=asked.get("q") or None,
         since=since,

@@ -18,8 +18,8 @@ _ACTORS = {
 _NAMES = {
     "accept_absence": "Accept deletions",
     "added": "Events added",
-    "api_url": "API URL",
-    "auth_url": "Token URL",
+    "api_url": "API address",
+    "auth_url": "Auth address",
     "client_id": "Client ID",
     "email": "E-mail",
     "ended": "Sessions ended",

@@ -38,6 +38,9 @@ def schedule(cron: str, now: datetime | None = None) -> Schedule:
 
 def describe(cron: str) -> str:
     """Return a cron expression that was checked before in plain words."""
+    for usual in PRESETS.values():
+        if known := usual.get(cron.strip()):
+            return known
     interval = _INTERVAL.fullmatch(cron.strip())
     if interval and _MINUTES % int(interval.group(1)) == 0:
         return f"Every {interval.group(1)} minutes"

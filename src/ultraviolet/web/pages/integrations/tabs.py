@@ -31,7 +31,7 @@ from ultraviolet.web.queries.fetches import FetchFilter
 PATH = "/integrations/{integration_id:int}"
 TABS = {
     "": "Overview",
-    "sync": "Sync & schedule",
+    "sync": "Syncs & schedules",
     "webhooks": "Webhooks",
     "resources": "Resources",
     "findings": "Findings",

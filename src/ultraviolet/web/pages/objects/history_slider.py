@@ -8,6 +8,7 @@ import msgspec
 
 from ultraviolet.clock import normalize_rfc3339
 from ultraviolet.errors import InvalidError
+from ultraviolet.web.http.params import TIME_EXAMPLES
 from ultraviolet.web.queries.versions import VersionStart
 
 _STEPS = 200
@@ -65,9 +66,7 @@ def moment(given: str | None) -> str | None:
             read = read.replace(second=59 if whole_minute else read.second, microsecond=999_999)
         return normalize_rfc3339(read.isoformat())
     except ValueError as error:
-        raise InvalidError(
-            f"“{given}” is not a valid time. Example: 2026-11-24T12:03:07Z.", field="at"
-        ) from error
+        raise InvalidError(f"“{given}” is not a valid time. {TIME_EXAMPLES}", field="at") from error
 
 
 def _seconds(moment: str) -> float:

@@ -166,7 +166,9 @@ async def _list_page(
     by = parse_order(catalog, resource, asked.get("sort"))
     columns = selected_columns(catalog, resource, asked.getall("column", []), by)
     place = parse_place(asked.get("cursor"))
-    object_state = parse_choice("state", asked.get("state"), objects.STATES)
+    object_state = parse_choice(
+        "state", asked.get("state"), objects.STATES, str.capitalize, "sync state"
+    )
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = listed_integration(connection, asked.get("integration"))
