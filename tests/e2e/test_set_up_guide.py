@@ -129,6 +129,11 @@ def test_documented_set_up_shows_a_change(person: Page, hub: Any, local_ion: Any
 
     expect_done(person, "First delivery received")
     expect_done(person, "Signature verified")
+    guide_text = person.locator("#guide")
+    expect(guide_text).to_contain_text(re.compile("catching up|Setup complete"))
+    expect(guide_text).to_contain_text("Setup complete", timeout=120 * SECOND)
+    state = hub.api("GET", "/status")["integrations"][0]["state"]
+    assert state == "fresh", "the guide is complete only after the follow-up sync"
     assert_gone(person, hub, url, guide)
     continue_with_second_url(person, hub)
 

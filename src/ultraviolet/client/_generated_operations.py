@@ -1095,6 +1095,8 @@ class Operations(Transport):
         JSON: first `{"columns": [{"name", "type"}]}`, then `{"rows": [[…]]}` in batches, at last
         `{"row_count"}`. If the statement fails after its first rows, the last line has `error` instead.
         Without one of these at its end, the result is incomplete.
+        A hub runs three statements at once, at most two of them of one user or API key; a further one
+        gets 429. Closing the connection stops a statement.
         A column of type `json` contains JSON as text; the type is null if the database does not know it.
         """
         return self._download(
