@@ -636,6 +636,21 @@ def test_rows_are_cards_on_a_phone(person: Page, hub: Any) -> None:
         person.set_viewport_size({"width": 1280, "height": 900})
 
 
+def test_times_do_not_wrap_on_a_phone(person: Page, hub: Any) -> None:
+    person.set_viewport_size({"width": 390, "height": 844})
+    paths = ("/settings/audit", "/objects/purchase_orders?column=_created", "/objects/users/1")
+    lines = []
+    for path in paths:
+        person.goto(f"{hub.url}{path}")
+        expect(person.locator("main time").first).to_be_visible()
+        lines += person.locator("main time").evaluate_all(
+            "times => times.map((time) => time.getClientRects().length)"
+        )
+    person.set_viewport_size({"width": 1280, "height": 900})
+
+    assert set(lines) <= {0, 1}
+
+
 def test_columns_are_applied_without_scrolling_and_the_drawer_covers_nothing(
     person: Page, hub: Any
 ) -> None:
