@@ -14,14 +14,16 @@ from typing import Any
 
 import pytest
 from docs.generate.commands import leaves
+from sqlalchemy import update
 from tests.command_line import run_command
 from tests.conftest import StartHub
 from typer.testing import CliRunner
 
 from ultraviolet import clock
 from ultraviolet.cli.main import app
+from ultraviolet.db.tables.sync import controller_status as status_table
 from ultraviolet.hub.core.settings import Settings
-from ultraviolet.hub.health import heartbeat
+from ultraviolet.hub.health import controller_status, heartbeat
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
@@ -242,6 +244,22 @@ def test_every_command_reports_an_unreachable_hub_and_a_wrong_key_in_the_same_wo
             " with `ultraviolet serve`, or check the address.\n"
         )
     }
+
+
+def test_stopped_hub_was_alive_when_its_controllers_recorded_their_status_last(
+    environment: Path,
+) -> None:
+    store = f"sqlite:///{environment}/hub.db"
+    create_hub(environment, "http://127.0.0.1:9", store)
+    hub = Hub.open(Settings(environment, store, "http://hub.test", secret_key=KEY))
+    now = clock.utc_now()
+    moment = clock.format_rfc3339(now - timedelta(minutes=30))
+    hub.database.write_now(heartbeat.record_heartbeat, moment)
+    hub.database.write_now(controller_status.record, {1: None})
+    later = clock.format_rfc3339(now - timedelta(minutes=29))
+    hub.database.write_now(lambda c: c.execute(update(status_table).values(recorded_at=later)))
+    hub.close()
+    assert "the last one was alive 29 min ago" in run_command("status").stderr
 
 
 def test_nothing_is_fresh_without_a_hub(environment: Path, local_ion: LocalIonProcess) -> None:

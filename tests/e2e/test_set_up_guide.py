@@ -21,6 +21,9 @@ AN_ORDER = (
 UPDATE_ORDER = """mutation UpdateOrder($input: UpdatePurchaseOrderInput!) {
   updatePurchaseOrder(input: $input) { purchaseOrder { id description } }
 }"""
+RECEIVERS = "{ webhookReceivers { edges { node { id _etag webhookUri } } } }"
+UPDATE_RECEIVER = """mutation UpdateReceiver($input: UpdateWebhookReceiverInput!) {
+  updateWebhookReceiver(input: $input) { webhookReceiver { id } } }"""
 SECOND = 1000
 
 
@@ -129,8 +132,33 @@ def test_documented_set_up_shows_a_change(person: Page, hub: Any, local_ion: Any
 
     expect_done(person, "First delivery received")
     expect_done(person, "Signature verified")
+    guide_text = person.locator("#guide")
+    expect(guide_text).to_contain_text(re.compile("catching up|Setup complete"))
+    expect(guide_text).to_contain_text("Setup complete", timeout=120 * SECOND)
+    state = hub.api("GET", "/status")["integrations"][0]["state"]
+    assert state == "fresh", "the guide is complete only after the follow-up sync"
     assert_gone(person, hub, url, guide)
+    repair_moved_receiver(person, hub, local_ion, guide, url)
     continue_with_second_url(person, hub)
+
+
+def repair_moved_receiver(person: Page, hub: Any, local_ion: Any, guide: str, url: str) -> None:
+    """The guide offers to repair a receiver that posts to another address."""
+
+    def receivers(address: str) -> list[Any]:
+        edges = local_ion.execute(RECEIVERS)["webhookReceivers"]["edges"]
+        return [edge["node"] for edge in edges if edge["node"]["webhookUri"] == address]
+
+    [receiver] = receivers(url)
+    given = {"id": receiver["id"], "etag": receiver["_etag"]}
+    elsewhere = url.replace(hub.url, "http://127.0.0.1:9")
+    local_ion.execute(UPDATE_RECEIVER, input={**given, "webhookUri": elsewhere})
+    person.goto(f"{guide}?way=manual")
+    step = person.locator('[data-step="Receiver exists in ION"]')
+    expect(step).to_contain_text("posts to another address: http://127.0.0.1:9")
+    step.get_by_role("button", name="Let the hub repair the receiver").click()
+    expect_done(person, "Receiver exists in ION")
+    assert [one["id"] for one in receivers(url)] == [receiver["id"]]
 
 
 def continue_with_second_url(person: Page, hub: Any) -> None:

@@ -48,6 +48,7 @@ def test_command_reports_a_sync_without_a_response_of_ion(
     sync = hub.api("GET", f"/fetches/{number}")
 
     assert done.returncode == 8, done.stderr
+    assert f"{sync['waits_because'].rstrip('.')}. The sync waits and" in done.stderr
     assert f"continues by itself; see `ultraviolet fetch show {number}`" in done.stderr
     assert (sync["state"], bool(sync["waits_because"])) == ("running", True)
     local_ion.faults.clear()

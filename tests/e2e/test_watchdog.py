@@ -1,5 +1,6 @@
 """The watchdog detects and repairs broken receivers, subscriptions, keys and deliveries."""
 
+import re
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -33,7 +34,7 @@ NEVER = "0 0 1 1 *"
 
 @pytest.fixture(scope="module")
 def hub(module_hub: Any) -> Any:
-    return module_hub(ULTRAVIOLET_WATCH_SECONDS="0.5")
+    return module_hub(ULTRAVIOLET_WATCH_SECONDS="0.5", ULTRAVIOLET_ALERT_SECONDS="1")
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +141,7 @@ def test_manual_set_up_is_left_to_the_person(
 
     found = wait(missing, 30, "the finding")[0]
     assert "is set up manually" in found["message"]
+    assert found["severity"] == "error"
     assert found["repaired_at"] is None
     assert [] == receiver(local_ion)["subscriptions"]
     moved = url.replace(hub.url, "http://127.0.0.1:9")
@@ -149,10 +151,31 @@ def test_manual_set_up_is_left_to_the_person(
     assert moved == receiver(local_ion)["webhookUri"]
     plan = hub.cli("setup", "plan", "by hand")
     assert "another address" in plan.stderr
+    is_address = "Receiver .* posts to another address: http://127.0.0.1:9; this hub is"
+
+    def reported(*command: str) -> bool:
+        shown = hub.cli(*command)
+        return re.search(is_address, shown.stdout + shown.stderr) is not None
+
+    wait(lambda: reported("status"), 30, "the problem in the status")
+    status = hub.cli("status")
+    assert (status.returncode, "by hand" in status.stderr) == (10, True)
+    wait(lambda: reported("alert", "active"), 30, "the alert")
+    [one] = hub.api("GET", f"{path}/webhook-urls")["items"]
+    assert re.match(is_address, one["receiver_problem"])
     move(local_ion, url)
 
     local_ion.execute(texts["subscription_document"], receiver=receiver_id)
     wait(lambda: missing()[0]["resolved_at"], 30, "its end")
+    resolved = missing()[0]["resolved_at"]
+
+    def followed() -> bool:
+        fetches = hub.api("GET", f"{path}/fetches")["items"]
+        return any(one["state"] == "done" and one["started_at"] >= resolved for one in fetches)
+
+    wait(followed, 30, "the sync of the changes before")
+    [one] = hub.api("GET", f"{path}/webhook-urls")["items"]
+    assert one["receiver_problem"] is None
     one = receiver(local_ion)["subscriptions"][0]
     local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
     wait(lambda: missing()[0]["repaired_at"], 30, "the repair of a setup that was complete")
@@ -189,7 +212,9 @@ def test_watchdog_introspects_ion_if_needed(
     arrives_by_event(hub, local_ion, wait, "after a first test")
 
 
-def test_deleted_receiver_is_recreated(hub: Any, local_ion: Any, findings: Any, wait: Any) -> None:
+def test_deleted_receiver_is_recreated(
+    hub: Any, integration: Any, local_ion: Any, findings: Any, wait: Any
+) -> None:
     before = receiver(local_ion)
     local_ion.execute(DELETE_RECEIVER, id=before["id"], etag=before["_etag"])
     missed = local_ion.execute(CREATE, i={"name": "while nobody listened"})["createSupplier"][
@@ -197,6 +222,10 @@ def test_deleted_receiver_is_recreated(hub: Any, local_ion: Any, findings: Any, 
     ]
 
     repaired(findings, wait, "receiver", "deleted")
+    urls = hub.api("GET", f"/integrations/{integration['id']}/webhook-urls")["items"]
+    dead = {url["receiver_id"]: url["receiver_problem"] for url in urls if url["receiver_problem"]}
+    assert list(dead) == [str(before["id"])]
+    assert "was deleted in ION; revoke this URL" in dead[str(before["id"])]
 
     arrives_by_event(hub, local_ion, wait, "after a new receiver")
     wait(lambda: hub.find(f"/objects/suppliers/{missed['id']}"), 20, "the missed change")

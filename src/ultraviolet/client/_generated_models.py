@@ -130,6 +130,7 @@ class CreatedWebhookUrl(Struct, frozen=True, kw_only=True):
     replaces_id: int | None
     expires_at: str | None
     receiver_id: str | None
+    receiver_problem: str | None
     verifies: bool
     signature_format: str | None
     wanted: list[tuple[str, str]] | None
@@ -633,6 +634,7 @@ class RotatedWebhookUrl(Struct, frozen=True, kw_only=True):
     replaces_id: int | None
     expires_at: str | None
     receiver_id: str | None
+    receiver_problem: str | None
     verifies: bool
     signature_format: str | None
     wanted: list[tuple[str, str]] | None
@@ -726,7 +728,15 @@ class SignInLink(Struct, frozen=True, kw_only=True):
 
 
 State: TypeAlias = Literal[
-    "deleting", "paused", "failing", "unsynced", "stale", "unconfirmed", "ageing", "fresh"
+    "deleting",
+    "paused",
+    "failing",
+    "unsynced",
+    "stale",
+    "unconfirmed",
+    "ageing",
+    "catching_up",
+    "fresh",
 ]
 """The state of an integration's mirror or of one of its resources, the worst first."""
 
@@ -860,6 +870,7 @@ class WebhookUrl(Struct, frozen=True, kw_only=True):
     replaces_id: int | None
     expires_at: str | None
     receiver_id: str | None
+    receiver_problem: str | None
     verifies: bool
     signature_format: str | None
     wanted: list[tuple[str, str]] | None

@@ -106,7 +106,7 @@ class Hub:
             on_tested=lambda id_: self.pool.restart(id_),  # noqa: PLW0108  the pool is created below
             serves=not one_off,
         )
-        self.setup_runs = SetupRuns(self.connections)
+        self.setup_runs = SetupRuns(self.connections, self.check_webhooks)
         leases = create_leases(database.engine, "web" if one_off else role)
         self._one_off = OneOffRunner(create_command_leases(database.engine)) if one_off else None
         self.pool = ControllerPool(settings, database, changes, self.connections, leases)
@@ -202,6 +202,10 @@ class Hub:
         await self.ingest.refresh()
         await self.sandboxes.tidy()
         await self._deleter.begin()
+
+    def check_webhooks(self, integration_id: int) -> None:
+        """Make the watchdog check an integration now, after a change of its webhooks."""
+        self.pool.wake(integration_id, "watch")
 
     def freshness(self, connection: Connection, integration: Integration) -> Freshness:
         """Return the freshness of an integration."""

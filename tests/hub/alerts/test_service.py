@@ -194,6 +194,8 @@ def test_problem_within_the_settle_time_is_not_sent(
         hub.run_alerts()
         forget_last_check()
     assert sink.posts == []
+    resolved = hub.hub.database.read_now(alert_store.list_recent, 10, state="fixed")
+    assert [GONE.message] == [one.message for one in resolved], "the short problem is listed"
     hub.move_back(seconds=61)
     hub.run_alerts()
     assert len(sink.posts) == 1

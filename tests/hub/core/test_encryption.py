@@ -1,5 +1,6 @@
 """Encryption of stored secrets, the key file and token hashes."""
 
+import re
 import stat
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def test_configured_key_precedes_key_file(tmp_path: Path) -> None:
     encrypted = SecretBox.from_settings(settings).encrypt("kept")
     assert SecretBox.from_text("0123456789abcdef").decrypt(encrypted) == "kept"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_key_file_that_fits_is_suggested_instead_of_the_configured_key(tmp_path: Path) -> None:
+    encrypted = SecretBox.from_settings(Settings(tmp_path)).encrypt("kept")
+    foreign = SecretBox.from_text("a key of sixteen characters").encrypt("kept")
+    configured = SecretBox.from_settings(Settings(tmp_path, "0123456789abcdef"))
+    file = re.escape(str(tmp_path / "secret.key"))
+    with pytest.raises(SecretKeyError, match=f"{file} does; unset ULTRAVIOLET_SECRET_KEY"):
+        configured.decrypt(encrypted)
+    with pytest.raises(SecretKeyError, match="start the hub with its ULTRAVIOLET_SECRET_KEY"):
+        configured.decrypt(foreign)
 
 
 def test_short_key_is_refused() -> None:

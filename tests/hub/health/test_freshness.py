@@ -9,16 +9,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, text, update
 
 from ultraviolet.db.database import Database
+from ultraviolet.db.tables.events import webhook_urls as webhook_url_table
+from ultraviolet.db.tables.sync import fetches, findings
 from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.core.encryption import SecretBox
-from ultraviolet.hub.core.finding import Finding
+from ultraviolet.hub.core.finding import UNCHECKED_RECEIVER, Finding
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import controller_status, freshness, heartbeat
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.health.resource_freshness import ProcessStatus, State
+from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync.fetch import request_fetch
@@ -56,6 +59,12 @@ class Plant:
         origin = Origin("fetch", None, first)
         seen = Observation("parts", id_, "full", fields, at(second), origin, at(second), at(second))
         apply(self.connection, load_catalog(), 1, [seen])
+
+    def fetched(self, second: float) -> None:
+        """Record a finished incremental fetch."""
+        number = request_fetch(self.connection, 1, "incremental", "test")
+        done = update(fetches).where(fetches.c.id == number)
+        self.connection.execute(done.values(state="done", started_at=at(second)))
 
     def event(self, second: float, outcome: str | None = "applied") -> None:
         self.connection.execute(
@@ -183,6 +192,37 @@ def test_open_problem_of_the_receiver_includes_missed_changes(plant: Plant) -> N
     assert kinds(plant.judge(40)) == ["silent"]
 
 
+def test_mirror_catches_up_until_a_sync_after_the_last_subscription(plant: Plant) -> None:
+    url, _ = webhook_urls.create_url(plant.connection, "test", 1, "Violet")
+    subscribed = update(webhook_url_table).values(subscribed_at=at(10))
+    plant.connection.execute(subscribed)
+    assert "deliveries began to arrive" in plant.judge(40).sentence
+    assert plant.judge(40).state == "catching_up"
+    plant.fetched(9)
+    assert plant.judge(40).sentence.startswith("Catching up: The hub is reading changes in ION")
+    plant.fetched(11)
+    assert plant.judge(40).state == "fresh"
+    webhook_urls.revoke_url(plant.connection, "test", url.id)
+    assert plant.judge(40).state == "fresh"
+
+
+@pytest.mark.parametrize(
+    ("subject", "gap"), [("address", "catching_up"), (UNCHECKED_RECEIVER, "fresh")]
+)
+def test_mirror_catches_up_after_the_end_of_an_interruption(
+    plant: Plant, subject: str, gap: str
+) -> None:
+    moved = Finding("receiver", "error", "Receiver 3 posts elsewhere", "", None, subject)
+    plant.fetched(30)
+    finding_store.add_findings(plant.connection, 1, [moved])
+    assert plant.judge(40).state == "stale"
+    finding_store.save_findings(plant.connection, 1, ("receiver",), [])
+    plant.connection.execute(update(findings).values(resolved_at=at(35)))
+    assert plant.judge(40).state == gap
+    plant.fetched(36)
+    assert plant.judge(40).state == "fresh"
+
+
 def test_finding_is_a_cause_until_it_is_repaired(plant: Plant) -> None:
     gone = Finding(
         "receiver",
@@ -201,6 +241,8 @@ def test_finding_is_a_cause_until_it_is_repaired(plant: Plant) -> None:
         ("receiver",),
         [msgspec.structs.replace(gone, severity="warning", repaired=True)],
     )
+    assert plant.judge(40).state == "catching_up"
+    plant.fetched((datetime.now(UTC) - START).total_seconds())
     assert (plant.judge(40).state, kinds(plant.judge(40))) == ("fresh", ["receiver"])
     finding_store.save_findings(plant.connection, 1, ("receiver",), [])
     assert kinds(plant.judge(40)) == []
@@ -381,5 +423,5 @@ def test_documentation_has_the_words_of_the_states() -> None:
     """Pages, API and command line write the same words."""
     text = (Path(__file__).parents[3] / "docs" / "concepts.md").read_text()
     table = text.partition("## States of freshness")[2].partition("## ")[0]
-    words = re.findall(r"^\| (\w+) \|", table, re.MULTILINE)
-    assert set(words) == {"state", *State}
+    words = re.findall(r"^\| ([\w ]+) \|", table, re.MULTILINE)
+    assert set(words) == {"state", *(state.words for state in State)}

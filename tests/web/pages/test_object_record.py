@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from ultraviolet import clock
+from ultraviolet.hub.core import finding_store
+from ultraviolet.hub.core.finding import Finding
 from ultraviolet.hub.health import controller_status
+from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.queries import is_read
@@ -283,6 +286,36 @@ def test_lists_and_objects_report_an_unreadable_ion(order: Any) -> None:
     found = [order.send("GET", page).text for page in pages]
 
     assert all(text in page and "ION does not respond: refused." in page for page in found)
+
+
+def test_lists_and_objects_report_webhooks_that_cannot_arrive(order: Any) -> None:
+    pages = ("/objects/purchase_orders/7", "/objects/purchase_orders?integration=1")
+    database = order.hub.database
+
+    def shown(text: str) -> list[bool]:
+        return [text in " ".join(order.send("GET", page).text.split()) for page in pages]
+
+    def set_up(connection: Any) -> None:
+        url, _ = webhook_urls.create_url(connection, "test", 1, "Violet")
+        webhook_urls.set_subscribed(connection, url.id)
+
+    database.write_now(set_up)
+    moved = Finding("receiver", "error", "Receiver 3 posts to another address", "", None, "address")
+    database.write_now(finding_store.add_findings, 1, [moved])
+    assert shown("Receiver 3 posts to another address.") == [True, True]
+    assert shown("Changes in ION arrive only with the next sync.") == [True, True]
+    database.write_now(controller_status.record, {1: "ION does not respond: refused."})
+    assert shown("Changes in ION since then are not shown here.") == [True, True]
+    missing = Finding("receiver", "error", "3 subscriptions are missing", "", None, "missing")
+    database.write_now(finding_store.save_findings, 1, ("receiver",), [missing])
+    database.write_now(controller_status.record, {1: None})
+    assert shown("Changes without a subscription arrive only with the next sync.") == [True, True]
+
+    database.write_now(finding_store.save_findings, 1, ("receiver",), [])
+    assert shown("next sync") == [False, False]
+    database.write_now(controller_status.record, {1: "Invalid client credentials"})
+    assert shown("Changes still arrive by webhooks, but the hub cannot read them") == [True, True]
+    assert shown("are not shown here") == [False, False]
 
 
 def test_inventory_item_of_an_issue_is_a_link(signed_in: Any, keep: Callable[..., None]) -> None:

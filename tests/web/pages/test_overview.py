@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from tests.web.conftest import NEW
 
 from ultraviolet import clock
 from ultraviolet.db.tables.events import webhook_urls
@@ -99,6 +100,18 @@ def test_problem_of_several_integrations_is_shown_once(
     for id_, name in ((1, "plant"), (2, "second")):
         assert f'<a href="/integrations/{id_}/findings">{name}</a>' in note
     assert main.count("The clock is slow") == 1
+
+
+@pytest.mark.usefixtures("integration")
+def test_status_names_the_short_reason_of_a_problem_of_several_integrations(signed_in: Any) -> None:
+    other = {**NEW, "name": "second"}
+    assert signed_in.api("POST", "/integrations", other).status_code == 201
+    refused = Finding("credentials", "error", "ION answers: Invalid client credentials", "Fix it")
+    for id_ in (1, 2):
+        signed_in.hub.database.write_now(finding_store.add_findings, id_, [refused])
+    page = signed_in.send("GET", "/").text
+    assert page.count("Invalid client credentials") == 1
+    assert page.count("ION rejects the credentials; see above.") == 4  # in table and card of each
 
 
 @pytest.mark.usefixtures("integration")

@@ -96,3 +96,29 @@ def test_deferred_deliveries_are_counted_after_an_outage(
     page = signed_in.send("GET", "/webhooks/2").text
     assert figures(page)["Deferred"] == "2"
     assert "ION sends the event again" in page
+
+
+def test_url_of_a_deleted_receiver_is_not_shown_as_live(
+    signed_in: Any, integration: dict[str, Any], tokens: tuple[str, str]
+) -> None:
+    def cells(page: str) -> str:
+        return " ".join(re.sub("<[^>]+>", " ", page[page.index("<main") :]).split())
+
+    problem = "Receiver 1 was deleted in ION; revoke this URL if nothing else posts to it"
+    hub = signed_in.hub
+    hub.database.write_now(webhook_urls.set_receiver_problems, integration["id"], {1: problem})
+    row, page = (cells(signed_in.send("GET", path).text) for path in ("/webhooks", "/webhooks/1"))
+    for shown in (row, page):
+        assert "no deliveries" in shown
+        assert f"{problem}." in shown
+    assert "State no deliveries" in page
+    assert row.count(" active ") == 1, "the other URL"
+    [one] = [
+        url for url in signed_in.get("/integrations/plant/webhook-urls")["items"] if url["id"] == 1
+    ]
+    assert one["receiver_problem"] == problem
+
+    signed_in.hub.database.write_now(
+        webhook_urls.set_receiver_problems, integration["id"], {1: None}
+    )
+    assert "no deliveries" not in cells(signed_in.send("GET", "/webhooks").text)

@@ -17,6 +17,7 @@ COLUMNS = {
     "name": "name",
     "ends in": "last_four",
     "state": "state",
+    "problem": "receiver_problem",
     "last delivery": "last_delivery_at",
 }
 

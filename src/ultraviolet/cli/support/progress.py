@@ -49,7 +49,7 @@ def follow_fetch(api: "Api", fetch: Json, *, quiet: bool) -> Json:
         waits_since = waits_since or time.monotonic()
         if time.monotonic() - waits_since > MAX_WAIT_SECONDS:
             raise FetchWaitsError(
-                f"{fetch['waits_because']} The sync waits and continues by itself; see"
+                f"{fetch['waits_because'].rstrip('.')}. The sync waits and continues by itself; see"
                 f" `{line('fetch show', str(fetch['id']))}`."
             )
 

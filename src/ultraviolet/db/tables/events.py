@@ -36,6 +36,11 @@ webhook_urls = Table(
     ),
     Column("receiver_id", Text, comment="id of the ION receiver that posts here, once known"),
     Column(
+        "receiver_problem",
+        Text,
+        comment="why ION does not post to it, by the last check; null if it does",
+    ),
+    Column(
         "shared_secret",
         LargeBinary,
         comment="encrypted; null until the receiver is read from ION",

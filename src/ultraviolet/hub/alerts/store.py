@@ -102,9 +102,10 @@ def save_conditions(
             connection.execute(update(alerts).where(alerts.c.id == row.id).values(**values))
     for row in rows.values():
         if row.gone_since is None:
-            notified = row.opened_at <= settled
-            statement = update(alerts).values(gone_since=now) if notified else delete(alerts)
-            connection.execute(statement.where(alerts.c.id == row.id))
+            # A problem shorter than the settle time is over at once: it has no notification.
+            fixed_at = None if row.opened_at <= settled else now
+            ended = update(alerts).values(gone_since=now, fixed_at=fixed_at)
+            connection.execute(ended.where(alerts.c.id == row.id))
         elif row.gone_since <= settled:
             connection.execute(update(alerts).where(alerts.c.id == row.id).values(fixed_at=now))
     connection.execute(_CANCEL_UNSENT, {"now": now})

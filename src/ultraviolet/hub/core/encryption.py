@@ -45,12 +45,14 @@ class EncryptionSettings(Protocol):
 class SecretBox:
     """Encrypt and decrypt stored secrets, such as ION's credentials (AES-256-GCM)."""
 
-    def __init__(self, key: bytes, *old_keys: bytes) -> None:
+    def __init__(self, key: bytes, *old_keys: bytes, unused_file: Path | None = None) -> None:
+        """`unused_file` is a key file without effect, because a key is configured."""
         self._cipher = AESGCM(key)
         self._ciphers = [self._cipher, *map(AESGCM, old_keys)]
+        self._unused_file = unused_file
 
     @classmethod
-    def from_text(cls, text: str, *old_texts: str) -> Self:
+    def from_text(cls, text: str, *old_texts: str, unused_file: Path | None = None) -> Self:
         """Derive the keys from texts of at least 16 characters; old keys only decrypt."""
         texts = [each.strip() for each in (text, *old_texts)]
         if any(len(each) < _MIN_KEY_CHARACTERS for each in texts):
@@ -58,15 +60,17 @@ class SecretBox:
                 f"The secret key needs at least {_MIN_KEY_CHARACTERS} characters;"
                 " create one with `openssl rand -hex 32`"
             )
-        return cls(*(hashlib.sha256(each.encode()).digest() for each in texts))
+        keys = [hashlib.sha256(each.encode()).digest() for each in texts]
+        return cls(*keys, unused_file=unused_file)
 
     @classmethod
     def from_settings(cls, settings: EncryptionSettings) -> Self:
         """Use the configured key, or the key file in the data folder, created on first use."""
+        path = settings.data / "secret.key"
         if settings.secret_key:
             old = [settings.old_secret_key] if settings.old_secret_key else []
-            return cls.from_text(settings.secret_key, *old)
-        return cls.from_text(*_read_key_file(settings.data / "secret.key").split())
+            return cls.from_text(settings.secret_key, *old, unused_file=path)
+        return cls.from_text(*_read_key_file(path).split())
 
     def encrypt(self, text: str) -> bytes:
         """Return the ciphertext, with a random nonce."""
@@ -79,6 +83,12 @@ class SecretBox:
         for cipher in self._ciphers:
             with suppress(InvalidTag, ValueError):
                 return cipher.decrypt(nonce, ciphertext, None).decode()
+        if self._unused_file and _fits(self._unused_file, encrypted):
+            raise SecretKeyError(
+                "ULTRAVIOLET_SECRET_KEY does not decrypt the stored credentials, but the key in"
+                f" {self._unused_file} does; unset ULTRAVIOLET_SECRET_KEY (or its _FILE variant) and"
+                " start the hub again."
+            )
         raise SecretKeyError(SecretKeyError.__doc__)
 
 
@@ -106,6 +116,15 @@ def _replace(path: Path, text: str) -> None:
     """Replace a file atomically and durably."""
     _write_temporary(path, text).replace(path)
     _sync_folder(path.parent)
+
+
+def _fits(path: Path, encrypted: bytes) -> bool:
+    """Return whether a key in the file, if it exists, decrypts a value."""
+    try:
+        SecretBox.from_text(*path.read_text().split()).decrypt(encrypted)
+    except (OSError, TypeError, UltravioletError):
+        return False
+    return True
 
 
 def _read_key_file(path: Path) -> str:

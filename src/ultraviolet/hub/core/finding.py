@@ -34,6 +34,7 @@ Kind: TypeAlias = Literal[
     "gap",
     # content of the mirror
     "unsynced",
+    "catching_up",
     "unreadable",
     "hopeless",
     "behind",
@@ -61,6 +62,8 @@ Kind: TypeAlias = Literal[
     "not_understood",
 ]
 """What is wrong."""
+UNCHECKED_RECEIVER = "not readable"
+"""The subject if the hub may not read the receiver, so that deliveries may still arrive."""
 CONSEQUENCES: frozenset[Kind] = frozenset({"behind", "overdue", "never_proven", "unsynced"})
 """Kinds of findings that are not causes themselves while the hub cannot read ION."""
 
@@ -169,6 +172,12 @@ class Finding(msgspec.Struct, frozen=True):
     def rejects_credentials(self) -> bool:
         """Whether ION rejects the credentials of the integration."""
         return self.kind == "credentials" and self.severity == "error"
+
+    @property
+    def stops_deliveries(self) -> bool:
+        """Whether deliveries cannot arrive, and the hub does not repair that by itself."""
+        is_open = self.kind == "receiver" and self.severity == "error" and not self.repaired
+        return is_open and self.subject != UNCHECKED_RECEIVER
 
 
 class StoredFinding(Finding, frozen=True, kw_only=True):

@@ -86,6 +86,8 @@ def judge_freshness(
         state = State.UNSYNCED
     elif errors:
         state = State.STALE
+    elif any(finding.kind == "catching_up" for finding in found):
+        state = State.CATCHING_UP
     else:
         states = {one.state for one in mirrored}
         state = next((one for one in State if one in states), State.UNCONFIRMED)
@@ -123,8 +125,8 @@ def _sentence(
         return f"{state.capitalize()}: last change {age(last, now)}, {confirmed}."
     if state == State.PAUSED and not status.no_hub:
         return f"Paused: nothing is read from ION, deliveries are stored; {confirmed}."
-    if state == State.UNSYNCED:
-        reasons = [finding for finding in reasons if finding.kind == "unsynced"] or reasons
+    if state in (State.UNSYNCED, State.CATCHING_UP):
+        reasons = [finding for finding in reasons if finding.kind == state.value] or reasons
     more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     message, step = (reasons[0].message, reasons[0].next_step) if reasons else (confirmed, "")
-    return f"{state.capitalize()}: {message.rstrip('.')}{more}. Next: {step.rstrip('.')}."
+    return f"{state.words.capitalize()}: {message.rstrip('.')}{more}. Next: {step.rstrip('.')}."

@@ -30,6 +30,13 @@ _NEWEST = text(
         WHERE seq = (SELECT max(seq) FROM versions)) AS seen"""
 )
 
+_LAST_ALIVE = text(
+    """SELECT max(at) FROM (
+      SELECT value AS at FROM settings WHERE name = 'alive_at'
+      UNION ALL SELECT recorded_at FROM controller_status) AS seen"""
+)
+"""The controllers record their status more often than the heartbeat."""
+
 
 class Downtime(msgspec.Struct, frozen=True):
     """A period in which no hub ran on this database."""
@@ -66,7 +73,7 @@ def find_no_hub(connection: Connection, start: str) -> Finding | None:
     """
     if is_postgresql(connection) and is_synced(connection):
         return None
-    last = alive_at(connection)
+    last = connection.execute(_LAST_ALIVE).scalar()
     seen = f"the last one was alive {age(last, utc_now())}" if last else "none has run yet"
     return Finding("unmaintained", "error", f"No hub is running; {seen}", f"`{start}` starts one")
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import msgspec
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, func, select, text
 
 from ultraviolet.clock import format_rfc3339, readable
 from ultraviolet.command_text import command
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.sync import drift, fetch_steps, fetches
 from ultraviolet.hub.core import finding_store
-from ultraviolet.hub.core.finding import Action, Finding
+from ultraviolet.hub.core.finding import UNCHECKED_RECEIVER, Action, Finding
 from ultraviolet.hub.health import controller_status, heartbeat
 from ultraviolet.hub.health.resource_freshness import ProcessStatus, age, age_seconds, span
 from ultraviolet.hub.integrations.models import Integration, is_sandbox
@@ -23,6 +23,15 @@ from ultraviolet.text import counted
 _DEAD_WEBHOOK_CHANGES = 3
 """Number of changes without a later event after which the webhook counts as dead."""
 _MAX_FINDINGS = 200
+_COMPLETE_SINCE = text(
+    """SELECT max(since) FROM (
+      SELECT max(subscribed_at) AS since FROM webhook_urls
+        WHERE integration_id = :integration AND state = 'active'
+      UNION ALL SELECT max(coalesce(repaired_at, resolved_at)) FROM findings
+        WHERE integration_id = :integration AND kind = 'receiver' AND subject <> :unchecked
+          AND (repaired_at IS NOT NULL OR severity = 'error')) AS ends"""
+)
+"""When deliveries began to arrive: with the last subscription, or the end of an interruption."""
 _REPORTED_BY_WATCHDOG = ("credentials", "unreachable")
 
 
@@ -54,6 +63,8 @@ def find_integration_findings(
     yield from _connection_findings(integration, stored, status)
     if unread := _unread(connection, integration, proven_at):
         yield unread
+    if receiver is None and (gap := _open_gap(connection, integration)):
+        yield gap
     down = heartbeat.last_down(connection)
     if down and (proven_at is None or proven_at < down.until):
         message = (
@@ -159,6 +170,27 @@ def _unread(
     return Finding(
         "unsynced", "warning", message, Action.FETCH.command(integration.name), Action.FETCH
     )
+
+
+def _open_gap(connection: Connection, integration: Integration) -> Finding | None:
+    """Return a finding if no sync has read the changes before deliveries began to arrive (again)."""
+    given = {"integration": integration.id, "unchecked": UNCHECKED_RECEIVER}
+    since = connection.execute(_COMPLETE_SINCE, given).scalar()
+    if since is None:
+        return None
+    later = select(fetches.c.id).where(
+        fetches.c.integration_id == integration.id,
+        fetches.c.state == "done",
+        fetches.c.started_at >= since,
+    )
+    if connection.execute(later.limit(1)).scalar():
+        return None
+    message = (
+        f"The hub is reading changes in ION from before {readable(since)}, when deliveries began"
+        " to arrive"
+    )
+    step = "No action needed: a sync starts and ends by itself"
+    return Finding("catching_up", "info", message, step, Action.SHOW_FETCHES)
 
 
 def _last_event_at(connection: Connection, integration: Integration) -> str | None:

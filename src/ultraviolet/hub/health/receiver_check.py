@@ -5,13 +5,19 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from ultraviolet.hub.core.finding import Action, Finding
+from ultraviolet.hub.core import finding_store
+from ultraviolet.hub.core.finding import UNCHECKED_RECEIVER, Action, Finding
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.hub.integrations.connections import Connections
 from ultraviolet.hub.integrations.receiver_address import may_correct
-from ultraviolet.hub.integrations.receivers import address_problem, adopt_new
+from ultraviolet.hub.integrations.receivers import (
+    address_problem,
+    adopt_new,
+    find_problem,
+    find_problems,
+)
 from ultraviolet.hub.integrations.webhook_setup import Setup
 from ultraviolet.ion.errors import (
     ASK_FOR_PERMISSION,
@@ -26,6 +32,8 @@ from ultraviolet.ion.webhooks import Receiver
 from ultraviolet.text import counted
 
 ACTOR = "watchdog"
+_INTERRUPTED = "deliveries were interrupted"
+_MAX_FINDINGS = 200
 
 
 class Deviation(NamedTuple):
@@ -74,9 +82,12 @@ class ReceiverCheck:
         except IonError as error:
             if url and url.receiver_id:
                 message = f"The receiver and its subscriptions cannot be checked: {error}"
-                return CheckedReceiver([], [_failed("not readable", message, str(error))])
+                return CheckedReceiver([], [_failed(UNCHECKED_RECEIVER, message, str(error))])
         message, step = "No receiver in ION posts to this hub", "Finish the setup guide"
-        found = Finding("receiver", "warning", message, step, Action.SET_UP_WEBHOOKS, "none")
+        urls = await self._connections.database.read(webhook_urls.list_urls, self._id)
+        # Before the first setup, no delivery is expected.
+        severity = "error" if any(url.receiver_id for url in urls) else "warning"
+        found = Finding("receiver", severity, message, step, Action.SET_UP_WEBHOOKS, "none")
         return CheckedReceiver([], [found])
 
     async def _read(self) -> Setup:
@@ -84,13 +95,23 @@ class ReceiverCheck:
         setup = await webhook_setup.read_setup(self._connections, self._id)
         if await adopt_new(self._connections, ACTOR, setup.known):
             setup = await webhook_setup.read_setup(self._connections, self._id)
+        database = self._connections.database
+        urls = await database.read(webhook_urls.list_active, self._id)
+        problems = find_problems(self._connections, urls, setup.known)
+        if any(problems.get(url.id) != url.receiver_problem for url in urls):
+            await database.write(webhook_urls.set_receiver_problems, self._id, problems)
+            self._connections.changes.publish("integration", self._id)
         return setup
 
     async def _compare(self, setup: Setup) -> CheckedReceiver:
         receivers = [one.receiver for one in setup.known]
         wrong = await self._deviations(setup)
         if not wrong:
-            return CheckedReceiver(receivers, [])
+            stored = await self._connections.database.read(
+                finding_store.list_findings, self._id, _MAX_FINDINGS, unresolved=True
+            )
+            is_closed = any(one.stops_deliveries for one in stored)
+            return CheckedReceiver(receivers, [], _INTERRUPTED if is_closed else "")
         if wrong == self._not_kept:  # a repetition would write to ION at each check
             return CheckedReceiver(receivers, None)
         own, urls = setup.own, await self._connections.database.read(self._recorded_urls)
@@ -151,7 +172,7 @@ class ReceiverCheck:
             ]
         if remaining == wrong:
             return CheckedReceiver(receivers, found)
-        reason = "deliveries were interrupted"
+        reason = _INTERRUPTED
         url = before.view.url
         if url and url.subscribed_at is None:
             reason = "subscriptions changed" if url.first_delivery_at else "first setup"
@@ -163,8 +184,7 @@ class ReceiverCheck:
             gone = url.receiver_id if url else None
             return [Deviation("deleted", f"Receiver {gone} was deleted in ION")]
         if not own.posts_to_url:
-            message = f"Receiver {own.receiver.id} posts to a URL that this hub does not serve"
-            return [Deviation("address", message)]
+            return [Deviation("address", find_problem(self._connections, own) or "")]
         await webhook_setup.note_subscribed(self._connections, own.url, plan)
         elsewhere = address_problem(self._connections, own.receiver)
         wrong = [
@@ -188,13 +208,16 @@ class ReceiverCheck:
 
 
 def _for_person(wrong: Sequence[Deviation], reason: str) -> list[Finding]:
-    """Return findings about a receiver that the hub does not change by itself."""
+    """Return errors about a receiver that the hub does not change by itself.
+
+    Deliveries cannot arrive until a person acts.
+    """
     steps = {"missing": "Create them with step 3 of the manual setup, or let the hub create them"}
     usual = "Correct it in ION, or let the hub repair it"
     return [
         Finding(
             "receiver",
-            "warning",
+            "error",
             f"{message}. The hub changes nothing, {reason}",
             steps.get(subject, usual),
             Action.SET_UP_WEBHOOKS,

@@ -45,7 +45,14 @@ class State(StrEnum):
     """Never confirmed, or not mirrored."""
     AGEING = "ageing"
     """Not confirmed for longer than the schedule allows, but not for long."""
+    CATCHING_UP = "catching_up"
+    """Deliveries arrive, but a sync of the changes before has not finished."""
     FRESH = "fresh"
+
+    @property
+    def words(self) -> str:
+        """The state as a text."""
+        return self.value.replace("_", " ")
 
 
 class ProcessStatus(msgspec.Struct, frozen=True):

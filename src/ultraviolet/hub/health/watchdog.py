@@ -284,9 +284,8 @@ class Watchdog:
         return found
 
     async def _request_fetch(self, reason: str) -> None:
-        await self._context.database.write(
-            fetch.request_fetch, self._context.id, "incremental", reason
-        )
+        # A running fetch may have read some resources before.
+        await self._context.database.write(fetch.request_followup_fetch, self._context.id, reason)
         self._wake(self._context.id, "fetch")
 
     async def _save(self, kinds: Sequence[Kind], found: Sequence[Finding]) -> None:

@@ -1,6 +1,7 @@
 """Create, rotate and revoke webhook URLs. The secret part is shown once and stored as a hash."""
 
 import itertools
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -43,6 +44,8 @@ class WebhookUrl(msgspec.Struct, frozen=True):
     replaces_id: int | None
     expires_at: str | None
     receiver_id: str | None
+    receiver_problem: str | None
+    """Why ION does not post to an active URL, by the last check: deleted, disabled or elsewhere."""
     verifies: bool
     """Whether the receiver's shared secret is known, so that signatures are verified."""
     signature_format: SignatureFormat | None
@@ -142,7 +145,7 @@ def rotate_url(connection: Connection, actor: str, url_id: int) -> tuple[Webhook
         connection, replaces_id=url_id, **{name: row[name] for name in _INHERITED_COLUMNS}
     )
     expires_at = clock.format_rfc3339(clock.utc_now() + ROTATED_LIFETIME)
-    _set(connection, url_id, state="rotated", expires_at=expires_at)
+    _set(connection, url_id, state="rotated", expires_at=expires_at, receiver_problem=None)
     audit.record(connection, actor, "webhook_url.rotate", subject(_url(row)), {"new": url.id})
     return url, token
 
@@ -151,7 +154,7 @@ def revoke_url(connection: Connection, actor: str, url_id: int) -> WebhookUrl:
     """Revoke a URL; the hub answers 404 to later deliveries."""
     row = _row(connection, url_id, to_change=True)
     if row["state"] != "revoked":
-        _set(connection, url_id, state="revoked", shared_secret=None)
+        _set(connection, url_id, state="revoked", shared_secret=None, receiver_problem=None)
         audit.record(connection, actor, "webhook_url.revoke", subject(_url(row)))
     return get_url(connection, url_id)
 
@@ -279,6 +282,15 @@ def set_automatic(connection: Connection, url_id: int) -> None:
 def set_subscribed(connection: Connection, url_id: int) -> None:
     """Record that all subscriptions exist as of now; a full fetch finds earlier changes."""
     _set(connection, url_id, subscribed_at=clock.now_rfc3339())
+
+
+def set_receiver_problems(
+    connection: Connection, integration_id: int, problems: Mapping[int, str | None]
+) -> None:
+    """Record by id of the URL why ION does not post to it, or None."""
+    for url in list_active(connection, integration_id):
+        if url.id in problems and url.receiver_problem != problems[url.id]:
+            _set(connection, url.id, receiver_problem=problems[url.id])
 
 
 def _insert(connection: Connection, **values: Any) -> tuple[WebhookUrl, str]:

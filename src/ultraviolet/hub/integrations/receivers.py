@@ -65,13 +65,41 @@ def main_receiver(connections: Connections, known: Sequence[KnownReceiver]) -> K
 
 def works(connections: Connections, known: KnownReceiver) -> bool:
     """Return whether ION posts events of this receiver to this hub, and counts them as delivered."""
+    return find_problem(connections, known) is None
+
+
+def find_problem(connections: Connections, known: KnownReceiver) -> str | None:
+    """Return why events of this receiver do not arrive at this hub, or are not counted."""
     receiver = known.receiver
-    return (
-        known.posts_to_url
-        and receiver.active
-        and receiver.expected_response_code == webhooks.EXPECTED_RESPONSE_CODE
-        and address_problem(connections, receiver) is None
-    )
+    if not known.posts_to_url:
+        return f"Receiver {receiver.id} posts to a URL that this hub does not serve"
+    if elsewhere := address_problem(connections, receiver):
+        return elsewhere
+    if not receiver.active:
+        return f"Receiver {receiver.id} is disabled in ION"
+    if receiver.expected_response_code != webhooks.EXPECTED_RESPONSE_CODE:
+        return (
+            f"Receiver {receiver.id} expects status {receiver.expected_response_code},"
+            " but the hub answers 200, which ION counts as a failure"
+        )
+    return None
+
+
+def find_problems(
+    connections: Connections, urls: Sequence[WebhookUrl], known: Sequence[KnownReceiver]
+) -> dict[int, str | None]:
+    """Return by URL with a recorded receiver why ION does not post to it, or None."""
+    problems = {one.url.id: find_problem(connections, one) for one in known}
+    ids = {one.receiver.id for one in known}
+    for url in urls:
+        if url.receiver_id and url.id not in problems:
+            reason = (
+                "posts to another webhook URL" if url.receiver_id in ids else "was deleted in ION"
+            )
+            problems[url.id] = (
+                f"Receiver {url.receiver_id} {reason}; revoke this URL if nothing else posts to it"
+            )
+    return problems
 
 
 def address_problem(connections: Connections, receiver: Receiver) -> str | None:

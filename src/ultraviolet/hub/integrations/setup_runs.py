@@ -1,7 +1,7 @@
 """Automatic setups that run in the background, so that the page can show their progress."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -21,8 +21,9 @@ class SetupRun(msgspec.Struct):
 class SetupRuns:
     """The last setup of each integration in this process; another process only sees its effect."""
 
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
+    def __init__(self, connections: Connections, check: Callable[[int], None]) -> None:
+        """`check` makes the watchdog check an integration now."""
+        self._connections, self._check = connections, check
         self._runs: dict[int, SetupRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -45,6 +46,7 @@ class SetupRuns:
                 run.error = error.explanation
             finally:
                 run.running = False
+                self._check(integration_id)
 
         task = asyncio.create_task(apply())
         self._tasks.add(task)

@@ -86,7 +86,9 @@ def request_followup_fetch(connection: Connection, integration_id: int, requeste
     unfinished = select(fetches.c.id).where(
         mine, fetches.c.mode == "incremental", fetches.c.state == "running"
     )
-    if connection.execute(unfinished.where(~started)).first():
+    if waiting := connection.execute(unfinished.where(~started)).scalar():
+        moved = update(fetches).where(fetches.c.id == waiting, fetches.c.started_at < now_rfc3339())
+        connection.execute(moved.values(started_at=now_rfc3339()))
         return
     latest = select(func.max(fetches.c.started_at)).where(mine, fetches.c.mode == "incremental")
     last = connection.execute(latest.where(fetches.c.requested_by == requested_by)).scalar()

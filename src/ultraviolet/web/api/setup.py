@@ -48,9 +48,11 @@ async def apply_setup(
     """
     found = await hub.database.read(required_integration, integration)
     if data.mode == "automatic":
-        return await webhook_setup.apply_setup(
+        done = await webhook_setup.apply_setup(
             hub.connections, caller.name, found, wanted=data.wanted, remove_extra=data.remove_extra
         )
+        hub.check_webhooks(found)
+        return done
     receiver = None if data.receiver_id is None else str(data.receiver_id)
     adopted = await webhook_setup.adopt_receiver(hub.connections, caller.name, found, receiver)
     if adopted is None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ultraviolet import clock
 from ultraviolet.hub.accounts import saved_views
-from ultraviolet.hub.core.finding import CONSEQUENCES, Finding
+from ultraviolet.hub.core.finding import CONSEQUENCES, Finding, Kind
 from ultraviolet.hub.health.freshness import NO_CONNECTION, Freshness
 from ultraviolet.hub.health.resource_freshness import ResourceFreshness, State, age, age_seconds
 from ultraviolet.hub.hub import Hub
@@ -54,9 +54,25 @@ _TEXTS: dict[State, tuple[str, str]] = {
     State.STALE: ("bad", "{}"),
     State.UNCONFIRMED: ("warn", "{}"),
     State.AGEING: ("warn", "{}"),
+    State.CATCHING_UP: ("warn", "{}"),
     State.FRESH: ("good", "The mirror is fresh."),
 }
 """Color and sentence of each state; {} is the leading finding."""
+_REASONS: dict[Kind, str] = {
+    "credentials": "ION rejects the credentials",
+    "permission": "The API key lacks a permission in ION",
+    "unreachable": "ION does not respond",
+    "ion_fails": "ION responds with an error",
+    "rate_limit": "ION limits the requests",
+    "receiver": "Deliveries do not arrive",
+    "silent": "Deliveries do not arrive",
+    "unmaintained": "No hub process maintains it",
+    "events_wait": "Received events are not applied",
+    "database": "The hub cannot write to its database",
+    "restored": "The database was restored from a backup",
+    "unsynced": "Nothing has been read yet",
+}
+"""Short reasons for findings that the page states in full above, for several integrations."""
 _URGENCY = (
     State.FAILING,
     State.STALE,
@@ -64,6 +80,7 @@ _URGENCY = (
     State.UNCONFIRMED,
     State.PAUSED,
     State.AGEING,
+    State.CATCHING_UP,
     State.DELETING,
     State.FRESH,
 )
@@ -227,18 +244,19 @@ def _without(status: Status, shared: Collection[str]) -> Status:
     if not status.leading or status.leading.message not in shared:
         return msgspec.structs.replace(status, findings=findings)
     stated = f"{status.leading.message.rstrip('.')}."
-    text = status.text.replace(stated, "Has a problem of several integrations, shown above.")
+    reason = _REASONS.get(status.leading.kind, "A problem of several integrations")
+    text = status.text.replace(stated, f"{reason}; see above.")
     return msgspec.structs.replace(status, text=text, leading=None, findings=findings)
 
 
 def status_of(connection: Connection, judged: Freshness) -> Status:
     """Return the status of an integration with this freshness."""
-    label = judged.state.value
+    label = judged.state.words
     tone, text = _TEXTS[judged.state]
     if judged.state == State.DELETING:
         return Status(label, tone, text, None, [])
-    if judged.state == State.UNSYNCED:
-        leading = [finding for finding in judged.findings if finding.kind == "unsynced"]
+    if judged.state in (State.UNSYNCED, State.CATCHING_UP):
+        leading = [one for one in judged.findings if one.kind == judged.state.value]
     elif judged.state == State.FAILING:
         leading = [finding for finding in judged.findings if finding.kind in NO_CONNECTION]
     else:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.hub.health.freshness import Freshness
+from ultraviolet.hub.health.resource_freshness import State
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
@@ -109,6 +110,10 @@ async def show(
     run = hub.setup_runs.get(integration_id)
     pending = [i for i, step in enumerate(found.steps) if step.needed and not step.done]
     second = has_receiver and receiver_id is None
+    errors = [one for one in judged.findings if one.severity == "error"]
+    subscribed = any(one.subscribed_at for one in urls)
+    gap = judged.state in (State.CATCHING_UP, State.UNSYNCED) or bool(errors) or not subscribed
+    catching_up = not pending and gap and all(one.stops_deliveries for one in errors)
     usual = "manual" if address or second else "automatic"
     page = render.page(
         request,
@@ -118,6 +123,8 @@ async def show(
         second=second,
         integration=integration,
         overview=found,
+        catching_up=catching_up,
+        only_webhooks=bool(errors) and all(one.stops_deliveries for one in errors),
         others=[one for one in urls if url and one.id != url.id],
         health=health,
         rejected=any(one.rejects_credentials for one in judged.findings),
@@ -135,7 +142,7 @@ async def show(
         sandbox=is_sandbox(integration.api_url),
         way=way or usual,
         current=pending[0] if pending else len(found.steps),
-        poll_interval="2s" if pending else "10s",
+        poll_interval="2s" if pending or catching_up else "10s",
         runner={
             name: runner(integration.api_url, texts[name], json.loads(texts[f"{name}_variables"]))
             for name, is_complete in (("receiver", address), ("subscriptions", receiver_id))
@@ -206,6 +213,7 @@ async def receiver(
     url = await webhook_setup.adopt_receiver(
         hub.connections, caller.name, integration_id, given or None
     )
+    hub.check_webhooks(integration_id)
     return Redirect(guide_address(url), status_code=303) if url else _to(integration_id, "manual")
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from ultraviolet import clock
 from ultraviolet.clock import readable
 from ultraviolet.db.tables.mirror import objects as objects_table
-from ultraviolet.hub.health.controller_status import problem_of
+from ultraviolet.hub.health.data_notice import find_data_notice
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.labels import field_label, resource_label
@@ -107,7 +107,7 @@ async def show_object(
         return {
             "integration": integrations.get(connection, chosen),
             "several": integrations.has_several(connection),
-            "problem": problem_of(connection, chosen),
+            "notice": find_data_notice(connection, chosen),
             "object": current,
             "shown": shown,
             "currency": read_currencies(connection, hub.catalog, chosen, resource, [shown.fields])[

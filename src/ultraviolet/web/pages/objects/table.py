@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.command_text import command
 from ultraviolet.hub.accounts import saved_views
-from ultraviolet.hub.health.controller_status import problem_of
+from ultraviolet.hub.health.data_notice import find_data_notice
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.catalog import Catalog
@@ -193,7 +193,7 @@ async def _list_page(
             "indexable": missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
             "integrations": integrations.list_page(connection),
-            "problem": problem_of(connection, chosen),
+            "notice": find_data_notice(connection, chosen),
             "objects": found.rows,
             "filter": field_filter,
             "linked": read_linked(
