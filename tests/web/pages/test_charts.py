@@ -274,7 +274,7 @@ def test_drift_is_charted_by_cause_per_hour_and_per_day(
     assert "Corrections per hour, by cause: 5 in total." in hours
     said = " ".join(re.sub(r"<[^>]*>", " ", hours).split())
     assert "5 corrections of 0 objects, among 1,000 changes." in said
-    assert "Understood from the event The event contained these changes" in said
+    assert "Handled from the event alone The event contained these changes" in said
     assert re.search(r"Linked field The event contained [^.]*\. [^.]*\. 700 Resource Changes", said)
     tile = re.search(
         r"Corrections, last 24 hours</dt>\s*<dd>(\d+)", signed_in.send("GET", "/").text
