@@ -185,7 +185,7 @@ def continue_with_second_url(person: Page, hub: Any) -> None:
     subscribed = person.locator('[data-step="Subscribed"]')
     expect(subscribed).to_contain_text(re.compile(r"All \d+ subscriptions are on receiver \d+"))
     person.reload()
-    expect(person.locator("main")).to_contain_text("about the webhook URL Second")
+    expect(person.locator("main")).to_contain_text("Webhook URL: Second")
     subscribed.get_by_text("Show this step").click()
     link = subscribed.get_by_role("link", name="Open in the query runner")
     with person.context.expect_page() as opened:

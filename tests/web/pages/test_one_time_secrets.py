@@ -63,7 +63,7 @@ def test_guide_is_about_the_url_in_its_address(signed_in: Any, integration: dict
 
     def shown(query: str) -> str:
         page = signed_in.send("GET", f"/integrations/1/set-up{query}").text
-        found = re.search(r'webhook URL\s+<a href="/webhooks/(\d+)"', page)
+        found = re.search(r'Webhook URL:\s+<a href="/webhooks/(\d+)"', page)
         assert found
         return found.group(1)
 
