@@ -131,3 +131,31 @@ def test_query_runner_stacks_its_panes_on_a_phone(phone: Page, local_ion: Any) -
     assert height(phone, variables) >= 5 * line["height"]
     assert height(phone, ".graphiql-query-editor") > 100
     assert height(phone, ".graphiql-response") > 100
+
+
+def test_rows_are_cards_with_labelled_values_on_a_phone(phone: Page, local_ion: Any) -> None:
+    for path in ("/home", "/resources/purchase_orders"):
+        phone.goto(f"{local_ion.url}{path}")
+        table = phone.get_by_role("table").first
+        assert table.evaluate("e => e.scrollWidth <= e.parentElement.clientWidth")
+        expect(table.get_by_role("columnheader").first).to_be_hidden()
+        values = table.get_by_role("row").first.get_by_role("cell")
+        labels = values.evaluate_all("all => all.map(e => getComputedStyle(e, '::before').content)")
+        assert '"Total cost"' in labels
+        assert '"Supplier"' in labels
+
+
+def test_menu_of_a_phone_opens_by_keyboard(phone: Page, local_ion: Any) -> None:
+    phone.goto(f"{local_ion.url}/home")
+    menu = phone.get_by_role("button", name="Menu")
+    link = phone.get_by_role("navigation", name="Main").get_by_role("link", name="Suppliers")
+    expect(link).to_be_hidden()
+    menu.press("Enter")
+    expect(menu).to_have_attribute("aria-expanded", "true")
+    expect(link).to_be_in_viewport(ratio=1)
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    menu.press("Enter")
+    expect(link).to_be_hidden()
+    menu.press("Enter")
+    link.press("Enter")
+    expect(phone).to_have_url(f"{local_ion.url}/resources/suppliers")
