@@ -141,6 +141,14 @@ def test_change_is_saved_with_its_deliveries(site: Site, order: int) -> None:
     (listed,) = re.findall(r'href="(/deliveries\?transaction=\d+)"', answer.text)
     rows = site.text(listed)
     assert f"Purchase order updated Purchase order {order} test" in rows
+    filtered = site.client.get("/deliveries?resource=purchase_orders").text
+    assert f"Purchase order updated Purchase order {order} test" in visible(filtered)
+    choices = re.findall(r'<option value="([a-z_]+)"', filtered)
+    assert "purchase_orders" in choices
+    assert "parts" not in choices
+    assert "No deliveries of this resource" in site.text("/deliveries?resource=parts")
+    unfit = f"{listed}&resource=parts".replace("&amp;", "&")
+    assert "No deliveries of this resource of this transaction" in site.text(unfit)
     receiver.close()
 
 
@@ -218,6 +226,21 @@ def test_line_is_created_and_a_rule_rejects_it_at_its_field(site: Site, order: i
     assert "Purchase order lines 1" in site.text(f"/resources/purchase_orders/{order}")
     missing = site.client.post("/resources/purchase_order_lines/new", data={"cost": "1"})
     assert "Purchase order is required." in visible(missing.text)
+
+
+def test_form_shows_required_and_main_fields_first(site: Site) -> None:
+    def labels(resource: str) -> list[str]:
+        form = site.client.get(f"/resources/{resource}/new").text
+        found = re.findall(r"<legend>.*?</legend>|<label.*?</label>", form, re.DOTALL)
+        return [visible(each) for each in found]
+
+    orders = labels("purchase_orders")
+    assert orders[:4] == ["Main fields", "Supplier", "Status", "Dates"]
+    assert orders[orders.index("Other fields") - 1] == "Ordered"
+    assert "No field is required." in site.text("/resources/purchase_orders/new")
+    assert labels("parts")[:2] == ["Main fields", "Part number (required)"]
+    assert labels("purchase_order_lines")[1] == "Purchase order (required)"
+    assert "No field is required." not in site.text("/resources/parts/new")
 
 
 def test_main_resources_can_be_created(site: Site) -> None:
@@ -364,6 +387,7 @@ def test_selection_attribute_offers_its_values(site: Site) -> None:
 def test_deliveries_are_filtered_by_status(site: Site) -> None:
     assert "No deliveries of this status" in site.text("/deliveries?status=FAILED")
     assert site.client.get("/deliveries?status=lost").status_code == 422
+    assert site.client.get("/deliveries?resource=lost").status_code == 422
 
 
 def sign_in(site: Site, client_id: str, secret: str) -> Any:

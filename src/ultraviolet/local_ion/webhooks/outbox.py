@@ -41,6 +41,10 @@ SELECT j.webhook_receiver_id, h.key, h.value
   FROM webhook_receiver_headers j JOIN webhook_headers h ON h.id = j.webhook_header_id ORDER BY h.id"""
 # the highest id that a webhook event ever had
 SELECT_LAST_EVENT_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'webhook_events'"
+# the resources of the subscriptions that have deliveries
+SELECT_DELIVERED_RESOURCES = """
+SELECT DISTINCT lower(resource) FROM webhook_subscriptions s
+ WHERE EXISTS (SELECT 1 FROM webhook_events e WHERE e.subscription_id = s.id)"""
 # deliveries without a final response
 SELECT_UNFINISHED = """
 SELECT id, subscription_id, request_data, coalesce(number_of_retries, 0)
@@ -231,6 +235,11 @@ def whole_transactions(
     last = actions[-1].transaction_id
     whole = [a for a in actions if a.transaction_id != last]
     return whole or whole_transactions(connection, after, limit * 4)
+
+
+def delivered_resources(connection: sqlite3.Connection) -> set[str]:
+    """Return the resources that have deliveries."""
+    return {str(name) for (name,) in connection.execute(SELECT_DELIVERED_RESOURCES)}
 
 
 def load_subscriptions(connection: sqlite3.Connection) -> Subscriptions:

@@ -1,4 +1,4 @@
-"""The page of webhook deliveries, newest first, also of one transaction."""
+"""The page of webhook deliveries, newest first, also of one resource or transaction."""
 
 from typing import Any
 
@@ -15,6 +15,8 @@ from ultraviolet.local_ion.http.pages.values import (
     time_cell,
 )
 
+RESOURCE_TYPE = "ResourceEnum"
+"""The type of the resource of a subscription, in upper case."""
 _STATUS_TYPE = "Webhookeventstatusenum"
 QUERY = """query Deliveries($filters: WebhookEventsInputFilters, $first: Int, $after: String) {
   webhookEvents(filters: $filters, sort: [ID_DESC], first: $first, after: $after) {
@@ -67,12 +69,17 @@ def count_deliveries(reader: PageReader, transaction_id: int) -> int:
 
 
 def read_deliveries(
-    reader: PageReader, transaction_id: int | None, status: str, after: str | None
+    reader: PageReader, transaction_id: int | None, resource: str, status: str, after: str | None
 ) -> tuple[list[Delivery], int]:
-    """Return one page of deliveries of a status (empty for any), and their total number."""
+    """Return one page of deliveries, and their total number.
+
+    An empty resource or status means any.
+    """
     filters = transaction_filter(transaction_id) if transaction_id is not None else {}
     if status:
         filters |= {"status": {"eq": status}}
+    if resource:
+        filters |= {"subscription": {"resource": {"eq": resource.upper()}}}
     variables = {"filters": filters, "first": PAGE_SIZE, "after": after}
     found = reader.execute(QUERY, variables)["webhookEvents"]
     rows = [_delivery(reader, edge["node"]) for edge in found["edges"]]

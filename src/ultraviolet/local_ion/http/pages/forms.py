@@ -14,7 +14,7 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.graphql_types import is_list_field, named_type
 from ultraviolet.ion.labels import choice_label, field_label, resource_label
 from ultraviolet.ion.model import Resource
-from ultraviolet.local_ion.http.pages.documents import MAX_ID_DIGITS, mutation_input
+from ultraviolet.local_ion.http.pages.documents import MAX_ID_DIGITS, list_columns, mutation_input
 from ultraviolet.local_ion.http.pages.values import is_shown, link_of
 
 Control = Literal["text", "integer", "number", "date", "time", "boolean", "choice", "link", "list"]
@@ -83,6 +83,23 @@ def form_fields(catalog: Catalog, resource: Resource, mutation: str | None) -> l
         label = field_label(name).label
         fields.append(FormField(name, label, control, str(named), required, choices, target))
     return sorted(fields, key=lambda field: order[field.name])
+
+
+def field_groups(resource: Resource, fields: Iterable[FormField]) -> dict[str, list[FormField]]:
+    """Return the fields by the heading of their group: main fields, dates, others.
+
+    Main fields are those that are required, first, and those that the list shows.
+    """
+    columns = list_columns(resource)
+    groups: dict[str, list[FormField]] = {"Main fields": [], "Dates": [], "Other fields": []}
+    for field in sorted(fields, key=lambda field: not field.required):
+        if not field.required and field.control in {"date", "time"}:
+            groups["Dates"].append(field)
+        elif field.required or field.name in columns:
+            groups["Main fields"].append(field)
+        else:
+            groups["Other fields"].append(field)
+    return {heading: members for heading, members in groups.items() if members}
 
 
 def attribute_field(key: str, type_: str | None, options: Iterable[str] = ()) -> FormField:

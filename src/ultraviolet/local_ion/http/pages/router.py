@@ -14,13 +14,18 @@ from ultraviolet.ion.labels import resource_label
 from ultraviolet.local_ion.graphql.filters import encode_cursor
 from ultraviolet.local_ion.http.pages.api_keys import api_key_handlers
 from ultraviolet.local_ion.http.pages.changes import Changes, FormError
-from ultraviolet.local_ion.http.pages.deliveries import delivery_statuses, read_deliveries
+from ultraviolet.local_ion.http.pages.deliveries import (
+    RESOURCE_TYPE,
+    delivery_statuses,
+    read_deliveries,
+)
 from ultraviolet.local_ion.http.pages.documents import MAX_ID_DIGITS, PAGE_SIZE
 from ultraviolet.local_ion.http.pages.examples import load_examples
 from ultraviolet.local_ion.http.pages.forms import (
     MAX_FORM_BYTES,
     FormField,
     control_value,
+    field_groups,
     form_fields,
     form_values,
 )
@@ -34,6 +39,7 @@ from ultraviolet.local_ion.http.pages.reader import MAX_PAGE, PageReader
 from ultraviolet.local_ion.http.pages.templating import PROMINENT, RUNNER_HEADERS, Renderer
 from ultraviolet.local_ion.http.pages.values import address, is_shown, link_of
 from ultraviolet.local_ion.http.state import AppState
+from ultraviolet.local_ion.webhooks.outbox import delivered_resources
 
 AnyRequest = Request[Any, Any, Any]
 MAX_SEARCH_CHARACTERS = 200
@@ -167,24 +173,35 @@ class Pages:
     ) -> Response[str]:
         """Return the form of a new object."""
         fields = [*self.creatable_fields(name).values()]
+        groups = field_groups(self.reader.find_resource(name), fields)
         return self._render(
             "new.html",
             f"/resources/{name}",
             status=status or (422 if messages else 200),
             name=name,
+            groups=groups,
             fields=fields,
             values=values,
             choices=self.reader.link_choices(fields),
             messages=messages,
         )
 
-    def deliveries(self, number: int, transaction: int | None, status: str) -> Response[str]:
-        """Return the page of webhook deliveries; raise InvalidError for an unknown status."""
+    def deliveries(
+        self, number: int, transaction: int | None, resource: str, status: str
+    ) -> Response[str]:
+        """Return the page of webhook deliveries; raise InvalidError for an unknown filter."""
         statuses = delivery_statuses(self.reader)
         if status and status not in dict(statuses):
             raise InvalidError("This is not a status of deliveries.", field="status")
+        names = {each.lower() for each in self.reader.catalog.types()[RESOURCE_TYPE]}
+        if resource and resource not in names:
+            raise InvalidError("No resource with deliveries has this name.", field="resource")
+        with self.state.ion.store.read() as connection:
+            resources = delivered_resources(connection)
+        if resource:
+            resources.add(resource)  # so that the form shows it
         after = encode_cursor((number - 1) * PAGE_SIZE - 1) if number > 1 else None
-        rows, total = read_deliveries(self.reader, transaction, status, after)
+        rows, total = read_deliveries(self.reader, transaction, resource, status, after)
         counts = self.reader.counts(("webhook_receivers", "webhook_subscriptions"))
         return self._render(
             "deliveries.html",
@@ -194,6 +211,8 @@ class Pages:
             number=number,
             size=PAGE_SIZE,
             transaction=transaction,
+            resource=resource,
+            resources=sorted(resources, key=lambda name: resource_label(name).plural),
             chosen=status,
             statuses=statuses,
             counts=counts,
@@ -251,9 +270,10 @@ def create_pages_router(state: AppState) -> Router:
     async def deliveries(
         page: FromQuery[PageNumber] = 1,
         transaction: FromQuery[Transaction] = None,
+        resource: FromQuery[Text] = "",
         status: FromQuery[Text] = "",
     ) -> Response[str]:
-        return await run(pages.deliveries, page, transaction, status)
+        return await run(pages.deliveries, page, transaction, resource, status)
 
     return Router(
         "/",

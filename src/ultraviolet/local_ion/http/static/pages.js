@@ -15,11 +15,15 @@ function applyTheme(theme) {
 }
 
 applyTheme(stored());
-document.addEventListener("DOMContentLoaded", () => {
-  applyTheme(stored());
-  // on a phone, the navigation scrolls to the current page
-  const [navigation, current] = [document.querySelector("nav.main"), document.querySelector("nav.main [aria-current]")];
-  if (current) navigation.scrollLeft = current.offsetLeft - (navigation.clientWidth - current.offsetWidth) / 2;
+document.addEventListener("DOMContentLoaded", () => applyTheme(stored()));
+// On a phone, a button shows and hides the navigation; without scripts, the navigation is always shown.
+document.documentElement.dataset.menu = "closed";
+document.addEventListener("click", (event) => {
+  const menu = event.target.closest("button.menu");
+  if (!menu) return;
+  const opens = menu.getAttribute("aria-expanded") === "false";
+  menu.setAttribute("aria-expanded", String(opens));
+  document.documentElement.dataset.menu = opens ? "open" : "closed";
 });
 // Times are shown in UTC; the tooltip is the viewer's zone.
 document.addEventListener("DOMContentLoaded", () => {

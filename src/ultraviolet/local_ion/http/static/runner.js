@@ -53,22 +53,27 @@ function ExamplesIcon() {
 
 const plugin = { title: "Examples", icon: ExamplesIcon, content: Examples };
 
+// An example or a query of the address needs the width of the examples, which are one click away.
+const given = givenOperation();
+const showsExamples = window.innerWidth > 860 && !given.query;
+
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   h(GraphiQL, {
     fetcher,
     defaultEditorToolsVisibility: "variables",
     shouldPersistHeaders: false,
     plugins: [plugin],
-    visiblePlugin: window.innerWidth > 860 ? plugin : undefined,
-    ...givenOperation(),
+    visiblePlugin: showsExamples ? plugin : undefined,
+    ...given,
     defaultQuery: "# Ask the local ION. Ctrl-Enter runs, Ctrl-Space completes.\n{ me { id name email organization { id domain } } }\n",
   }),
 );
 
-// GraphiQL names its regions, but not the text areas of its editors.
+// GraphiQL names its regions, but not the text areas of its editors; it cuts long lines.
 new MutationObserver(() => {
   for (const area of document.querySelectorAll(".CodeMirror textarea:not([aria-label])")) {
     const region = area.closest("section[aria-label]");
     area.setAttribute("aria-label", region?.getAttribute("aria-label") ?? "Editor");
+    area.closest(".CodeMirror").CodeMirror.setOption("lineWrapping", true);
   }
 }).observe(document.getElementById("graphiql"), { childList: true, subtree: true });
