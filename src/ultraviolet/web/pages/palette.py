@@ -6,9 +6,11 @@ from litestar.params import FromQuery
 from sqlalchemy import Connection
 
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import VIEWER, GivenHub
+from ultraviolet.web.pages.formats.names import label
+from ultraviolet.web.pages.formats.values import matched_text
 from ultraviolet.web.queries.links import object_title
 from ultraviolet.web.queries.object_lists.order import ObjectQuery, Order
 from ultraviolet.web.queries.object_lists.page import read_page
@@ -55,9 +57,10 @@ async def suggest(
             Suggestion(
                 hit.title or f"{resource_label(hit.resource).singular} {hit.id}",
                 f"{resource_label(hit.resource).singular} {hit.id}{of.get(hit.integration_id, '')}"
-                if hit.field == "id" or hit.text == hit.title
+                if hit.field == "id" or hit.value == hit.title
                 else f"{resource_label(hit.resource).singular} {hit.id}"
-                f"{of.get(hit.integration_id, '')} · {field_label(hit.field).label}: {hit.text[:80]}",
+                f"{of.get(hit.integration_id, '')} · {label(hit.field)}: "
+                f"{matched_text(hit.value, hit.field, hit.currency)[:80]}",
                 f"/objects/{hit.resource}/{hit.id}?integration={hit.integration_id}",
                 "database",
                 hit.id,
@@ -71,11 +74,11 @@ async def suggest(
             return []
         wanted = ObjectFilter(chosen, hub.catalog.resources[name])
         query = ObjectQuery(wanted, {}, Order("id", down=False))
-        label = resource_label(name).singular
+        kind = resource_label(name).singular
         return [
             Suggestion(
-                object_title(one.fields) or f"{label} {one.id}",
-                f"{label} {one.id}",
+                object_title(one.fields) or f"{kind} {one.id}",
+                f"{kind} {one.id}",
                 f"/objects/{name}/{one.id}?integration={chosen}",
                 "database",
                 one.id,
