@@ -87,6 +87,38 @@ def test_lists_of_ids_match_whole_ids_and_come_last(
     assert "No results for" in signed_in.send("GET", "/search?q=3, 4").text
 
 
+def test_five_resources_and_the_chosen_one_are_offered_before_a_menu(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    named = ("purchase_orders", "parts", "runs", "issues", "suppliers", "receipts", "labels")
+    for resource in named:
+        keep(resource, {"id": 77})
+
+    def offered(address: str) -> tuple[list[str], list[str]]:
+        row = signed_in.send("GET", address).text.partition('aria-label="Resource"')[2]
+        shown, _, menu = row.partition("</nav>")[0].partition("<summary>More</summary>")
+        first, rest = (re.findall(r"resource=(\w+)", part) for part in (shown, menu))
+        return first, rest
+
+    assert offered("/search?q=77") == ([*named[:5]], [*named[5:]])
+    assert offered("/search?q=77&resource=labels") == ([*named[:5], "labels"], ["receipts"])
+
+
+def test_palette_suggests_main_resources_first_and_access_last(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    keep("permission_groups", *({"id": n, "name": f"Ordering {n}"} for n in range(1, 120)))
+    keep("comments", {"id": 3, "text": "reorder soon"})
+    for _ in ("changed beyond the index", "and when that followed"):
+        found = signed_in.send("GET", "/palette?q=ord").json()
+        titles = [one["title"] for one in found[:3]]
+        assert titles == ["Purchase orders", "Purchase order lines", "Purchase order fees"]
+        resources = [one["address"].split("/")[2] for one in found[5:]]
+        assert resources == ["comments", *["permission_groups"] * 11]
+        indexed(signed_in)
+    assert signed_in.send("GET", "/palette?q=part").json()[0]["title"] == "Parts"
+
+
 def test_object_is_found_by_the_name_of_its_resource_and_its_id(
     signed_in: Any, keep: Callable[..., None]
 ) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 from ultraviolet.web.pages.formats.names import label
@@ -92,9 +93,16 @@ async def suggest(
     if not name:
         said = text.lower()
         matching = [one for one in hub.catalog.mirrored if said in one.title.lower()]
-        matching.sort(key=lambda one: (not one.title.lower().startswith(said), one.title))
+        matching.sort(key=lambda one: _place(one, said))
         resources = [
             Suggestion(one.title, "List of objects", f"/objects/{one.name}", "columns-3")
             for one in matching[:MAX_RESOURCES]
         ]
     return [*resources, *await hub.database.read(read)]
+
+
+def _place(resource: Resource, said: str) -> tuple[int, bool, int, str]:
+    """Order by where the title has the text, then main resources and short titles first."""
+    title = resource.title.lower()
+    part = 0 if title.startswith(said) else 1 if f" {said}" in title else 2
+    return part, not resource_label(resource.name).main, len(title), title
