@@ -26,6 +26,7 @@ from sqlalchemy import Text as AnyText
 from ultraviolet.db import locks, text_index
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.mirror import objects, search_progress, search_texts, versions
+from ultraviolet.ion import attributes
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 
@@ -41,15 +42,27 @@ _SET_PROGRESS = text(
 )
 
 
-def searchable_texts(resource: Resource, doc: Mapping[str, Any]) -> dict[str, str]:
-    """Return the searchable values by field: not times, booleans or ids of other objects."""
-    excluded = UNSEARCHED_FIELDS | {link.key for link in resource.links}
+def searchable_values(resource: Resource, doc: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the searchable values by field: not times, booleans or ids of other objects.
+
+    Each custom attribute is a field, such as `attributes.Drawing`.
+    """
+    excluded = UNSEARCHED_FIELDS | {link.key for link in resource.links} | {attributes.FIELD}
     excluded |= {field.name for field in resource.fields if field.type == "DateTime"}
+    values = {name: value for name, value in doc.items() if name not in excluded}
+    for name, row in attributes.rows(doc):
+        if attributes.kind_of(row.get("type")) != "time":
+            values[attributes.PREFIX + name] = row.get("value")
     return {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in doc.items()
-        if value not in (None, "", [], {}) and not isinstance(value, bool) and name not in excluded
+        name: value
+        for name, value in values.items()
+        if value not in (None, "", [], {}) and not isinstance(value, bool)
     }
+
+
+def searchable_text(value: Any) -> str:
+    """Return the text of a searchable value, which is JSON unless it is a text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def index_versions(
@@ -129,7 +142,7 @@ def _write(
     added: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     for id_, doc in connection.execute(docs):
-        values = sorted(searchable_texts(resource, doc).values(), key=len)
+        values = sorted(map(searchable_text, searchable_values(resource, doc).values()), key=len)
         joined = "\n".join(values).lower().replace("\0", "")[:MAX_TEXT_CHARACTERS]
         row = known.get(id_)
         if row is None:

@@ -103,6 +103,16 @@ def test_palette_suggests_resources_before_objects(
     assert ("Parts & Sons", "/objects/suppliers/4?integration=1") in found
 
 
+def test_palette_formats_the_numbers_of_matches(signed_in: Any, keep: Callable[..., None]) -> None:
+    keep("currencies", {"id": 2, "code": "EUR", "title": "EUR"})
+    keep("purchase_orders", {"id": 5, "currencyId": 2, "estimatedTotalCost": 132551.7})
+    keep("purchase_order_lines", {"id": 6, "quantity": 7132551})
+    found = signed_in.send("GET", "/palette?q=132551").json()
+    details = [one["detail"].rpartition(": ")[2] for one in found]
+    assert details == ["132,551.70 EUR", "7,132,551"]
+    assert "132,551.70 EUR</span>" in signed_in.send("GET", "/search?q=132551").text
+
+
 def test_palette_suggests_an_exact_id_first(signed_in: Any, keep: Callable[..., None]) -> None:
     keep("purchase_orders", {"id": 12, "description": "Order"}, {"id": 412, "description": "12"})
     found = [

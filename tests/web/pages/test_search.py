@@ -54,6 +54,71 @@ def test_matched_values_are_shown_as_on_other_pages(
     assert "<span data-value>4012, 4013</span>" in shown["4013"]
 
 
+def test_only_the_values_of_custom_attributes_are_searched(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    def row(id_: str, value: Any) -> dict[str, Any]:
+        return {"id": id_, "key": id_.partition("-")[2], "type": "STRING", "value": value}
+
+    drawing, none = row("7-Drawing", 'DWG-3612 "A"'), row("212-Certificate", None)
+    keep("purchase_order_lines", {"id": 7, "attributes": {"Drawing": drawing}})
+    keep("purchase_order_lines", {"id": 8, "attributes": {"Certificate": none}})
+    for _ in ("changed beyond the index", "and when that followed"):
+        page = signed_in.send("GET", "/search?q=dwg-3612").text
+        assert '<span class="quiet">Drawing:</span>' in page
+        assert "<span data-value>DWG-3612 &#34;A&#34;</span>" in page
+        [offered] = signed_in.send("GET", "/palette", params={"q": '3612 "a'}).json()
+        assert offered["detail"] == 'Purchase order line 7 · Drawing: DWG-3612 "A"'
+        for text in ("212", "21", "certificate", "STRING"):
+            assert "No results for" in signed_in.send("GET", f"/search?q={text}").text, text
+        indexed(signed_in)
+
+
+def test_lists_of_ids_match_whole_ids_and_come_last(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    keep("abom_items", *({"id": n, "acceptablePartIds": [3, 412]} for n in range(100, 170)))
+    keep("labels", {"id": 1, "value": "Rev 412"})
+    keep("comments", {"id": 2, "text": "see 412"})
+    indexed(signed_in)
+    page = signed_in.send("GET", "/search?q=412").text
+    found = re.findall(r'<td data-value><a[^>]*href="/objects/(\w+)/\d+\?', page)
+    assert found == ["labels", "comments", *["abom_items"] * 10]
+    assert "No results for" in signed_in.send("GET", "/search?q=3, 4").text
+
+
+def test_five_resources_and_the_chosen_one_are_offered_before_a_menu(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    named = ("purchase_orders", "parts", "runs", "issues", "suppliers", "receipts", "labels")
+    for resource in named:
+        keep(resource, {"id": 77})
+
+    def offered(address: str) -> tuple[list[str], list[str]]:
+        row = signed_in.send("GET", address).text.partition('aria-label="Resource"')[2]
+        shown, _, menu = row.partition("</nav>")[0].partition("<summary>More</summary>")
+        first, rest = (re.findall(r"resource=(\w+)", part) for part in (shown, menu))
+        return first, rest
+
+    assert offered("/search?q=77") == ([*named[:5]], [*named[5:]])
+    assert offered("/search?q=77&resource=labels") == ([*named[:5], "labels"], ["receipts"])
+
+
+def test_palette_suggests_main_resources_first_and_access_last(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    keep("permission_groups", *({"id": n, "name": f"Ordering {n}"} for n in range(1, 120)))
+    keep("comments", {"id": 3, "text": "reorder soon"})
+    for _ in ("changed beyond the index", "and when that followed"):
+        found = signed_in.send("GET", "/palette?q=ord").json()
+        titles = [one["title"] for one in found[:3]]
+        assert titles == ["Purchase orders", "Purchase order lines", "Purchase order fees"]
+        resources = [one["address"].split("/")[2] for one in found[5:]]
+        assert resources == ["comments", *["permission_groups"] * 11]
+        indexed(signed_in)
+    assert signed_in.send("GET", "/palette?q=part").json()[0]["title"] == "Parts"
+
+
 def test_object_is_found_by_the_name_of_its_resource_and_its_id(
     signed_in: Any, keep: Callable[..., None]
 ) -> None:

@@ -6,9 +6,12 @@ from litestar.params import FromQuery
 from sqlalchemy import Connection
 
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import VIEWER, GivenHub
+from ultraviolet.web.pages.formats.names import label
+from ultraviolet.web.pages.formats.values import matched_text
 from ultraviolet.web.queries.links import object_title
 from ultraviolet.web.queries.object_lists.order import ObjectQuery, Order
 from ultraviolet.web.queries.object_lists.page import read_page
@@ -55,9 +58,10 @@ async def suggest(
             Suggestion(
                 hit.title or f"{resource_label(hit.resource).singular} {hit.id}",
                 f"{resource_label(hit.resource).singular} {hit.id}{of.get(hit.integration_id, '')}"
-                if hit.field == "id" or hit.text == hit.title
+                if hit.field == "id" or hit.value == hit.title
                 else f"{resource_label(hit.resource).singular} {hit.id}"
-                f"{of.get(hit.integration_id, '')} · {field_label(hit.field).label}: {hit.text[:80]}",
+                f"{of.get(hit.integration_id, '')} · {label(hit.field)}: "
+                f"{matched_text(hit.value, hit.field, hit.currency)[:80]}",
                 f"/objects/{hit.resource}/{hit.id}?integration={hit.integration_id}",
                 "database",
                 hit.id,
@@ -71,11 +75,11 @@ async def suggest(
             return []
         wanted = ObjectFilter(chosen, hub.catalog.resources[name])
         query = ObjectQuery(wanted, {}, Order("id", down=False))
-        label = resource_label(name).singular
+        kind = resource_label(name).singular
         return [
             Suggestion(
-                object_title(one.fields) or f"{label} {one.id}",
-                f"{label} {one.id}",
+                object_title(one.fields) or f"{kind} {one.id}",
+                f"{kind} {one.id}",
                 f"/objects/{name}/{one.id}?integration={chosen}",
                 "database",
                 one.id,
@@ -89,9 +93,16 @@ async def suggest(
     if not name:
         said = text.lower()
         matching = [one for one in hub.catalog.mirrored if said in one.title.lower()]
-        matching.sort(key=lambda one: (not one.title.lower().startswith(said), one.title))
+        matching.sort(key=lambda one: _place(one, said))
         resources = [
             Suggestion(one.title, "List of objects", f"/objects/{one.name}", "columns-3")
             for one in matching[:MAX_RESOURCES]
         ]
     return [*resources, *await hub.database.read(read)]
+
+
+def _place(resource: Resource, said: str) -> tuple[int, bool, int, str]:
+    """Order by where the title has the text, then main resources and short titles first."""
+    title = resource.title.lower()
+    part = 0 if title.startswith(said) else 1 if f" {said}" in title else 2
+    return part, not resource_label(resource.name).main, len(title), title

@@ -13,6 +13,9 @@ from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries.objects import resource_name
 from ultraviolet.web.queries.search import SearchResult, search
 
+_MAX_CHIPS = 5
+"""The resources beside the chosen one that the page shows; a menu has the others."""
+
 
 @get("/search", guards=VIEWER)
 async def show(
@@ -35,8 +38,10 @@ async def show(
             lower_bounds = set(resources)
         if only and said:
             found = search(connection, hub.catalog, said, only)
+        others = [name for name in resources if name != only]
         return {
             "found": found,
+            "more": others[_MAX_CHIPS:],
             "names": names,
             "resources": resources,
             "lower_bounds": lower_bounds,

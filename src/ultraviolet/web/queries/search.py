@@ -5,18 +5,20 @@ scanned. A text may begin with the name of a resource: "purchase order 12", "PO-
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Text, and_, case, cast, func, select
+from sqlalchemy import Connection, RowMapping, Text, and_, case, func, select
 
 from ultraviolet.db import text_index
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.mirror import link_kinds, links, objects, versions
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.mirror import search_index
+from ultraviolet.web.queries.field_paths import read_currencies
 from ultraviolet.web.queries.links import object_title
 
 MAX_HITS = 50
@@ -45,6 +47,11 @@ _SEPARATOR = re.compile(r"[\s#:-]+|(?<=[^\W\d])(?=\d)")
 _MAX_ORDERS_OF_SUPPLIER = 10
 _CONTAINED = 3
 """The kind of a match in another field than the title."""
+_IN_ID_LIST = 4
+"""The kind of a match with an id of other objects, such as the steps before a step."""
+_MAX_IN_ID_LISTS = 10
+_MAX_CANDIDATES = 2 * MAX_HITS
+"""Maximum number of objects to read by the index."""
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -57,7 +64,11 @@ class Hit(msgspec.Struct, frozen=True):
     id: str
     title: str | None
     field: str
-    text: str
+    """The field, or a custom attribute such as `attributes.Drawing`."""
+    value: Any
+    document: Mapping[str, Any]
+    currency: str = ""
+    """The currency of a value that is an amount of money, if known."""
 
 
 class SearchResult(msgspec.Struct, frozen=True):
@@ -113,12 +124,18 @@ def search(
             if _key_of(hit) not in hits:
                 hits[_key_of(hit)] = hit
                 ranked[_key_of(hit)] = (_CONTAINED, 1)
-    best = sorted(
-        hits.values(),
-        key=lambda hit: (*ranked[_key_of(hit)], _use_rank(hit.resource), len(hit.id), hit.id),
-    )
-    complete = found.complete and len(best) <= MAX_HITS
-    return SearchResult(best[:MAX_HITS], complete, found.indexed, with_more_orders)
+
+    def place_of(hit: Hit) -> tuple[Any, ...]:
+        kind, unnamed = ranked[_key_of(hit)]
+        last = (kind == _IN_ID_LIST, bool(unnamed) and _is_access(hit.resource))
+        return *last, kind, unnamed, _use_rank(hit.resource), len(hit.id), hit.id
+
+    best = sorted(hits.values(), key=place_of)
+    in_lists = [hit for hit in best if _is_id_list(hit.value)][:_MAX_IN_ID_LISTS]
+    best = [*(hit for hit in best if not _is_id_list(hit.value)), *in_lists][:MAX_HITS]
+    complete = found.complete and len(best) == len(hits)
+    best = _with_currencies(connection, catalog, best)
+    return SearchResult(best, complete, found.indexed, with_more_orders)
 
 
 def _find(
@@ -155,7 +172,9 @@ def _find(
         )
         limit = _MAX_SCANNED_OBJECTS + 1 - len(unindexed)
         unindexed += connection.execute(changed.limit(limit)).mappings()
-    complete = _add_hits(catalog, text, hits, unindexed[:_MAX_SCANNED_OBJECTS])
+    scanned = unindexed[:_MAX_SCANNED_OBJECTS]
+    scanned.sort(key=lambda row: _use_rank(row["resource"]))
+    complete = _add_hits(catalog, text, hits, scanned)
     if len(text) < text_index.GRAM_CHARACTERS:
         current = select(objects).where(
             objects.c.deleted_at.is_(None),
@@ -163,12 +182,12 @@ def _find(
             objects.c.resource.in_(names),
         )
         some = current.limit(_MAX_SCANNED_OBJECTS).subquery()
-        short = select(some).where(cast(some.c.doc, Text).icontains(text, autoescape=True))
+        short = select(some).where(some.c.doc.cast(Text).icontains(text, autoescape=True))
         _add_hits(catalog, text, hits, connection.execute(short).mappings())
         complete = False
     else:
         indexed = _read_indexed(connection, text, names, integration_ids)
-        complete &= _add_hits(catalog, text, hits, indexed)
+        complete &= _add_hits(catalog, text, hits, indexed) and len(indexed) < _MAX_CANDIDATES
     indexed_enough = len(unindexed) <= _MAX_SCANNED_OBJECTS
     return SearchResult(list(hits.values()), complete, indexed_enough)
 
@@ -244,14 +263,22 @@ def _orders_of(
 def _read_indexed(
     connection: Connection, text: str, names: Sequence[str], integration_ids: Sequence[int]
 ) -> list[RowMapping]:
-    """Return the first objects that match by the index; outdated entries are filtered out later."""
+    """Return the first objects that match by the index, those that people look for most first.
+
+    Outdated entries are filtered out later. Access resources are only read if there is room.
+    """
     found = text_index.texts_containing(connection, text.lower()).subquery()
-    matching = select(found).where(
-        found.c.resource.in_(names), found.c.integration_id.in_(integration_ids)
-    )
-    places = connection.execute(matching.limit(MAX_HITS * 2)).all()
+    matching = select(found).where(found.c.integration_id.in_(integration_ids))
+    among = matching.where(found.c.resource.in_(names)).limit(_MAX_CANDIDATES)
+    places = connection.execute(among).all()
+    access = [place for place in places if _is_access(place[1])]
+    if access and len(places) == _MAX_CANDIDATES:
+        others = [name for name in names if not _is_access(name)]
+        among = matching.where(found.c.resource.in_(others)).limit(_MAX_CANDIDATES)
+        places = [*connection.execute(among), *access][:_MAX_CANDIDATES]
     rows: list[RowMapping] = []
-    for found_in, name in sorted({(place[0], place[1]) for place in places}):
+    by_use = sorted({(_use_rank(place[1]), place[0], place[1]) for place in places})
+    for _, found_in, name in by_use:
         ids = [place[2] for place in places if (place[0], place[1]) == (found_in, name)]
         query = select(objects).where(
             objects.c.integration_id == found_in,
@@ -265,18 +292,51 @@ def _read_indexed(
 def _add_hits(
     catalog: Catalog, text: str, hits: dict[tuple[Any, ...], Hit], rows: Iterable[RowMapping]
 ) -> bool:
-    """Add matching rows to the hits; return False if there are more than the maximum."""
+    """Add matching rows to the hits; return False if there are more than the maximum.
+
+    Matches in lists of ids take no room from the others.
+    """
+    said = text.lower()
+    in_lists = sum(_is_id_list(hit.value) for hit in hits.values())
     for row in rows:
-        if len(hits) >= MAX_HITS:
+        if len(hits) - in_lists >= MAX_HITS:
             return False
         resource = catalog.resources.get(row["resource"])
         if row["deleted_at"] is not None or _key(row) in hits or resource is None:
             continue
-        for name, value in search_index.searchable_texts(resource, row["doc"]).items():
-            if text.lower() in value.lower():
-                hits[_key(row)] = _hit(catalog, row, name, value)
-                break
+        values = search_index.searchable_values(resource, row["doc"]).items()
+        matching = [(name, value) for name, value in values if _matches(value, said)]
+        if matching:
+            field, value = min(matching, key=lambda one: _is_id_list(one[1]))
+            hits[_key(row)] = _hit(catalog, row, field, value)
+            in_lists += _is_id_list(value)
     return True
+
+
+def _matches(value: Any, said: str) -> bool:
+    """Return whether a value contains a lower-case text, or a list of ids has it as an id."""
+    if _is_id_list(value):
+        return said in map(str, value)
+    return said in search_index.searchable_text(value).lower()
+
+
+def _is_id_list(value: Any) -> bool:
+    """Return whether a value is a list of integers, which ION has only for ids and pages."""
+    return isinstance(value, list) and all(type(one) is int for one in cast("list[Any]", value))
+
+
+def _with_currencies(connection: Connection, catalog: Catalog, hits: Sequence[Hit]) -> list[Hit]:
+    """Return the hits with the currencies of the amounts that match."""
+    amounts: defaultdict[tuple[int, str], list[Hit]] = defaultdict(list)
+    for hit in hits:
+        if field_label(hit.field).format == "money":
+            amounts[hit.integration_id, hit.resource].append(hit)
+    found: dict[tuple[int, str, str], str] = {}
+    for (integration_id, name), some in amounts.items():
+        resource, documents = catalog.resources[name], [hit.document for hit in some]
+        read = read_currencies(connection, catalog, integration_id, resource, documents)
+        found |= zip(map(_key_of, some), read, strict=True)
+    return [msgspec.structs.replace(hit, currency=found.get(_key_of(hit), "")) for hit in hits]
 
 
 def _key(row: RowMapping) -> tuple[Any, ...]:
@@ -288,24 +348,32 @@ def _key_of(hit: Hit) -> tuple[int, str, str]:
 
 
 def _match(hit: Hit, text: str) -> int:
-    """Return the kind of a match: exact, the beginning or a part of the title, another field."""
+    """Return the kind of a match: exact, begins or is in the title, another field, a list of ids."""
     title, text = (hit.title or "").lower(), text.lower()
     if text in (hit.id, title):
         return 0
     if title.startswith(text):
         return 1
-    return 2 if text in title else _CONTAINED
+    if text in title:
+        return 2
+    return _IN_ID_LIST if _is_id_list(hit.value) else _CONTAINED
 
 
 def _use_rank(resource: str) -> tuple[int, str]:
-    """Order resources by how often people look for them."""
+    """Order resources by how often people look for them, access resources last."""
     if resource in _FREQUENT:
         return _FREQUENT.index(resource), resource
     is_technical = resource_label(resource).group in _TECHNICAL_GROUPS
-    return len(_FREQUENT) + is_technical, resource
+    return len(_FREQUENT) + is_technical + _is_access(resource), resource
 
 
-def _hit(catalog: Catalog, row: RowMapping, field: str, text: str) -> Hit:
+def _is_access(resource: str) -> bool:
+    """Return whether a resource is about access, such as permission groups, and not about users."""
+    is_in_group = resource_label(resource).group == "People and access" and resource != "users"
+    return is_in_group or resource.startswith("permission_")
+
+
+def _hit(catalog: Catalog, row: RowMapping, field: str, value: Any) -> Hit:
     return Hit(
         row["integration_id"],
         row["resource"],
@@ -313,5 +381,6 @@ def _hit(catalog: Catalog, row: RowMapping, field: str, text: str) -> Hit:
         row["id"],
         object_title(row["doc"]),
         field,
-        text,
+        value,
+        row["doc"],
     )

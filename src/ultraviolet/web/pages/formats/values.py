@@ -10,10 +10,11 @@ from markupsafe import Markup, escape
 
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.ion.labels import field_label
-from ultraviolet.text import money_text
+from ultraviolet.text import money_text, number_text
 
 MAX_LINE_CHARACTERS = 100
 """Limit for JSON values on one line."""
+_NUMBER_UNITS = {"percent": " %", "inches": " in", "seconds": " s"}
 _UNITS = ((86400, "day"), (3600, "hr"), (60, "min"), (1, "sec"))
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|\+00:00| UTC)", re.ASCII
@@ -95,19 +96,17 @@ def rich_text(value: Any) -> str | None:
     return None if None in paragraphs else "\n".join(part or "" for part in paragraphs)
 
 
-def matched_text(text: str, field: str) -> str:
-    """Return the value of a search match, which is JSON unless it is a text, as pages show it."""
-    is_money = field_label(field).format == "money"
-    try:
-        value = json.loads(text) if is_money or text.startswith("[") else text
-    except ValueError:
-        return text
-    if is_money:
-        return money_text(value)
-    items = cast("list[Any]", value) if isinstance(value, list) else [text]
+def matched_text(value: Any, field: str, currency: str) -> str:
+    """Return the value of a search match as lists show it."""
+    shown_as = field_label(field).format
+    if shown_as == "money":
+        return f"{money_text(value)} {currency}".rstrip()
+    if isinstance(value, str | int | float):
+        return number_text(value, field) + _NUMBER_UNITS.get(shown_as, "")
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
     if all(isinstance(item, str | int | float) for item in items):
         return ", ".join(map(str, items))
-    return rich_text(items) or text
+    return rich_text(items) or json.dumps(value, ensure_ascii=False)
 
 
 def with_code(text: str) -> Markup:
