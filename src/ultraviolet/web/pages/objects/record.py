@@ -39,7 +39,6 @@ _MAX_RELATED_COLUMNS = 7
 _STATUS = "status"
 _AUTHORS_AND_TIMES = AUTHOR_KEYS | {"_created", "_updated", "Created", "Updated"}
 _STATES = {
-    "fresh": "Confirmed by a full read.",
     "stale": "Changed in ION. A re-read is pending.",
     "partial": "Known from events only. A full read is pending.",
     "deleted": "ION no longer has it. The last content and the history are kept.",
@@ -146,7 +145,7 @@ async def show_object(
         here=f"/objects/{resource.name}/{shown.id}?integration={found['integration'].id}",
         as_of=readable(as_of) if as_of else "now",
         shown_version=(then or shown).version,
-        state_text=_STATES[shown.state],
+        state_text=_STATES.get(shown.state),
         life=history_slider(
             found["moments"], then.version if then else shown.version, as_of, clock.utc_now()
         ),
