@@ -36,6 +36,8 @@ from ultraviolet.web.queries.versions import VersionDetail
 
 _MAX_VERSIONS = 50
 _MAX_RELATED_COLUMNS = 7
+_MAX_ROWS = 5
+"""Rows of a list that is not shown whole."""
 _STATUS = "status"
 _AUTHORS_AND_TIMES = AUTHOR_KEYS | {"_created", "_updated", "Created", "Updated"}
 _STATES = {
@@ -131,6 +133,7 @@ async def show_object(
     hub.pool.mark_viewed(found["integration"].id, resource.name, object_id)
     as_of = found["at"]
     label = resource_label(resource.name)
+    main_list, lists = _main_list_first(found["related"])
     known = columns(resource)
     [status] = cells(known, shown, [_STATUS], currency)
     return render.page(
@@ -140,6 +143,8 @@ async def show_object(
         followed=hub.catalog.following(found["integration"].resources).follows,
         mirrorable={one.name for one in hub.catalog.mirrorable},
         resource=resource,
+        main_list=main_list,
+        lists=lists,
         kind=label.singular,
         title=f"{label.singular} {object_id}" + (f": {shown.title}" if shown.title else ""),
         here=f"/objects/{resource.name}/{shown.id}?integration={found['integration'].id}",
@@ -318,6 +323,15 @@ def _group(
         [field_label(name).label for name in names],
         rows,
     )
+
+
+def _main_list_first(related: Sequence[Related]) -> tuple[Related | None, list[Related]]:
+    """Return the list to show before the fields, whole if it is short, and the others."""
+    lists = [one for one in related if one.rows]
+    first = lists.pop(0) if lists and resource_label(lists[0].resource).main else None
+    if first and first.count != len(first.rows):
+        first = msgspec.structs.replace(first, rows=first.rows[:_MAX_ROWS])
+    return first, [msgspec.structs.replace(one, rows=one.rows[:_MAX_ROWS]) for one in lists]
 
 
 def _most_informative_first(found: Sequence[Related]) -> list[Related]:
