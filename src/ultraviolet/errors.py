@@ -37,6 +37,11 @@ class NotFoundError(UltravioletError):
     status = 404
     exit_code = 4
 
+    def __init__(self, message: str | None = "", *, field: str = "", subject: str = "") -> None:
+        """Set what was not found, such as “Sync 9”, for the heading of the error page."""
+        super().__init__(message, field=field)
+        self.subject = subject
+
 
 class InvalidError(UltravioletError):
     """Validation error. Nothing was changed; correct the value and try again."""

@@ -98,7 +98,7 @@ def test_each_page_rejects_an_unknown_parameter(signed_in: Any) -> None:
         address = f"{path}?unheard_of=1"
         answer = signed_in.send("GET", address) if method == "GET" else signed_in.submit(address)
         assert answer.status_code == 422, (method, path)
-        assert "unheard_of is not a parameter" in answer.text, (method, path)
+        assert "“unheard_of” is not a parameter" in answer.text, (method, path)
 
 
 def test_unknown_parameter_of_a_page_gets_a_suggestion(signed_in: Any) -> None:

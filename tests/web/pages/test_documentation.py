@@ -234,7 +234,7 @@ def test_unknown_addresses_below_api_have_the_error_page_of_the_hub(signed_in: A
     for path in ("/api", "/api/swagger", "/api/x.html"):
         answer = signed_in.send("GET", path)
         assert (path, 404) == (path, answer.status_code)
-        assert "<h1>Page not found</h1>" in answer.text
+        assert "<h1>This page does not exist</h1>" in answer.text
         program = signed_in.send("GET", path, headers={"accept": "application/json"})
         assert program.json()["type"].endswith("/docs/reference/errors#not-found")
 

@@ -95,7 +95,7 @@ def test_invalid_address_shows_its_page(several: Any, subtests: pytest.Subtests)
 def test_valid_parameters_are_kept_and_each_error_is_shown(several: Any) -> None:
     html = several.send("GET", "/events?action=update&since=soon&outcome=odd&page=1").text
     assert '<option value="UPDATE" selected>' in html
-    assert "page is not a parameter" in html
+    assert "“page” is not a parameter" in html
     assert "<details" in html.partition('name="since"')[0]
     assert re.search(r'<details class="more-filters"[^>]* open', html)
     for name, value in (("since", "soon"), ("outcome", "odd")):
@@ -108,3 +108,20 @@ def test_page_that_cannot_be_shown_has_the_error_page(several: Any) -> None:
     for address in ("/objects/partz?state=x", "/events/99?since=1", "/api/docs?page=1"):
         html = several.send("GET", address).text
         assert "Invalid address" in html or "Page not found" in html, address
+
+
+def test_missing_object_and_unknown_address_have_one_instruction(several: Any) -> None:
+    missing = several.send("GET", "/objects/purchase_orders/999999?integration=1").text
+    assert "<h1>Purchase order 999999 not found</h1>" in missing
+    assert "Check the ID in ION, or start a sync." in missing
+    assert "Check the address" not in missing
+    unknown = several.send("GET", "/nowhere").text
+    assert "<h1>This page does not exist</h1>" in unknown
+    assert unknown.count("Check the address, or search for the object.") == 1
+    assert "Nothing has this address" not in unknown
+
+
+def test_errors_quote_the_value_and_name_the_next_step(several: Any) -> None:
+    page = several.send("GET", "/objects/purchase_orders?integration=1&sort=bogus").text
+    shown = unescape(re.sub(r"<[^>]+>", "", page))
+    assert "Purchase orders cannot be sorted by “bogus”. Use the name of a field" in shown

@@ -139,7 +139,7 @@ def test_time_before_the_first_version_shows_no_values(order: Any) -> None:
     shown = text(page)
     assert "This purchase order did not exist in the mirror at" in shown
     assert "Brightwater" not in shown
-    assert "Confirmed by a full read" not in shown
+    assert "by a full read" not in shown
 
 
 def test_past_version_does_not_claim_to_be_up_to_date(
@@ -151,7 +151,7 @@ def test_past_version_does_not_claim_to_be_up_to_date(
     assert "Valves" in old
     drawer = order.send("GET", "/objects/purchase_orders/7?version=1").text
     assert re.findall(r'<details id="(version-\d+)" open>', drawer) == ["version-1"]
-    assert "Confirmed by a full read" not in old
+    assert "by a full read" not in old
     now = clock.now_rfc3339()
     assert "Pipes" in text(order.send("GET", "/objects/purchase_orders/7", params={"at": now}).text)
 
@@ -325,3 +325,22 @@ def test_inventory_item_of_an_issue_is_a_link(signed_in: Any, keep: Callable[...
     assert re.search(r"/objects/parts_inventory/41[^>]*>\s*SN-41", page), text(page)
     assert "Scratched" in text(signed_in.send("GET", "/objects/parts_inventory/41").text)
     assert signed_in.get("/objects/issues/4")["links"]["partInventory"]["title"] == "SN-41"
+
+
+def test_fields_follow_the_main_list_and_further_lists_are_short_or_folded(
+    order: Any, keep: Callable[..., None]
+) -> None:
+    keep("users", {"id": 5, "name": "Ada"})
+    linked = {"assignedToId": 5, "supervisorId": 5, "receivedById": 5}
+    for resource in ("purchase_orders", "runs", "issues", "locations", "teams", "receipts"):
+        keep(resource, *({"id": n, **linked} for n in range(101, 113)))
+    page = order.send("GET", "/objects/purchase_orders/7").text
+    assert page.index("Purchase order lines by") < page.index('aria-label="Details"')
+
+    page = order.send("GET", "/objects/users/5").text
+    shown, _, folded = page.partition('<details id="more-lists">')
+    first, _, further = shown.partition('aria-label="Details"')
+    assert [part.count("View all") for part in (first, further, folded)] == [1, 3, 2]
+    assert "<summary>2 more lists</summary>" in folded
+    tables = re.findall(r'<table class="cards">.*?</table>', page, re.DOTALL)
+    assert [table.count("<tr>") for table in tables] == [1 + 5] * 6

@@ -169,3 +169,10 @@ def test_api_returns_an_alert_secret_once(edge: Any) -> None:
     assert edge.api("DELETE", f"/alert-destinations/{added['id']}").status_code == 204
     assert edge.api("POST", f"/alert-destinations/{added['id']}/test").status_code == 404
     assert edge.get("/alerts?open=true")["items"] == []
+
+
+def test_people_page_offers_no_removal_or_invitation_of_oneself(signed_in: Any) -> None:
+    page = signed_in.create("/settings/users", name="bob", role="viewer")
+    for action in ("remove", "link"):
+        assert f'action="/settings/users/2/{action}"' in page
+        assert f'action="/settings/users/1/{action}"' not in page

@@ -194,7 +194,7 @@ def reject_unknown_parameters(request: Request[Any, Any, State]) -> None:
         known_names = f" Parameters: {', '.join(sorted(known))}." if known and not near else ""
         example = next((_BY_FIELD[name] for name in _BY_FIELD if name in known), "")
         raise UnknownParameterError(
-            f"{unknown} is not a parameter of this URL.{near or known_names}"
+            f"“{unknown}” is not a parameter of this URL.{near or known_names}"
             f"{example.format(unknown) if unknown.isidentifier() else ''}",
             field=unknown,
         )

@@ -41,8 +41,12 @@ def integration_of_object(
     )
     found = set(connection.execute(having).scalars())
     if not found:
-        kind = resource_label(resource.name).singular.lower()
-        raise NotFoundError(f"No integration has a {kind} with the ID {object_id}.")
+        kind = resource_label(resource.name).singular
+        raise NotFoundError(
+            f"No integration has a {kind.lower()} with the ID {object_id}."
+            " Check the ID in ION, or start a sync.",
+            subject=f"{kind} {object_id}",
+        )
     raise IntegrationRequiredError([one for one in choices if one[0] in found], ask=True)
 
 

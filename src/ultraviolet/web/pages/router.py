@@ -12,7 +12,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.response import Redirect
 
-from ultraviolet.errors import UltravioletError
+from ultraviolet.errors import NotFoundError, UltravioletError
 from ultraviolet.web.http.asgi import Receive, Scope, Send
 from ultraviolet.web.http.handlers import handlers_of
 from ultraviolet.web.http.params import REJECT_UNKNOWN, IntegrationRequiredError
@@ -97,7 +97,6 @@ _BY_STATUS = {
     403: Advice(
         "Access denied", "Ask an administrator of this hub for a role with more permissions."
     ),
-    404: Advice("Page not found", "Check the address, or search for the object."),
     405: Advice("Method not allowed", "Use the buttons of the page."),
     409: Advice("Conflict", "Your changes were not saved. Go back, reload the page and try again."),
     413: Advice("Request too large", "Your changes were not saved. Send less data at once."),
@@ -114,8 +113,12 @@ _BY_STATUS = {
 }
 
 
-def _advice(problem: Problem, method: str) -> Advice:
-    """Return the title and the next step for a problem."""
+def _advice(error: Exception, problem: Problem, method: str) -> Advice:
+    """Return the title and the next step for a problem; a NotFoundError has its own next step."""
+    if isinstance(error, NotFoundError):
+        return Advice(f"{error.subject} not found" if error.subject else "Page not found", "")
+    if isinstance(error, NotFoundException):
+        return Advice("This page does not exist", "Check the address, or search for the object.")
     if problem.status == 422 and method == "GET":  # noqa: PLR2004
         return Advice("Invalid address", "Correct the address of the page, or start from a link.")
     known = _BY_STATUS.get(problem.status)
@@ -212,7 +215,8 @@ def _error_page(
         "error.html",
         status=problem.status,
         problem=problem,
-        advice=_advice(problem, request.method),
+        unknown_address=isinstance(error, NotFoundException),
+        advice=_advice(error, problem, request.method),
         back=back,
         section=_section(request),
     )

@@ -33,11 +33,9 @@ async def show_people(
 ) -> Response[str]:
     """List people, their roles and their last sign-in, after the result of the last form."""
     people = await hub.database.read(accounts_users.list_users)
-    admins = [user.id for user in people if user.role == "admin"]
     return render.page(
         request,
         "people.html",
-        last_admin=admins[0] if len(admins) == 1 else None,
         secret=find_secret(request, hub, caller.name, "sign_in_link"),
         users=people,
         done=done,

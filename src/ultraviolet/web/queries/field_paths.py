@@ -83,13 +83,13 @@ def find_path(catalog: Catalog, resource: Resource, name: str) -> FieldPath:
         step, _, rest = last.partition(".")
         if step == FIELD:
             near = did_you_mean(rest, [field.attribute for field in at.fields if field.attribute])
-            raise InvalidError(f"{at.title} have no attribute {rest}.{near}", field="column")
+            raise InvalidError(f"{at.title} have no attribute “{rest}”.{near}", field="column")
         link = next((one for one in at.links if plain(one.field) == plain(step)), None)
         if link is None or len(links) == MAX_LINKS:
             near = did_you_mean(step, [one.field for one in at.links])
-            reason = f"{at.title} have no link {step}" if link is None else "The path is too long"
+            reason = f"{at.title} have no link “{step}”" if link is None else "The path is too long"
             raise InvalidError(
-                f"{name} is not a field: {reason[0].lower()}{reason[1:]}.{near}", field="column"
+                f"“{name}” is not a field: {reason[0].lower()}{reason[1:]}.{near}", field="column"
             )
         links.append(link)
         last = rest
@@ -98,7 +98,7 @@ def find_path(catalog: Catalog, resource: Resource, name: str) -> FieldPath:
     field = at.field(last) or (at.field_called(last) if links else None)
     if field is None or field.name not in known:
         near = did_you_mean_field(last, at)
-        raise InvalidError(f"{at.title} have no field {last}.{near}", field="column")
+        raise InvalidError(f"{at.title} have no field “{last}”.{near}", field="column")
     path = ".".join([*(link.field for link in links), field.name])
     return FieldPath(path, tuple(links), known[field.name])
 

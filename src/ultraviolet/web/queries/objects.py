@@ -127,9 +127,11 @@ def get_object(
     )
     found = read_objects(connection, resource, query)
     if not found:
+        kind = resource_label(resource.name).singular
         raise NotFoundError(
-            f"The mirror has no {resource_label(resource.name).singular.lower()} with the ID {id_}."
-            " Check the ID in ION, or start a sync."
+            f"The mirror has no {kind.lower()} with the ID {id_}."
+            " Check the ID in ION, or start a sync.",
+            subject=f"{kind} {id_}",
         )
     return found[0]
 

@@ -14,6 +14,12 @@ _AUTOMATIC = "Ultraviolet (automatic)"
 _ACTORS = {
     **dict.fromkeys(("hub", "watchdog", "first start", "first connection"), _AUTOMATIC),
     "provider": "Single sign-on",
+    "schedule": "Schedule",
+    "subscribed": "New subscription",
+    "restored database": "Restored database",
+    "a resource sent no events": "A resource sent no events",
+    "an event that was not understood": "An event that was not understood",
+    "events of which ION kept no body": "Events of which ION kept no body",
 }
 _NAMES = {
     "accept_absence": "Accept deletions",

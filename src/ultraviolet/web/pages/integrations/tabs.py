@@ -147,22 +147,20 @@ async def find_freshness(hub: GivenHub, integration: FromQuery[str] = "") -> Red
 async def show_freshness(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
-    """Show when each resource was last proven right: problems and changes first, others folded."""
+    """Show when each resource was last proven right: problems first, others folded."""
 
     def read(connection: Connection) -> dict[str, Any]:
         integration = integrations.get(connection, integration_id)
         judged = hub.freshness(connection, integration)
-        problems = [row for row in judged.resources if row.stale or row.finding]
-        others = [row for row in judged.resources if row not in problems]
-        changed = [row for row in others if row.changes]
-        rows = [*problems, *changed]
+        rows = [row for row in judged.resources if row.stale or row.finding]
+        others = [row for row in judged.resources if row not in rows]
         unchanged: dict[str, list[ResourceFreshness]] = {}
         for row in others:
             if not row.changes:
                 unchanged.setdefault(resource_label(row.resource).group, []).append(row)
         columns = {
             "failing": any(row.failing for row in rows),
-            "latency": any(row.p50_seconds is not None for row in rows),
+            "latency": any(row.p50_seconds is not None for row in judged.resources),
             "note": any(row.skipped or row.finding for row in rows),
         }
         health = status_of(connection, judged)
@@ -171,6 +169,7 @@ async def show_freshness(
             "integrations": integrations.list_page(connection),
             "judged": judged,
             "rows": rows,
+            "changed": [row for row in others if row.changes],
             "unchanged": {name: unchanged[name] for name in sorted(unchanged, key=group_rank)},
             "health": health,
             "columns": columns,

@@ -307,13 +307,13 @@ def describe(connection: Connection, integration_id: int, condition: Condition) 
     elif kind_of(column) == "flag":
         words = "yes" if value.lower() in ("true", "yes", "1") else "no"
     elif column.kind == "choice" and not column.is_attribute:
-        words = " or ".join(choice_label(each).lower() for each in condition.values)
+        words = " or ".join(choice_label(each) for each in condition.values)
     if operator in WITHOUT_VALUE:
         words = ""
-    if "…" in condition.label:
-        words = condition.label.replace("…", words)
-    else:
-        words = f"{condition.label} {words}".rstrip()
+    label = condition.label
+    if len(condition.values) == 1:
+        label = {"any": "is", "none": "is not"}.get(operator, label)
+    words = label.replace("…", words) if "…" in label else f"{label} {words}".rstrip()
     return f"{condition.path.label} {words}"
 
 
@@ -358,7 +358,7 @@ def _editor(
     elif control == "choice":
         field = at.field(path.column.name)
         known = catalog.types().get(field.type, frozenset()) if field else frozenset[str]()
-        options = [(value, choice_label(value).lower()) for value in sorted(known | set(values))]
+        options = [(value, choice_label(value)) for value in sorted(known | set(values))]
         if path.column.is_attribute:
             options = [(value, value) for value in sorted({*choices, *values})]
     elif control == "flag":

@@ -36,10 +36,11 @@ from ultraviolet.web.queries.versions import VersionDetail
 
 _MAX_VERSIONS = 50
 _MAX_RELATED_COLUMNS = 7
+_MAX_ROWS = 5
+"""Rows of a list that is not shown whole."""
 _STATUS = "status"
 _AUTHORS_AND_TIMES = AUTHOR_KEYS | {"_created", "_updated", "Created", "Updated"}
 _STATES = {
-    "fresh": "Confirmed by a full read.",
     "stale": "Changed in ION. A re-read is pending.",
     "partial": "Known from events only. A full read is pending.",
     "deleted": "ION no longer has it. The last content and the history are kept.",
@@ -132,6 +133,7 @@ async def show_object(
     hub.pool.mark_viewed(found["integration"].id, resource.name, object_id)
     as_of = found["at"]
     label = resource_label(resource.name)
+    main_list, lists = _main_list_first(found["related"])
     known = columns(resource)
     [status] = cells(known, shown, [_STATUS], currency)
     return render.page(
@@ -141,12 +143,14 @@ async def show_object(
         followed=hub.catalog.following(found["integration"].resources).follows,
         mirrorable={one.name for one in hub.catalog.mirrorable},
         resource=resource,
+        main_list=main_list,
+        lists=lists,
         kind=label.singular,
         title=f"{label.singular} {object_id}" + (f": {shown.title}" if shown.title else ""),
         here=f"/objects/{resource.name}/{shown.id}?integration={found['integration'].id}",
         as_of=readable(as_of) if as_of else "now",
         shown_version=(then or shown).version,
-        state_text=_STATES[shown.state],
+        state_text=_STATES.get(shown.state),
         life=history_slider(
             found["moments"], then.version if then else shown.version, as_of, clock.utc_now()
         ),
@@ -319,6 +323,15 @@ def _group(
         [field_label(name).label for name in names],
         rows,
     )
+
+
+def _main_list_first(related: Sequence[Related]) -> tuple[Related | None, list[Related]]:
+    """Return the list to show before the fields, whole if it is short, and the others."""
+    lists = [one for one in related if one.rows]
+    first = lists.pop(0) if lists and resource_label(lists[0].resource).main else None
+    if first and first.count != len(first.rows):
+        first = msgspec.structs.replace(first, rows=first.rows[:_MAX_ROWS])
+    return first, [msgspec.structs.replace(one, rows=one.rows[:_MAX_ROWS]) for one in lists]
 
 
 def _most_informative_first(found: Sequence[Related]) -> list[Related]:

@@ -61,8 +61,11 @@ def parse_order(catalog: Catalog, resource: Resource, written: str | None) -> Or
     if by in ("changed", "id"):
         return Order(by, down)
     if by not in known:
-        near = did_you_mean_field(by, resource, ["changed"])
-        raise InvalidError(f"{resource.title} cannot be sorted by {written}.{near}", field="sort")
+        near = (
+            did_you_mean_field(by, resource, ["changed"])
+            or " Use the name of a field, id or changed."
+        )
+        raise InvalidError(f"{resource.title} cannot be sorted by “{written}”.{near}", field="sort")
     return Order(by, down, find_path(catalog, resource, by))
 
 
