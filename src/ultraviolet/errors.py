@@ -38,7 +38,7 @@ class NotFoundError(UltravioletError):
     exit_code = 4
 
     def __init__(self, message: str | None = "", *, field: str = "", subject: str = "") -> None:
-        """Set what was not found, such as “Sync 9”, for the heading of the error page."""
+        """Set the name of the missing object, such as “Part 9”, for the error page."""
         super().__init__(message, field=field)
         self.subject = subject
 
