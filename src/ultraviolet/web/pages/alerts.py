@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.alerts import destinations
 from ultraviolet.hub.alerts import store as alert_store
+from ultraviolet.hub.alerts.conditions import Topic
 from ultraviolet.hub.alerts.service import MAX_ACTIVE
 from ultraviolet.web.middleware.auth import ADMIN, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.forms.form_values import confirm
@@ -17,6 +18,24 @@ from ultraviolet.web.pages.one_time import OneTimeSecret, find_secret, redirect_
 from ultraviolet.web.pages.templating import GivenRenderer
 
 _PAGE_SIZE = 50
+_CHECKS: dict[Topic, tuple[str, str]] = {
+    "credentials": ("Credentials", "ION rejects the API key, or the key lacks a permission"),
+    "connection": ("Connection", "ION does not respond, or responds with errors"),
+    "receiver": (
+        "Webhooks",
+        "deliveries cannot arrive, events are missing, or signatures are invalid",
+    ),
+    "freshness": (
+        "Freshness",
+        "a resource is not confirmed in time, or its objects stay unreadable",
+    ),
+    "drift": (
+        "Differences",
+        "the last verification found differences, or events could not be interpreted",
+    ),
+    "disk": ("Disk", "the disk of the hub's data is almost full"),
+}
+"""Name and condition by topic."""
 _KINDS = {"email": "E-mail", "slack": "Chat webhook", "webhook": "Signed webhook"}
 
 
@@ -30,7 +49,13 @@ async def show(
         active = hub.alerts.list_active(connection)
         ids = {alert.id for alert, _ in active}
         recent = alert_store.list_recent(connection, _PAGE_SIZE)
-        return {"active": active, "resolved": [one for one in recent if one.id not in ids]}
+        topics = [alert.topic for alert, _ in active]
+        checks = [(*words, topics.count(topic)) for topic, words in _CHECKS.items()]
+        return {
+            "active": active,
+            "checks": checks,
+            "resolved": [one for one in recent if one.id not in ids],
+        }
 
     return render.page(
         request,
@@ -38,6 +63,7 @@ async def show(
         secret=find_secret(request, hub, caller.name, "signing_secret"),
         kinds=_KINDS,
         limit=MAX_ACTIVE,
+        seconds=hub.settings.alert_seconds,
         mails=hub.settings.smtp_url is not None,
         destinations=await hub.database.read(destinations.list_destinations),
         **await hub.database.read(read),
