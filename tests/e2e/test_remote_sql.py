@@ -269,7 +269,13 @@ def test_many_requests_of_one_user_leave_room_for_a_second_user(
     assert all("already running two SQL statements" in said for _, said in of_first if said)
     assert [status for status, _ in of_others] == [200, 429, 429]
     assert all("Other users are running" in said for _, said in of_others if said)
-    wait_for(lambda: ask(third)[0] == httpx.codes.OK, 30, "room for a statement")
+
+    def has_room() -> bool:
+        headers = {"authorization": f"Bearer {third}"}
+        answer = httpx.post(url, json={"statement": "SELECT 1"}, headers=headers, timeout=60)
+        return answer.status_code == httpx.codes.OK
+
+    wait_for(has_room, 30, "room for a statement")
 
 
 def test_lost_client_and_killed_hub_end_their_statements(
