@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import stamina
@@ -32,6 +32,9 @@ from ultraviolet.db.tables.events import events
 from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.process import collect_garbage_rarely
 from ultraviolet.testing import LocalIonProcess, running_local_ion
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
@@ -410,6 +413,16 @@ def wait() -> Callable[[Callable[[], Any], float, str], Any]:
 def chromium() -> str:
     """Return the path of a Chromium."""
     return debian_packages.program("chromium")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  only browser tests need it
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 SECOND = 1000
 AN_ORDER = "{ purchaseOrders(first: 1, sort: [%s]) { edges { node { id _etag description } } } }"
@@ -101,14 +101,6 @@ PAGES = {
     "/integrations/99": None,
 }
 WITHOUT_SIGN_IN = ("/sign-in", "/sign-in/uvl_anything")
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

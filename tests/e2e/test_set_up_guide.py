@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 RECEIVER = """mutation CreateWebhookReceiver($input: CreateWebhookReceiverInput!) {
   createWebhookReceiver(input: $input) { webhookReceiver {
@@ -72,14 +72,6 @@ def execute(runner: Page, operation: str) -> Any:
     ) as response:
         runner.get_by_role("button", name=re.compile("Execute query")).click()
     return response.value.json()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
