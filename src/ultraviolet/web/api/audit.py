@@ -41,48 +41,29 @@ ActionName = Annotated[
 ]
 
 
-def audit_filter(
-    actor: NamePart = None,
-    action: ActionName = None,
-    subject: NamePart = None,
-    since: Moment = None,
-    until: Moment = None,
-) -> AuditFilter:
-    """Parse the parameters of the list and its export; raise InvalidError."""
-    return _parse_filter(str, actor, action, subject, since, until)
+def _provide_filter(label: Callable[[str], str]) -> dict[str, Provide]:
+    """Return what injects the filter of the request as `matching`; `label` names actions in errors."""
 
+    def audit_filter(
+        actor: NamePart = None,
+        action: ActionName = None,
+        subject: NamePart = None,
+        since: Moment = None,
+        until: Moment = None,
+    ) -> AuditFilter:
+        return AuditFilter(
+            actor or None,
+            parse_choice("action", action, ACTIONS, label),
+            subject or None,
+            *parse_period(since, until),
+        )
 
-def audit_page_filter(
-    actor: NamePart = None,
-    action: ActionName = None,
-    subject: NamePart = None,
-    since: Moment = None,
-    until: Moment = None,
-) -> AuditFilter:
-    """Parse the parameters of the page; raise InvalidError with the labels of the actions."""
-    return _parse_filter(ACTIONS.__getitem__, actor, action, subject, since, until)
-
-
-def _parse_filter(
-    label: Callable[[str], str],
-    actor: str | None,
-    action: str | None,
-    subject: str | None,
-    since: str | None,
-    until: str | None,
-) -> AuditFilter:
-    return AuditFilter(
-        actor or None,
-        parse_choice("action", action, ACTIONS, label),
-        subject or None,
-        *parse_period(since, until),
-    )
+    return {"matching": Provide(audit_filter, sync_to_thread=False)}
 
 
 GivenAuditFilter = NamedDependency[AuditFilter]
-AUDIT_FILTER = {"matching": Provide(audit_filter, sync_to_thread=False)}
-"""Injects the filter of the request as `matching`."""
-AUDIT_PAGE_FILTER = {"matching": Provide(audit_page_filter, sync_to_thread=False)}
+AUDIT_FILTER = _provide_filter(str)
+AUDIT_PAGE_FILTER = _provide_filter(ACTIONS.__getitem__)
 
 
 @get("/audit", guards=ADMIN, dependencies=AUDIT_FILTER)
