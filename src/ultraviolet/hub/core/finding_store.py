@@ -10,6 +10,7 @@ from ultraviolet.db.tables.sync import findings
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core.finding import Action, Finding, StoredFinding
 
+_MAX_OPEN = 200
 _RESOLVED_PREFIX = "resolved "
 
 
@@ -77,6 +78,11 @@ def add_findings(
 def findings_cursor(finding: StoredFinding) -> str:
     """Return the cursor after a finding of `list_findings`."""
     return f"{_RESOLVED_PREFIX if finding.resolved_at else ''}{finding.id}"
+
+
+def list_open(connection: Connection, integration_id: int) -> list[StoredFinding]:
+    """Return the unresolved findings that the status of an integration considers, newest first."""
+    return list_findings(connection, integration_id, _MAX_OPEN, unresolved=True)
 
 
 def list_findings(

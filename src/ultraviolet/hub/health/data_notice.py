@@ -7,7 +7,6 @@ from ultraviolet.hub.core import finding_store
 from ultraviolet.hub.health.controller_status import problem_of
 from ultraviolet.hub.ingest import webhook_urls
 
-_MAX_FINDINGS = 200
 _PARTIAL = ("missing", "inactive")
 """Subjects of findings about some subscriptions; the other changes still arrive."""
 
@@ -21,7 +20,7 @@ class DataNotice(msgspec.Struct, frozen=True):
 
 def find_data_notice(connection: Connection, integration_id: int) -> DataNotice | None:
     """Return the notice if ION cannot be read, or if deliveries cannot arrive."""
-    stored = finding_store.list_findings(connection, integration_id, _MAX_FINDINGS, unresolved=True)
+    stored = finding_store.list_open(connection, integration_id)
     stopped = next((one for one in stored if one.stops_deliveries), None)
     if problem := problem_of(connection, integration_id):
         urls = webhook_urls.list_active(connection, integration_id)

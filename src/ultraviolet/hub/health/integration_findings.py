@@ -22,7 +22,6 @@ from ultraviolet.text import counted
 
 _DEAD_WEBHOOK_CHANGES = 3
 """Number of changes without a later event after which the webhook counts as dead."""
-_MAX_FINDINGS = 200
 _COMPLETE_SINCE = text(
     """SELECT max(since) FROM (
       SELECT max(subscribed_at) AS since FROM webhook_urls
@@ -55,7 +54,7 @@ def find_integration_findings(
         yield Finding("paused", "error", message, step, Action.RESUME)
         return
     yield from _processing_findings(connection, integration, status)
-    stored = finding_store.list_findings(connection, integration.id, _MAX_FINDINGS, unresolved=True)
+    stored = finding_store.list_open(connection, integration.id)
     receiver = next((one for one in stored if one.kind == "receiver" and not one.repaired_at), None)
     last = _last_event_at(connection, integration)
     missed = _missed_changes(connection, catalog, integration, last, status)

@@ -33,7 +33,6 @@ from ultraviolet.text import counted
 
 ACTOR = "watchdog"
 _INTERRUPTED = "deliveries were interrupted"
-_MAX_FINDINGS = 200
 
 
 class Deviation(NamedTuple):
@@ -107,9 +106,7 @@ class ReceiverCheck:
         receivers = [one.receiver for one in setup.known]
         wrong = await self._deviations(setup)
         if not wrong:
-            stored = await self._connections.database.read(
-                finding_store.list_findings, self._id, _MAX_FINDINGS, unresolved=True
-            )
+            stored = await self._connections.database.read(finding_store.list_open, self._id)
             is_closed = any(one.stops_deliveries for one in stored)
             return CheckedReceiver(receivers, [], _INTERRUPTED if is_closed else "")
         if wrong == self._not_kept:  # a repetition would write to ION at each check
