@@ -13,9 +13,14 @@ _RETRYABLE_STATES = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock and lock timeout. The transaction was rolled back."""
 
 
+def sqlstate(cause: BaseException | None) -> str:
+    """Return the SQLSTATE of an error of PostgreSQL's driver; empty for other errors."""
+    return str(getattr(cause, "sqlstate", None) or "")
+
+
 def is_retryable(error: DBAPIError) -> bool:
     """Return whether a transaction failed only because of another one."""
-    return getattr(error.orig, "sqlstate", None) in _RETRYABLE_STATES
+    return sqlstate(error.orig) in _RETRYABLE_STATES
 
 
 _UNAVAILABLE_STATES = ("25006", "25P03", "53", "58", "XX")
@@ -29,9 +34,9 @@ def is_unavailable(error: DBAPIError) -> bool:
     """Return whether the database has a problem, so that the same statement may succeed later."""
     if isinstance(error, OperationalError | InterfaceError):
         return not is_too_large(error)
-    state = str(getattr(error.orig, "sqlstate", None) or "")
     return (
-        state.startswith(_UNAVAILABLE_STATES) or type(error.orig) is sqlite3.DatabaseError
+        sqlstate(error.orig).startswith(_UNAVAILABLE_STATES)
+        or type(error.orig) is sqlite3.DatabaseError
     )  # a damaged file
 
 
@@ -50,7 +55,7 @@ def remove_statement_data(error: DBAPIError) -> None:
 
 def is_too_large(error: DBAPIError) -> bool:
     """Return whether a value is too large for an index or a row."""
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith("54")
+    return sqlstate(error.orig).startswith("54")
 
 
 class StoreUnavailableError(UltravioletError):
@@ -126,7 +131,7 @@ def _explain(error: Exception, address: str) -> UltravioletError:
             f"The database {address} could not be opened: {reason};"
             " check its permissions and the disk."
         )
-    state = str(getattr(cause, "sqlstate", None) or "")
+    state = sqlstate(cause)
     message = f"The database {address} could not be opened: {reason}"
     if state == "42501":
         return DatabaseSetupError(

@@ -38,6 +38,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 from ultraviolet.db.dialect import is_postgresql
+from ultraviolet.db.driver_errors import sqlstate
 from ultraviolet.db.engine import whole_seconds
 from ultraviolet.ion.attributes import FIELD, attribute_name, types_of
 
@@ -293,7 +294,7 @@ def create_index(engine: Engine, name: str, definition: str) -> None:
                 f"CREATE INDEX CONCURRENTLY {name} {definition.replace('%', '%%')}"
             )
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == _EXISTS:
+            if sqlstate(error.orig) == _EXISTS:
                 return
             with suppress(DBAPIError):  # an invalid index still slows down writes
                 connection.exec_driver_sql(drop)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from ultraviolet.db import dialect
+from ultraviolet.db.driver_errors import sqlstate
 
 _INSTRUCTIONS_BETWEEN_CHECKS = 1000
 _QUERY_CANCELED = "57014"
@@ -26,7 +27,7 @@ def time_limit(connection: Connection, seconds: float) -> Generator[None]:
             connection.execute(_SET_TIMEOUT, {"milliseconds": str(max(1, round(seconds * 1000)))})
             yield
         except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != _QUERY_CANCELED:
+            if sqlstate(error.orig) != _QUERY_CANCELED:
                 raise
         finally:
             savepoint.rollback()  # restores the setting

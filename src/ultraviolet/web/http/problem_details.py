@@ -11,6 +11,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from sqlalchemy.exc import DataError
 
+from ultraviolet.db.driver_errors import sqlstate
 from ultraviolet.errors import UltravioletError
 from ultraviolet.text import did_you_mean
 from ultraviolet.web.http.params import UnknownParameterError, query_parameters
@@ -147,7 +148,7 @@ def _value_error_detail(
     """
     match error:
         case DataError(orig=orig):
-            detail = _SQLSTATE_DETAILS.get(str(getattr(orig, "sqlstate", "")))
+            detail = _SQLSTATE_DETAILS.get(sqlstate(orig))
             return detail or (
                 _NUL_DETAIL if "NUL" in str(orig) else "A value is not supported by the database."
             )
