@@ -13,7 +13,7 @@ from ultraviolet import clock
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES, WITHOUT_EVENT
 from ultraviolet.web.http.pagination import number, page_of
-from ultraviolet.web.http.params import parse_choice, parse_period
+from ultraviolet.web.http.params import parse_choice
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.formats.names import cause_label
@@ -61,7 +61,8 @@ async def show(
     """Show a digest of some days and each correction of them, newest first."""
     before = number(cursor)
     chosen = parse_choice("days", days, _PERIODS, _PERIODS.__getitem__, "period")
-    own = None if chosen else parse_range(since, until, _LONGEST, timedelta(days=_SHORTEST_DAYS))
+    asked = TimeRange(None, None) if chosen else parse_range(since, until)
+    own = asked.moments(_LONGEST, timedelta(days=_SHORTEST_DAYS))
     span = 0 if own else int(chosen or _SHORTEST_DAYS)
     by: drift.By = "hour" if _is_short(own, span) else "day"
     moments, step = _moments(own, span, by)
@@ -101,7 +102,7 @@ async def show(
         **context,
         causes=dict(sorted(CAUSES.items(), key=lambda each: cause_label(each[0]))),
         wanted=wanted,
-        asked=TimeRange(*parse_period("" if chosen else since, "" if chosen else until)),
+        asked=asked,
         resources=resource_choices(hub.catalog.mirrored),
         live=before is None,
         days=span,

@@ -26,24 +26,26 @@ class TimeRange(msgspec.Struct, frozen=True):
     since: str | None
     until: str | None
 
+    def moments(self, longest: timedelta, usual: timedelta) -> tuple[datetime, datetime] | None:
+        """Return the start and the end; None without either.
 
-def parse_range(
-    since: str, until: str, longest: timedelta, usual: timedelta
-) -> tuple[datetime, datetime] | None:
-    """Return the start and the end of a range of times; None without either.
+        Without a start, the range has the usual length; without an end, it ends now. Raise
+        InvalidError if it is empty or too long.
+        """
+        if not self.since and not self.until:
+            return None
+        to = datetime.fromisoformat(self.until) if self.until else utc_now()
+        begin = datetime.fromisoformat(self.since) if self.since else to - usual
+        if begin >= to:
+            raise InvalidError("The time range is empty. Enter an earlier time.", field="since")
+        if to - begin > longest:
+            raise InvalidError(f"Select at most {longest.days} days.", field="since")
+        return begin, to
 
-    Without a start, it has the usual length; without an end, it ends now. Raise InvalidError.
-    """
-    start, end = parse_period(since, until)
-    if not start and not end:
-        return None
-    to = datetime.fromisoformat(end) if end else utc_now()
-    begin = datetime.fromisoformat(start) if start else to - usual
-    if begin >= to:
-        raise InvalidError("The time range is empty. Enter an earlier time.", field="since")
-    if to - begin > longest:
-        raise InvalidError(f"Select at most {longest.days} days.", field="since")
-    return begin, to
+
+def parse_range(since: str, until: str) -> TimeRange:
+    """Parse the parameters since and until; raise InvalidError."""
+    return TimeRange(*parse_period(since, until))
 
 
 def list_chips(

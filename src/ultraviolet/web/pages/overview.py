@@ -18,10 +18,10 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.ion.labels import resource_label
-from ultraviolet.web.http.params import integrations_page, parse_choice, parse_period
+from ultraviolet.web.http.params import integrations_page, parse_choice
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
-from ultraviolet.web.pages.list_filters import TimeRange, parse_range
+from ultraviolet.web.pages.list_filters import parse_range
 from ultraviolet.web.pages.objects.table import group_rank
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.pages.webhook_urls import DayCount, count_day
@@ -163,7 +163,8 @@ async def show(
 ) -> Response[str]:
     """Show the status and key figures of each integration; charts are of a range of times."""
     span = parse_choice("range", asked, RANGES, RANGES.__getitem__, "time range")
-    given = parse_range(since, until, _MAX_CHARTED, timedelta(days=1))
+    shown = parse_range(since, until)
+    given = shown.moments(_MAX_CHARTED, timedelta(days=1))
     period = Period(*given) if given and not span else last(span or "hour")
     over = "in this time range" if given and not span else f"over the last {span or 'hour'}"
 
@@ -187,7 +188,7 @@ async def show(
         "overview.html",
         span=span or ("" if given else "hour"),
         ranges=RANGES,
-        asked=TimeRange(*parse_period(since, until)),
+        asked=shown,
         by_minute=period.by_minute,
         **found,
     )
