@@ -12,6 +12,7 @@ from ultraviolet.db.tables.mirror import objects
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.attributes import FIELD
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.currencies import CURRENCY_KEY, currency_link
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Link, Resource
 from ultraviolet.ion.naming import plain, snake
@@ -21,7 +22,6 @@ from ultraviolet.web.queries.links import TITLE_FIELDS, LinkValue, object_title
 
 _TITLE = ".title"
 """Follows the path of a link in the key of the title of its object."""
-_CURRENCY = "currencyId"
 MAX_LINKS = 2
 """Maximum number of links that a path follows."""
 
@@ -167,15 +167,11 @@ def read_currencies(
 
 def currency_path(catalog: Catalog, resource: Resource) -> FieldPath | None:
     """Return the path to the currency of a resource's amounts; None without amounts or currency."""
-    if not any(is_amount(column) for column in columns(resource).values()):
+    link = currency_link(catalog, resource)
+    if link is None:
         return None
-    if resource.field(_CURRENCY):
-        return find_path(catalog, resource, _CURRENCY)
-    for link in resource.links:
-        target = catalog.resources.get(link.resource)
-        if target and target.field(_CURRENCY):
-            return find_path(catalog, resource, f"{link.field}.{_CURRENCY}")
-    return None
+    is_own = link.key == CURRENCY_KEY
+    return find_path(catalog, resource, CURRENCY_KEY if is_own else f"{link.field}.{CURRENCY_KEY}")
 
 
 def is_amount(column: Column) -> bool:

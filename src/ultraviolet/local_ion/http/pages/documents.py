@@ -12,11 +12,12 @@ from graphql import (
 )
 
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.currencies import currency_link
 from ultraviolet.ion.graphql_types import is_list_field, named_type, object_type
 from ultraviolet.ion.labels import field_label, resource_label
 from ultraviolet.ion.model import Field, Relation, Resource
 from ultraviolet.local_ion.graphql.filters import encode_cursor
-from ultraviolet.local_ion.http.pages.values import currency_link, is_shown, link_of, title_fields
+from ultraviolet.local_ion.http.pages.values import is_shown, link_of, title_fields
 
 PAGE_SIZE = 25
 MAX_COLUMNS = 7

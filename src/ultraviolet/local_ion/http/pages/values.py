@@ -7,6 +7,7 @@ import msgspec
 
 from ultraviolet.clock import readable
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.currencies import CURRENCY_KEY, currency_link
 from ultraviolet.ion.labels import Format, choice_label, field_label, resource_label
 from ultraviolet.ion.model import Field, Link, Resource
 from ultraviolet.text import money_text, number_text
@@ -41,7 +42,6 @@ class Cell(msgspec.Struct, frozen=True):
 _EMPTY = Cell("", "empty")
 _UNITS: Mapping[Format, str] = {"percent": "%", "seconds": "s", "inches": "in"}
 _BOOLEANS: Mapping[Any, str] = {True: "Yes", False: "No", "true": "Yes", "false": "No"}
-_CURRENCY = "currencyId"
 _GOOD = {"COMPLETE", "COMPLETED", "RECEIVED", "RESOLVED", "APPROVED", "SUCCEEDED", "AVAILABLE"}
 _WARN = {"ON_HOLD", "HOLD", "REQUESTED", "PENDING", "RETRYING", "SENDING", "REDLINE"}
 _BAD = {"CANCELED", "CANCELLED", "FAILED", "SCRAPPED", "REJECTED", "UNAVAILABLE"}
@@ -121,23 +121,11 @@ def link_of(resource: Resource, name: str) -> Link | None:
     return next((link for link in resource.links if link.key == name), None)
 
 
-def currency_link(catalog: Catalog, resource: Resource) -> Link | None:
-    """Return the link to the object with the currency of a resource's amounts, or to the currency.
-
-    The amounts of an order's lines are in the currency of the order.
-    """
-    if not any(field_label(field.name).format == "money" for field in resource.fields):
-        return None
-    own = link_of(resource, _CURRENCY)
-    orders = (x for x in resource.links if link_of(catalog.resources[x.resource], _CURRENCY))
-    return own or next(orders, None)
-
-
 def _currency(catalog: Catalog, resource: Resource, node: Mapping[str, Any]) -> str:
     """Return the currency of an object's amounts; empty if none is known."""
     link = currency_link(catalog, resource)
     found = node.get(link.field) if link else None
-    if found and link and link.key != _CURRENCY:
+    if found and link and link.key != CURRENCY_KEY:
         found = found.get("currency")
     return str(found.get("type") or "") if found else ""
 
