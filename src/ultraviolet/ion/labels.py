@@ -10,6 +10,8 @@ import msgspec
 from ultraviolet.text import counted
 
 Format = Literal["", "date", "time", "money", "percent", "seconds", "inches", "boolean"]
+UNITS: Mapping[Format, str] = {"percent": "%", "seconds": "s", "inches": "in"}
+"""The unit of the numbers of a format."""
 
 
 class ResourceLabel(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from ultraviolet.clock import readable
-from ultraviolet.ion.labels import choice_label
+from ultraviolet.ion.labels import UNITS, choice_label
 from ultraviolet.text import counted, money_text, number_text
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
 from ultraviolet.web.pages.access.device_names import device_name
@@ -75,6 +75,7 @@ class Renderer:
             "without_commands": values.without_commands,
             "moments": values.with_moments,
             "tone": names.tone_of,
+            "unit": UNITS.get,
             "words": names.words,
             "cause": names.cause_label,
             "mismatch": names.MISMATCHES.get,

@@ -8,7 +8,7 @@ import msgspec
 from ultraviolet.clock import readable
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.currencies import CURRENCY_KEY, currency_link
-from ultraviolet.ion.labels import Format, choice_label, field_label, resource_label
+from ultraviolet.ion.labels import UNITS, Format, choice_label, field_label, resource_label
 from ultraviolet.ion.model import Field, Link, Resource
 from ultraviolet.text import money_text, number_text
 
@@ -40,7 +40,6 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 _EMPTY = Cell("", "empty")
-_UNITS: Mapping[Format, str] = {"percent": "%", "seconds": "s", "inches": "in"}
 _BOOLEANS: Mapping[Any, str] = {True: "Yes", False: "No", "true": "Yes", "false": "No"}
 _GOOD = {"COMPLETE", "COMPLETED", "RECEIVED", "RESOLVED", "APPROVED", "SUCCEEDED", "AVAILABLE"}
 _WARN = {"ON_HOLD", "HOLD", "REQUESTED", "PENDING", "RETRYING", "SENDING", "REDLINE"}
@@ -109,7 +108,7 @@ def _scalar_cell(field: Field, value: Any, currency: str) -> Cell:
     if isinstance(value, int | float):
         is_money = format_ == "money"
         text = money_text(value) if is_money else number_text(value, field.name)
-        return Cell(f"{text} {currency if is_money else _UNITS.get(format_, '')}".strip(), "number")
+        return Cell(f"{text} {currency if is_money else UNITS.get(format_, '')}".strip(), "number")
     if field.type == "SlateContent":
         return Cell(rich_text_content(value)[:MAX_CELL_CHARACTERS], "rich")
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -9,12 +9,11 @@ import msgspec
 from markupsafe import Markup, escape
 
 from ultraviolet import clock as ultraviolet_clock
-from ultraviolet.ion.labels import field_label
+from ultraviolet.ion.labels import UNITS, field_label
 from ultraviolet.text import money_text, number_text
 
 MAX_LINE_CHARACTERS = 100
 """Limit for JSON values on one line."""
-_NUMBER_UNITS = {"percent": " %", "inches": " in", "seconds": " s"}
 _UNITS = ((86400, "day"), (3600, "hr"), (60, "min"), (1, "sec"))
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|\+00:00| UTC)", re.ASCII
@@ -102,7 +101,8 @@ def matched_text(value: Any, field: str, currency: str) -> str:
     if shown_as == "money":
         return f"{money_text(value)} {currency}".rstrip()
     if isinstance(value, str | int | float):
-        return number_text(value, field) + _NUMBER_UNITS.get(shown_as, "")
+        text, unit = number_text(value, field), UNITS.get(shown_as)
+        return f"{text} {unit}" if unit else text
     items = cast("list[Any]", value) if isinstance(value, list) else [value]
     if all(isinstance(item, str | int | float) for item in items):
         return ", ".join(map(str, items))
