@@ -12,7 +12,7 @@ from ultraviolet.web.http.params import optional_integration
 from ultraviolet.web.middleware.auth import VIEWER, GivenHub
 from ultraviolet.web.pages.formats.names import label
 from ultraviolet.web.pages.formats.values import matched_text
-from ultraviolet.web.queries.links import object_title
+from ultraviolet.web.queries.links import object_name, object_title
 from ultraviolet.web.queries.object_lists.order import ObjectQuery, Order
 from ultraviolet.web.queries.object_lists.page import read_page
 from ultraviolet.web.queries.objects import ObjectFilter, resource_name
@@ -54,20 +54,18 @@ async def suggest(
         hits = search(connection, hub.catalog, text, name, chosen).hits[:MAX_OBJECTS]
         known = integrations.list_page(connection)
         of = {one.id: f" · {one.name}" for one in known} if len(known) > 1 else {}
-        return [
-            Suggestion(
-                hit.title or f"{resource_label(hit.resource).singular} {hit.id}",
-                f"{resource_label(hit.resource).singular} {hit.id}{of.get(hit.integration_id, '')}"
-                if hit.field == "id" or hit.value == hit.title
-                else f"{resource_label(hit.resource).singular} {hit.id}"
-                f"{of.get(hit.integration_id, '')} · {label(hit.field)}: "
-                f"{matched_text(hit.value, hit.field, hit.currency)[:80]}",
-                f"/objects/{hit.resource}/{hit.id}?integration={hit.integration_id}",
-                "database",
-                hit.id,
+        suggestions: list[Suggestion] = []
+        for hit in hits:
+            unnamed = object_name(hit.resource, hit.id)
+            detail = f"{unnamed}{of.get(hit.integration_id, '')}"
+            if hit.field != "id" and hit.value != hit.title:
+                matched = matched_text(hit.value, hit.field, hit.currency)[:80]
+                detail = f"{detail} · {label(hit.field)}: {matched}"
+            address = f"/objects/{hit.resource}/{hit.id}?integration={hit.integration_id}"
+            suggestions.append(
+                Suggestion(hit.title or unnamed, detail, address, "database", hit.id)
             )
-            for hit in hits
-        ]
+        return suggestions
 
     def read_first(connection: Connection) -> list[Suggestion]:
         chosen = optional_integration(connection, integration)
@@ -75,11 +73,10 @@ async def suggest(
             return []
         wanted = ObjectFilter(chosen, hub.catalog.resources[name])
         query = ObjectQuery(wanted, {}, Order("id", down=False))
-        kind = resource_label(name).singular
         return [
             Suggestion(
-                object_title(one.fields) or f"{kind} {one.id}",
-                f"{kind} {one.id}",
+                object_name(name, one.id, object_title(one.fields)),
+                object_name(name, one.id),
                 f"/objects/{name}/{one.id}?integration={chosen}",
                 "database",
                 one.id,

@@ -13,12 +13,12 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.ion.attributes import FIELD
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.currencies import CURRENCY_KEY, currency_link
-from ultraviolet.ion.labels import field_label, resource_label
+from ultraviolet.ion.labels import field_label
 from ultraviolet.ion.model import Link, Resource
 from ultraviolet.ion.naming import plain, snake
 from ultraviolet.text import did_you_mean
 from ultraviolet.web.queries.columns import Column, columns, did_you_mean_field
-from ultraviolet.web.queries.links import TITLE_FIELDS, LinkValue, object_title
+from ultraviolet.web.queries.links import TITLE_FIELDS, LinkValue, object_name, object_title
 
 _TITLE = ".title"
 """Follows the path of a link in the key of the title of its object."""
@@ -72,7 +72,7 @@ class LinkedValue(msgspec.Struct, frozen=True):
         link = self.link
         if link is None:
             return None
-        return link.title or f"{resource_label(link.resource).singular} {link.id}"
+        return object_name(link.resource, link.id, link.title)
 
 
 def find_path(catalog: Catalog, resource: Resource, name: str) -> FieldPath:

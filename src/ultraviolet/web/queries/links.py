@@ -13,6 +13,7 @@ from sqlalchemy import (
 
 from ultraviolet.db.tables.mirror import link_kinds, links, objects
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.labels import resource_label
 from ultraviolet.ion.model import Resource
 
 TITLE_FIELDS = (
@@ -166,6 +167,11 @@ def read_titles(
             query = query.where(objects.c.deleted_at.is_(None))
         found |= {(name, row.id): object_title(row.doc) for row in connection.execute(query)}
     return found
+
+
+def object_name(resource: str, id_: str, title: str | None = None) -> str:
+    """Return the name by which lists show an object: its title, or such as `Purchase order 15`."""
+    return title or f"{resource_label(resource).singular} {id_}"
 
 
 def object_title(doc: Mapping[str, Any]) -> str | None:

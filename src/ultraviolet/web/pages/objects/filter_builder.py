@@ -20,7 +20,7 @@ from ultraviolet.db.tables.mirror import objects as objects_table
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.labels import choice_label, resource_label
+from ultraviolet.ion.labels import choice_label
 from ultraviolet.ion.model import Resource
 from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import VIEWER, AnyRequest, GivenHub
@@ -44,7 +44,7 @@ from ultraviolet.web.queries.conditions import (
     split_of,
 )
 from ultraviolet.web.queries.field_paths import FieldPath, find_path
-from ultraviolet.web.queries.links import object_title
+from ultraviolet.web.queries.links import object_name, object_title
 from ultraviolet.web.queries.object_lists.list_columns import known_values, selected_columns
 from ultraviolet.web.queries.object_lists.order import parse_order
 from ultraviolet.web.queries.search import search
@@ -425,4 +425,4 @@ def _find_target(
 
 def _name_of(target: Resource, id_: str, document: dict[str, Any]) -> str:
     """Return the name of an object as suggestions show it."""
-    return object_title(document) or f"{resource_label(target.name).singular} {id_}"
+    return object_name(target.name, id_, object_title(document))
