@@ -15,7 +15,7 @@ from ultraviolet.db.database import Database
 from ultraviolet.db.stored_facts import read_fact, save_fact
 from ultraviolet.hub.alerts import conditions, destinations, transports
 from ultraviolet.hub.alerts import store as alert_store
-from ultraviolet.hub.alerts.conditions import Conditions, Topic
+from ultraviolet.hub.alerts.conditions import Topic
 from ultraviolet.hub.alerts.destinations import Destination
 from ultraviolet.hub.alerts.rendering import Notification, make_test_notification
 from ultraviolet.hub.alerts.store import Alert, Due
@@ -65,7 +65,7 @@ class AlertService:
         An alert stays open for a while after the end of its problem. Those of paused integrations
         are not checked.
         """
-        found: Conditions = {}
+        found: dict[tuple[int | None, Topic], Finding] = {}
         unchecked: set[int | None] = {None}
         active = alert_store.list_recent(connection, MAX_ACTIVE, state="open")
         for id_ in {alert.integration_id for alert in active if alert.integration_id}:
@@ -73,7 +73,7 @@ class AlertService:
             if integration.paused:
                 unchecked.add(id_)
             freshness = self._judge(connection, integration)
-            found = {**found, **conditions.integration_conditions(connection, freshness)}
+            found |= conditions.integration_conditions(connection, freshness)
         listed = [(alert, found.get((alert.integration_id, alert.topic))) for alert in active]
         return [one for one in listed if one[1] or one[0].integration_id in unchecked]
 

@@ -87,8 +87,9 @@ def request_followup_fetch(connection: Connection, integration_id: int, requeste
         mine, fetches.c.mode == "incremental", fetches.c.state == "running"
     )
     if waiting := connection.execute(unfinished.where(~started)).scalar():
-        moved = update(fetches).where(fetches.c.id == waiting, fetches.c.started_at < now_rfc3339())
-        connection.execute(moved.values(started_at=now_rfc3339()))
+        now = now_rfc3339()
+        moved = update(fetches).where(fetches.c.id == waiting, fetches.c.started_at < now)
+        connection.execute(moved.values(started_at=now))
         return
     latest = select(func.max(fetches.c.started_at)).where(mine, fetches.c.mode == "incremental")
     last = connection.execute(latest.where(fetches.c.requested_by == requested_by)).scalar()
