@@ -1,4 +1,4 @@
-"""Numbers for people, suggestions for mistyped names, and URL path segments."""
+"""Numbers and short texts for people, suggestions for mistyped names, and URL path segments."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -55,6 +55,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return ""
     *others, last = (by_casefolded[match] for match in matches)
     return f" Did you mean {', '.join(others) + ' or ' if others else ''}{last}?"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return a text with at most `limit` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def listed(values: Sequence[str]) -> str:

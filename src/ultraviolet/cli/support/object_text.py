@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json
-from ultraviolet.text import money_text, number_text
+from ultraviolet.text import money_text, number_text, shorten
 
 if TYPE_CHECKING:
     from ultraviolet.web.queries.columns import Column
@@ -90,7 +90,8 @@ class ObjectText:
         changes = list(self.changes(version["changes"])) if is_update else []
         nothing = "no visible change" if is_update and version["changes"] else version["change"]
         texts = [
-            f"{change['name']}: {_shorten(change['old'])} → {_shorten(change['new'])}"
+            f"{change['name']}: {shorten(change['old'], _MAX_VALUE_LENGTH)}"
+            f" → {shorten(change['new'], _MAX_VALUE_LENGTH)}"
             for change in changes
         ]
         origin = version["origin"]
@@ -109,7 +110,3 @@ def _shortened(texts: Sequence[str]) -> str:
     """Return the first texts, and the number of the others."""
     more = len(texts) - _MAX_CHANGES
     return ", ".join([*texts[:_MAX_CHANGES], *([f"+{more}"] if more > 0 else [])])
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[: _MAX_VALUE_LENGTH - 1]}…"

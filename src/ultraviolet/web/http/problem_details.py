@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError
 
 from ultraviolet.db.driver_errors import sqlstate
 from ultraviolet.errors import UltravioletError
-from ultraviolet.text import did_you_mean
+from ultraviolet.text import did_you_mean, shorten
 from ultraviolet.web.http.params import UnknownParameterError, query_parameters
 
 MEDIA_TYPE = "application/problem+json"
@@ -188,14 +188,12 @@ def _problem(
         TYPE_PREFIX + kind,
         _TITLES.get(kind, kind.replace("-", " ").capitalize()),
         status,
-        _shorten(detail),
-        [msgspec.structs.replace(each, message=_shorten(each.message)) for each in errors or []],
+        shorten(detail, _MAX_DETAIL_CHARACTERS),
+        [
+            msgspec.structs.replace(each, message=shorten(each.message, _MAX_DETAIL_CHARACTERS))
+            for each in errors or []
+        ],
     )
-
-
-def _shorten(text: str) -> str:
-    is_long = len(text) > _MAX_DETAIL_CHARACTERS
-    return f"{text[: _MAX_DETAIL_CHARACTERS - 1]}…" if is_long else text
 
 
 def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldProblem]:
